@@ -1,0 +1,57 @@
+"""What gossip needs of the replica, and the plain values that pass between them.
+
+Gossip sees a changeset as (version, predecessor, digest, opaque body). The replica, which
+``store`` provides, owns canonical bytes and digests: it alone decides whether a changeset fits.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+Version = tuple[int, int, int]
+"""(epoch, tag, revision), ordered as a tuple. Epoch and revision are below 2^63, tag below 2^64."""
+
+GENESIS: Version = (0, 0, 0)
+"""The version of a replica that holds nothing: below every version of an authority."""
+
+
+class Head(NamedTuple):
+    """A version and the chain digest (32 bytes) of the history that led to it."""
+
+    version: Version
+    digest: bytes
+
+
+class Changeset(NamedTuple):
+    """What one committed transaction did."""
+
+    version: Version
+    predecessor: bytes
+    """Chain digest (32 bytes) of the version before."""
+    digest: bytes
+    """Chain digest (32 bytes) of this version: sha256(predecessor || blake3(body))."""
+    body: bytes
+
+
+Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
+"""``applied``: it was the next one and is now served. ``known``: at or below the head.
+``early``: something before it is missing. ``forked``: it names another predecessor than what this
+replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body."""
+
+
+class Replica(Protocol):
+    """A node's copy of the authority, as far as gossip is concerned. All calls are synchronous."""
+
+    def head(self) -> tuple[Version, bytes]:
+        """The version served now, and its chain digest."""
+
+    def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        """Check a changeset and apply it if it is the very next one."""
+
+    def changesets(
+        self, after: Version, digest: bytes, max_bytes: int
+    ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
+        """The changesets that follow the head (after, digest), oldest first.
+
+        At most ``max_bytes`` of bodies, but always one if there is one. Empty when there is nothing
+        newer. None when the log kept here doesn't reach back to it or never held that digest.
+        """

@@ -1,0 +1,1 @@
+"""One gateway node: configuration, command line, agent, Admin API and proxy."""

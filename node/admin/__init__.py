@@ -1,0 +1,1 @@
+"""The Admin API and the status API of a node, on aiohttp."""

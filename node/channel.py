@@ -1,0 +1,130 @@
+"""The channel between the agent and one worker: frames over a Unix stream socket.
+
+A frame is a 4-byte big-endian length and a msgpack array ``[kind, …]``. The agent sends
+``configure`` first, then the state as ``snapshot`` slices, then one ``changeset`` after another in
+version order; ``listen`` when the start rule is met; ``drain`` to end. The worker sends ``ready``
+once the first snapshot is applied, ``applied`` after each version it serves, and ``stats`` each
+second. When the channel closes, the other side is gone: a worker then closes its listening sockets
+at once, finishes its requests and exits within 5 s.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgpack
+
+FRAME_BYTES_MAX = 80 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+
+Version = tuple[int, int, int]
+Change = tuple[str, str, str | None]
+"""(kind, id, stored JSON text or None for a deletion)."""
+
+
+class Configure(NamedTuple):
+    """Agent to worker, once: everything the worker needs to know beside its sockets."""
+
+    settings: dict[str, Any]
+    """Fields of node.proxy.settings.ProxySettings."""
+
+
+class Snapshot(NamedTuple):
+    """Agent to worker: a slice of the whole state at ``version``; swapped in when ``last``."""
+
+    version: Version
+    changes: tuple[Change, ...]
+    last: bool
+
+
+class Apply(NamedTuple):
+    """Agent to worker: one changeset, to be applied whole. Follows the version served before it."""
+
+    version: Version
+    changes: tuple[Change, ...]
+
+
+class Listen(NamedTuple):
+    """Agent to worker: start accepting connections."""
+
+
+class Drain(NamedTuple):
+    """Agent to worker: stop accepting, close idle connections, finish requests, exit.
+
+    ``seconds`` bounds the finishing; None means without bound.
+    """
+
+    seconds: float | None
+
+
+class Ready(NamedTuple):
+    """Worker to agent: configured, and the first snapshot is served."""
+
+    pid: int
+
+
+class Applied(NamedTuple):
+    """Worker to agent: this version is live in this worker (Unix seconds at ``at``)."""
+
+    version: Version
+    at: float
+
+
+class Stats(NamedTuple):
+    """Worker to agent, each second: counters by name, cumulative but for ``connections_*`` gauges."""
+
+    counters: dict[str, int]
+
+
+Frame = Configure | Snapshot | Apply | Listen | Drain | Ready | Applied | Stats
+
+_KINDS: dict[str, type[Frame]] = {
+    "configure": Configure,
+    "snapshot": Snapshot,
+    "changeset": Apply,
+    "listen": Listen,
+    "drain": Drain,
+    "ready": Ready,
+    "applied": Applied,
+    "stats": Stats,
+}
+_NAMES = {frame: name for name, frame in _KINDS.items()}
+
+
+class ChannelError(Exception):
+    """The other side sent what is no frame; the channel can't go on."""
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes of a frame, length included."""
+    payload: bytes = msgpack.packb([_NAMES[type(frame)], *frame])
+    return _LENGTH.pack(len(payload)) + payload
+
+
+class Decoder:
+    """Turns received bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Add bytes; yields each complete frame. Raises ChannelError on what is none."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > FRAME_BYTES_MAX:
+                raise ChannelError(f"a frame of {length} bytes; {FRAME_BYTES_MAX} are allowed")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            yield _decode(payload)
+
+
+def _decode(payload: bytes) -> Frame:
+    try:
+        name, *values = msgpack.unpackb(payload, use_list=False, strict_map_key=False)
+        return _KINDS[name](*values)
+    except Exception as error:
+        raise ChannelError(f"not a frame: {error}") from error

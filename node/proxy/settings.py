@@ -1,0 +1,43 @@
+"""What a worker is told: the part of the node's configuration that the data plane uses."""
+
+from typing import NamedTuple
+
+
+class Listener(NamedTuple):
+    """One proxy listener, whose socket the worker inherits from the agent."""
+
+    fd: int
+    """Bound, not yet listening; the worker calls listen(backlog) when told to."""
+    host: str
+    port: int
+    ssl: bool
+    backlog: int
+
+
+class ProxySettings(NamedTuple):
+    """Configuration of one worker. Times are in seconds, sizes in bytes."""
+
+    worker: int
+    """Slot number, from 0."""
+    listeners: tuple[Listener, ...]
+    version: str
+    """Software version, for Server and Via."""
+    trusted_ips: tuple[str, ...]
+    """CIDRs (or ``unix:``) whose X-Forwarded-* and real_ip_header are believed."""
+    real_ip_header: str
+    real_ip_recursive: bool
+    headers: tuple[str, ...]
+    """Which headers of ours answers carry: Kong's ``headers`` key, lower-cased."""
+    access_log: str
+    """``off``, a path, or ``/dev/stdout`` / ``/dev/stderr`` for the inherited descriptor."""
+    log_level: str
+    client_max_body_size: int
+    """0: unlimited."""
+    upstream_keepalive_pool_size: int
+    upstream_keepalive_max_requests: int
+    upstream_keepalive_idle_timeout: float
+    ssl_cert: str
+    """PEM file of the listeners' default certificate; empty without an ssl listener."""
+    ssl_cert_key: str
+    router_flavor: str
+    """``traditional_compatible`` or ``traditional``."""

@@ -1,0 +1,1 @@
+"""A deterministic world that runs gossip/ and store/ under failure."""

@@ -1,0 +1,1 @@
+"""Entities and their schemas, the authority, and the replica (a node's cache of it)."""

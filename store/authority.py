@@ -1,0 +1,164 @@
+"""The authority: the one authoritative copy of the configuration, behind one interface.
+
+``store.sqlite`` (and ``store.postgres``) satisfy it, and pass one contract suite.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from store.changeset import Change, Changeset
+from store.version import Head
+
+Entity = dict[str, Any]
+"""A decoded entity, shaped as the Admin API shows it: foreign keys are ``{"id": …}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Insert a new entity (POST on a collection). ``fields`` is the client's input, unvalidated."""
+
+    kind: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Merge ``fields`` into the entity named by ``key`` (an id or its endpoint key, e.g. its name).
+
+    A missing entity is EntityError code 6.
+    """
+
+    kind: str
+    key: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Replace or create the entity named by ``key`` with ``fields`` and defaults (upsert)."""
+
+    kind: str
+    key: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the entity named by ``key``; one that is missing is no error and no change."""
+
+    kind: str
+    key: str
+
+
+Mutation = Create | Patch | Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The outcome of a write."""
+
+    head: Head
+    """The authority's head after the write."""
+    changeset: Changeset | None
+    """What to push; None when nothing changed (and then no revision was taken)."""
+    entities: tuple[Entity | None, ...]
+    """One per mutation: the entity after it, None for a deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole state at one head, read in one transaction."""
+
+    head: Head
+    entities: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, ordered by id."""
+
+    entities: tuple[Entity, ...]
+    next_id: str | None
+    """The id after which the next page begins; None on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node's row in the authority, by which nodes find each other (DESIGN 6)."""
+
+    id: str
+    name: str
+    generation: int
+    address: str
+    """``host:port`` of its gossip listener as others reach it (cluster_advertise)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityInfo:
+    """What bootstrap put there."""
+
+    id: str
+    """Authority id, a UUID: tells one authority from another, kept by backup and restore."""
+    cluster_key: bytes
+    """32 random bytes; the cluster's gossip key unless configuration names another."""
+    schema_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which entities a list asks for."""
+
+    kind: str
+    size: int = 100
+    after_id: str | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Foreign key field -> id that it must name, e.g. {"service": "…"} for a service's routes."""
+    tags_all: tuple[str, ...] = ()
+    tags_any: tuple[str, ...] = ()
+
+
+class Authority(Protocol):
+    """The authority. Every method raises AuthorityUnavailable when it can't be reached in time."""
+
+    async def open(self) -> AuthorityInfo:
+        """Connect and check the schema. Raises SchemaMismatch when it isn't the one we know.
+
+        May be called again after a failure; close() ends it.
+        """
+
+    async def close(self) -> None: ...
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        """Apply all mutations in one transaction, or none. Raises EntityError for what is refused.
+
+        When ``write_id`` (16 bytes) was committed before, nothing is done and the outcome of that
+        write is answered.
+        """
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        """One entity by id or endpoint key."""
+
+    async def list(self, query: Query) -> Page: ...
+
+    async def head(self) -> Head: ...
+
+    async def state(self) -> State: ...
+
+    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
+        """Committed changesets that follow ``after``, oldest first.
+
+        None when the log was trimmed below it or ``after`` isn't part of this history.
+        """
+
+    async def next_generation(self, node_id: str, floor: int) -> int:
+        """Store and answer 1 + max(floor, the highest generation stored for this node id)."""
+
+    async def register(self, row: NodeRow) -> None: ...
+
+    async def nodes(self) -> Sequence[NodeRow]: ...
+
+    async def forget(self, node_id: str, generation: int) -> None:
+        """Delete a node's row unless it is of a higher generation."""

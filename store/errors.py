@@ -1,0 +1,35 @@
+"""What can go wrong in the store, in Kong's terms where a client sees it (db/errors.lua)."""
+
+from typing import Any
+
+
+class EntityError(Exception):
+    """A request that the entities' rules refuse. Renders as Kong's error object.
+
+    ``code`` and ``name`` are Kong's (2 "schema violation", 3 "primary key violation",
+    4 "foreign key violation", 5 "unique constraint violation", 6 "not found", 7 "invalid offset",
+    9 "invalid size", 11 "invalid options", …); ``fields`` maps field names to messages, nested as the entity is.
+    """
+
+    def __init__(self, code: int, name: str, message: str, fields: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+        self.message = message
+        self.fields = fields
+
+
+class AuthorityUnavailable(Exception):
+    """The authority can't be reached or can't answer now; the message says why, for a 503."""
+
+
+class OutcomeUnknown(AuthorityUnavailable):
+    """The connection died in COMMIT and the write could not be looked up (503, outcome unknown)."""
+
+    def __init__(self, reason: str, write_id: bytes) -> None:
+        super().__init__(reason)
+        self.write_id = write_id
+
+
+class SchemaMismatch(AuthorityUnavailable):
+    """The authority's schema is missing, older or newer than this software; says what to type."""
