@@ -71,7 +71,7 @@ class Applied(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """Worker to agent, each second: counters by name, cumulative but for ``connections_*`` gauges."""
+    """Worker to agent, each second: counters; cumulative but for ``connections_*``, gauges."""
 
     counters: dict[str, int]
 

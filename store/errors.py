@@ -8,7 +8,8 @@ class EntityError(Exception):
 
     ``code`` and ``name`` are Kong's (2 "schema violation", 3 "primary key violation",
     4 "foreign key violation", 5 "unique constraint violation", 6 "not found", 7 "invalid offset",
-    9 "invalid size", 11 "invalid options", …); ``fields`` maps field names to messages, nested as the entity is.
+    9 "invalid size", 11 "invalid options", …); ``fields`` maps field names to messages, nested as
+    the entity is.
     """
 
     def __init__(self, code: int, name: str, message: str, fields: dict[str, Any]) -> None:
