@@ -71,9 +71,20 @@ class Applied(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """Worker to agent, each second: counters; cumulative but for ``connections_*``, gauges."""
+    """Worker to agent, each second: counters by name; those in GAUGES are no sums over time."""
 
     counters: dict[str, int]
+
+
+GAUGES = frozenset(
+    (
+        "connections_active",
+        "connections_idle_upstream",
+        "connections_reading",
+        "connections_waiting",
+        "connections_writing",
+    )
+)
 
 
 Frame = Configure | Snapshot | Apply | Listen | Drain | Ready | Applied | Stats

@@ -34,3 +34,7 @@ class OutcomeUnknown(AuthorityUnavailable):
 
 class SchemaMismatch(AuthorityUnavailable):
     """The authority's schema is missing, older or newer than this software; says what to type."""
+
+
+class MigrationRefused(Exception):
+    """A migration command that would damage something; the message says what and the way out."""

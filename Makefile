@@ -1,0 +1,68 @@
+# For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
+# checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
+# interpreter for deploy/setup), JOBS (test processes).
+
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS :=
+JOBS := auto
+SHELL_SCRIPTS := deploy/setup
+LOOSE_MODULES := deploy/environment.py .ci/check_package.py
+
+.PHONY: help demo test lint check package bench lock clean
+
+help:
+	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
+	@echo 'make test    every test'
+	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
+	@echo 'make check   lint, test, the built package in a clean environment, a short benchmark'
+	@echo 'make bench   how long a write takes to reach the other nodes'
+	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
+	@echo 'make clean   remove everything that was built'
+	@echo
+	@echo 'ARGS="..." is passed on: make demo ARGS="--nodes 5", make test ARGS="-k gossip -x"'
+
+demo:
+	@deploy/setup
+	@exec $(BIN)/grapevine demo --nodes 3 $(ARGS)
+
+test:
+	@deploy/setup --dev
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint:
+	@deploy/setup --dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy $(LOOSE_MODULES)
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_import_direction.py
+	for script in $(SHELL_SCRIPTS); do sh -n "$$script" || exit 1; done
+
+package:
+	@deploy/setup --dev
+	$(BIN)/python .ci/check_package.py
+
+check:
+	$(MAKE) lint
+	$(MAKE) test
+	$(MAKE) package
+	$(MAKE) bench ARGS='--nodes 3 --writes 20'
+
+bench:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.propagation $(ARGS)
+
+LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)
+
+lock:
+	$(LOCK) pyproject.toml -o requirements/runtime.lock
+	$(LOCK) pyproject.toml --group dev requirements/dev.in -c requirements/runtime.lock \
+		-o requirements/dev.lock
+
+clean:
+	@# a .venv of your own making is left alone
+	if [ -f .venv/setup-runtime.stamp ]; then rm -rf .venv; fi
+	rm -rf .venv.new .venv.old dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

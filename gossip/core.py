@@ -1,0 +1,368 @@
+"""The node's part in the cluster: one object, no I/O, no clock (DESIGN 2, sans-IO decisions).
+
+Inputs are method calls with the time as an argument; what is to be done comes out of ``effects()``;
+``next_deadline()`` says when ``advance`` must be called if nothing else happens before. This file
+assembles the parts and sends each message to the one it concerns.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+
+from gossip import limits
+from gossip.address import Address, format_address, reachable_host
+from gossip.claims import Claims
+from gossip.counters import Counters
+from gossip.dissemination import Dissemination
+from gossip.effects import Effect
+from gossip.events import LeaveFinished
+from gossip.health import Health
+from gossip.identity import Identity, check_identity
+from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
+from gossip.members import Members
+from gossip.messages import (
+    Ack,
+    Alive,
+    Announce,
+    Heartbeat,
+    Message,
+    Missing,
+    Nack,
+    Ping,
+    PingRequest,
+    Pull,
+    Push,
+    PushPull,
+    Request,
+    Verdict,
+)
+from gossip.outbox import Origin, Outbox
+from gossip.probe import Prober
+from gossip.profiles import Profile
+from gossip.pushpull import TableExchange
+from gossip.reader import Reader
+from gossip.replica import Changeset, Head, Replica
+from gossip.seal import SALT_BYTES, Seal
+from gossip.streams import Stream, Streams
+from gossip.updates import Updates
+from gossip.wire import Parts, cluster_digest
+
+
+class Gossip:
+    """One process of one node in one cluster.
+
+    ``address`` is what others are told to send to. ``rng`` decides whom to probe and when; seed it
+    from the system's entropy in production (it also draws the salt of the sending key). ``key`` is
+    the cluster key, 32 bytes; with one, nothing in clear is sent or read, without one nothing
+    sealed. ``authority_access`` says whether this node can confirm its head at the authority.
+
+    Raises ValueError for an identity, metadata, address or key that others couldn't accept.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        metadata: Metadata,
+        address: Address,
+        cluster_name: str,
+        profile: Profile,
+        replica: Replica,
+        rng: random.Random,
+        now: float,
+        incarnation: int = 1,
+        authority_access: bool = True,
+        key: bytes | None = None,
+    ) -> None:
+        check_identity(identity)
+        check_metadata(metadata)
+        _check_advertised(address)
+        _check_cluster_name(cluster_name)
+        me = Member(
+            *identity[:1], identity.generation, identity.tag, incarnation,
+            Status.ALIVE, address, metadata, now,
+        )  # fmt: skip
+        seal = None
+        if key is not None:
+            salt = rng.getrandbits(8 * SALT_BYTES).to_bytes(SALT_BYTES, "big")
+            seal = Seal(key, identity.node_id, salt)
+        cluster = cluster_digest(cluster_name)
+        self.counters = Counters()
+        self._profile = profile
+        self._authority_access = authority_access
+        self._me = me
+        self._members = Members(me, profile)
+        updates = Updates(profile.retransmit_mult)
+        self._outbox = Outbox(self._members, updates, self.counters, cluster, seal)
+        self._reader = Reader(me.node_id, cluster, seal, self.counters)
+        self._streams = Streams(self._outbox, profile, self.counters)
+        self._health = Health(profile.health_score_max)
+        self._dissemination = Dissemination(
+            replica, self._members, self._streams, self._outbox, profile, rng, self.counters
+        )
+        heartbeat = self._dissemination.heartbeat
+        self._prober = Prober(
+            self._members, self._streams, self._outbox, self._health, profile, rng,
+            self.counters, heartbeat,
+        )  # fmt: skip
+        self._exchange = TableExchange(
+            self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
+        )
+        self._claims = Claims(
+            self._members, updates, self._outbox, self._health, self._prober, profile, rng,
+            self.counters,
+        )  # fmt: skip
+        self._leave_at: float | None = None
+        self._finished = False
+
+    def start(self, now: float) -> None:
+        """Begin to probe, and to look for the others."""
+        self._claims.introduce()
+        self._prober.start(now)
+        self._exchange.start(now)
+
+    def seeds_resolved(self, addresses: Iterable[Address], now: float) -> None:
+        """What the seeds' names lead to; asked for by the effect ResolveSeeds."""
+        if self._running():
+            self._exchange.seeds_resolved(addresses, now)
+
+    def join(self, addresses: Iterable[Address], now: float) -> None:
+        """Look for members at these addresses, now and whenever nobody runs there."""
+        if self._running():
+            self._exchange.join(addresses, now)
+
+    def committed(self, now: float, early: Sequence[Changeset] = ()) -> None:
+        """Changesets committed by this node have just been offered to the replica: push them.
+
+        ``early`` are those of them that the replica answered ``early`` for, because another node's
+        commit before them hasn't arrived yet. They are pushed all the same, and offered again (with
+        the event ChangesetApplied, hops 0) when their predecessor is here.
+        """
+        if not self._finished:
+            self._dissemination.committed(now, early)
+
+    def authority_confirmed(self, head: Head, now: float) -> None:
+        """This node has just read its head at the authority, or committed it there.
+
+        Raises ValueError on a node without authority access. A head above the replica's is fine:
+        the application is loading it.
+        """
+        if not self._authority_access:
+            raise ValueError(f"version {head.version} confirmed by a node without authority access")
+        self._dissemination.confirmation.confirmed(now)
+
+    def confirmation_age(self, now: float) -> float:
+        """Seconds since any member is known to have compared its head with the authority's."""
+        age = self._dissemination.confirmation.age(now)
+        return math.inf if age is None else age
+
+    def members(self, now: float) -> list[MemberView]:
+        """All listed members, this node first."""
+        self._me.head = self._dissemination.head()
+        return [view(m, is_self=m is self._me) for m in self._members.listed()]
+
+    def leave(self, now: float) -> None:
+        """Tell everyone that this node goes; the event LeaveFinished says when it may."""
+        if self._me.status is not Status.ALIVE:
+            return
+        self._prober.stop()
+        self._exchange.stop()
+        self._claims.declare(Status.LEAVING, now)
+        alone = not self._members.reachable()
+        self._leave_at = now if alone else now + self._profile.leave_delay
+
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+        """A UDP packet has arrived. Whatever it is, this doesn't raise."""
+        self.counters.add("datagrams_in")
+        self.counters.add("datagram_bytes_in", len(data))
+        if self._finished:
+            self.counters.add("dropped_finished")
+            return
+        read = self._reader.packet(data)
+        if read is not None:
+            sender, parts = read
+            self._receive(parts, Origin(sender, source, None, len(data)), now)
+
+    def stream_accepted(self, stream: int, source: Address, now: float) -> None:
+        """Another node has connected; ``stream`` is an odd number, unused by open streams."""
+        self._streams.accept(stream, source, now)
+
+    def frame_received(self, stream: int, frame: bytes, now: float) -> None:
+        """A whole frame has arrived on a stream. Whatever it is, this doesn't raise."""
+        self.counters.add("frames_in")
+        known = self._streams.get(stream)
+        if known is None or self._finished:
+            self.counters.add("dropped_stream" if known is None else "dropped_finished")
+            return
+        read = self._reader.frame(frame, asked_for=known.purpose != "accepted")
+        if read is None:
+            # Nothing that follows would make sense.
+            self._abandon(known, now)
+            self._streams.finish(stream)
+            return
+        sender, parts = read
+        self._receive(parts, Origin(sender, known.address, stream, len(frame)), now)
+        if known.purpose == "accepted":
+            known.deadline = now + self._profile.stream_timeout
+        elif known.purpose == "pull":
+            self._dissemination.pull_answered(known, now)
+        elif known.purpose == "probe":
+            self._streams.finish(stream)
+
+    def stream_closed(self, stream: int, now: float) -> None:
+        """A stream has ended, or could not be opened."""
+        known = self._streams.closed(stream)
+        if known is not None:
+            self._abandon(known, now)
+
+    def advance(self, now: float) -> None:
+        """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
+        if self._finished:
+            return
+        self._notice_stall(now)
+        for stream in self._streams.expire(now):
+            self._abandon(stream, now)
+        accusation = self._prober.advance(now)
+        if accusation is not None:
+            self._claims.accuse(accusation, now)
+        self._claims.advance(now)
+        self._exchange.advance(now)
+        self._dissemination.advance(now)
+        if self._leave_at is not None and self._leave_at <= now:
+            self._advance_leave(now)
+
+    def next_deadline(self) -> float | None:
+        """When ``advance`` must be called at the latest; None when never."""
+        if self._finished:
+            return None
+        deadlines = (
+            self._streams.next_deadline(),
+            self._prober.next_deadline(),
+            self._members.next_deadline(),
+            self._exchange.next_deadline(),
+            self._dissemination.next_deadline(),
+            self._leave_at,
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def effects(self) -> list[Effect]:
+        """What is to be done, oldest first; each is given once."""
+        return self._outbox.drain()
+
+    def _running(self) -> bool:
+        return self._me.status is Status.ALIVE
+
+    def _receive(self, parts: Parts, origin: Origin, now: float) -> None:
+        for message in parts.messages:
+            self._dispatch(message, origin, now)
+        self._claims.correct(origin)
+
+    def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
+        """Messages that anyone may send: claims (strangers about themselves or us), pings and table
+        exchanges. Looked up per message: a claim may have made the sender a member just now."""
+        sender = self._members.get(origin.sender)
+        match message:
+            case Alive() if sender is not None or message.node_id == origin.sender:
+                self._claims.alive(message, origin, now)
+            case Ping():
+                self._answer_ping(message, sender, origin, now)
+            case PushPull():
+                self._exchange.received(message, origin, now)
+            case Verdict() if message.node_id == self._me.node_id:
+                # From strangers too: who buried this node must be able to tell it.
+                self._claims.verdict(message, origin, now)
+            case _ if sender is None:
+                self.counters.add("dropped_stranger")
+            case _:
+                self._dispatch_member(message, sender, origin, now)
+
+    def _dispatch_member(
+        self, message: Message, sender: Member, origin: Origin, now: float
+    ) -> None:
+        """Messages that only members may send."""
+        match message:
+            case Verdict():
+                self._claims.verdict(message, origin, now)
+            case Heartbeat():
+                self._dissemination.heard(message, sender, now)
+            case Push():
+                self._dissemination.pushed(message, sender, now)
+            case Ack():
+                self._prober.acked(message, origin, now)
+            case Nack():
+                self._prober.nacked(message, origin)
+            case PingRequest():
+                self._prober.requested(message, origin, now)
+            case Announce():
+                self._dissemination.announced(message, sender, now)
+            case Missing():
+                self._dissemination.missing(message, sender, now)
+            case Request():
+                heartbeat = self._dissemination.heartbeat(now)
+                self._dissemination.supply.requested(sender, message, heartbeat, now)
+            case Pull() if origin.stream is not None:
+                heartbeat = self._dissemination.heartbeat(now)
+                self._dissemination.supply.pulled(origin, message, heartbeat, now)
+            case _:
+                self.counters.add("messages_malformed")
+
+    def _answer_ping(
+        self, message: Ping, sender: Member | None, origin: Origin, now: float
+    ) -> None:
+        answers: list[Message] = [Ack(message.sequence)]
+        if sender is None or sender.status is not Status.ALIVE:
+            # Whoever is held for dead (or forgotten as such) must hear of it to refute.
+            held = self._members.held_claim(origin.sender)
+            if held is not None:
+                answers.append(held)
+        answers.append(self._dissemination.heartbeat(now))
+        self._outbox.answer(origin, answers)
+
+    def _abandon(self, stream: Stream, now: float) -> None:
+        """A stream ended before it had served its purpose."""
+        if stream.purpose != "accepted":
+            self.counters.add("streams_failed")
+        if stream.purpose == "pull":
+            self._dissemination.pull_ended(now)
+
+    def _notice_stall(self, now: float) -> None:
+        """A process that was stopped finds all its timers due, and its answers unread: it judges
+        nobody for that, and doubts itself a little (DESIGN 6)."""
+        due = self.next_deadline()
+        if due is None or now - due <= self._profile.probe_timeout:
+            return
+        self.counters.add("stalls")
+        self._health.add(1)
+        self._members.grant_time(now - due)
+        self._prober.grant_time(now - due)
+
+    def _advance_leave(self, now: float) -> None:
+        if self._me.status is Status.LEAVING:
+            self._claims.declare(Status.LEFT, now)
+            self._leave_at = now + self._profile.leave_delay
+            if self._members.reachable():
+                return
+        else:
+            self._claims.repeat()
+        self._leave_at = None
+        self._finished = True
+        self._outbox.notify(LeaveFinished())
+
+
+def _check_advertised(address: Address) -> None:
+    try:
+        reachable_host(address[0])
+    except ValueError as error:
+        raise ValueError(
+            f"cluster_advertise: {format_address(address)}: {error}; "
+            "give the numeric address that the other nodes can reach"
+        ) from None
+    if not 0 < address[1] < 65_536:
+        raise ValueError(f"cluster_advertise: {address[1]} is not a port")
+
+
+def _check_cluster_name(name: str) -> None:
+    size = len(name.encode())
+    if not 1 <= size <= limits.CLUSTER_NAME_BYTES_MAX:
+        raise ValueError(
+            f"cluster_name has {size} bytes; 1 to {limits.CLUSTER_NAME_BYTES_MAX} are allowed"
+        )

@@ -1,0 +1,228 @@
+"""How changesets reach this replica, and how it notices that one didn't (DESIGN 4 and 5).
+
+A commit is pushed straight to everybody at once, so one hop of latency is the rule. Everything else
+here is for the packet that was lost: heads ride on every probe, ack and push; a head above ours
+with nothing on the way is asked for; and when peers can't help, the application is told to load
+from the authority.
+"""
+
+import random
+from collections.abc import Sequence
+
+from gossip import limits
+from gossip.confirmation import Confirmation
+from gossip.counters import Counters
+from gossip.early import Arrival, EarlyBuffer, Lineage
+from gossip.events import Behind, ChangesetApplied
+from gossip.member import Member
+from gossip.members import Members
+from gossip.messages import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.outbox import Outbox
+from gossip.profiles import Profile
+from gossip.repair import Ask, GiveUp, Repair
+from gossip.replica import Changeset, Head, Replica
+from gossip.streams import Stream, Streams
+from gossip.supply import Supply
+
+
+class Dissemination:
+    """The replica's side of the conversation."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        members: Members,
+        streams: Streams,
+        outbox: Outbox,
+        profile: Profile,
+        rng: random.Random,
+        counters: Counters,
+    ) -> None:
+        self._replica = replica
+        self._members = members
+        self._streams = streams
+        self._outbox = outbox
+        self._profile = profile
+        self._counters = counters
+        self.confirmation = Confirmation()
+        self._early = EarlyBuffer()
+        self._lineage = Lineage()
+        self._repair = Repair(profile, rng)
+        self.supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
+        self._pushed = self.head()
+        self._pulled_from: Head | None = None
+        """Our head when the pull under way last asked."""
+        self._fork_told: Head | None = None
+
+    def head(self) -> Head:
+        """What the replica serves."""
+        return Head(*self._replica.head())
+
+    def heartbeat(self, now: float) -> Heartbeat:
+        return Heartbeat(self.head(), self.confirmation.age(now))
+
+    def committed(self, now: float, early: Sequence[Changeset]) -> None:
+        """Push what this node committed: what the replica applied since the last push, and
+        ``early`` ones that it couldn't apply yet."""
+        fresh = self._unpushed()
+        if fresh is None or len(fresh) > limits.PUSHES_MAX:
+            self.supply.announce(self.heartbeat(now))
+        else:
+            own = [*fresh, *early]
+            for changeset in own:
+                self._lineage.record(changeset.version, now, hops=0)
+            self._counters.add("pushes", len(own))
+            self.supply.push(own, self.heartbeat(now), now)
+        me = self._members.me.node_id
+        for changeset in early:
+            self._keep(Arrival(changeset, now, 0.0, 0, me), now)
+        self._moved(now)
+
+    def pushed(self, message: Push, sender: Member, now: float) -> None:
+        """A changeset arrived."""
+        delay = None
+        if message.residence is not None:
+            rtt = self._members.typical_rtt if sender.rtt is None else sender.rtt
+            delay = message.residence + (rtt or 0.0) / 2
+        hops = 0 if delay is None else message.hops + 1
+        self._offer(Arrival(message.changeset, now, delay, hops, sender.node_id), now)
+
+    def heard(self, message: Heartbeat, sender: Member, now: float) -> None:
+        """A member's head and how fresh the cluster's knowledge is."""
+        slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
+        self.confirmation.heard(message.confirmation_age, slack, now)
+        self._saw(message.head, sender, now)
+        mine = self.head()
+        if message.head.version > mine.version:
+            self._repair.behind(message.head, sender.node_id, now)
+        elif message.head.version == mine.version and message.head.digest != mine.digest:
+            self._counters.add("heads_forked")
+            if self._fork_told != message.head:
+                self._fork_told = message.head
+                self._outbox.notify(Behind(message.head, "forked"))
+
+    def announced(self, message: Announce, sender: Member, now: float) -> None:
+        """A member holds what doesn't fit a packet."""
+        self._saw(message.head, sender, now)
+        if message.head.version > self.head().version:
+            self._repair.announced(message.head, sender.node_id, now)
+
+    def missing(self, message: Missing, sender: Member, now: float) -> None:
+        """A member can't repair us from the head we asked for."""
+        if message.after == self.head():
+            self._repair.refused(sender.node_id, "log", now)
+
+    def pull_answered(self, stream: Stream, now: float) -> None:
+        """A whole answer has come on the stream of a pull: ask on, or be done."""
+        peer = self._members.get(stream.peer)
+        mine = self.head()
+        more = peer is not None and peer.head is not None and peer.head.version > mine.version
+        if more and mine != self._pulled_from:
+            self._pulled_from = mine
+            stream.deadline = now + self._profile.stream_timeout
+            self._outbox.send_frame(stream.id, stream.peer, [Pull(mine), self.heartbeat(now)])
+            return
+        self._streams.finish(stream.id)
+        self._repair.stream_ended(now)
+
+    def pull_ended(self, now: float) -> None:
+        """The stream of a pull closed without an answer, or ran out of time."""
+        self._repair.stream_ended(now)
+
+    def advance(self, now: float) -> None:
+        """Ask for what is missing, when it is time to."""
+        self._take_early(now)
+        decision = self._repair.decide(self.head(), self._members.reachable(), now)
+        if isinstance(decision, Ask):
+            self._ask(decision, now)
+        elif isinstance(decision, GiveUp):
+            self._counters.add("behind")
+            self._outbox.notify(Behind(decision.head, decision.reason))
+
+    def next_deadline(self) -> float | None:
+        return self._repair.deadline
+
+    def _ask(self, ask: Ask, now: float) -> None:
+        peer = self._members.get(ask.peer)
+        if peer is None:
+            return
+        mine = self.head()
+        if not ask.by_stream:
+            self._counters.add("repairs_requested")
+            self._outbox.send(peer, [Request(mine), self.heartbeat(now)])
+            return
+        self._counters.add("pulls")
+        self._pulled_from = mine
+        frame = self._outbox.frame(peer.node_id, [Pull(mine), self.heartbeat(now)])
+        if self._streams.open("pull", peer.address, peer.node_id, frame, now) is None:
+            self._repair.stream_ended(now)
+
+    def _offer(self, arrival: Arrival, now: float) -> None:
+        changeset, sender = arrival.changeset, arrival.sender
+        verdict = self._replica.offer(*changeset)
+        if verdict == "applied":
+            self._applied(arrival, now)
+            self._moved(now)
+        elif verdict == "known":
+            self._counters.add("changesets_known")
+        elif verdict == "early":
+            self._counters.add("changesets_early")
+            self._keep(arrival, now)
+        else:
+            self._counters.add(f"changesets_{verdict}")
+            self._repair.behind(Head(changeset.version, changeset.digest), sender, now)
+            self._repair.refused(sender, "forked" if verdict == "forked" else "silent", now)
+
+    def _applied(self, arrival: Arrival, now: float) -> None:
+        version = arrival.changeset.version
+        delay = None if arrival.delay is None else arrival.delay + now - arrival.at
+        if delay is not None:
+            self._lineage.record(version, now - delay, arrival.hops)
+        self._counters.add("changesets_applied")
+        self._outbox.notify(ChangesetApplied(arrival.changeset, delay, arrival.hops))
+
+    def _keep(self, arrival: Arrival, now: float) -> None:
+        self._counters.add("changesets_early_dropped", self._early.add(arrival))
+        if arrival.delay is not None:
+            self._lineage.record(
+                arrival.changeset.version, arrival.at - arrival.delay, arrival.hops
+            )
+        head = Head(arrival.changeset.version, arrival.changeset.digest)
+        self._repair.behind(head, arrival.sender, now)
+
+    def _moved(self, now: float) -> None:
+        """Our head may have moved: what waited for it goes in."""
+        self._take_early(now)
+        # What others committed isn't ours to push.
+        self._pushed = self.head()
+        self._repair.progressed(self._pushed, now)
+
+    def _take_early(self, now: float) -> None:
+        while (arrival := self._early.take(*self.head())) is not None:
+            if self._replica.offer(*arrival.changeset) != "applied":
+                self._counters.add("changesets_corrupt")
+                self._repair.refused(arrival.sender, "silent", now)
+                break
+            self._applied(arrival, now)
+            own = arrival.sender == self._members.me.node_id
+            if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
+                # Announced before we could serve it: whoever asked in vain asks again.
+                self.supply.announce(self.heartbeat(now))
+
+    def _unpushed(self) -> list[Changeset] | None:
+        """What the replica holds above the last push; None when its log doesn't tell."""
+        fresh: list[Changeset] = []
+        after = self._pushed
+        while True:
+            held = self._replica.changesets(after.version, after.digest, 2**20)
+            if held is None:
+                return None
+            if not held:
+                return fresh
+            fresh += [Changeset(*changeset) for changeset in held]
+            after = Head(fresh[-1].version, fresh[-1].digest)
+
+    def _saw(self, head: Head, sender: Member, now: float) -> None:
+        """Packets overtake each other, heads only rise."""
+        if sender.head is None or head.version >= sender.head.version:
+            sender.head = head

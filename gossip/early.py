@@ -1,0 +1,105 @@
+"""Changesets on their way into the replica: those that wait, and where those applied came from."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict
+
+from gossip import limits
+from gossip.replica import Changeset, Version
+
+
+class Arrival(NamedTuple):
+    """A changeset as it arrived here."""
+
+    changeset: Changeset
+    at: float
+    delay: float | None
+    """Seconds from its origin's push to ``at``; None when unknown."""
+    hops: int
+    """Nodes it came through, its origin included; 0 at its origin or when unknown."""
+    sender: str
+    """Node id; this node's own for its own commits."""
+
+
+class EarlyBuffer:
+    """Arrivals whose predecessor is missing: bounded by count and bytes, in version order.
+
+    When it is full the newest go: the oldest are needed first, and those that went are asked for
+    again like any other gap.
+    """
+
+    def __init__(self) -> None:
+        self._by_version: SortedDict[Version, Arrival] = SortedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_version)
+
+    def add(self, arrival: Arrival) -> int:
+        """Keep one. Answers how many were dropped for want of room."""
+        version = arrival.changeset.version
+        if version in self._by_version:
+            return 0
+        self._by_version[version] = arrival
+        self._bytes += len(arrival.changeset.body)
+        dropped = 0
+        while (
+            len(self._by_version) > limits.EARLY_COUNT_MAX or self._bytes > limits.EARLY_BYTES_MAX
+        ):
+            self._pop(-1)
+            dropped += 1
+        return dropped
+
+    def take(self, version: Version, digest: bytes) -> Arrival | None:
+        """The one that follows this head, if it is here. What is at or below the head is gone."""
+        while self._by_version:
+            arrival = self._by_version.peekitem(0)[1]
+            if arrival.changeset.version <= version:
+                self._pop(0)
+            elif arrival.changeset.predecessor == digest:
+                return self._pop(0)
+            else:
+                return None
+        return None
+
+    def above(self, version: Version, max_bytes: int) -> list[Changeset]:
+        """Those above a version, oldest first, of at most ``max_bytes`` of bodies together."""
+        chosen: list[Changeset] = []
+        for arrival in self._by_version.values():
+            if arrival.changeset.version <= version:
+                continue
+            max_bytes -= len(arrival.changeset.body)
+            if max_bytes < 0:
+                break
+            chosen.append(arrival.changeset)
+        return chosen
+
+    def _pop(self, index: int) -> Arrival:
+        arrival = self._by_version.popitem(index)[1]
+        self._bytes -= len(arrival.changeset.body)
+        return arrival
+
+
+class _Birth(NamedTuple):
+    pushed_at: float
+    """When its origin pushed it, in this node's time."""
+    hops: int
+
+
+class Lineage:
+    """When recent changesets were pushed by their origins, so that whoever is given one from the
+    log later still learns how long it took."""
+
+    def __init__(self) -> None:
+        self._births: OrderedDict[Version, _Birth] = OrderedDict()
+
+    def record(self, version: Version, pushed_at: float, hops: int) -> None:
+        self._births[version] = _Birth(pushed_at, hops)
+        if len(self._births) > limits.ORIGINS_MAX:
+            self._births.popitem(last=False)
+
+    def residence(self, version: Version, now: float) -> tuple[float | None, int]:
+        """Seconds since the origin's push, and the hops to here; (None, 0) when forgotten."""
+        birth = self._births.get(version)
+        return (None, 0) if birth is None else (max(0.0, now - birth.pushed_at), birth.hops)

@@ -1,0 +1,65 @@
+"""What the core tells the application."""
+
+from typing import Literal, NamedTuple
+
+from gossip.address import Address
+from gossip.member import MemberView
+from gossip.replica import Changeset, Head
+
+
+class MemberChanged(NamedTuple):
+    """A member appeared, or its status or record changed."""
+
+    member: MemberView
+    previous: str | None
+    """Its status before; None for one that wasn't known (or had left the listing)."""
+
+
+class ChangesetApplied(NamedTuple):
+    """The replica applied a changeset that came from a peer."""
+
+    changeset: Changeset
+    delay: float | None
+    """Estimated seconds since its origin pushed it: the residence in each node on the way plus half
+    of each round trip (of a typical one where it isn't measured yet). None for an old one, repaired
+    from a log that doesn't know."""
+    hops: int
+    """1 when it came from its origin; 0 when unknown (``delay`` is None)."""
+
+
+class Behind(NamedTuple):
+    """Peers hold a newer head and can't bring this replica there: load from the authority."""
+
+    head: Head
+    """The newest head heard of."""
+    reason: Literal["log", "silent", "forked"]
+    """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
+    peer holds another history at the same version."""
+
+
+class NameTaken(NamedTuple):
+    """Another process claims what should be one node's own."""
+
+    kind: Literal["name", "node id"]
+    value: str
+    """The contested name or node id."""
+    address: Address
+    """Where the other one is."""
+    holder: str
+    """The other one's node id."""
+
+
+class GenerationOutdated(NamedTuple):
+    """The cluster knows a later generation of this node: this process is not believed.
+
+    The way out is to store a generation above ``held`` and start again with it.
+    """
+
+    held: int
+
+
+class LeaveFinished(NamedTuple):
+    """The leave has been spread; the transport may be closed."""
+
+
+Event = MemberChanged | ChangesetApplied | Behind | NameTaken | GenerationOutdated | LeaveFinished

@@ -1,0 +1,46 @@
+"""Who a process is."""
+
+import re
+from typing import NamedTuple
+
+from gossip.limits import COUNTER_MAX, TAG_MAX
+
+_NODE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+class Identity(NamedTuple):
+    """One process life of one node.
+
+    The generation is stored before the first packet and never taken from a clock: Cassandra's
+    wall-clock generations locked nodes out after a clock jump (CASSANDRA-10969).
+    """
+
+    node_id: str
+    """UUID in lower case, kept across restarts."""
+    generation: int
+    """Which life of the node this is, from 1 to 2^62. A higher one wins at once."""
+    tag: int
+    """64 random bits of the process: tells two processes with one node id apart."""
+
+
+def check_identity(identity: Identity) -> None:
+    """Raises ValueError naming the field that is out of range."""
+    if not _NODE_ID.fullmatch(identity.node_id):
+        raise ValueError(f"node id '{identity.node_id}' is not a UUID in lower case")
+    if not 1 <= identity.generation <= COUNTER_MAX:
+        raise ValueError(f"generation {identity.generation} is not between 1 and 2^62")
+    if not 0 <= identity.tag <= TAG_MAX:
+        raise ValueError(f"process tag {identity.tag} is not a 64-bit number")
+
+
+def node_id_bytes(node_id: str) -> bytes:
+    """The 16 bytes of a node id; 16 zero bytes for the empty id."""
+    return bytes.fromhex(node_id.replace("-", "")) if node_id else bytes(16)
+
+
+def node_id_text(data: bytes) -> str:
+    """The inverse of node_id_bytes."""
+    if not any(data):
+        return ""
+    h = data.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"

@@ -1,0 +1,110 @@
+"""Every bound of the protocol in one table, with the relations between them asserted at import.
+
+Sizes are in bytes, times in seconds. A bound that is hit is counted (``gossip.counters``).
+"""
+
+PACKET_BYTES_MAX = 1400
+"""One UDP datagram, so that it fits an Ethernet frame through common tunnels unfragmented."""
+
+HEADER_BYTES = 45
+"""The envelope's clear header (``gossip.wire``)."""
+
+SEAL_BYTES = 44
+"""What sealing adds: key id 4, salt 16, counter 8, authentication tag 16 (``gossip.seal``)."""
+
+PACKET_BODY_BYTES_MAX = PACKET_BYTES_MAX - HEADER_BYTES - SEAL_BYTES
+"""Room for messages. The same with and without a key, so that what fits doesn't depend on it."""
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""One changeset's body."""
+
+REQUEST_FRAME_BYTES_MAX = 8 * 1024 * 1024
+"""One frame on an accepted stream: at most a whole member table."""
+
+FRAME_BYTES_MAX = BODY_BYTES_MAX + 1024 * 1024
+"""One frame on a stream that this node opened: at most what it asked for."""
+
+PART_FIELDS_MAX = 32
+"""Fields of one message, and elements of any array within it. Keeps a hostile packet from having
+large arrays allocated before they are filled."""
+
+PACKET_PARTS_MAX = 255
+FRAME_PARTS_MAX = 65_536
+
+NAME_BYTES_MAX = 128
+ROLE_BYTES_MAX = 32
+ZONE_BYTES_MAX = 64
+SOFTWARE_BYTES_MAX = 32
+ENDPOINT_BYTES_MAX = 96
+"""A member's proxy or admin address as text; host names are allowed there."""
+HOST_BYTES_MAX = 64
+CLUSTER_NAME_BYTES_MAX = 255
+
+ALIVE_BYTES_MAX = (
+    96
+    + HOST_BYTES_MAX
+    + (
+        NAME_BYTES_MAX
+        + ROLE_BYTES_MAX
+        + ZONE_BYTES_MAX
+        + SOFTWARE_BYTES_MAX
+        + 2 * ENDPOINT_BYTES_MAX
+    )
+)
+"""The longest claim: a member's whole record. The rest (96) is ids, numbers and msgpack."""
+
+COUNTER_MAX = 2**62
+"""Generations and incarnations. Above what any real node reaches and below 2^63, so that a forged
+claim always leaves its victim numbers to refute with."""
+
+TAG_MAX = 2**64 - 1
+REVISION_MAX = 2**63 - 1
+
+MEMBERS_MAX = 16_384
+TOMBSTONES_MAX = 4_096
+UPDATES_MAX = MEMBERS_MAX
+SEEDS_MAX = 64
+RELAYS_MAX = 256
+"""Indirect probes run for others at once."""
+
+DIRECT_MEMBERS_MAX = 64
+"""Up to this many members a change goes from its origin straight to everyone (GOSSIP 4.4)."""
+
+EARLY_COUNT_MAX = 1_024
+EARLY_BYTES_MAX = 8 * 1024 * 1024
+"""Changesets waiting for their predecessor."""
+
+ORIGINS_MAX = 1_024
+"""Changesets whose time of origin is remembered, for the propagation delay of repairs."""
+
+PUSHES_MAX = 256
+"""Changesets pushed at once; a node that suddenly holds more (a load from the authority) announces
+its head, and the others pull."""
+
+REPAIR_PACKETS_MAX = 16
+"""Packets with which one gap request is answered; what needs more goes by stream."""
+
+PULL_BYTES_MAX = 1024 * 1024
+"""Bodies in one answer to a pull, unless a single body is larger."""
+
+RESIDENCE_MAX = 86_400.0
+CONFIRMATION_AGE_MAX = 365 * 86_400.0
+HOPS_MAX = 255
+
+STREAMS_OPENED_MAX = 64
+STREAMS_ACCEPTED_MAX = 128
+STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
+"""Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
+
+SENDERS_SEALED_MAX = 4_096
+"""Sender keys and replay windows that are remembered."""
+
+# One probe of a suspect: ping, the accusation (buddy system), heartbeat, and one whole record.
+_PING_BYTES = 16
+_VERDICT_BYTES = 64
+_HEARTBEAT_BYTES = 96
+assert _PING_BYTES + _VERDICT_BYTES + _HEARTBEAT_BYTES + ALIVE_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) < REQUEST_FRAME_BYTES_MAX
+assert 2 * MEMBERS_MAX + 16 <= FRAME_PARTS_MAX
+assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
+assert BODY_BYTES_MAX < FRAME_BYTES_MAX

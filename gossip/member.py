@@ -1,0 +1,133 @@
+"""A member of the cluster: what is known about it here, and what others are shown."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from gossip import limits
+from gossip.address import Address
+from gossip.replica import Head
+from gossip.suspicion import Suspicion
+
+
+class Status(IntEnum):
+    """A member's state. The numbers are on the wire, and rank claims of one incarnation."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    FAILED = 2
+    LEAVING = 3
+    LEFT = 4
+
+    @property
+    def label(self) -> str:
+        """The name in the API, the CLI and the metrics."""
+        return self.name.lower()
+
+
+class Metadata(NamedTuple):
+    """What a node tells the others about itself. Texts; sizes in ``gossip.limits``, in UTF-8."""
+
+    name: str
+    role: str
+    zone: str
+    version: str
+    """Software version."""
+    proxy: str
+    """Where it proxies, ``host:port``; empty when it doesn't."""
+    admin: str
+    """Where its Admin API listens, ``host:port``; empty when it has none."""
+
+
+METADATA_BYTES_MAX = (
+    limits.NAME_BYTES_MAX,
+    limits.ROLE_BYTES_MAX,
+    limits.ZONE_BYTES_MAX,
+    limits.SOFTWARE_BYTES_MAX,
+    limits.ENDPOINT_BYTES_MAX,
+    limits.ENDPOINT_BYTES_MAX,
+)
+"""In the order of Metadata's fields."""
+
+
+def check_metadata(metadata: Metadata) -> None:
+    """Raises ValueError naming the field that is too long to be told to others."""
+    for name, text, limit in zip(Metadata._fields, metadata, METADATA_BYTES_MAX, strict=True):
+        size = len(text.encode())
+        if size > limit:
+            raise ValueError(f"member {name} '{text[:40]}…' has {size} bytes; {limit} are allowed")
+
+
+class Precedence(NamedTuple):
+    """What decides between two claims about one node: the greater one holds."""
+
+    generation: int
+    incarnation: int
+    status: Status
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
+    ``head``, ``rtt``: observations, not claims."""
+
+    node_id: str
+    generation: int
+    tag: int
+    incarnation: int
+    status: Status
+    address: Address
+    metadata: Metadata
+    status_since: float
+    suspicion: Suspicion | None = None
+    head: Head | None = None
+    """The newest head it told."""
+    rtt: float | None = None
+    """Smoothed round trip of direct probes, seconds."""
+
+    @property
+    def precedence(self) -> Precedence:
+        return Precedence(self.generation, self.incarnation, self.status)
+
+
+class MemberView(NamedTuple):
+    """What the API, the CLI and events show of a member. Never changes."""
+
+    id: str
+    name: str
+    address: Address
+    status: str
+    """``alive``, ``suspect``, ``failed``, ``leaving`` or ``left``."""
+    role: str
+    version: str
+    zone: str
+    incarnation: int
+    generation: int
+    head: Head | None
+    """The newest head heard from it; its own for this node. None before the first."""
+    rtt: float | None
+    """Smoothed round trip, seconds; None before the first direct answer."""
+    proxy: str
+    admin: str
+    is_self: bool
+
+
+def view(member: Member, *, is_self: bool) -> MemberView:
+    """What is shown of a member."""
+    data = member.metadata
+    return MemberView(
+        id=member.node_id,
+        name=data.name,
+        address=member.address,
+        status=member.status.label,
+        role=data.role,
+        version=data.version,
+        zone=data.zone,
+        incarnation=member.incarnation,
+        generation=member.generation,
+        head=member.head,
+        rtt=member.rtt,
+        proxy=data.proxy,
+        admin=data.admin,
+        is_self=is_self,
+    )

@@ -1,0 +1,284 @@
+"""The member table: who is in the cluster, as far as this node knows.
+
+Theory of operation
+-------------------
+
+Claims about nodes reach this table in any order, many times, late, from anyone. What makes all
+tables agree in the end is that a claim has a precedence and the greatest one holds:
+
+    (generation, incarnation, status)      alive < suspect < failed < leaving < left
+
+A *generation* is one process life of a node. A node that comes back after a crash has a higher one
+and is believed at once, whatever was held about its earlier life and wherever it now is: its
+address is an attribute, not its identity. An *incarnation* is raised by the node itself alone, to
+refute: if the cluster says "suspect at incarnation 4" the node says "alive at 5", which is greater.
+Within one incarnation an accusation outranks the word of the accused, or it could never be heard.
+
+    held \\ claim    alive           suspect            failed          leaving     left
+    (not listed)    admitted *      not admitted       not admitted    not adm.    not admitted
+    alive           > : alive       >= : suspect       >= : failed     >= : lvg    >= : left
+    suspect         > : alive       = : confirmation   >= : failed     >= : lvg    >= : left
+                                    > : suspect anew
+    failed          > : alive       > : suspect        > : failed      >= : lvg    >= : left
+    leaving         > : alive       > : suspect        > : failed      > : lvg     >= : left
+    left            > : alive       > : suspect        > : failed      > : lvg     > : left
+
+    where > and >= compare (generation, incarnation) of the claim with what is held.
+    * unless a tombstone at or above the claim's precedence says that this life is over.
+
+Rules that follow, each the lesson of somebody's outage:
+
+* The held precedence never falls, even where the status doesn't change: "failed at 10" over "failed
+  at 1" is admitted, or a late "alive at 2" would raise the dead (hashicorp/memberlist#197).
+* A lesser claim is *stale*: it changes nothing, and whoever made it is told what is held, or a node
+  that restarted with a low incarnation would stay dead for ever (hashicorp/memberlist#311).
+* An equal claim changes nothing and is not passed on: echoes end (hashicorp/serf#606).
+* A verdict about a node that isn't listed is not admitted: there is no record to hang it on, and
+  forged ones would fill the table.
+* A verdict of a later generation than what is held isn't either: it says nothing of an address.
+* Only a member that listed for a while leaves the listing: failed ones after ``failed_ttl``, left
+  ones after ``left_ttl``. A tombstone then keeps the precedence, far longer than any queue.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+from gossip import limits
+from gossip.member import Member, Precedence, Status
+from gossip.messages import Alive, Verdict
+from gossip.profiles import Profile
+from gossip.suspicion import open_suspicion
+
+Outcome = Literal["changed", "confirmed", "same", "stale", "unknown", "refused"]
+"""``changed``: the claim now holds. ``confirmed``: a new accuser in a running suspicion. ``same``:
+held already. ``stale``: less than what is held. ``unknown``: a verdict about no listed member.
+``refused``: the table is full."""
+
+SWEEP_INTERVAL = 1.0
+"""How often the listing is searched for members whose time is over, seconds."""
+
+
+class Admission(NamedTuple):
+    """What became of a claim."""
+
+    outcome: Outcome
+    member: Member | None = None
+    previous: Status | None = None
+    """The member's status before; None when it wasn't listed."""
+
+
+class Tombstone(NamedTuple):
+    """The last word about a node that left the listing."""
+
+    precedence: Precedence
+    buried_at: float
+
+
+class Members:
+    """The table. ``me`` is this node's own record: claims about it are settled by the core."""
+
+    def __init__(self, me: Member, profile: Profile) -> None:
+        self.me = me
+        self.typical_rtt: float | None = None
+        """Smoothed round trip over all members, seconds: the guess for one not yet measured."""
+        self._profile = profile
+        self._by_id: dict[str, Member] = {me.node_id: me}
+        self._tombstones: dict[str, Tombstone] = {}
+        self._suspects: dict[str, Member] = {}
+        self._sweep_at: float | None = None
+        self._reachable: tuple[Member, ...] | None = None
+
+    def __len__(self) -> int:
+        """Listed members, this node included."""
+        return len(self._by_id)
+
+    def get(self, node_id: str) -> Member | None:
+        return self._by_id.get(node_id)
+
+    def listed(self) -> tuple[Member, ...]:
+        """All members, this node included, in the order they were first heard of."""
+        return tuple(self._by_id.values())
+
+    def reachable(self) -> tuple[Member, ...]:
+        """The other members that count as running: alive, suspect or leaving."""
+        if self._reachable is None:
+            running = (Status.ALIVE, Status.SUSPECT, Status.LEAVING)
+            self._reachable = tuple(
+                member
+                for member in self._by_id.values()
+                if member is not self.me and member.status in running
+            )
+        return self._reachable
+
+    def running(self) -> int:
+        """How many members count as running, this node included: n of the formulas."""
+        return len(self.reachable()) + 1
+
+    def admit_alive(self, claim: Alive, now: float) -> Admission:
+        """Settle a claim that another node is alive."""
+        held = self._by_id.get(claim.node_id)
+        precedence = Precedence(claim.generation, claim.incarnation, Status.ALIVE)
+        if held is None:
+            tombstone = self._tombstones.get(claim.node_id)
+            if tombstone is not None and precedence <= tombstone.precedence:
+                return Admission("stale")
+            if len(self._by_id) >= limits.MEMBERS_MAX:
+                return Admission("refused")
+            return self._list(claim, now)
+        if precedence <= held.precedence:
+            return Admission("same" if precedence == held.precedence else "stale", held)
+        previous = held.status
+        if held.generation != claim.generation or held.address != claim.address:
+            # Another process or another path: what was observed of the old one doesn't count.
+            held.rtt = held.head = None
+        held.generation, held.incarnation = claim.generation, claim.incarnation
+        held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata
+        self._set_status(held, Status.ALIVE, now)
+        return Admission("changed", held, previous)
+
+    def admit_verdict(self, claim: Verdict, now: float) -> Admission:
+        """Settle a claim that another node is suspect, failed, leaving or has left."""
+        held = self._by_id.get(claim.node_id)
+        if held is None:
+            return Admission("unknown")
+        if claim.generation > held.generation:
+            return Admission("unknown", held)
+        precedence = Precedence(claim.generation, claim.incarnation, claim.status)
+        if precedence < held.precedence:
+            return Admission("stale", held)
+        if precedence == held.precedence:
+            if held.suspicion is not None and held.suspicion.confirm(claim.accuser):
+                return Admission("confirmed", held, held.status)
+            return Admission("same", held)
+        previous = held.status
+        held.incarnation = claim.incarnation
+        self._set_status(held, claim.status, now)
+        if claim.status is Status.SUSPECT:
+            held.suspicion = open_suspicion(self._profile, self.running(), claim.accuser, now)
+            self._suspects[held.node_id] = held
+        return Admission("changed", held, previous)
+
+    def held_claim(self, node_id: str) -> Alive | Verdict | None:
+        """What is held about a node, as a claim to tell others; None when nothing is."""
+        held = self._by_id.get(node_id)
+        if held is not None:
+            return alive_claim(held) if held.status is Status.ALIVE else self.verdict(held)
+        tombstone = self._tombstones.get(node_id)
+        if tombstone is None:
+            return None
+        return Verdict(node_id, *tombstone.precedence, accuser=self.me.node_id)
+
+    def verdict(self, member: Member, status: Status | None = None) -> Verdict:
+        """This node's claim that a member has a status (the one held, unless another is given)."""
+        return Verdict(
+            member.node_id,
+            member.generation,
+            member.incarnation,
+            member.status if status is None else status,
+            accuser=self.me.node_id,
+        )
+
+    def condemned(self, now: float) -> list[Member]:
+        """Suspects whose time to refute is over."""
+        return [
+            member
+            for member in self._suspects.values()
+            if member.suspicion is not None and member.suspicion.deadline <= now
+        ]
+
+    def grant_time(self, seconds: float) -> None:
+        """Extend every suspicion: this process stood still and may not have read refutations."""
+        for member in self._suspects.values():
+            if member.suspicion is not None:
+                member.suspicion.started += seconds
+
+    def sweep(self, now: float) -> list[Member]:
+        """Take members whose time in the listing is over off it; answers those that should be
+        declared left because they fell silent while leaving."""
+        if self._sweep_at is None or now < self._sweep_at:
+            return []
+        silent: list[Member] = []
+        for member in self.listed():
+            age = now - member.status_since
+            if member is self.me:
+                continue
+            if member.status is Status.LEAVING and age >= self._profile.leaving_timeout:
+                silent.append(member)
+            elif age >= self._ttl(member.status):
+                self._bury(member, now)
+        self._forget_tombstones(now)
+        self._sweep_at = now + SWEEP_INTERVAL if self._has_work() else None
+        return silent
+
+    def next_deadline(self) -> float | None:
+        """When ``condemned`` or ``sweep`` has work."""
+        deadlines = [
+            member.suspicion.deadline
+            for member in self._suspects.values()
+            if member.suspicion is not None
+        ]
+        if self._sweep_at is not None:
+            deadlines.append(self._sweep_at)
+        return min(deadlines, default=None)
+
+    def _list(self, claim: Alive, now: float) -> Admission:
+        member = Member(
+            node_id=claim.node_id,
+            generation=claim.generation,
+            tag=claim.tag,
+            incarnation=claim.incarnation,
+            status=Status.ALIVE,
+            address=claim.address,
+            metadata=claim.metadata,
+            status_since=now,
+        )
+        self._by_id[claim.node_id] = member
+        self._tombstones.pop(claim.node_id, None)
+        self._reachable = None
+        return Admission("changed", member)
+
+    def _set_status(self, member: Member, status: Status, now: float) -> None:
+        if status is not member.status:
+            member.status_since = now
+        member.status = status
+        member.suspicion = None
+        self._suspects.pop(member.node_id, None)
+        self._reachable = None
+        if status in (Status.FAILED, Status.LEAVING, Status.LEFT) and self._sweep_at is None:
+            self._sweep_at = now + SWEEP_INTERVAL
+
+    def _ttl(self, status: Status) -> float:
+        """How long a member stays listed in a status."""
+        ttls = {Status.FAILED: self._profile.failed_ttl, Status.LEFT: self._profile.left_ttl}
+        return ttls.get(status, math.inf)
+
+    def _bury(self, member: Member, now: float) -> None:
+        del self._by_id[member.node_id]
+        self._reachable = None
+        while len(self._tombstones) >= limits.TOMBSTONES_MAX:
+            del self._tombstones[next(iter(self._tombstones))]
+        self._tombstones[member.node_id] = Tombstone(member.precedence, now)
+
+    def _forget_tombstones(self, now: float) -> None:
+        # Insertion order is burial order: the oldest come first.
+        while self._tombstones:
+            oldest = next(iter(self._tombstones))
+            if now - self._tombstones[oldest].buried_at < self._profile.tombstone_ttl:
+                return
+            del self._tombstones[oldest]
+
+    def _has_work(self) -> bool:
+        waiting = (Status.FAILED, Status.LEAVING, Status.LEFT)
+        return bool(self._tombstones) or any(m.status in waiting for m in self._by_id.values())
+
+
+def alive_claim(member: Member) -> Alive:
+    """A member's record as the claim that it is alive."""
+    return Alive(
+        member.node_id,
+        member.generation,
+        member.tag,
+        member.incarnation,
+        member.address,
+        member.metadata,
+    )

@@ -1,0 +1,109 @@
+"""Timing for three kinds of network. Each parameter is documented with its formula.
+
+The first eleven values are those of hashicorp/memberlist's Local, LAN and WAN configurations, which
+years of production have tuned.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Protocol parameters. Times are in seconds."""
+
+    name: str
+    probe_interval: float = 1.0
+    """One member is probed per interval. Stretched to ``probe_interval * (health score + 1)``."""
+    probe_timeout: float = 0.5
+    """Wait for a direct ack before helpers and TCP are tried. Not stretched: helpers come soon
+    enough to save a slow prober's verdict. Above the network's 99th percentile round trip."""
+    indirect_checks: int = 3
+    """Helpers asked after a direct probe failed; SWIM's k."""
+    nack_share: float = 0.8
+    """A helper that has no ack after this share of probe_timeout says so, which tells the prober
+    that at least the helper is reachable (Lifeguard, LHA-Probe)."""
+    health_score_max: int = 7
+    """Bound of the local health score: intervals stretch to eight times at most."""
+    suspicion_mult: int = 4
+    """Shortest suspicion = ``suspicion_mult * max(1, log10 n) * probe_interval``."""
+    suspicion_max_mult: int = 6
+    """Longest suspicion = ``suspicion_max_mult`` times the shortest."""
+    retransmit_mult: int = 4
+    """A claim is piggybacked ``retransmit_mult * ceil(log10(n + 1))`` times."""
+    push_pull_interval: float = 30.0
+    """Whole member tables are exchanged with a random member at this interval for n <= 32, and
+    ``(ceil(log2 n - 5) + 1)`` times as seldom above, so that the cluster's load stays flat."""
+    stream_timeout: float = 10.0
+    """A stream's connect and exchange, altogether. 1 s is plenty on one machine."""
+    eager_fanout: int = 8
+    """Members that hear of a verdict at once in a cluster too large to tell all of them."""
+
+    reconnect_interval: float = 5.0
+    """One failed member and one silent seed are tried again this often, times U(0.5, 1.5), for as
+    long as they are listed: a partition of any length heals. memberlist never does this; five
+    products bolted it on (hashicorp/memberlist#222)."""
+    join_retry_min: float = 0.2
+    """While no peer is known the seeds are tried again after this, doubled up to
+    reconnect_interval."""
+    resolve_interval: float = 60.0
+    """The seeds' names are resolved again this often: containers move."""
+    failed_ttl: float = 3600.0
+    """A failed member leaves the listing after this (``cluster_ttl_on_failure``)."""
+    left_ttl: float = 60.0
+    """A member that left leaves the listing after this."""
+    leaving_timeout: float = 30.0
+    """A member that said it is leaving and then fell silent counts as left after this."""
+    leave_delay: float = 0.2
+    """From ``leaving`` to ``left``, and from ``left`` to the end of the process' part: two spreads,
+    so that the loss of one packet isn't taken for a failure."""
+    tombstone_ttl: float = 86_400.0
+    """How long the last claim about a member that left the listing is kept: far beyond every queue,
+    or an old alive claim still under way would raise it from the dead."""
+
+    repair_patience: float = 0.001
+    """Wait before a gap is asked for. Jitter makes early arrivals common in bursts."""
+    repair_timeout: float = 0.02
+    """Wait for the answer to a gap request; doubled with each attempt. Above the round trip."""
+    repair_give_up: float = 2.0
+    """Time without progress after which the authority is needed: a dozen round trips at least, and
+    long enough for TCP to repair a lost segment or two."""
+    repair_rest: float = 1.0
+    """Pause after that before peers are asked again."""
+
+
+LOCAL = Profile(
+    name="local",
+    probe_timeout=0.2,
+    indirect_checks=1,
+    suspicion_mult=3,
+    retransmit_mult=2,
+    push_pull_interval=15.0,
+    stream_timeout=1.0,
+    leave_delay=0.05,
+)
+"""One machine."""
+
+LAN = Profile(name="lan")
+"""One data centre or region."""
+
+WAN = Profile(
+    name="wan",
+    probe_interval=5.0,
+    probe_timeout=3.0,
+    suspicion_mult=6,
+    push_pull_interval=60.0,
+    stream_timeout=30.0,
+    leave_delay=1.0,
+    repair_patience=0.005,
+    repair_timeout=1.0,
+    repair_give_up=20.0,
+)
+"""Across the world."""
+
+PROFILES = {profile.name: profile for profile in (LOCAL, LAN, WAN)}
+"""By the value of ``cluster_profile``."""
+
+for _profile in PROFILES.values():
+    assert _profile.probe_timeout < _profile.probe_interval
+    assert _profile.suspicion_mult > 2
+    assert _profile.tombstone_ttl > 2 * _profile.push_pull_interval

@@ -1,0 +1,58 @@
+"""Reading what arrives: envelope checks in the order of their cost, each refusal counted."""
+
+from gossip import limits
+from gossip.counters import Counters
+from gossip.seal import Seal
+from gossip.wire import CLEAR, SEALED, Header, Parts, Rejected, decode_header, decode_parts
+
+
+class Reader:
+    """Turns bytes into a sender and messages, or nothing."""
+
+    def __init__(self, node_id: str, cluster: bytes, seal: Seal | None, counters: Counters) -> None:
+        self._node_id = node_id
+        self._cluster = cluster
+        self._seal = seal
+        self._counters = counters
+
+    def packet(self, data: bytes) -> tuple[str, Parts] | None:
+        """Read a UDP packet; None, counted, when it is refused."""
+        return self._read(data, limits.PACKET_BYTES_MAX, limits.PACKET_PARTS_MAX, frame=False)
+
+    def frame(self, data: bytes, *, asked_for: bool) -> tuple[str, Parts] | None:
+        """Read a stream frame. One that answers our question may be larger than a question."""
+        size_max = limits.FRAME_BYTES_MAX if asked_for else limits.REQUEST_FRAME_BYTES_MAX
+        return self._read(data, size_max, limits.FRAME_PARTS_MAX, frame=True)
+
+    def _read(
+        self, data: bytes, size_max: int, parts_max: int, *, frame: bool
+    ) -> tuple[str, Parts] | None:
+        try:
+            if len(data) > size_max:
+                raise Rejected("dropped_oversized")
+            header = decode_header(data)
+            self._check(header)
+            body = data[limits.HEADER_BYTES :]
+            if self._seal is not None:
+                clear = data[: limits.HEADER_BYTES]
+                body = self._seal.open(clear, header.sender, body, frame=frame)
+            parts = decode_parts(body, parts_max)
+        except Rejected as rejected:
+            self._counters.add(rejected.reason)
+            return None
+        self._counters.add("messages_unknown", parts.unknown)
+        self._counters.add("messages_malformed", parts.malformed)
+        return header.sender, parts
+
+    def _check(self, header: Header) -> None:
+        if header.cluster != self._cluster:
+            raise Rejected("dropped_cluster")
+        if header.sender == self._node_id:
+            raise Rejected("dropped_own")
+        if header.receiver not in ("", self._node_id):
+            # A ping for the previous tenant of this address must not keep it alive.
+            raise Rejected("dropped_receiver")
+        if header.form == CLEAR and self._seal is not None:
+            raise Rejected("dropped_clear")
+        if header.form == SEALED and self._seal is None:
+            raise Rejected("dropped_sealed")

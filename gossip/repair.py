@@ -1,0 +1,182 @@
+"""When to ask whom for changesets that are missing here. Decides only; ``dissemination`` acts.
+
+    idle --(a higher head is seen)--> patient --(patience over)--> asked --(progress)--> patient
+                                                  asked --(no answer in time)--> asked, another
+    patient --(nobody to ask)--> starving --(a peer shows it)--> patient
+    asked --(no progress, or no peer left)--> resting --(rest over)--> patient, all peers anew
+
+Patience: what is missing is mostly on its way (a push overtaken by a later one). When peers can't
+help, the application is told once per rest, and asks the authority.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from gossip.member import Member
+from gossip.profiles import Profile
+from gossip.replica import Head
+
+Reason = Literal["log", "silent", "forked"]
+
+_STREAM_AFTER_ATTEMPTS = 2
+"""After so many packets without progress the next request goes by stream: UDP may be lost."""
+
+
+_DOUBLINGS_MAX = 6
+
+
+class Ask(NamedTuple):
+    """Ask this peer."""
+
+    peer: str
+    by_stream: bool
+
+
+class GiveUp(NamedTuple):
+    """Peers can't help, for now."""
+
+    head: Head
+    reason: Reason
+
+
+class Repair:
+    """The effort to reach the newest head heard of."""
+
+    def __init__(self, profile: Profile, rng: random.Random) -> None:
+        self._profile = profile
+        self._rng = rng
+        self._wanted: Head | None = None
+        self._preferred = ""
+        self._by_stream = False
+        """The next request goes by stream."""
+        self._pulling = False
+        """A stream is open on which a peer was asked."""
+        self._attempts = 0
+        self._since = 0.0
+        """When the effort began, or last got us further."""
+        self._refusals: dict[str, Reason] = {}
+        self._resting = False
+        self._starving = False
+        self.deadline: float | None = None
+        """When ``decide`` has something to decide."""
+
+    def behind(self, head: Head, peer: str, now: float) -> None:
+        """A peer showed a head above ours."""
+        if self._wanted is None or head.version > self._wanted.version:
+            self._wanted = head
+        if self.deadline is None:
+            self._since = now
+        if self.deadline is None or self._starving:
+            self._preferred = peer
+            self._starving = False
+            self.deadline = now + self._profile.repair_patience
+
+    def announced(self, head: Head, peer: str, now: float) -> None:
+        """A peer says that what it has doesn't fit packets: ask it by stream, without patience."""
+        self.behind(head, peer, now)
+        if self._resting or self._pulling:
+            return
+        self._preferred, self._by_stream = peer, True
+        if self._attempts == 0:
+            self.deadline = now
+
+    def progressed(self, mine: Head, now: float) -> None:
+        """Our head has moved."""
+        if self._wanted is None:
+            return
+        if mine.version >= self._wanted.version:
+            self._reset()
+            return
+        self._attempts = 0
+        self._since = now
+        self._resting = self._starving = False
+        patience = self._profile.repair_patience
+        self.deadline = now + (self._profile.stream_timeout if self._pulling else patience)
+
+    def refused(self, peer: str, reason: Reason, now: float) -> None:
+        """This peer can't help on the way from our head, or isn't to be believed."""
+        if self.deadline is not None and not self._resting:
+            self._refusals.setdefault(peer, reason)
+            self.deadline = now
+
+    def stream_ended(self, now: float) -> None:
+        """The stream by which a peer was asked is closed; go on if there is more to ask for: at
+        once after progress, else later and later."""
+        self._pulling = False
+        if self.deadline is not None and not self._resting:
+            pause = self._timeout() if self._attempts else 0.0
+            self.deadline = min(self.deadline, now + pause)
+
+    def decide(self, mine: Head, peers: Sequence[Member], now: float) -> Ask | GiveUp | None:
+        """What to do now that ``deadline`` has passed; ``peers`` are the running members."""
+        if self.deadline is None or self.deadline > now:
+            return None
+        if self._wanted is None or mine.version >= self._wanted.version:
+            self._reset()
+            return None
+        if self._resting:
+            self._reset(keep=self._wanted)
+            self._since = now
+            if not self._able(mine, peers):
+                # Whoever showed that head is gone, or it was forged.
+                self._reset()
+                return None
+        peer = self._choose(mine, peers)
+        too_long = now - self._since >= self._profile.repair_give_up
+        if too_long or (peer is None and self._refusals):
+            return self._give_up(self._wanted, now)
+        timeout = self._timeout()
+        self._attempts += 1
+        self.deadline = now + timeout
+        if peer is None:
+            self._starving = True
+            return None
+        self._pulling = self._by_stream or self._attempts > _STREAM_AFTER_ATTEMPTS
+        if self._pulling:
+            self.deadline = now + self._profile.stream_timeout
+        self._preferred, self._by_stream = "", False
+        return Ask(peer, self._pulling)
+
+    def _choose(self, mine: Head, peers: Sequence[Member]) -> str | None:
+        """First who showed the head, even if its own is no higher: it may have what we lack."""
+        if self._preferred not in self._refusals and any(
+            member.node_id == self._preferred for member in peers
+        ):
+            return self._preferred
+        able = self._able(mine, peers)
+        return self._rng.choice(able) if able else None
+
+    def _able(self, mine: Head, peers: Sequence[Member]) -> list[str]:
+        return [
+            member.node_id
+            for member in peers
+            if member.node_id not in self._refusals
+            and member.head is not None
+            and member.head.version > mine.version
+        ]
+
+    def _timeout(self) -> float:
+        doublings = min(self._attempts, _DOUBLINGS_MAX)
+        return min(self._profile.repair_timeout * 2.0**doublings, self._profile.repair_give_up)
+
+    def _give_up(self, wanted: Head, now: float) -> GiveUp:
+        self._resting = True
+        self._by_stream = self._pulling = self._starving = False
+        self.deadline = now + self._profile.repair_rest * (1 + self._rng.random())
+        return GiveUp(wanted, self._reason())
+
+    def _reason(self) -> Reason:
+        reasons = self._refusals.values()
+        if "forked" in reasons:
+            return "forked"
+        return "log" if "log" in reasons else "silent"
+
+    def _reset(self, keep: Head | None = None) -> None:
+        self._wanted = keep
+        self.deadline = None
+        self._attempts = 0
+        self._preferred = ""
+        self._by_stream = self._pulling = False
+        self._resting = self._starving = False
+        self._refusals.clear()

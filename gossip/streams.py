@@ -1,0 +1,96 @@
+"""The streams that are open, what for, and until when.
+
+A stream carries one question and its answer (a pull may ask again). Whatever hangs is given up at
+its deadline, so that a peer that accepts and then says nothing costs a bounded time and one entry.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gossip import limits
+from gossip.address import Address
+from gossip.counters import Counters
+from gossip.effects import CloseStream, OpenStream
+from gossip.outbox import Outbox
+from gossip.profiles import Profile
+
+Purpose = Literal["push-pull", "probe", "pull", "accepted"]
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One TCP connection."""
+
+    id: int
+    purpose: Purpose
+    address: Address
+    """Where it leads, or where it came from."""
+    peer: str
+    """Node id of the member it leads to; empty for an accepted one and for a seed."""
+    deadline: float
+    asked_again: bool = False
+    """A push-pull whose answer showed that each side had buried the other was begun anew."""
+
+
+class Streams:
+    """All streams of this node. Opened ones have even ids, accepted ones odd."""
+
+    def __init__(self, outbox: Outbox, profile: Profile, counters: Counters) -> None:
+        self._outbox = outbox
+        self._profile = profile
+        self._counters = counters
+        self._by_id: dict[int, Stream] = {}
+        self._next_id = 0
+
+    def get(self, stream: int) -> Stream | None:
+        return self._by_id.get(stream)
+
+    def leads_to(self, purpose: Purpose, address: Address) -> bool:
+        """Whether one is open to this address for this purpose."""
+        return any(s.purpose == purpose and s.address == address for s in self._by_id.values())
+
+    def open(
+        self, purpose: Purpose, address: Address, peer: str, frame: bytes, now: float
+    ) -> Stream | None:
+        """Open one and send a frame on it. None, counted, when too many are open."""
+        opened = sum(1 for stream in self._by_id.values() if stream.purpose != "accepted")
+        if opened >= limits.STREAMS_OPENED_MAX:
+            self._counters.add("streams_refused")
+            return None
+        deadline = now + self._profile.stream_timeout
+        stream = Stream(self._next_id, purpose, address, peer, deadline)
+        self._next_id += 2
+        self._by_id[stream.id] = stream
+        self._counters.add("streams_opened")
+        self._outbox.add(OpenStream(stream.id, address, frame))
+        return stream
+
+    def accept(self, stream: int, source: Address, now: float) -> None:
+        """Another node has opened one to us; ``stream`` is an odd number that isn't in use."""
+        assert stream % 2 == 1, "accepted streams have odd ids"
+        self._counters.add("streams_accepted")
+        if len(self._by_id) >= limits.STREAMS_ACCEPTED_MAX + limits.STREAMS_OPENED_MAX:
+            self._counters.add("streams_refused")
+            self._outbox.add(CloseStream(stream))
+            return
+        deadline = now + self._profile.stream_timeout
+        self._by_id[stream] = Stream(stream, "accepted", source, "", deadline)
+
+    def finish(self, stream: int) -> None:
+        """Close one: its purpose is served, or it is given up."""
+        if self._by_id.pop(stream, None) is not None:
+            self._outbox.add(CloseStream(stream))
+
+    def closed(self, stream: int) -> Stream | None:
+        """The other side closed, or it could not be opened. Answers what it was for."""
+        return self._by_id.pop(stream, None)
+
+    def expire(self, now: float) -> list[Stream]:
+        """Close those whose time is over, and answer them."""
+        late = [stream for stream in self._by_id.values() if stream.deadline <= now]
+        for stream in late:
+            self.finish(stream.id)
+        return late
+
+    def next_deadline(self) -> float | None:
+        return min((stream.deadline for stream in self._by_id.values()), default=None)

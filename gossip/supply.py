@@ -1,0 +1,114 @@
+"""Giving changesets to others: the push of our own, and answers to gap requests and pulls."""
+
+from collections.abc import Iterable, Sequence
+
+from gossip import limits
+from gossip.counters import Counters
+from gossip.early import EarlyBuffer, Lineage
+from gossip.member import Member
+from gossip.members import Members
+from gossip.messages import Announce, Heartbeat, Message, Missing, Pull, Push, Request
+from gossip.outbox import Origin, Outbox
+from gossip.replica import Changeset, Head, Replica
+from gossip.wire import encode_part
+
+_CHANGESETS_PER_FRAME_MAX = limits.FRAME_PARTS_MAX - 16
+
+
+class Supply:
+    """Sends changesets, in as few packets as hold them."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        members: Members,
+        outbox: Outbox,
+        early: EarlyBuffer,
+        lineage: Lineage,
+        counters: Counters,
+    ) -> None:
+        self._replica = replica
+        self._members = members
+        self._outbox = outbox
+        self._early = early
+        self._lineage = lineage
+        self._counters = counters
+
+    def push(self, changesets: Sequence[Changeset], heartbeat: Heartbeat, now: float) -> None:
+        """Send this node's own commits to every running member, at once and straight.
+
+        What doesn't fit a packet is announced in its place, and pulled by whoever lacks it.
+        """
+        receivers = self._members.reachable()
+        for packet in self._packets(changesets, heartbeat, now):
+            self._outbox.broadcast_parts(receivers, packet)
+
+    def announce(self, heartbeat: Heartbeat) -> None:
+        """Tell every running member this head; what led to it must be pulled."""
+        self._counters.add("announcements")
+        self._outbox.broadcast(self._members.reachable(), [Announce(heartbeat.head), heartbeat])
+
+    def requested(self, asker: Member, message: Request, heartbeat: Heartbeat, now: float) -> None:
+        """Answer a gap request with packets, to the member's own address; with an announcement if
+        that would take too many."""
+        changesets = self._after(message.after, limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX)
+        if changesets is None:
+            self._outbox.send(asker, [Missing(message.after), heartbeat])
+            return
+        self._counters.add("repairs_answered")
+        whole = not changesets or changesets[-1].version == heartbeat.head.version
+        packets = list(self._packets(changesets, heartbeat, now)) if whole else []
+        if not whole or len(packets) > limits.REPAIR_PACKETS_MAX:
+            self._outbox.send(asker, [Announce(heartbeat.head), heartbeat])
+            return
+        for packet in packets or [encode_part(heartbeat)]:
+            self._outbox.broadcast_parts([asker], packet)
+
+    def pulled(self, origin: Origin, message: Pull, heartbeat: Heartbeat, now: float) -> None:
+        """Answer a pull on its stream, with a bounded frame; the asker pulls again for more.
+
+        What waits here for a predecessor goes too: the asker may have that, and large commits made
+        at once on many nodes would otherwise cross the cluster one after another.
+        """
+        changesets = self._after(message.after, limits.PULL_BYTES_MAX)
+        if changesets is None:
+            self._outbox.answer(origin, [Missing(message.after), heartbeat])
+            return
+        self._counters.add("pulls_answered")
+        room = limits.PULL_BYTES_MAX - sum(len(changeset.body) for changeset in changesets)
+        changesets += self._early.above(heartbeat.head.version, room)
+        pushes: list[Message] = [
+            self._as_push(changeset, now) for changeset in changesets[:_CHANGESETS_PER_FRAME_MAX]
+        ]
+        self._outbox.answer(origin, [*pushes, heartbeat])
+
+    def _after(self, after: Head, max_bytes: int) -> list[Changeset] | None:
+        held = self._replica.changesets(after.version, after.digest, max_bytes)
+        if held is None:
+            self._counters.add("repairs_missing")
+            return None
+        return [Changeset(*changeset) for changeset in held]
+
+    def _packets(
+        self, changesets: Iterable[Changeset], heartbeat: Heartbeat, now: float
+    ) -> Iterable[bytes]:
+        """Bodies of packets, each with the heartbeat last: a head that its own packet leads to
+        must not look like a gap."""
+        tail = encode_part(heartbeat)
+        room = limits.PACKET_BODY_BYTES_MAX - len(tail)
+        body = b""
+        for changeset in changesets:
+            part = encode_part(self._as_push(changeset, now)) if len(changeset.body) < room else b""
+            if not part or len(part) > room:
+                self._counters.add("announcements")
+                part = encode_part(Announce(Head(changeset.version, changeset.digest)))
+            if len(body) + len(part) > room:
+                yield body + tail
+                body = b""
+            body += part
+        if body:
+            yield body + tail
+
+    def _as_push(self, changeset: Changeset, now: float) -> Push:
+        residence, hops = self._lineage.residence(changeset.version, now)
+        return Push(changeset, residence, min(hops, limits.HOPS_MAX))

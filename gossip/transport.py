@@ -1,0 +1,323 @@
+"""The asyncio side of the core: one UDP socket and TCP streams on one port. Decides nothing.
+
+After every input the core's effects are carried out, and one timer is set for its next deadline.
+What can't be sent is counted, never raised: to the protocol it is a lost packet. All of it runs in
+the event loop's thread; from the socket to ``on_event`` there is no task in between but the one
+that reads asyncio-dgram's queue.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import asyncio_dgram
+from asyncio_dgram.aio import DatagramServer
+
+from gossip import limits
+from gossip.address import Address, split_host_port
+from gossip.core import Gossip
+from gossip.effects import (
+    CloseStream,
+    Effect,
+    Notify,
+    OpenStream,
+    PersistIncarnation,
+    ResolveSeeds,
+    SendDatagram,
+    SendFrame,
+)
+from gossip.events import Event
+from gossip.sockets import Sockets, bind
+
+_LENGTH = struct.Struct(">I")
+_CONGESTED_MAX = 1_024
+"""Packets that wait while the socket's buffer is full; further ones are dropped."""
+_ACCEPT_SECONDS_MAX = 60.0
+"""An accepted stream's whole life, whatever its sender does. The core ends most much earlier."""
+
+
+class Transport:
+    """Drives one Gossip on the running event loop.
+
+    ``seeds`` are ``host:port`` texts; names are resolved each time the core asks. ``on_event`` and
+    ``persist_incarnation`` are called synchronously and must not block. After calling a
+    method of the core, call ``flush``.
+    """
+
+    def __init__(
+        self,
+        gossip: Gossip,
+        seeds: Sequence[str],
+        on_event: Callable[[Event], None],
+        persist_incarnation: Callable[[int], None],
+    ) -> None:
+        self._gossip = gossip
+        self._seeds = [split_host_port(seed) for seed in seeds[: limits.SEEDS_MAX]]
+        self._on_event = on_event
+        self._persist_incarnation = persist_incarnation
+        self._loop = asyncio.get_running_loop()
+        self._datagrams: DatagramServer | None = None
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._stream_tasks: dict[int, asyncio.Task[None]] = {}
+        self._next_accepted = 1
+        self._congested: deque[SendDatagram] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
+        self.counters: dict[str, int] = dict.fromkeys(
+            (
+                "datagrams_unsent",
+                "datagrams_congested",
+                "datagram_errors",
+                "streams_unopened",
+                "streams_refused",
+                "streams_cut_off",
+                "frames_oversized",
+                "seeds_unresolved",
+                "errors",
+            ),
+            0,
+        )
+        """What this side drops, by reason."""
+
+    async def start(self, listen: Address | Sockets) -> None:
+        """Bind (unless bound already) and begin. Raises OSError when the port is taken."""
+        sockets = listen if isinstance(listen, Sockets) else bind(listen)
+        datagrams = await asyncio_dgram.from_socket(sockets.udp)
+        assert isinstance(datagrams, DatagramServer)
+        self._datagrams = datagrams
+        self._server = await asyncio.start_server(self._accepted, sock=sockets.tcp)
+        self._spawn(self._read_datagrams(datagrams))
+        self._gossip.start(self.now())
+        self.flush()
+
+    async def close(self) -> None:
+        """Close all sockets and end all tasks. Doesn't leave: that is ``Gossip.leave``."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._server is not None:
+            self._server.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._writers.values():
+            writer.transport.abort()
+        self._writers.clear()
+        self._server = self._datagrams = None
+
+    def now(self) -> float:
+        """The time as the core is told it: the loop's monotonic clock, seconds."""
+        return self._loop.time()
+
+    def flush(self) -> None:
+        """Carry out what the core asks for, and set the timer. May be called from ``on_event``."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while effects := self._gossip.effects():
+                for effect in effects:
+                    self._carry_out(effect)
+        finally:
+            self._flushing = False
+        self._set_timer()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SendDatagram():
+                self._send(effect)
+            case Notify(event):
+                try:
+                    self._on_event(event)
+                except Exception as error:
+                    self._report(f"on_event failed for {type(event).__name__}", error)
+            case OpenStream():
+                task = self._spawn(self._converse(effect))
+                self._stream_tasks[effect.stream] = task
+            case SendFrame(stream, frame):
+                self._write(stream, frame)
+            case CloseStream(stream):
+                self._close_stream(stream)
+            case ResolveSeeds():
+                self._spawn(self._resolve())
+            case PersistIncarnation(value):
+                self._persist_incarnation(value)
+
+    def _set_timer(self) -> None:
+        deadline = None if self._datagrams is None else self._gossip.next_deadline()
+        if self._timer is not None:
+            if deadline == self._timer.when():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._gossip.advance(self.now())
+        self.flush()
+
+    async def _read_datagrams(self, datagrams: DatagramServer) -> None:
+        while True:
+            try:
+                data, source = await datagrams.recv()
+            except asyncio_dgram.TransportClosed:
+                return
+            except OSError:
+                # An earlier send's ICMP error, which asyncio-dgram raises here.
+                self.counters["datagram_errors"] += 1
+                continue
+            assert isinstance(data, bytes)
+            assert isinstance(source, tuple)
+            host, port = source[:2]
+            try:
+                self._gossip.datagram_received(data, (host, port), self.now())
+                self.flush()
+            except Exception as error:
+                # A defect, in the core or the replica: one packet must not end all reading.
+                self._report("a packet could not be handled", error)
+
+    def _send(self, packet: SendDatagram) -> None:
+        if self._datagrams is None:
+            return
+        if self._congested:
+            self._wait_congested(packet)
+            return
+        # Sent within the call; the coroutine is only left unfinished when the buffer is full.
+        sending = self._datagrams.send(packet.data, packet.address)
+        try:
+            sending.send(None)
+        except StopIteration:
+            return
+        except (OSError, ValueError, asyncio_dgram.TransportClosed):
+            self.counters["datagrams_unsent"] += 1
+            return
+        sending.close()
+        self._congested.append(packet)
+        self._spawn(self._send_congested(self._datagrams))
+
+    def _wait_congested(self, packet: SendDatagram) -> None:
+        if len(self._congested) >= _CONGESTED_MAX:
+            self.counters["datagrams_congested"] += 1
+        else:
+            self._congested.append(packet)
+
+    async def _send_congested(self, datagrams: DatagramServer) -> None:
+        """Send what waits. The first was sent before: a duplicate, as networks make them."""
+        while self._congested:
+            packet = self._congested[0]
+            try:
+                await datagrams.send(packet.data, packet.address)
+            except (OSError, ValueError, asyncio_dgram.TransportClosed):
+                self.counters["datagrams_unsent"] += 1
+            self._congested.popleft()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = sum(1 for stream in self._writers if stream % 2)
+        peer = writer.get_extra_info("peername")
+        if accepted >= limits.STREAMS_ACCEPTED_MAX or not peer:
+            self.counters["streams_refused"] += 1
+            writer.transport.abort()
+            return
+        stream, self._next_accepted = self._next_accepted, self._next_accepted + 2
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._stream_tasks[stream] = task
+        self._writers[stream] = writer
+        self._gossip.stream_accepted(stream, peer[:2], self.now())
+        self.flush()
+        await self._read_frames(stream, reader, limits.REQUEST_FRAME_BYTES_MAX)
+
+    async def _converse(self, effect: OpenStream) -> None:
+        """Open a stream, send the first frame, and read until it ends. The core's deadline for the
+        stream cancels this through CloseStream."""
+        try:
+            reader, writer = await asyncio.open_connection(*effect.address)
+        except OSError:
+            self.counters["streams_unopened"] += 1
+            self._ended(effect.stream)
+            return
+        self._writers[effect.stream] = writer
+        self._write(effect.stream, effect.frame)
+        await self._read_frames(effect.stream, reader, limits.FRAME_BYTES_MAX)
+
+    async def _read_frames(self, stream: int, reader: asyncio.StreamReader, size_max: int) -> None:
+        try:
+            # A sender that trickles bytes is cut off, whatever it has sent (slow loris).
+            async with asyncio.timeout(_ACCEPT_SECONDS_MAX if stream % 2 else None):
+                while stream in self._writers:
+                    (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+                    if size > size_max:
+                        self.counters["frames_oversized"] += 1
+                        break
+                    frame = await reader.readexactly(size)
+                    self._gossip.frame_received(stream, frame, self.now())
+                    self.flush()
+        except (OSError, EOFError, TimeoutError):
+            pass
+        finally:
+            self._ended(stream)
+
+    def _write(self, stream: int, frame: bytes) -> None:
+        writer = self._writers.get(stream)
+        if writer is None or writer.is_closing():
+            return
+        if writer.transport.get_write_buffer_size() > limits.STREAM_BUFFER_BYTES_MAX:
+            self.counters["streams_cut_off"] += 1
+            writer.transport.abort()
+            return
+        writer.writelines((_LENGTH.pack(len(frame)), frame))
+
+    def _close_stream(self, stream: int) -> None:
+        """Close one at the core's wish, after what is written has gone out."""
+        writer = self._writers.pop(stream, None)
+        task = self._stream_tasks.pop(stream, None)
+        if writer is not None:
+            writer.close()
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def _ended(self, stream: int) -> None:
+        """One has ended on its own: tell the core, unless the core ended it."""
+        self._stream_tasks.pop(stream, None)
+        writer = self._writers.pop(stream, None)
+        if writer is not None:
+            writer.close()
+        if self._datagrams is not None:
+            self._gossip.stream_closed(stream, self.now())
+            self.flush()
+
+    async def _resolve(self) -> None:
+        found: dict[Address, None] = {}
+        for host, port in self._seeds:
+            try:
+                infos = await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            except OSError:
+                self.counters["seeds_unresolved"] += 1
+                continue
+            for *_, address in infos:
+                found[str(ipaddress.ip_address(address[0])), port] = None
+        self._gossip.seeds_resolved(list(found), self.now())
+        self.flush()
+
+    def _report(self, message: str, error: Exception) -> None:
+        self.counters["errors"] += 1
+        self._loop.call_exception_handler({"message": f"gossip: {message}", "exception": error})
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,46 @@
+"""Answers in JSON, and the ETag of an entity."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from blake3 import blake3
+
+from store.authority import Entity
+from store.canonical import encode_entity
+
+ETAG_BYTES = 16
+
+
+def json_answer(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A JSON answer with Kong's content type."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return web.Response(
+        # A request's header that is not UTF-8 may be quoted in an answer, as lone surrogates; what
+        # ``backslashreplace`` makes of those is JSON's own escape.
+        body=text.encode("utf-8", "backslashreplace"),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+def message(text: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The ``{"message": …}`` of Kong's plain answers."""
+    return json_answer({"message": text}, status, headers)
+
+
+def entity_answer(
+    entity: Entity, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """One entity, with its content hash as ETag (DESIGN 4, point 8)."""
+    return json_answer(entity, status, {**(headers or {}), "ETag": etag(entity)})
+
+
+def etag(entity: Entity) -> str:
+    """Content hash of an entity: equal on every node, whatever order its fields came in."""
+    return f'"{blake3(encode_entity(entity).encode()).hexdigest(ETAG_BYTES)}"'

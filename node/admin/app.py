@@ -1,0 +1,103 @@
+"""The Admin API and the status API of a node as aiohttp applications.
+
+Middlewares run from the outside in: errors become answers, OPTIONS is answered, strangers are
+refused; only then a handler runs. A path's methods are those in the tables below; OPTIONS and 405
+follow from them.
+"""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from node.admin import root, schemas
+from node.admin.access import Access, access_of
+from node.admin.cluster import Cluster
+from node.admin.collections import Collection
+from node.admin.errors import answer_errors
+from node.admin.event_stream import EventStreams
+from node.admin.guard import bound_requests, refuse_strangers
+from node.admin.headers import CommonHeaders, answer_options, note_start
+from node.admin.limits import BODY_BYTES_MAX
+from node.admin.nested import Children, Parent
+from node.admin.node_view import NodeView
+from node.admin.status import Status
+from store import schema as store_schema
+
+Methods = Mapping[str, Handler]
+
+
+def create_admin_app(node: NodeView) -> web.Application:
+    """The Admin API of a node."""
+    access = access_of(node.settings)
+    app = _application(node, access)
+    app.middlewares.append(refuse_strangers(access))
+    information, streams, cluster = root.Root(node), EventStreams(node), Cluster(node)
+    add(app, "/", {"GET": information.show})
+    add(app, "/endpoints", {"GET": root.endpoints})
+    add(app, "/status", {"GET": Status(node).show})
+    add(app, "/schemas/{entity}", {"GET": schemas.describe})
+    add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
+    add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})
+    add(app, "/cluster/revision", {"GET": cluster.revision})
+    add(app, "/cluster/nodes/{name}", {"DELETE": cluster.force_leave})
+    add(app, "/cluster/events", {"GET": streams.serve}, head=False)
+    app.on_shutdown.append(streams.close)
+    for kind in store_schema.kinds():
+        _add_kind(app, node, kind)
+    return app
+
+
+def create_status_app(node: NodeView) -> web.Application:
+    """The status API of a node: for balancers and monitoring, without a token."""
+    app = _application(node, None)
+    status = Status(node)
+    add(app, "/status", {"GET": status.show})
+    add(app, "/status/ready", {"GET": status.ready})
+    return app
+
+
+def add(app: web.Application, path: str, methods: Methods, *, head: bool = True) -> None:
+    """Serve a path, with and without a slash at its end. HEAD mirrors GET unless told otherwise."""
+    for spelling in {path, path.rstrip("/") + "/"}:
+        resource = app.router.add_resource(spelling)
+        for method, handler in methods.items():
+            resource.add_route(method, handler)
+            if method == "GET" and head:
+                resource.add_route("HEAD", handler)
+
+
+def _application(node: NodeView, access: Access | None) -> web.Application:
+    app = web.Application(
+        client_max_size=BODY_BYTES_MAX,
+        middlewares=[note_start, answer_errors, answer_options, bound_requests()],
+    )
+    app.on_response_prepare.append(CommonHeaders(node, access).complete)
+    return app
+
+
+def _add_kind(app: web.Application, node: NodeView, kind: str) -> None:
+    """A kind's own endpoints, and those along each of its foreign keys."""
+    collection = Collection(node, store_schema.schema(kind))
+    _add_entities(app, collection)
+    for field, referred in collection.schema.references.items():
+        if referred not in store_schema.kinds():
+            continue  # the field is known before the kind it refers to
+        parent = Collection(node, store_schema.schema(referred))
+        _add_entities(app, Children(parent, collection, field))
+        up = Parent(collection, parent, field)
+        add(app, up.path, {"GET": up.read, "PATCH": up.patch, "PUT": up.put})
+
+
+def _add_entities(app: web.Application, entities: Collection | Children) -> None:
+    add(app, entities.path, {"GET": entities.list, "POST": entities.create})
+    add(
+        app,
+        entities.entity_path,
+        {
+            "GET": entities.read,
+            "PATCH": entities.patch,
+            "PUT": entities.put,
+            "DELETE": entities.delete,
+        },
+    )

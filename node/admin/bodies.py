@@ -1,0 +1,61 @@
+"""The body of a write: read within bounds, decoded by its content type (Kong's before_filter)."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from node.admin.errors import MESSAGE_BY_STATUS, Refusal
+from node.admin.form import decode_urlencoded
+from node.admin.json_body import decode_json_object
+from node.admin.limits import BODY_BYTES_MAX, BODY_SECONDS_MAX
+from node.admin.multipart import decode_multipart
+from store.schema import Schema
+
+
+async def read_fields(request: web.Request, schema: Schema | None = None) -> dict[str, Any]:
+    """The fields that a POST, PUT or PATCH carries; {} without a body.
+
+    Text from forms is turned into the types of ``schema`` where it reads as such; JSON is taken as
+    it is. Raises Refusal: 400, 408, 413 or 415.
+    """
+    content_type = request.headers.get("Content-Type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in ("", *_MEDIA_TYPES) or not _is_identity(request):
+        raise Refusal(415, MESSAGE_BY_STATUS[415])
+    body = await _read(request)
+    if media_type == "application/json":
+        return decode_json_object(body)
+    if media_type == "":
+        if body:
+            raise Refusal(415, MESSAGE_BY_STATUS[415])
+        return {}
+    if media_type == "multipart/form-data":
+        fields = decode_multipart(body, content_type)
+    else:
+        fields = decode_urlencoded(body)
+    return schema.infer(fields) if schema is not None else fields
+
+
+_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def _is_identity(request: web.Request) -> bool:
+    """Compressed bodies are refused unread: nothing here gains by them, and bombs are made so."""
+    return request.headers.get("Content-Encoding", "identity").strip().lower() == "identity"
+
+
+async def _read(request: web.Request) -> bytes:
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large() from None
+    except TimeoutError:
+        raise Refusal(408, MESSAGE_BY_STATUS[408], close=True) from None
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, MESSAGE_BY_STATUS[413], close=True)

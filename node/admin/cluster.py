@@ -1,0 +1,59 @@
+"""The cluster as this node sees it: its members and revision (DESIGN 9)."""
+
+from aiohttp import web
+
+from node.admin.answers import json_answer, message
+from node.admin.bodies import read_fields
+from node.admin.errors import Refusal
+from node.admin.limits import ADDRESS_CHARS_MAX
+from node.admin.node_view import NodeView
+from node.config.listen import parse_host_port
+from node.config.values import CLUSTER_PORT
+
+
+class Cluster:
+    """``/cluster`` and below, without the event stream."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    async def members(self, request: web.Request) -> web.Response:
+        """``GET /cluster``"""
+        members = self._node.members()
+        return json_answer({"data": members, "total": len(members)})
+
+    async def join(self, request: web.Request) -> web.Response:
+        """``POST /cluster {address}``: joining goes on after the answer; /cluster shows it."""
+        fields = await read_fields(request)
+        address = check_address(fields.get("address"))
+        await self._node.join([address])
+        return message(f"joining {address}", 202)
+
+    async def force_leave(self, request: web.Request) -> web.Response:
+        """``DELETE /cluster/nodes/{name}``"""
+        await self._node.force_leave(request.match_info["name"])
+        return web.Response(status=204)
+
+    async def revision(self, request: web.Request) -> web.Response:
+        """``GET /cluster/revision``: what this node serves, and whether all others do too."""
+        head = self._node.head()
+        revision = str(head.version)
+        alive = [member for member in self._node.members() if member["status"] == "alive"]
+        return json_answer(
+            {
+                "revision": revision,
+                "tag": f"{head.version.tag:016x}",
+                "digest": head.digest.hex(),
+                "converged": all(member["revision"] == revision for member in alive),
+            }
+        )
+
+
+def check_address(address: object) -> str:
+    """``host:port`` to join by; without a port it is the default one. Raises Refusal 400."""
+    if not isinstance(address, str) or len(address) > ADDRESS_CHARS_MAX:
+        raise Refusal(400, f"address: expected host:port of at most {ADDRESS_CHARS_MAX} characters")
+    try:
+        return str(parse_host_port(address, default_port=CLUSTER_PORT))
+    except ValueError as error:
+        raise Refusal(400, f"address: '{address}' {error}") from None

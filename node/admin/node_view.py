@@ -1,0 +1,107 @@
+"""What the Admin and status APIs need of the node they run in; the agent satisfies it."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from node.config.settings import Settings
+from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
+from store.version import Head
+
+
+class NotAvailable(Exception):
+    """This node can't do what was asked, at all or now; the message says why (answered 503)."""
+
+
+class NoSuchMember(Exception):
+    """No member of that name is listed; the message names it (answered 404)."""
+
+
+class AuthorityStatus(NamedTuple):
+    """How the authority looks from this node."""
+
+    reachable: bool
+    """Whether the last thing asked of it was answered."""
+    reason: str
+    """Why it can't be used now; empty when it can."""
+    info: AuthorityInfo | None
+    """None until it was reached for the first time."""
+
+
+class ReplicaView(Protocol):
+    """The node's copy of the authority, as far as reading goes. All calls are synchronous."""
+
+    def get(self, kind: str, key: str) -> Entity | None:
+        """One entity by id or endpoint key."""
+
+    def list(self, query: Query) -> Page: ...
+
+
+class NodeView(Protocol):
+    """One running node, seen from its HTTP APIs. Nothing here blocks the event loop."""
+
+    @property
+    def node_id(self) -> str:
+        """UUID, kept across restarts."""
+
+    @property
+    def node_name(self) -> str: ...
+
+    @property
+    def hostname(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """Software version, ``x.y.z``."""
+
+    @property
+    def settings(self) -> Settings:
+        """The node's configuration."""
+
+    @property
+    def authority(self) -> Authority: ...
+
+    @property
+    def replica(self) -> ReplicaView: ...
+
+    def settings_public(self) -> dict[str, Any]:
+        """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""
+
+    def head(self) -> Head:
+        """What this node serves."""
+
+    def members(self) -> list[dict[str, Any]]:
+        """The members this node knows, itself included, shaped as DESIGN 9 says.
+
+        Keys: id, name, address (``host:port``), status, role, version, zone, incarnation,
+        revision, rtt (seconds or None).
+        """
+
+    def authority_status(self) -> AuthorityStatus: ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether this node should get traffic; if not, why."""
+
+    def worker_pids(self) -> Sequence[int]: ...
+
+    def worker_counters(self) -> Mapping[str, int]:
+        """Proxy counters, summed over workers: ``connections_*`` and ``total_requests``."""
+
+    def counters(self) -> Mapping[str, int]:
+        """The agent's own counters: gossip traffic, drops by reason, and the like."""
+
+    async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        """Write at the authority, serve it here, push it; waits at most 100 ms for own workers.
+
+        Raises EntityError for what is refused, AuthorityUnavailable, OutcomeUnknown.
+        """
+
+    async def join(self, addresses: Sequence[str]) -> None:
+        """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""
+
+    async def force_leave(self, name: str) -> None:
+        """Take a failed member out of the listing. Raises NoSuchMember and NotAvailable."""
+
+    def subscribe(self) -> AsyncIterator[dict[str, Any]]:
+        """Events from now on, each a dict with ``type``. Bounded: what a slow reader loses is
+        counted and told by an event of type ``dropped``.
+        """

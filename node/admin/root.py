@@ -1,0 +1,81 @@
+"""``GET /``: who this node is; and ``GET /endpoints``: what it answers.
+
+Clients parse ``version`` as Kong's (decK wants 3.0 or higher), so it names the level of the API;
+the software's own version stands in ``grapevine``.
+"""
+
+import asyncio
+import os
+import platform
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from node.admin.answers import json_answer
+from node.admin.node_view import NodeView
+from node.config.listen import ListenAddress
+from node.version import KONG_API_VERSION
+
+
+class Root:
+    """Information about one node."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    async def show(self, request: web.Request) -> web.Response:
+        """``GET /``"""
+        node = self._node
+        states = Counter(member["status"] for member in node.members())
+        body = {
+            "tagline": "Welcome to grapevine",
+            "version": KONG_API_VERSION,
+            "edition": "community",
+            "hostname": node.hostname,
+            "node_id": node.node_id,
+            "lua_version": f"{platform.python_implementation()} {platform.python_version()}",
+            "timers": {"running": len(asyncio.all_tasks()), "pending": 0},
+            "plugins": {"available_on_server": {}, "enabled_in_cluster": []},
+            "pids": {"master": os.getpid(), "workers": sorted(node.worker_pids())},
+            "configuration": {**node.settings_public(), **self._listeners()},
+            "grapevine": {
+                "version": node.version,
+                "node_name": node.node_name,
+                "revision": str(node.head().version),
+                "members": dict(states),
+            },
+        }
+        return json_answer(body)
+
+    def _listeners(self) -> dict[str, list[dict[str, Any]]]:
+        """Listeners taken apart, beside their texts: Kong Manager builds its links from them."""
+        settings = self._node.settings
+        return {
+            "proxy_listeners": [_parts(listener) for listener in settings.proxy_listen],
+            "admin_listeners": [_parts(listener) for listener in settings.admin_listen],
+            "admin_gui_listeners": [_parts(listener) for listener in settings.admin_gui_listen],
+            "status_listeners": [_parts(listener) for listener in settings.status_listen],
+        }
+
+
+def _parts(listener: ListenAddress) -> dict[str, Any]:
+    return {
+        "listener": str(listener),
+        "ip": listener.host,
+        "port": listener.port,
+        "ssl": listener.ssl,
+        "http2": listener.http2,
+        "proxy_protocol": listener.proxy_protocol,
+        "deferred": listener.deferred,
+        "bind": listener.bind,
+        "reuseport": listener.reuseport,
+        "backlog": listener.backlog,
+    }
+
+
+async def endpoints(request: web.Request) -> web.Response:
+    """``GET /endpoints``: every path, ordered by its segments."""
+    paths = {resource.canonical for resource in request.app.router.resources()}
+    listed = {path.rstrip("/") or "/" for path in paths}
+    return json_answer({"data": sorted(listed, key=lambda path: path.split("/"))})

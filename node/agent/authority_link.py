@@ -1,0 +1,145 @@
+"""This node's tie to the authority: opened with backoff, written to, and read to catch up."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from node import logs
+from node.agent.limits import AUTHORITY_RETRY_SECONDS, LOG_READ_CHANGESETS
+from node.agent.serving import Serving
+from store.authority import Authority, AuthorityInfo, Committed, Mutation
+from store.changeset import Changeset
+from store.errors import AuthorityUnavailable
+from store.version import Head
+
+log = logs.get("authority")
+
+
+class AuthorityLink:
+    """``committed(early)`` is called right after this node's own commit was offered to the replica,
+    with the changeset if something before it is missing here; ``confirmed(head)`` whenever the
+    authority itself has shown its head."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        serving: Serving,
+        origin: str,
+        committed: Callable[[Sequence[Changeset]], None],
+        confirmed: Callable[[Head], None],
+        rng: random.Random,
+    ) -> None:
+        self.authority = authority
+        self.info: AuthorityInfo | None = None
+        self.reason = "not connected yet"
+        """Why the authority can't be used now; empty when it can."""
+        self._serving = serving
+        self._origin = origin
+        self._committed = committed
+        self._confirmed = confirmed
+        self._rng = rng
+        self._catching_up = asyncio.Lock()
+        self._changed = False
+        """Whether another authority answers at the same place."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last thing asked of the authority was answered."""
+        return not self.reason
+
+    async def open(self, patience: float) -> bool:
+        """Try once to connect; False, with the reason kept, when it failed."""
+        try:
+            info = await asyncio.wait_for(self.authority.open(), patience)
+        except (AuthorityUnavailable, TimeoutError) as error:
+            self._failed(str(error) or f"no answer in {patience:g} s")
+            return False
+        self._check_identity(info)
+        return self.reachable
+
+    async def keep_open(self) -> None:
+        """Return once the authority can be used, however long it takes."""
+        attempt = 0
+        while not await self.open(AUTHORITY_RETRY_SECONDS[-1]):
+            pause = AUTHORITY_RETRY_SECONDS[min(attempt, len(AUTHORITY_RETRY_SECONDS) - 1)]
+            await asyncio.sleep(pause * (1 + self._rng.random() / 2))
+            attempt += 1
+
+    async def commit(
+        self, mutations: Sequence[Mutation], write_id: bytes | None = None
+    ) -> Committed:
+        """Write at the authority, then serve it here.
+
+        Raises EntityError for what is refused and AuthorityUnavailable.
+        """
+        if self._changed or self.info is None:
+            raise AuthorityUnavailable(self.reason)
+        try:
+            committed = await self.authority.write(
+                mutations, origin=self._origin, write_id=write_id
+            )
+        except AuthorityUnavailable as error:
+            self._failed(str(error))
+            raise
+        self._succeeded()
+        changeset = committed.changeset
+        early = changeset is not None and self._serving.offer(*changeset) == "early"
+        if changeset is not None:
+            self._committed([changeset] if early else [])
+        self._confirmed(committed.head)
+        if early:
+            # Another node committed between our last change and this one. What is missing is on its
+            # way by gossip; the authority has it now, and our own client waits.
+            await self.catch_up()
+        return committed
+
+    async def catch_up(self) -> None:
+        """Bring the replica to the authority's head. Raises AuthorityUnavailable."""
+        async with self._catching_up:
+            try:
+                if self._changed:
+                    raise AuthorityUnavailable(self.reason)
+                head = await self._read()
+            except AuthorityUnavailable as error:
+                self._failed(str(error))
+                raise
+        self._succeeded()
+        self._confirmed(head)
+
+    async def _read(self) -> Head:
+        while self._serving.loaded:
+            head = self._serving.head()
+            changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
+            if changesets is None:
+                log.notice(
+                    "the log doesn't reach back to this node's version, reloading", at=head.version
+                )
+                break
+            if not changesets:
+                return head
+            verdicts = {self._serving.offer(*changeset) for changeset in changesets}
+            if not verdicts <= {"applied", "known"}:
+                log.error("the log doesn't fit what this node holds, reloading", at=head.version)
+                break
+        state = await self.authority.state()
+        self._serving.load(state)
+        return state.head
+
+    def _check_identity(self, info: AuthorityInfo) -> None:
+        if self.info is not None and self.info.id != info.id:
+            self._changed = True
+            self._failed(f"authority changed from {self.info.id} to {info.id}; restart this node")
+            return
+        self._changed = False
+        self.info = info
+        self._succeeded()
+
+    def _failed(self, reason: str) -> None:
+        if reason != self.reason:
+            log.error("authority unavailable", reason=reason)
+        self.reason = reason
+
+    def _succeeded(self) -> None:
+        if self.reason:
+            log.notice("authority reachable", id=self.info.id if self.info else "")
+        self.reason = ""

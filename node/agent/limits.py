@@ -1,0 +1,51 @@
+"""Every bound of the agent, in one place. Times in seconds, sizes in bytes."""
+
+from node.channel import FRAME_BYTES_MAX
+
+SNAPSHOT_SLICE_CHANGES = 2_000
+"""Entities in one snapshot frame: about a millisecond of a worker's time to take in."""
+SNAPSHOT_SLICE_BYTES = 4 * 1024 * 1024
+
+CHANNEL_BACKLOG_BYTES_MAX = 256 * 1024 * 1024
+"""Unsent bytes to one worker beyond which it is taken for stuck, killed and replaced."""
+
+WORKER_START_SECONDS = 30.0
+"""From spawn to ``ready``; a slower worker is killed and replaced."""
+WORKER_RESTART_BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pause before the n-th restart in a row of a worker that died within WORKER_SETTLED_SECONDS."""
+WORKER_SETTLED_SECONDS = 10.0
+
+COMMIT_WORKERS_SECONDS = 0.1
+"""How long an unfenced write waits for this node's own workers (DESIGN 4, point 8)."""
+
+AUTHORITY_FIRST_SECONDS = 5.0
+"""How long the first packet waits for the authority to name the generation."""
+AUTHORITY_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Backoff between attempts to open the authority; each is jittered by up to half."""
+ALONE_LOOKUP_SECONDS = 1.0
+"""How often a node without a peer reads the other nodes' rows."""
+LOG_READ_CHANGESETS = 1_000
+
+BIND_RETRY_SECONDS = 6.0
+"""A port may still be held by the process that this one replaces."""
+BIND_RETRY_PAUSE_SECONDS = 0.1
+
+SIGNAL_ONCE_SECONDS = 1.0
+"""Signals this close to the first count as one: a terminal and a parent often both send it."""
+
+EVENT_QUEUE_MAX = 1_024
+"""Events waiting for one slow subscriber; beyond it the oldest are dropped, counted and told."""
+
+LEAVE_SECONDS = 2.0
+"""How long telling the others and the authority may take before the node drains anyway."""
+
+REVISION_EVENT_CHANGES_MAX = 20
+"""Changes that one ``revision`` event names; the rest are counted."""
+REVISIONS_PENDING_MAX = 4_096
+"""Changesets applied but not yet live in the workers; older ones are no longer reported."""
+
+JOIN_ADDRESSES_MAX = 1_024
+
+IDENTITY_BYTES_MAX = 4_096
+
+assert SNAPSHOT_SLICE_BYTES * 2 < FRAME_BYTES_MAX

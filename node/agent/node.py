@@ -1,0 +1,339 @@
+"""A node, from start to end: puts the parts together and keeps the order of things.
+
+Start: Admin and status listeners, workers, authority, gossip; the proxy listens once the replica
+holds a confirmed state. Stop: leave, stop accepting, finish, exit.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from gossip.address import format_address
+from gossip.events import Behind, GenerationOutdated, MemberChanged, NameTaken
+from gossip.events import Event as GossipEvent
+from node import logs
+from node.admin.app import create_admin_app, create_status_app
+from node.admin.node_view import AuthorityStatus, NotAvailable
+from node.agent.authority_link import AuthorityLink
+from node.agent.certificate import server_context
+from node.agent.directory import Directory
+from node.agent.events import Event, EventBus
+from node.agent.http_servers import HttpServers
+from node.agent.identity import StoredIdentity, store_identity
+from node.agent.limits import (
+    AUTHORITY_FIRST_SECONDS,
+    AUTHORITY_RETRY_SECONDS,
+    COMMIT_WORKERS_SECONDS,
+    LEAVE_SECONDS,
+)
+from node.agent.membership import Membership, MembershipRefused
+from node.agent.proxying import log_path, proxy_settings
+from node.agent.reload import changed_fixed, with_reloadable
+from node.agent.revisions import RevisionEvents
+from node.agent.serving import Serving
+from node.agent.signals import Signals
+from node.agent.sockets import PortTaken, SlotSockets
+from node.agent.workers import Workers, WorkersFailed
+from node.config.load import ConfigError
+from node.config.settings import Settings
+from node.version import VERSION
+from store.authority import Authority, Committed, Mutation
+from store.changeset import Changeset, decode_body
+from store.errors import AuthorityUnavailable
+from store.poll import Poll
+from store.replica import Replica
+from store.sqlite import SqliteAuthority
+from store.version import Head
+
+log = logs.get("node")
+
+
+class Node:
+    """One running node. Satisfies node.admin.node_view.NodeView."""
+
+    def __init__(
+        self, settings: Settings, stored: StoredIdentity, read_settings: Callable[[], Settings]
+    ) -> None:
+        self.settings = settings
+        self._read_settings = read_settings
+        self.node_id = stored.node_id
+        self.hostname = socket.gethostname()
+        self.node_name = settings.node_name or f"{self.hostname}-{stored.node_id[:4]}"
+        self.version = VERSION
+        self.replica = Replica("")
+        self.authority: Authority = SqliteAuthority(settings.sqlite_path)
+        self._stored = stored
+        self._rng = random.Random()
+        self._bus = EventBus()
+        self._revisions = RevisionEvents(self._bus.publish)
+        self._serving = Serving(self.replica, self._applied, self._loaded)
+        self._poll = Poll(settings.db_update_frequency, self._rng)
+        self._sockets = SlotSockets()
+        self._workers = Workers(
+            proxy_settings(settings),
+            self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes),
+            self._serving,
+            self._live,
+        )
+        self._servers = HttpServers()
+        self._membership = Membership(
+            settings,
+            self.node_id,
+            self.node_name,
+            self._serving,
+            self._heard,
+            self._store_incarnation,
+        )
+        self._link = AuthorityLink(
+            self.authority,
+            self._serving,
+            self.node_id,
+            self._membership.committed,
+            self._membership.confirmed,
+            self._rng,
+        )
+        self._directory = Directory(
+            self.authority, self._membership.row, self._membership.alone, self._membership.join
+        )
+        self._read_authority = asyncio.Event()
+        self._draining = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_again = False
+
+    # Life cycle
+
+    async def run(self, signals: Signals) -> None:
+        """Serve until a signal says stop. Raises what makes the node unable to go on."""
+        life = asyncio.create_task(self._live_on())
+        try:
+            await _first_of(life, signals.stop)
+            if life.done():
+                await life
+                return
+            life.cancel()
+            await asyncio.wait({life})
+            if self._reloading is not None:
+                self._reloading.cancel()
+            leaving = asyncio.create_task(self._leave(signals.stop.result()))
+            await _first_of(leaving, signals.at_once)
+            leaving.cancel()
+        finally:
+            self._workers.kill()
+            await self._membership.close()
+            await self._servers.close()
+            await self.authority.close()
+        log.notice("stopped")
+
+    async def _live_on(self) -> None:
+        """Start, then keep to the authority; never returns."""
+        settings = self.settings
+        tls = None
+        if any(listener.ssl for listener in (*settings.admin_listen, *settings.status_listen)):
+            tls = server_context(settings)
+        await self._servers.serve(
+            create_admin_app(self), settings.admin_listen, key="admin_listen", tls=tls
+        )
+        await self._servers.serve(
+            create_status_app(self), settings.status_listen, key="status_listen", tls=tls
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._workers.start())
+            tasks.create_task(self._link.open(AUTHORITY_FIRST_SECONDS))
+        await self._start_gossip()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_authority())
+            tasks.create_task(self._directory.run())
+
+    async def _start_gossip(self) -> None:
+        """Take the next generation, store it, and only then send the first packet."""
+        generation = self._stored.generation + 1
+        with contextlib.suppress(AuthorityUnavailable):
+            generation = await self.authority.next_generation(self.node_id, self._stored.generation)
+        self._store(StoredIdentity(self.node_id, generation, 1))
+        try:
+            await self._membership.start(generation, self._link.info)
+        except MembershipRefused as error:
+            log.error("this node takes no part in gossip", reason=str(error))
+
+    async def _follow_authority(self) -> None:
+        """Catch up with the authority whenever nobody in the cluster has looked for too long."""
+        while True:
+            if not self._link.reachable:
+                await self._link.keep_open()
+            try:
+                await self._link.catch_up()
+            except AuthorityUnavailable:
+                await asyncio.sleep(AUTHORITY_RETRY_SECONDS[0] * (1 + self._rng.random() / 2))
+                continue
+            if not self._workers.listening and not self._draining:
+                self._workers.listen()
+            await self._until_a_look_is_due()
+
+    async def _until_a_look_is_due(self) -> None:
+        while self._link.reachable and not self._read_authority.is_set():
+            now = time.monotonic()
+            self._poll.confirmed(now - self._membership.confirmation_age())
+            if self._poll.due(now):
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._read_authority.wait(), self._poll.deadline - now)
+        self._read_authority.clear()
+
+    async def _leave(self, seconds: float | None) -> None:
+        """Leave, stop accepting, finish: in that order."""
+        log.notice("leaving", timeout="none" if seconds is None else seconds)
+        self._draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await asyncio.gather(self._membership.leave(), self._directory.leave())
+        await self._workers.drain(seconds)
+
+    def reload(self) -> None:
+        """SIGHUP: read the configuration again and put new workers on the same sockets."""
+        if self._reloading is not None and not self._reloading.done():
+            self._reload_again = True
+            return
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        self._reload_again = True
+        while self._reload_again:
+            self._reload_again = False
+            try:
+                await self._take_settings(self._read_settings())
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("reload refused, the old settings stay", reason=problem)
+            except (PortTaken, WorkersFailed, OSError) as error:
+                log.error("reload failed, the old settings stay", reason=str(error))
+
+    async def _take_settings(self, wanted: Settings) -> None:
+        fixed = changed_fixed(self.settings, wanted)
+        if fixed:
+            log.warning("these keys change with a restart only", keys=", ".join(fixed))
+        settings = with_reloadable(self.settings, wanted)
+        sockets = self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes)
+        logs.configure(settings.log_level, log_path(settings, settings.proxy_error_log))
+        await self._workers.replace(proxy_settings(settings), sockets, settings.shutdown_timeout)
+        self._sockets.keep_only(settings.proxy_listen, settings.nginx_worker_processes)
+        self.settings = settings
+        log.notice("reloaded", conf=settings.source)
+
+    def reopen_logs(self) -> None:
+        """SIGUSR1: a log rotation has renamed the files."""
+        logs.reopen()
+        self._workers.reopen_logs()
+
+    # What the parts tell
+
+    def _applied(self, changeset: Changeset) -> None:
+        body = decode_body(changeset.body)
+        self._revisions.applied(changeset.version, body)
+        self._workers.publish(changeset.version, body.changes)
+
+    def _loaded(self) -> None:
+        self._workers.publish_state()
+
+    def _live(self, version: tuple[int, int, int]) -> None:
+        self._revisions.live(version, time.time())
+
+    def _heard(self, event: GossipEvent) -> None:
+        if isinstance(event, MemberChanged):
+            member = event.member
+            log.notice("member", name=member.name, status=member.status, was=event.previous)
+            self._bus.publish(
+                {
+                    "type": "member",
+                    "at": time.time(),
+                    "id": member.id,
+                    "name": member.name,
+                    "address": format_address(member.address),
+                    "status": member.status,
+                    "previous": event.previous,
+                }
+            )
+        elif isinstance(event, Behind):
+            log.info("peers can't bring this node up to date", head=event.head, why=event.reason)
+            self._read_authority.set()
+        elif isinstance(event, NameTaken):
+            log.warning(
+                f"another process has this node's {event.kind}",
+                value=event.value,
+                address=format_address(event.address),
+            )
+        elif isinstance(event, GenerationOutdated):
+            self._store(StoredIdentity(self.node_id, event.held, self._stored.incarnation))
+            log.error("a later life of this node is known; restart it", generation=event.held)
+
+    def _store_incarnation(self, value: int) -> None:
+        self._store(StoredIdentity(self.node_id, self._stored.generation, value))
+
+    def _store(self, identity: StoredIdentity) -> None:
+        self._stored = identity
+        store_identity(self.settings.prefix, identity)
+
+    # What the APIs ask
+
+    def settings_public(self) -> dict[str, Any]:
+        return self.settings.public()
+
+    def head(self) -> Head:
+        return self._serving.head()
+
+    def members(self) -> list[dict[str, Any]]:
+        return self._membership.members()
+
+    def authority_status(self) -> AuthorityStatus:
+        return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
+
+    def ready(self) -> tuple[bool, str]:
+        if self._draining:
+            return False, "draining"
+        if not self._serving.loaded:
+            return False, self._link.reason or "no configuration loaded yet"
+        if not self._workers.listening:
+            return False, "no worker listens yet"
+        return True, "ready"
+
+    def worker_pids(self) -> Sequence[int]:
+        return self._workers.pids()
+
+    def worker_counters(self) -> Mapping[str, int]:
+        return self._workers.counters()
+
+    def counters(self) -> Mapping[str, int]:
+        return {
+            **self._membership.counters(),
+            "worker_restarts": self._workers.restarts,
+            "events_dropped": self._bus.dropped,
+        }
+
+    async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        # Shielded: what is committed must be pushed, whether or not the client still listens.
+        committed = await asyncio.shield(self._link.commit(mutations, write_id))
+        if committed.changeset is not None:
+            await self._workers.applied(committed.head.version, COMMIT_WORKERS_SECONDS)
+        return committed
+
+    async def join(self, addresses: Sequence[str]) -> None:
+        try:
+            await self._membership.join_names(addresses)
+        except MembershipRefused as error:
+            raise NotAvailable(str(error)) from error
+
+    async def force_leave(self, name: str) -> None:
+        raise NotAvailable(
+            f"'{name}' can't be made to leave: force-leave is not built in this version; a failed "
+            "member leaves the listing by itself after cluster_ttl_on_failure"
+        )
+
+    def subscribe(self) -> AsyncIterator[Event]:
+        return self._bus.subscribe()
+
+
+async def _first_of(task: "asyncio.Future[Any]", signal: "asyncio.Future[Any]") -> None:
+    await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,46 @@
+"""What the workers need from the node's configuration."""
+
+from pathlib import Path
+
+from node.agent.certificate import certificate_files
+from node.config.settings import Settings
+from node.proxy.settings import Listener, ProxySettings
+from node.version import VERSION
+
+
+def log_path(settings: Settings, destination: str) -> str:
+    """A log's destination with a relative path taken from the prefix on, its folder made."""
+    if destination == "off" or destination.startswith("/dev/"):
+        return destination
+    path = settings.prefix / destination
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(path)
+
+
+def proxy_settings(settings: Settings) -> ProxySettings:
+    """The settings of a worker, but for its slot and its sockets' descriptors."""
+    listeners = tuple(
+        Listener(-1, listen.host, listen.port, listen.ssl, listen.backlog)
+        for listen in settings.proxy_listen
+    )
+    certificate, key = Path(), Path()
+    if any(listener.ssl for listener in listeners):
+        certificate, key = certificate_files(settings)
+    return ProxySettings(
+        worker=-1,
+        listeners=listeners,
+        version=VERSION,
+        trusted_ips=settings.trusted_ips,
+        real_ip_header=settings.real_ip_header,
+        real_ip_recursive=settings.real_ip_recursive,
+        headers=settings.headers,
+        access_log=log_path(settings, settings.proxy_access_log),
+        log_level=settings.log_level,
+        client_max_body_size=settings.client_max_body_size,
+        upstream_keepalive_pool_size=settings.upstream_keepalive_pool_size,
+        upstream_keepalive_max_requests=settings.upstream_keepalive_max_requests,
+        upstream_keepalive_idle_timeout=settings.upstream_keepalive_idle_timeout,
+        ssl_cert=str(certificate),
+        ssl_cert_key=str(key),
+        router_flavor=settings.router_flavor,
+    )

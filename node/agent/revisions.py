@@ -1,0 +1,47 @@
+"""``revision`` events: told when a changeset is live in all of this node's workers."""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from node.agent.events import Event
+from node.agent.limits import REVISION_EVENT_CHANGES_MAX, REVISIONS_PENDING_MAX
+from store.changeset import Body, Change
+from store.version import Version
+
+
+class RevisionEvents:
+    """Holds back what is applied until it is live, then publishes it."""
+
+    def __init__(self, publish: Callable[[Event], None]) -> None:
+        self._publish = publish
+        self._pending: deque[tuple[Version, Body]] = deque(maxlen=REVISIONS_PENDING_MAX)
+
+    def applied(self, version: Version, body: Body) -> None:
+        """The agent's replica has it."""
+        self._pending.append((version, body))
+
+    def live(self, version: tuple[int, int, int], at: float) -> None:
+        """Every worker serves ``version``, and so all before it, since ``at`` (Unix seconds)."""
+        while self._pending and self._pending[0][0] <= version:
+            reached, body = self._pending.popleft()
+            self._publish(
+                {
+                    "type": "revision",
+                    "at": at,
+                    "revision": str(reached),
+                    "origin": body.origin,
+                    "committed_at": body.committed_at,
+                    "changes": [_named(one) for one in body.changes[:REVISION_EVENT_CHANGES_MAX]],
+                    "changes_total": len(body.changes),
+                }
+            )
+
+
+def _named(change: Change) -> list[str]:
+    """[operation, kind, name or id]."""
+    if change.entity is None:
+        return ["delete", change.kind, change.id]
+    entity: dict[str, Any] = json.loads(change.entity)
+    return ["put", change.kind, entity.get("name") or change.id]

@@ -1,0 +1,159 @@
+"""One worker slot: its process, its channel, and what it has applied."""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, cast
+
+from node import channel, logs
+from node.agent.limits import (
+    CHANNEL_BACKLOG_BYTES_MAX,
+    SNAPSHOT_SLICE_BYTES,
+    SNAPSHOT_SLICE_CHANGES,
+)
+from node.channel import Change, Version
+
+log = logs.get("workers")
+
+
+class Owner(Protocol):
+    """What a worker tells its supervisor. Called from the event loop, synchronously."""
+
+    def worker_ready(self, worker: "Worker") -> None: ...
+
+    def worker_applied(self, worker: "Worker", applied: channel.Applied) -> None: ...
+
+    def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
+
+
+class Worker(asyncio.Protocol):
+    """A worker process as the agent sees it, from spawn to exit.
+
+    ``configured`` once it knows its settings, ``fed`` once it has been sent a state and so may be
+    sent changesets, ``ready`` once it serves that state, ``listening`` once told to accept.
+    """
+
+    def __init__(self, slot: int, owner: Owner) -> None:
+        self.slot = slot
+        self.started_at = time.monotonic()
+        self.applied: Version = (0, 0, 0)
+        self.configured = False
+        self.ready = False
+        self.listening = False
+        self.fed = False
+        self._owner = owner
+        self._decoder = channel.Decoder()
+        self._transport: asyncio.WriteTransport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._got_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def until_ready(self) -> None:
+        """Wait until it serves the state it was sent. Raises ConnectionError when it ends first."""
+        await asyncio.shield(self._got_ready)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None before the spawn."""
+        return self._process.pid if self._process else None
+
+    async def spawn(self, configure: channel.Configure, descriptors: Sequence[int]) -> None:
+        """Start the process with its inherited sockets and send its configuration."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "node.proxy.worker",
+                "--channel-fd",
+                str(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[*descriptors, theirs.fileno()],
+            )
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_unix_connection(lambda: self, sock=ours)
+        transport.write(channel.encode(configure))
+        self.configured = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._decoder.feed(data):
+                self._received(frame)
+        except channel.ChannelError as error:
+            log.error("worker sent no frame", worker=self.slot, pid=self.pid, reason=str(error))
+            self.kill()
+
+    def _received(self, frame: channel.Frame) -> None:
+        if isinstance(frame, channel.Applied):
+            self.applied = frame.version
+            self._owner.worker_applied(self, frame)
+        elif isinstance(frame, channel.Ready):
+            self.ready = True
+            if not self._got_ready.done():
+                self._got_ready.set_result(None)
+            self._owner.worker_ready(self)
+        elif isinstance(frame, channel.Stats):
+            self._owner.worker_stats(self, frame.counters)
+        else:
+            raise channel.ChannelError(f"a {type(frame).__name__} from a worker")
+
+    def send(self, frame: bytes) -> None:
+        """Queue one encoded frame; a worker that has stopped reading is killed."""
+        if self._transport is None:
+            return
+        self._transport.write(frame)
+        backlog = self._transport.get_write_buffer_size()
+        if backlog > CHANNEL_BACKLOG_BYTES_MAX:
+            log.error("worker is stuck, killing it", worker=self.slot, backlog=backlog)
+            self.kill()
+
+    def send_snapshot(self, version: Version, changes: Iterable[Change]) -> None:
+        """Send the whole state, in slices that the worker can take between requests."""
+        part: list[Change] = []
+        size = 0
+        for change in changes:
+            part.append(change)
+            size += len(change[2] or "")
+            if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:
+                self.send(channel.encode(channel.Snapshot(version, tuple(part), last=False)))
+                part, size = [], 0
+        self.send(channel.encode(channel.Snapshot(version, tuple(part), last=True)))
+        self.fed = True
+
+    def listen(self) -> None:
+        """Let the worker accept connections."""
+        self.listening = True
+        self.send(channel.encode(channel.Listen()))
+
+    def drain(self, seconds: float | None) -> None:
+        """Let the worker finish and exit; ``seconds`` bounds it, None doesn't."""
+        self.send(channel.encode(channel.Drain(seconds)))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def wait(self, on_exit: Callable[["Worker", int], None]) -> None:
+        """Wait for the process to end, then report its exit code (negative: a signal)."""
+        assert self._process is not None
+        code = await self._process.wait()
+        if not self._got_ready.done():
+            self._got_ready.set_exception(ConnectionError(f"exit code {code} before it was ready"))
+            self._got_ready.exception()  # told: whether anybody waits for it doesn't matter
+        if self._transport is not None:
+            self._transport.close()
+        on_exit(self, code)

@@ -1,0 +1,268 @@
+"""The worker processes of a node: started, fed with changesets, replaced when they die, drained."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from node import channel, logs
+from node.agent.limits import (
+    WORKER_RESTART_BACKOFF_SECONDS,
+    WORKER_SETTLED_SECONDS,
+    WORKER_START_SECONDS,
+)
+from node.agent.serving import Serving
+from node.agent.worker import Worker
+from node.channel import Change, Version
+from node.proxy.settings import Listener, ProxySettings
+
+log = logs.get("workers")
+
+Sockets = list[list[socket.socket]]
+"""Listening sockets by worker slot, then by listener."""
+
+
+class WorkersFailed(Exception):
+    """New workers didn't get ready; the old ones go on."""
+
+
+class Workers:
+    """Keeps one worker running per slot; besides, there may be old ones that finish.
+
+    ``on_live(version)`` is called when every listening worker has applied a version.
+    """
+
+    def __init__(
+        self,
+        template: ProxySettings,
+        sockets: Sockets,
+        serving: Serving,
+        on_live: Callable[[Version], None],
+    ) -> None:
+        self._template = template
+        self._sockets = sockets
+        self._serving = serving
+        self._on_live = on_live
+        self._slots: dict[int, Worker] = {}
+        """The current worker of each slot."""
+        self._running: set[Worker] = set()
+        """All worker processes, those that finish included."""
+        self._deaths_in_a_row: dict[int, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = False
+        self._stopping = False
+        self._live: Version = (0, 0, 0)
+        self._waiters: list[tuple[Version, asyncio.Future[None]]] = []
+        self._stats: dict[Worker, dict[str, int]] = {}
+        self._ended: dict[str, int] = {}
+        self.restarts = 0
+        """Workers that ended without being told to."""
+
+    # What the node asks
+
+    async def start(self) -> None:
+        """Spawn a worker in every slot; they take up the state when there is one."""
+        slots = range(len(self._sockets))
+        workers = await asyncio.gather(*(self._spawn(slot) for slot in slots))
+        self._slots = dict(enumerate(workers))
+
+    async def replace(
+        self, template: ProxySettings, sockets: Sockets, seconds: float | None
+    ) -> None:
+        """Put new workers on these sockets, then let the old ones finish within ``seconds``.
+
+        Sockets that both have are never closed, so no connection queued on them is lost.
+        Raises WorkersFailed.
+        """
+        before = self._template, self._sockets
+        self._template, self._sockets = template, sockets
+        fresh = await asyncio.gather(*(self._spawn(slot) for slot in range(len(sockets))))
+        try:
+            async with asyncio.timeout(WORKER_START_SECONDS):
+                await asyncio.gather(*(worker.until_ready() for worker in fresh))
+        except (TimeoutError, ConnectionError) as error:
+            self._template, self._sockets = before
+            for worker in fresh:
+                worker.kill()
+            raise WorkersFailed("new workers did not get ready; the old ones go on") from error
+        old, self._slots = self._slots, dict(enumerate(fresh))
+        for worker in old.values():
+            worker.drain(seconds)
+
+    def publish(self, version: Version, changes: tuple[Change, ...]) -> None:
+        """Send one changeset to every worker that has the state before it."""
+        frame = channel.encode(channel.Apply(version, changes))
+        for worker in self._running:
+            if worker.fed:
+                worker.send(frame)
+        if not self._running:
+            self._note_live()
+
+    def publish_state(self) -> None:
+        """Send the whole state to every worker, which swaps it in at once."""
+        version, changes = self._serving.snapshot()
+        for worker in self._running:
+            if worker.configured:
+                worker.send_snapshot(version, changes)
+
+    def listen(self) -> None:
+        """The start rule is met: workers accept connections from now on."""
+        self._listening = True
+        for worker in self._slots.values():
+            if worker.ready:
+                worker.listen()
+
+    @property
+    def listening(self) -> bool:
+        """Whether at least one worker accepts connections; without any slot, whether it might."""
+        if not self._sockets:
+            return self._listening
+        return any(worker.listening for worker in self._slots.values())
+
+    async def applied(self, version: Version, timeout: float) -> bool:
+        """Wait until every listening worker serves ``version``; False when time runs out."""
+        if self._live >= version:
+            return True
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append((version, waiter))
+        try:
+            await asyncio.wait_for(waiter, timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def pids(self) -> list[int]:
+        """Process ids of the current workers."""
+        return [worker.pid for worker in self._slots.values() if worker.pid is not None]
+
+    def counters(self) -> dict[str, int]:
+        """The workers' counters added up, those of workers that have ended included."""
+        total = dict(self._ended)
+        for stats in self._stats.values():
+            for name, value in stats.items():
+                total[name] = total.get(name, 0) + value
+        return total
+
+    def reopen_logs(self) -> None:
+        """Pass a log rotation on."""
+        for worker in self._running:
+            if worker.ready:
+                worker.signal(signal.SIGUSR1)
+
+    async def drain(self, seconds: float | None) -> None:
+        """Let every worker stop accepting, finish and exit; kill what is left after ``seconds``."""
+        self._stopping = True
+        for worker in self._running:
+            worker.drain(seconds)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=None if seconds is None else seconds + 1.0)
+        self.kill()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def kill(self) -> None:
+        """End every worker at once."""
+        self._stopping = True
+        for worker in self._running:
+            worker.kill()
+
+    # What happens to workers
+
+    async def _spawn(self, slot: int) -> Worker:
+        worker = Worker(slot, self)
+        sockets = self._sockets[slot]
+        listeners = tuple(
+            Listener(bound.fileno(), *listener[1:])
+            for bound, listener in zip(sockets, self._template.listeners, strict=True)
+        )
+        settings = self._template._replace(worker=slot, listeners=listeners)
+        self._running.add(worker)
+        try:
+            await worker.spawn(
+                channel.Configure(settings._asdict()), [bound.fileno() for bound in sockets]
+            )
+        except BaseException:
+            self._running.discard(worker)
+            raise
+        if self._serving.loaded:
+            worker.send_snapshot(*self._serving.snapshot())
+        self._keep(worker.wait(self._exited))
+        asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
+        return worker
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _check_start(self, worker: Worker) -> None:
+        if not worker.ready and self._serving.loaded and worker in self._running:
+            log.error("worker did not get ready, killing it", worker=worker.slot, pid=worker.pid)
+            worker.kill()
+
+    def _exited(self, worker: Worker, code: int) -> None:
+        self._running.discard(worker)
+        for name, value in self._stats.pop(worker, {}).items():
+            if name not in channel.GAUGES:
+                self._ended[name] = self._ended.get(name, 0) + value
+        current = self._slots.get(worker.slot) is worker
+        if current:
+            del self._slots[worker.slot]
+        self._note_live()
+        if not current or self._stopping:
+            return
+        self.restarts += 1
+        pause = self._pause_after(worker)
+        log.error(
+            "worker ended, starting another",
+            worker=worker.slot,
+            pid=worker.pid,
+            exit=code,
+            pause=pause,
+        )
+        self._keep(self._respawn(worker.slot, pause))
+
+    def _pause_after(self, worker: Worker) -> float:
+        """The longer the more workers of this slot have died soon after their start."""
+        settled = time.monotonic() - worker.started_at > WORKER_SETTLED_SECONDS
+        deaths = 0 if settled else self._deaths_in_a_row.get(worker.slot, 0)
+        self._deaths_in_a_row[worker.slot] = deaths + 1
+        pauses = WORKER_RESTART_BACKOFF_SECONDS
+        return pauses[min(deaths, len(pauses) - 1)]
+
+    async def _respawn(self, slot: int, pause: float) -> None:
+        await asyncio.sleep(pause)
+        wanted = not self._stopping and slot not in self._slots and slot < len(self._sockets)
+        if wanted:
+            self._slots[slot] = await self._spawn(slot)
+
+    # What workers say
+
+    def worker_ready(self, worker: Worker) -> None:
+        log.debug("worker ready", worker=worker.slot, pid=worker.pid)
+        if self._listening and not self._stopping:
+            worker.listen()
+
+    def worker_applied(self, worker: Worker, applied: channel.Applied) -> None:
+        self._note_live()
+
+    def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
+        self._stats[worker] = counters
+
+    def _note_live(self) -> None:
+        serving = [worker.applied for worker in self._running if worker.listening]
+        live = min(serving, default=self._serving.version)
+        if live <= self._live:
+            return
+        self._live = live
+        waiting, self._waiters = self._waiters, []
+        for version, waiter in waiting:
+            if waiter.done():
+                continue
+            if version <= live:
+                waiter.set_result(None)
+            else:
+                self._waiters.append((version, waiter))
+        self._on_live(live)

@@ -1,0 +1,39 @@
+"""``grapevine demo``."""
+
+import asyncio
+import sys
+
+import click
+
+from node.demo.ports import NODES_MAX
+
+
+@click.command("demo")
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, NODES_MAX),
+    default=3,
+    show_default=True,
+    help="How many nodes to start.",
+)
+@click.option(
+    "--base-port",
+    type=click.IntRange(1, 65535),
+    default=None,
+    help="First port; node i's ports are 100·(i-1) higher.  [default: 8000, or the next free base]",
+)
+@click.option(
+    "--database",
+    type=click.Choice(["sqlite"]),
+    default="sqlite",
+    show_default=True,
+    help="The authority that the nodes share.",
+)
+def command(nodes: int, base_port: int | None, database: str) -> None:
+    """Start a cluster on this machine, with a sample upstream, service and route, and watch it.
+
+    Runs until Ctrl-C (or SIGTERM) and leaves nothing behind.
+    """
+    from node.demo.run import run_demo
+
+    sys.exit(asyncio.run(run_demo(nodes, base_port)))

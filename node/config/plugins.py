@@ -1,0 +1,40 @@
+"""The names of plugins that a configuration may speak of."""
+
+from node.config.limits import LIST_ITEMS_MAX
+
+_BUNDLED = """
+    acl acme ai-prompt-decorator ai-prompt-guard ai-prompt-template ai-proxy
+    ai-request-transformer ai-response-transformer aws-lambda azure-functions basic-auth
+    bot-detection correlation-id cors datadog file-log grpc-gateway grpc-web hmac-auth http-log
+    ip-restriction jwt key-auth ldap-auth loggly oauth2 opentelemetry post-function pre-function
+    prometheus proxy-cache rate-limiting redirect request-size-limiting request-termination
+    request-transformer response-ratelimiting response-transformer session standard-webhooks statsd
+    syslog tcp-log udp-log zipkin
+"""
+
+BUNDLED = frozenset(_BUNDLED.split())
+"""What comes with Kong 3.9. Naming one is never an error, whether it is built here or not."""
+
+BUILT: frozenset[str] = frozenset()
+"""Those of them that this version runs."""
+
+
+def plugin_names(text: str) -> tuple[str, ...]:
+    """``bundled``, ``off``, or a list of plugins; raises ValueError for names that nobody knows."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if len(words) > LIST_ITEMS_MAX:
+        raise ValueError(f"has {len(words)} names; {LIST_ITEMS_MAX} are allowed")
+    if words == ["off"]:
+        return ()
+    for word in words:
+        if word != "bundled" and word not in BUNDLED:
+            raise ValueError(
+                f"has {word[:80]!r}, which is neither one of Kong's bundled plugins nor installed; "
+                "leave it out"
+            )
+    return tuple(dict.fromkeys(words))
+
+
+def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
+    """Plugins asked for by name that this version doesn't run."""
+    return tuple(word for word in named if word != "bundled" and word not in BUILT)

@@ -1,0 +1,160 @@
+"""``grapevine demo``: a cluster to look at, gone without a trace when it ends."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
+from node.demo.ports import DEFAULT_BASES, PortsTaken, choose_base
+from node.demo.upstream import SampleUpstream
+from node.demo.view import View, parse_event
+
+RETRY_SECONDS = 0.5
+TICK_SECONDS = 0.25
+
+
+def say(line: str) -> None:
+    """Print one line at once, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def run_demo(nodes: int, base_port: int | None) -> int:
+    """Run a demo cluster until SIGINT or SIGTERM; answers the exit code."""
+    stop = _stop_on_signals()
+    started = time.monotonic()
+    try:
+        base = choose_base(nodes, base_port)
+    except PortsTaken as error:
+        sys.stderr.write(f"grapevine demo: {error}\n")
+        return 1
+    if base_port is None and base != DEFAULT_BASES[0]:
+        say(f"A default port is taken: this demo uses ports from {base} on.")
+    with tempfile.TemporaryDirectory(prefix="grapevine-demo-") as home:
+        upstream = SampleUpstream()
+        cluster = LocalCluster(Path(home), nodes, base)
+        try:
+            say(f"Starting {nodes} nodes on one SQLite authority in {home} …")
+            await upstream.start()
+            bring_up = asyncio.ensure_future(_bring_up(cluster, upstream))
+            await asyncio.wait({bring_up, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not bring_up.done():
+                bring_up.cancel()
+                await asyncio.wait({bring_up})
+                return 0
+            bring_up.result()
+            _introduce(cluster, time.monotonic() - started)
+            await _watch(cluster, stop)
+            say("Stopping …")
+        except NodeFailed as error:
+            sys.stderr.write(f"grapevine demo: {error}\n")
+            return 1
+        finally:
+            await cluster.stop()
+            await upstream.stop()
+    say("All nodes have stopped.")
+    return 0
+
+
+def _stop_on_signals() -> "asyncio.Future[None]":
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def on_signal() -> None:
+        if not stop.done():
+            stop.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+async def _bring_up(cluster: LocalCluster, upstream: SampleUpstream) -> None:
+    await cluster.bootstrap()
+    await cluster.start()
+    first = cluster.nodes[0]
+    await cluster.post_json(
+        f"{first.admin_url}/services",
+        {"name": "hello", "url": f"http://127.0.0.1:{upstream.port}"},
+    )
+    await cluster.post_json(
+        f"{first.admin_url}/services/hello/routes", {"name": "hello", "paths": ["/hello"]}
+    )
+
+
+def _introduce(cluster: LocalCluster, seconds: float) -> None:
+    say(f"{len(cluster.nodes)} nodes are up after {seconds:.1f} s.")
+    say("")
+    for node in cluster.nodes:
+        say(
+            f"  {node.name}   proxy {node.proxy_url}   Admin API {node.admin_url}"
+            f"   status {node.status_url}"
+        )
+    writer = cluster.nodes[min(1, len(cluster.nodes) - 1)]
+    reader = cluster.nodes[-1]
+    say("")
+    say("Try, in another terminal:")
+    say("")
+    say(f"  curl -i {cluster.nodes[0].proxy_url}/hello")
+    say(f"  curl -i -X POST {writer.admin_url}/services/hello/routes -d name=new -d 'paths[]=/new'")
+    say(f"  curl -i {reader.proxy_url}/new")
+    say("")
+    say("The second writes a route on one node, the third calls it through another.")
+    say("Ctrl-C stops everything. What happens from here on:")
+    say("")
+
+
+async def _watch(cluster: LocalCluster, stop: "asyncio.Future[None]") -> None:
+    view = View(say)
+    tasks = [asyncio.ensure_future(_follow(cluster, node, view)) for node in cluster.nodes]
+    tasks.append(asyncio.ensure_future(_tick(cluster, view)))
+    await stop
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def _tick(cluster: LocalCluster, view: View) -> None:
+    running = {node.name: True for node in cluster.nodes}
+    while True:
+        for node in cluster.nodes:
+            if running[node.name] and not node.running:
+                assert node.process is not None
+                say(
+                    f"{node.name} (pid {node.process.pid}) ended with exit code "
+                    f"{node.process.returncode}; it starts again with:  "
+                    f"grapevine run -c {node.conf}"
+                )
+            running[node.name] = node.running
+        view.tick(time.time())
+        await asyncio.sleep(TICK_SECONDS)
+
+
+async def _follow(cluster: LocalCluster, node: LocalNode, view: View) -> None:
+    """Pass a node's events to the view, for as long as the demo runs."""
+    while True:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
+            async with cluster.session.get(
+                f"{node.admin_url}/cluster/events",
+                timeout=aiohttp.ClientTimeout(total=None, connect=5),
+                raise_for_status=True,
+            ) as stream:
+                view.node_is(node.name, running=True)
+                await _show_members(cluster, node, view)
+                async for line in stream.content:
+                    if event := parse_event(line):
+                        view.event(node.name, event)
+        view.node_is(node.name, running=False)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _show_members(cluster: LocalCluster, node: LocalNode, view: View) -> None:
+    answer = await cluster.get_json(f"{node.admin_url}/cluster")
+    for member in answer["data"]:
+        view.member(member["id"], member["name"], member["status"], node.name, time.time())

@@ -1,0 +1,96 @@
+"""The fields that we add to answers: Kong's ``headers`` setting, and error answers whole."""
+
+import time
+
+from node.proxy import errors
+
+_GROUPS = {
+    "server_tokens": ("server", "via"),
+    "latency_tokens": (
+        "x-kong-upstream-latency",
+        "x-kong-proxy-latency",
+        "x-kong-response-latency",
+    ),
+}
+
+
+class Annotations:
+    """What of our own a response carries. Latencies are in milliseconds, rounded down."""
+
+    def __init__(self, headers: tuple[str, ...], version: str) -> None:
+        names: set[str] = set()
+        for token in headers:
+            names.update(_GROUPS.get(token, (token,)))
+        self.product = f"grapevine/{version}".encode()
+        self._own_server = b"Server: %b\r\n" % self.product if "server" in names else b""
+        self._via = b"Via: 1.1 %b\r\n" % self.product if "via" in names else b""
+        self._upstream_latency = "x-kong-upstream-latency" in names
+        self._proxy_latency = "x-kong-proxy-latency" in names
+        self._response_latency = "x-kong-response-latency" in names
+        self._upstream_status = "x-kong-upstream-status" in names
+        self._request_id = "x-kong-request-id" in names
+        self._usual = self._upstream_latency and self._proxy_latency and self._request_id
+        self._date_second = -1
+        self._date = b""
+
+    def proxied(
+        self, status: int, upstream_seconds: float, proxy_seconds: float, request_id: bytes
+    ) -> bytes:
+        """Field lines for an upstream's answer; its own Server field stays."""
+        if self._usual and not self._upstream_status:
+            return (
+                b"X-Kong-Upstream-Latency: %d\r\nX-Kong-Proxy-Latency: %d\r\n%b"
+                b"X-Kong-Request-Id: %b\r\n"
+            ) % (upstream_seconds * 1000, proxy_seconds * 1000, self._via, request_id)
+        lines = []
+        if self._upstream_latency:
+            lines.append(b"X-Kong-Upstream-Latency: %d\r\n" % (upstream_seconds * 1000))
+        if self._proxy_latency:
+            lines.append(b"X-Kong-Proxy-Latency: %d\r\n" % (proxy_seconds * 1000))
+        if self._upstream_status:
+            lines.append(b"X-Kong-Upstream-Status: %d\r\n" % status)
+        lines.append(self._via)
+        if self._request_id:
+            lines.append(b"X-Kong-Request-Id: %b\r\n" % request_id)
+        return b"".join(lines)
+
+    def answer(
+        self,
+        status: int,
+        fields: tuple[tuple[str, str], ...],
+        body: bytes,
+        kind: str,
+        response_seconds: float,
+        request_id: bytes,
+        keep_alive: bool,
+        head_only: bool,
+    ) -> bytes:
+        """A whole answer of our own. ``fields`` may hold a Connection of its own."""
+        own = {name.lower() for name, _ in fields}
+        lines = [f"HTTP/1.1 {status} {errors.reason_phrase(status)}\r\n".encode(), self._now()]
+        if body:
+            lines.append(f"Content-Type: {kind}\r\n".encode())
+        if "connection" not in own or not keep_alive:
+            lines.append(b"Connection: %b\r\n" % (b"keep-alive" if keep_alive else b"close"))
+        lines += [
+            f"{name}: {value}\r\n".encode("latin-1")
+            for name, value in fields
+            if keep_alive or name.lower() != "connection"
+        ]
+        lines += [b"Content-Length: %d\r\n" % len(body), self._own_server]
+        if self._response_latency:
+            lines.append(b"X-Kong-Response-Latency: %d\r\n" % (response_seconds * 1000))
+        if self._request_id:
+            lines.append(b"X-Kong-Request-Id: %b\r\n" % request_id)
+        lines.append(b"\r\n")
+        if not head_only:
+            lines.append(body)
+        return b"".join(lines)
+
+    def _now(self) -> bytes:
+        second = int(time.time())
+        if second != self._date_second:
+            self._date_second = second
+            stamp = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
+            self._date = f"Date: {stamp}\r\n".encode()
+        return self._date

@@ -1,0 +1,387 @@
+"""Client connections: requests in, one after another, answers out in the same order.
+
+llhttp can't be paused, so it is only ever given the bytes of one head; whatever a client sends
+ahead (pipelining) waits in a bounded backlog until the request before it has been answered.
+"""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, cast
+
+from node.proxy import errors, limits
+from node.proxy.access_log import Entry
+from node.proxy.deadlines import NEVER, NOWHERE
+from node.proxy.exchange import Exchange
+from node.proxy.forwarded import Peer
+from node.proxy.framing import ChunkedBody, FramingError, LengthBody
+from node.proxy.heads import HeadParser, RequestHead, RequestRefused
+
+if TYPE_CHECKING:
+    from node.proxy.gateway import Gateway
+    from node.proxy.settings import Listener
+
+_NO_PEER = Peer(b"-", False, False, b"", 0)
+
+
+class Downstream(asyncio.Protocol):
+    """One client connection."""
+
+    __slots__ = (
+        "_backlog",
+        "_body",
+        "_consuming",
+        "_eof",
+        "_exchange",
+        "_head_bytes",
+        "_held",
+        "_lingering",
+        "_listener",
+        "_parser",
+        "_paused",
+        "_piping",
+        "_served",
+        "_tail",
+        "_transport",
+        "deadline",
+        "full",
+        "gateway",
+        "peer",
+        "turn",
+    )
+
+    def __init__(self, gateway: "Gateway", listener: "Listener") -> None:
+        self.gateway = gateway
+        self.peer = _NO_PEER
+        self.full = False
+        """The client takes no more for now."""
+        self.deadline = NEVER
+        self.turn = NOWHERE
+        self._listener = listener
+        self._transport: asyncio.Transport
+        self._parser = HeadParser()
+        self._exchange: Exchange | None = None
+        self._body: LengthBody | ChunkedBody | None = None
+        """The request body that is being read."""
+        self._backlog = b""
+        self._head_bytes = 0
+        """Size of the head that has begun but isn't complete."""
+        self._tail = b""
+        """Its last bytes, where its end may have begun."""
+        self._served = 0
+        self._consuming = False
+        self._held = False
+        """Reading waits for the exchange."""
+        self._paused = False
+        self._eof = False
+        self._lingering = False
+        self._piping = False
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        gateway = self.gateway
+        self._transport = cast("asyncio.Transport", transport)
+        gateway.stats.clients_accepted += 1
+        if len(gateway.clients) >= gateway.clients_max:
+            gateway.stats.clients_refused += 1
+            self._transport.abort()
+            return
+        gateway.clients.add(self)
+        gateway.stats.connections_active += 1
+        self._transport.set_write_buffer_limits(limits.WRITE_BUFFER_HIGH, limits.WRITE_BUFFER_LOW)
+        self.peer = self._peer()
+        gateway.wheel.arm(self, gateway.loop.time() + limits.REQUEST_HEAD_SECONDS)
+
+    def _peer(self) -> Peer:
+        name = self._transport.get_extra_info("peername")
+        address = str(name[0]).removeprefix("::ffff:").encode() if name else b"-"
+        tls = self._transport.get_extra_info("ssl_object")
+        sni = getattr(tls, "requested_name", None) or ""
+        trusted = self.gateway.trust.trusts(address)
+        return Peer(address, trusted, tls is not None, sni.lower().encode(), self._listener.port)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        gateway = self.gateway
+        if self in gateway.clients:
+            gateway.clients.discard(self)
+            gateway.stats.connections_active -= 1
+        gateway.wheel.disarm(self)
+        self._parser.close()
+        self._backlog = b""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_lost()
+
+    def eof_received(self) -> bool:
+        """A client may close its side and still want its answers (RFC 9112, 9.6)."""
+        self._eof = True
+        if self._piping and self._exchange is not None:
+            self._exchange.pipe_ended()
+        elif self._exchange is None or not self._exchange.request_complete:
+            return False
+        return not self.peer.ssl  # TLS transports can't stay half open
+
+    # Bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        exchange = self._exchange
+        if self._piping:
+            if exchange is not None:
+                exchange.pipe(data)
+        elif self.full if exchange is None else exchange.request_complete:
+            self._backlog += data
+            if len(self._backlog) > limits.BACKLOG_BYTES_MAX:
+                self._steer_reading()
+        else:
+            self._consume(data)
+
+    def _consume(self, data: bytes) -> None:
+        """Take in bytes until a request waits for its answer, and keep the rest for later."""
+        self._consuming = True
+        try:
+            while data and not self._transport.is_closing() and not self._lingering:
+                exchange = self._exchange
+                if exchange is None and not self.full:
+                    data = self._take_head(data)
+                elif exchange is not None and self._body is not None:
+                    data = self._take_body(exchange, data)
+                else:
+                    self._backlog = data
+                    break
+        except RequestRefused as refusal:
+            self._refuse(refusal)
+        finally:
+            self._consuming = False
+        if self._eof and self._exchange is None and not (self._backlog or self._lingering):
+            self._transport.close()
+        self._steer_reading()
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Feed the head that ``data`` begins or continues; returns what follows it."""
+        now = self.gateway.loop.time()
+        if self._head_bytes:
+            end = (self._tail + data).find(b"\r\n\r\n")
+            end = end + 4 - len(self._tail) if end >= 0 else -1
+        else:
+            stripped = data.lstrip(b"\r\n")
+            if len(data) - len(stripped) > 2 * limits.BLANK_LINES_MAX:
+                raise RequestRefused(400, "blank lines instead of a request")
+            data = stripped
+            end = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else -1
+            if not data:
+                return b""
+        piece = data if end < 0 or end == len(data) else data[:end]
+        self._head_bytes += len(piece)
+        if self._head_bytes > limits.REQUEST_HEAD_BYTES_MAX:
+            raise RequestRefused(431, f"a head of over {limits.REQUEST_HEAD_BYTES_MAX} bytes")
+        if self._head_bytes == len(piece) and end < 0:
+            self.gateway.wheel.arm(self, now + limits.REQUEST_HEAD_SECONDS)
+        head = self._parser.feed(piece)
+        if head is None:
+            self._tail = (self._tail + piece)[-3:]
+            return data[len(piece) :]
+        self._head_bytes = 0
+        self._tail = b""
+        return self._begin(head, data[len(piece) :], now)
+
+    def _begin(self, head: RequestHead, data: bytes, now: float) -> bytes:
+        """Start the exchange, with the part of its body that is already here."""
+        self._served += 1
+        self.deadline = NEVER
+        self._exchange = exchange = Exchange(self, head, now)
+        if head.has_body:
+            self._body = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
+            if data:
+                data = self._take_body(exchange, data)
+            if self._body is not None:
+                self.gateway.wheel.arm(self, now + limits.REQUEST_BODY_SECONDS)
+        if not exchange.finished:
+            exchange.start()
+        return data
+
+    def _take_body(self, exchange: Exchange, data: bytes) -> bytes:
+        body = self._body
+        assert body is not None
+        try:
+            payload = body.feed(data)
+        except FramingError:
+            self.gateway.stats.requests_malformed += 1
+            exchange.fail(400)
+            return b""
+        if payload:
+            exchange.request_data(payload)
+        if exchange.finished:
+            return b""
+        if body.done:
+            self._body = None
+            self.deadline = NEVER
+            exchange.request_end()
+            return body.rest
+        self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.REQUEST_BODY_SECONDS)
+        return b""
+
+    # For the exchange
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def may_keep_alive(self) -> bool:
+        """Whether another request can follow on this connection."""
+        exchange = self._exchange
+        return (
+            exchange is not None
+            and exchange.head.keep_alive
+            and exchange.request_complete
+            and not self.gateway.draining
+            and not (self._eof and not self._backlog)
+            and self._served < limits.KEEPALIVE_REQUESTS_MAX
+        )
+
+    def hold(self) -> None:
+        """Read no more of the request's body until `release`."""
+        self._held = True
+        if not self._consuming:
+            self._steer_reading()
+
+    def release(self) -> None:
+        self._held = False
+        if not self._consuming:
+            self._steer_reading()
+
+    def exchange_done(self, keep_alive: bool) -> None:
+        """The answer is written; the next request may come."""
+        exchange, self._exchange = self._exchange, None
+        self._held = False
+        # Draining may have begun after the answer's head promised more.
+        if not keep_alive or (self.gateway.draining and not self._backlog):
+            self._finish(exchange is not None and not exchange.request_complete)
+            return
+        if not self.full:
+            now = self.gateway.loop.time()
+            self.gateway.wheel.arm(self, now + limits.KEEPALIVE_SECONDS)
+        if not self._consuming:  # else the loop there goes on with what it has
+            data, self._backlog = self._backlog, b""
+            self._consume(data)
+
+    def become_pipe(self) -> None:
+        """From here on all bytes go to the exchange as they are."""
+        self._piping = True
+        self._held = False
+        data, self._backlog = self._backlog, b""
+        if data and self._exchange is not None:
+            self._exchange.pipe(data)
+        self._steer_reading()
+
+    def cut(self) -> None:
+        """End a response that can't be finished: what was written goes out, then the connection."""
+        self._exchange = None
+        self._transport.close()
+
+    # Flow control
+
+    def pause_writing(self) -> None:
+        self.full = True
+        self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.SEND_SECONDS)
+        if self._exchange is not None:
+            self._exchange.client_full()
+
+    def resume_writing(self) -> None:
+        self.full = False
+        self.deadline = NEVER
+        if self._exchange is not None:
+            self._exchange.client_drained()
+        else:
+            now = self.gateway.loop.time()
+            self.gateway.wheel.arm(self, now + limits.KEEPALIVE_SECONDS)
+            data, self._backlog = self._backlog, b""
+            self._consume(data)
+
+    def _steer_reading(self) -> None:
+        """Read unless the exchange takes nothing, or too much has been sent ahead."""
+        exchange = self._exchange
+        reading_body = exchange is not None and not exchange.request_complete
+        pause = (self._held and (reading_body or self._piping)) or (
+            len(self._backlog) > limits.BACKLOG_BYTES_MAX
+        )
+        if pause == self._paused or self._transport.is_closing():
+            return
+        self._paused = pause
+        if pause:
+            self._transport.pause_reading()
+            if reading_body:
+                self.deadline = NEVER
+        else:
+            self._transport.resume_reading()
+            if reading_body:
+                now = self.gateway.loop.time()
+                self.gateway.wheel.arm(self, now + limits.REQUEST_BODY_SECONDS)
+
+    # The end
+
+    def expire(self, now: float) -> None:
+        """Called when the deadline has passed; what it was for shows in the state."""
+        if self._lingering or self.full:
+            self._transport.abort()
+        elif self._exchange is not None:
+            self.gateway.stats.requests_timed_out += 1
+            self._exchange.fail(408)
+        elif self._head_bytes:
+            self.gateway.stats.requests_timed_out += 1
+            self._refuse(RequestRefused(408, "the head took too long"))
+        else:
+            self._transport.close()
+
+    def _refuse(self, refusal: RequestRefused) -> None:
+        """Answer what is no request, and close: nobody knows where the next one would begin."""
+        gateway = self.gateway
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_lost()
+        if refusal.status != 408:
+            gateway.stats.requests_malformed += 1
+        request_id = gateway.new_request_id()
+        status = 400 if refusal.status == 431 else refusal.status  # nginx's 494 shows as 400
+        kind = errors.default_type(None, None)
+        body = errors.body(errors.TEXTS[refusal.status], request_id, kind)
+        self._transport.write(
+            gateway.annotations.answer(status, (), body, kind, 0.0, request_id, False, False)
+        )
+        gateway.stats.count_response(status)
+        if gateway.access_log.enabled:
+            entry = Entry(self.peer.address, b"-", status, len(body), b"", b"", request_id)
+            gateway.access_log.add(entry, gateway.wall_clock())
+        self._finish(True)
+
+    def _finish(self, unread: bool) -> None:
+        """Close; when the client may still be sending, only after it saw the answer.
+
+        Closing a socket with unread input sends a reset, which can destroy the answer on its way
+        (RFC 9112, 9.6).
+        """
+        if not unread or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._lingering = True
+        with contextlib.suppress(OSError, RuntimeError):
+            self._transport.write_eof()
+        self._held = False
+        self._backlog = b""
+        self._body = None
+        self._steer_reading()
+        self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.LINGER_SECONDS)
+
+    def drain(self) -> None:
+        """Close if idle; else the answer that is due closes the connection."""
+        if self._exchange is not None or self._head_bytes:
+            return
+        if self._served:
+            self._transport.close()
+        else:  # its first request may be on its way
+            now = self.gateway.loop.time()
+            self.gateway.wheel.arm(self, now + limits.FIRST_REQUEST_SECONDS)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()

@@ -1,0 +1,172 @@
+"""Services and routes as the data plane uses them, read from the stored JSON text.
+
+The stored text has the Admin API's shape. It was validated before it was stored, possibly by a
+later version of this software: unknown fields are ignored, missing ones have Kong's defaults, and
+what can't be used is an error that leaves this one entity out.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+
+class EntityRefused(Exception):
+    """An entity that the data plane can't use; the message names the field and the value."""
+
+
+class Service(NamedTuple):
+    """Where requests go. Times are in seconds."""
+
+    id: str
+    name: str
+    ssl: bool
+    host: str
+    port: int
+    path: bytes
+    retries: int
+    connect_timeout: float
+    write_timeout: float
+    read_timeout: float
+    tls_verify: bool
+    enabled: bool
+    host_header: bytes
+    """The Host that the upstream gets: with the port unless it is the scheme's default."""
+
+
+class HostPattern(NamedTuple):
+    """One of a route's hosts, lower-cased."""
+
+    text: bytes
+    """Without the asterisk and the port."""
+    wildcard: int
+    """0: exact; -1: ``*`` was leftmost, ``text`` is a suffix; 1: rightmost, a prefix."""
+    port: int
+    """The listener's port that is asked for; 0: any."""
+
+
+class HeaderPattern(NamedTuple):
+    """One header of a route: any of the values, or a match of any of the expressions."""
+
+    name: bytes
+    values: frozenset[bytes]
+    """Lower-cased."""
+    expressions: tuple[str, ...]
+    """From values that begin with ``~*``, lower-cased as Kong does."""
+
+
+class Route(NamedTuple):
+    """Which requests go there. Text that is compared with requests is kept as bytes."""
+
+    id: str
+    name: str
+    service_id: str
+    protocols: frozenset[str]
+    methods: frozenset[bytes]
+    hosts: tuple[HostPattern, ...]
+    paths: tuple[bytes, ...]
+    """Plain prefixes."""
+    regexes: tuple[str, ...]
+    """Paths that began with ``~``, without it."""
+    headers: tuple[HeaderPattern, ...]
+    snis: frozenset[bytes]
+    regex_priority: int
+    strip_path: bool
+    preserve_host: bool
+    https_redirect_status_code: int
+
+
+def host_and_port(host: str, port: int, ssl: bool) -> bytes:
+    """A Host field's value; IPv6 in brackets, the scheme's own port left out."""
+    bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    default = 443 if ssl else 80
+    return (bracketed if port == default else f"{bracketed}:{port}").encode()
+
+
+def read_service(text: str) -> Service:
+    """Raises EntityRefused."""
+    fields = _load(text)
+    protocol = fields.get("protocol") or "http"
+    host = fields.get("host")
+    if not isinstance(host, str) or not host:
+        raise EntityRefused(f"service {fields.get('id')}: host is {host!r}")
+    ssl = protocol == "https"
+    port = int(fields.get("port") or (443 if ssl else 80))
+    return Service(
+        id=str(fields["id"]),
+        name=fields.get("name") or "",
+        ssl=ssl,
+        host=host.strip("[]"),
+        port=port,
+        path=(fields.get("path") or "/").encode(),
+        retries=int(_default(fields.get("retries"), 5)),
+        connect_timeout=int(_default(fields.get("connect_timeout"), 60_000)) / 1000,
+        write_timeout=int(_default(fields.get("write_timeout"), 60_000)) / 1000,
+        read_timeout=int(_default(fields.get("read_timeout"), 60_000)) / 1000,
+        tls_verify=bool(fields.get("tls_verify")),
+        enabled=fields.get("enabled") is not False and protocol in ("http", "https"),
+        host_header=host_and_port(host.strip("[]"), port, ssl),
+    )
+
+
+def read_route(text: str) -> Route:
+    """Raises EntityRefused."""
+    fields = _load(text)
+    paths = [str(path) for path in fields.get("paths") or ()]
+    headers = fields.get("headers") or {}
+    return Route(
+        id=str(fields["id"]),
+        name=fields.get("name") or "",
+        service_id=str((fields.get("service") or {}).get("id") or ""),
+        protocols=frozenset(fields.get("protocols") or ("http", "https")),
+        methods=frozenset(method.upper().encode() for method in fields.get("methods") or ()),
+        hosts=tuple(_host(host) for host in fields.get("hosts") or ()),
+        paths=tuple(path.encode() for path in paths if not path.startswith("~")),
+        regexes=tuple(path[1:] for path in paths if path.startswith("~")),
+        headers=tuple(_header(name, headers[name]) for name in sorted(headers)),
+        snis=frozenset(sni.lower().removesuffix(".").encode() for sni in fields.get("snis") or ()),
+        regex_priority=int(fields.get("regex_priority") or 0),
+        strip_path=_default(fields.get("strip_path"), True) is True,
+        preserve_host=fields.get("preserve_host") is True,
+        https_redirect_status_code=int(_default(fields.get("https_redirect_status_code"), 426)),
+    )
+
+
+def _load(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise EntityRefused(f"not JSON: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("id"), str):
+        raise EntityRefused("not a JSON object with an id")
+    return fields
+
+
+def _default(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _host(pattern: str) -> HostPattern:
+    name, port = split_port(pattern.lower().encode())
+    if name.startswith(b"*"):
+        return HostPattern(name[1:], -1, port)
+    if name.endswith(b"*"):
+        return HostPattern(name[:-1], 1, port)
+    return HostPattern(name, 0, port)
+
+
+def _header(name: str, values: list[str]) -> HeaderPattern:
+    lowered = [str(value).lower() for value in values]
+    return HeaderPattern(
+        name.lower().encode(),
+        frozenset(value.encode() for value in lowered if not value.startswith("~*")),
+        tuple(value[2:] for value in lowered if value.startswith("~*")),
+    )
+
+
+def split_port(host: bytes) -> tuple[bytes, int]:
+    """Host and port of a Host field; port 0 when there is none. IPv6 keeps its brackets."""
+    if host[-1:] == b"]":
+        return host, 0
+    name, colon, port = host.rpartition(b":")
+    if colon and port.isdigit() and len(port) <= 5:
+        return name, int(port)
+    return host, 0

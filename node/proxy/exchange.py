@@ -1,0 +1,476 @@
+"""One request and its response, between a client connection and an upstream connection.
+
+The life of an exchange: its request is dispatched; it takes an idle connection or waits for a new
+one; request bytes go up as they come and response bytes down as they come, each side pausing the
+other when its buffer is full; and at the end the upstream goes back to the pool and the client
+connection goes on with its next request. Until the first byte of a response, a try that fails can
+be repeated: the request's bytes are kept that long, up to a bound.
+"""
+
+from typing import TYPE_CHECKING
+
+from node.proxy import dispatch, errors, fields, limits, revision
+from node.proxy.access_log import Entry
+from node.proxy.connector import ConnectFailed, pool_key
+from node.proxy.deadlines import NEVER
+from node.proxy.framing import FramingError
+from node.proxy.heads import RequestHead
+from node.proxy.response import LAST_CHUNK, ResponseRelay, chunk
+from node.proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from node.proxy.downstream import Downstream
+
+CLIENT_GONE = 499
+"""nginx's status for the log when the client left before its answer."""
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))
+"""Methods whose request may be sent a second time (RFC 9110, 9.2.2; nginx's proxy_next_upstream
+leaves out POST, LOCK and PATCH)."""
+
+
+class Exchange:
+    """See the module's text. All its methods run on the loop's thread and none of them blocks."""
+
+    __slots__ = (
+        "_body_received",
+        "_pending",
+        "_pending_bytes",
+        "_plan",
+        "_request_id",
+        "_response",
+        "_sent_at",
+        "_started",
+        "_tries_left",
+        "_upstream",
+        "client",
+        "finished",
+        "gateway",
+        "head",
+        "request_complete",
+    )
+
+    def __init__(self, client: "Downstream", head: RequestHead, started: float) -> None:
+        self.client = client
+        self.gateway = client.gateway
+        self.head = head
+        self.request_complete = not head.has_body
+        self.finished = False
+        self._started = started
+        self._request_id = self.gateway.new_request_id()
+        self._plan: dispatch.Plan | None = None
+        self._upstream: Upstream | None = None
+        self._tries_left = 0
+        self._sent_at = started
+        self._pending: list[bytes] | None = []
+        """Body bytes, framed, kept for the connection to come or for another try; None when they
+        have become too many to keep."""
+        self._pending_bytes = 0
+        self._body_received = 0
+        self._response = ResponseRelay(head)
+        self.gateway.stats.requests += 1
+
+    # The request
+
+    def start(self) -> None:
+        """Decide what is done with the request; its head, and what came with it, is here."""
+        gateway = self.gateway
+        bound = gateway.settings.client_max_body_size
+        if bound and max(self.head.length or 0, self._body_received) > bound:
+            self.fail(413)
+            return
+        wanted = self.head.special.get(fields.MIN_REVISION)
+        if wanted is None:
+            self._dispatch()
+        else:
+            self._wait_for_revision(wanted)
+
+    def _wait_for_revision(self, value: bytes) -> None:
+        try:
+            wanted = revision.parse(value)
+        except ValueError as error:
+            self._answer(dispatch.Answer(400, f"Grapevine-Min-Revision: {error}"))
+            return
+        if wanted.reached_by(self.gateway.table.version):
+            self._dispatch()
+        else:
+            self.client.hold()
+            self.gateway.waiters.wait(wanted, self._waited, self.gateway.loop.time())
+
+    def _waited(self, reached: bool) -> None:
+        if self.finished:
+            return
+        if reached:
+            self._dispatch()
+            return
+        epoch, _, number = self.gateway.table.version
+        text = f"this node is at version {epoch}.{number}, not yet at the one asked for; try again"
+        self._answer(dispatch.Answer(503, text, (("Retry-After", "1"),)))
+
+    def _dispatch(self) -> None:
+        gateway = self.gateway
+        outcome = dispatch.dispatch(
+            self.head,
+            self.client.peer,
+            gateway.table,
+            gateway.trust,
+            gateway.annotations.product,
+            self._request_id,
+        )
+        if isinstance(outcome, dispatch.Answer):
+            if outcome is dispatch.NO_ROUTE:
+                gateway.stats.routes_missed += 1
+            self._answer(outcome)
+            return
+        self._plan = outcome
+        self._tries_left = outcome.service.retries
+        self._acquire(pooled=True)
+
+    def request_data(self, payload: bytes) -> None:
+        """The next piece of the request's body."""
+        self._body_received += len(payload)
+        bound = self.gateway.settings.client_max_body_size
+        if bound and self._body_received > bound and self.head.chunked:
+            self.fail(413)
+            return
+        self._send_body(chunk(payload) if self.head.chunked else payload)
+
+    def request_end(self) -> None:
+        """The request's body is complete."""
+        self.request_complete = True
+        if self.head.chunked:
+            self._send_body(LAST_CHUNK)
+        upstream = self._upstream
+        if upstream is not None and not upstream.full:
+            self._await_response(upstream)
+
+    def _send_body(self, data: bytes) -> None:
+        if self._pending is not None:
+            self._pending.append(data)
+            self._pending_bytes += len(data)
+        if self._upstream is None:
+            self.client.hold()
+            return
+        if self._pending_bytes > limits.REPLAY_BYTES_MAX:
+            self._pending = None
+        self._upstream.send(data)
+
+    # The upstream connection
+
+    def _acquire(self, pooled: bool) -> None:
+        assert self._plan is not None
+        service = self._plan.service
+        upstream = self.gateway.pool.take(pool_key(service)) if pooled else None
+        if upstream is not None:
+            self._attach(upstream)
+        else:
+            self.client.hold()
+            self.gateway.spawn(self._connect())
+
+    async def _connect(self) -> None:
+        assert self._plan is not None
+        try:
+            upstream = await self.gateway.connector.connect(self._plan.service)
+        except ConnectFailed as failure:
+            if not self.finished:
+                self._connect_failed(failure)
+            return
+        if self.finished:
+            self.gateway.pool.put(upstream, self.gateway.loop.time())
+        else:
+            self._attach(upstream)
+
+    def _connect_failed(self, failure: ConnectFailed) -> None:
+        self.gateway.log.error(f"{self._service_text()}: {failure}")
+        if failure.kind == "resolution":
+            self._answer(dispatch.Answer(503, "name resolution failed"))
+        else:
+            self.fail(504 if failure.kind == "timeout" else 502)
+
+    def _attach(self, upstream: Upstream) -> None:
+        assert self._plan is not None
+        assert self._pending is not None
+        self._upstream = upstream
+        upstream.exchange = self
+        upstream.served += 1
+        self._sent_at = self.gateway.loop.time()
+        if self.head.expects_continue and not self.request_complete:
+            # nginx answers at once, too: an upstream that knows no 100 would leave both waiting.
+            self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        pending = self._pending
+        upstream.send(self._plan.head + b"".join(pending) if pending else self._plan.head)
+        if self._pending_bytes > limits.REPLAY_BYTES_MAX:
+            self._pending = None
+        if self.request_complete and not upstream.full:
+            self._await_response(upstream)
+        if self.client.full:
+            upstream.pause_reading()
+        if not upstream.full:
+            self.client.release()
+
+    def _await_response(self, upstream: Upstream) -> None:
+        assert self._plan is not None
+        now = self.gateway.loop.time()
+        self.gateway.wheel.arm(upstream, now + self._plan.service.read_timeout)
+
+    def upstream_full(self) -> None:
+        """The upstream takes no more for now."""
+        assert self._plan is not None
+        assert self._upstream is not None
+        self.client.hold()
+        now = self.gateway.loop.time()
+        self.gateway.wheel.arm(self._upstream, now + self._plan.service.write_timeout)
+
+    def upstream_drained(self) -> None:
+        """The upstream takes bytes again."""
+        assert self._upstream is not None
+        self._upstream.deadline = NEVER
+        if self.request_complete:
+            self._await_response(self._upstream)
+        self.client.release()
+
+    # The response
+
+    def may_keep_alive(self) -> bool:
+        """Whether the client connection can go on after this exchange."""
+        return self.client.may_keep_alive()
+
+    def annotate(self, status: int) -> bytes:
+        """Our field lines for the upstream's final response."""
+        now = self.gateway.loop.time()
+        return self.gateway.annotations.proxied(
+            status, now - self._sent_at, self._sent_at - self._started, self._request_id
+        )
+
+    def upstream_data(self, data: bytes) -> None:
+        """Bytes of the upstream's response."""
+        upstream, response = self._upstream, self._response
+        assert upstream is not None
+        if response.switched:
+            self._await_response(upstream)
+            response.body_bytes += len(data)
+            self.client.write(data)
+            return
+        try:
+            out = response.feed(data, self)
+        except FramingError as error:
+            self._invalid(str(error))
+            return
+        if response.head is not None or response.interim_relayed:
+            self._pending = None
+        if out:
+            self.client.write(out)
+        if response.switched:
+            self._switch(upstream, response)
+        elif response.done:
+            self._complete(upstream)
+        elif not self.client.full:
+            self._await_response(upstream)
+
+    def _complete(self, upstream: Upstream) -> None:
+        """The response is whole: part with the upstream, then go on with the client."""
+        response = self._response
+        self._detach()
+        if response.upstream_reusable and self.request_complete:
+            upstream.resume_reading()
+            self.gateway.pool.put(upstream, self.gateway.loop.time())
+        else:
+            upstream.close()
+        assert response.head is not None
+        self._finish(response.head.status, response.body_bytes)
+        self.client.exchange_done(response.client_keep_alive)
+
+    def _detach(self) -> Upstream | None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.exchange = None
+            upstream.deadline = NEVER
+        return upstream
+
+    def client_full(self) -> None:
+        """The client takes no more for now: neither does the upstream's deadline run."""
+        if self._upstream is not None:
+            self._upstream.deadline = NEVER
+            self._upstream.pause_reading()
+
+    def client_drained(self) -> None:
+        """The client takes bytes again."""
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+            if self.request_complete or self._response.started:
+                self._await_response(self._upstream)
+
+    # Upgraded connections
+
+    def _switch(self, upstream: Upstream, response: ResponseRelay) -> None:
+        """From here on both connections are one pipe of raw bytes."""
+        self.gateway.stats.upgrades += 1
+        self._await_response(upstream)
+        if response.rest:
+            self.client.write(response.rest)
+            response.rest = b""
+        self.client.become_pipe()
+
+    def pipe(self, data: bytes) -> None:
+        """Raw bytes from the client of an upgraded connection."""
+        if self._upstream is not None:
+            self._await_response(self._upstream)
+            self._upstream.send(data)
+
+    def pipe_ended(self) -> None:
+        """The client has closed its side of an upgraded connection."""
+        upstream = self._upstream
+        if upstream is not None and upstream.transport.can_write_eof():
+            upstream.transport.write_eof()
+
+    # Failures
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        """The upstream's connection ended before the exchange did."""
+        response = self._response
+        self.gateway.stats.upstream_failures += 1
+        if response.switched:
+            self._detach()
+            self._finish(101, response.body_bytes)
+            self.client.exchange_done(False)
+        elif response.head is None:
+            self._try_again(f"it closed the connection{f': {error}' if error else ''}", 502)
+        else:
+            upstream = self._upstream
+            assert upstream is not None
+            try:
+                if error is not None:
+                    raise FramingError(f"the connection broke: {error}")
+                self.client.write(response.end())
+            except FramingError as reason:
+                self._truncate(str(reason))
+            else:
+                self._complete(upstream)
+
+    def upstream_expired(self, now: float) -> None:
+        """The upstream took or sent nothing for longer than the service allows."""
+        self.gateway.stats.upstream_timeouts += 1
+        if self._response.switched or self._response.head is not None:
+            self._truncate("it sent nothing for too long")
+        else:
+            self._try_again("it sent no response in time", 504)
+
+    def _try_again(self, reason: str, status: int) -> None:
+        """Before a response: repeat the request on a new connection if that is safe, else fail.
+
+        An idle connection that the upstream closed just as it was taken costs no try.
+        """
+        upstream = self._detach()
+        assert upstream is not None
+        upstream.close()
+        repeatable = self._pending is not None and self.head.method in _IDEMPOTENT
+        stale = upstream.served > 1 and status == 502
+        if repeatable and not self._response.started and (stale or self._tries_left > 0):
+            self._tries_left -= not stale
+            self.gateway.stats.upstream_retries += 1
+            self._acquire(pooled=False)
+            return
+        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self.fail(status)
+
+    def _invalid(self, reason: str) -> None:
+        """The upstream sent what is no HTTP."""
+        self.gateway.stats.upstream_invalid += 1
+        if self._response.head is not None or self._response.switched:
+            self._truncate(reason)
+            return
+        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self.fail(502)
+
+    def _truncate(self, reason: str) -> None:
+        """A response that can't be finished: the client sees it by the end of its connection."""
+        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self.gateway.stats.responses_truncated += 1
+        upstream = self._detach()
+        if upstream is not None:
+            upstream.close()
+        head = self._response.head
+        self._finish(head.status if head else 502, self._response.body_bytes)
+        self.client.cut()
+
+    def client_lost(self) -> None:
+        """The client's connection is gone."""
+        if self.finished:
+            return
+        if not self._response.switched:
+            self.gateway.stats.clients_aborted += 1
+        upstream = self._detach()
+        if upstream is not None:
+            upstream.close()
+        self._finish(101 if self._response.switched else CLIENT_GONE, self._response.body_bytes)
+
+    def fail(self, status: int) -> None:
+        """Answer with an error that in Kong comes from nginx; in the form that its rules pick."""
+        if self._response.head is not None:
+            self._truncate(errors.TEXTS[status])
+            return
+        accept, own = self._first(b"accept"), self._first(b"content-type")
+        kind = errors.default_type(accept, own)
+        self._answer(dispatch.Answer(status, errors.TEXTS[status]), kind)
+
+    def _answer(self, answer: dispatch.Answer, kind: str | None = None) -> None:
+        """Answer the request here."""
+        upstream = self._detach()
+        if upstream is not None:
+            upstream.close()
+        status, message, own_fields = answer
+        if kind is None:
+            kind = errors.content_type((self._first(b"accept") or b"*/*").decode("latin-1"))
+        keep = self.client.may_keep_alive()
+        body = errors.body(message, self._request_id, kind) if message else b""
+        data = self.gateway.annotations.answer(
+            status,
+            own_fields,
+            body,
+            kind,
+            self.gateway.loop.time() - self._started,
+            self._request_id,
+            keep,
+            self.head.method == b"HEAD",
+        )
+        self._finish(status, len(body))
+        self.client.write(data)
+        self.client.exchange_done(keep)
+
+    # The end
+
+    def _first(self, name: bytes) -> bytes | None:
+        values = self.head.values(name)
+        return values[0] if values else None
+
+    def _service_text(self) -> str:
+        if self._plan is None:
+            return "no service"
+        service = self._plan.service
+        return f"service {service.name or service.id} at {service.host_header.decode()}"
+
+    def _finish(self, status: int, body_bytes: int) -> None:
+        """Count and log; whoever calls this lets the client connection go on."""
+        self.finished = True
+        gateway = self.gateway
+        gateway.stats.count_response(status)
+        gateway.stats.bytes_sent += body_bytes
+        gateway.stats.bytes_received += self._body_received
+        if gateway.access_log.enabled:
+            head = self.head
+            referer = user_agent = b""
+            for name, value in head.plain:
+                if len(name) == 7 and name.lower() == b"referer":
+                    referer = value
+                elif len(name) == 10 and name.lower() == b"user-agent":
+                    user_agent = value
+            entry = Entry(
+                self._plan.client if self._plan else self.client.peer.address,
+                b"%b %b HTTP/%b"
+                % (head.method, head.target, b"1.1" if head.version == 11 else b"1.0"),
+                status,
+                body_bytes,
+                referer,
+                user_agent,
+                self._request_id,
+            )
+            gateway.access_log.add(entry, gateway.wall_clock())

@@ -1,0 +1,217 @@
+"""How bodies and response heads are delimited on the wire, read strictly (RFC 9112, 4 to 7).
+
+Whoever reads a length differently from the server behind it can be made to smuggle a request
+through it. So nothing of a peer's framing is passed on: bodies are taken out of it here and framed
+anew, and whatever the grammar doesn't allow is an error that ends the connection.
+"""
+
+import re
+from typing import NamedTuple
+
+from node.proxy import fields, limits
+
+
+class FramingError(Exception):
+    """A peer sent what the grammar doesn't allow; the message names it."""
+
+
+class LengthBody:
+    """A body of known length."""
+
+    __slots__ = ("done", "remaining", "rest")
+
+    def __init__(self, length: int) -> None:
+        self.remaining = length
+        self.done = length == 0
+        self.rest = b""
+        """What followed the body in the data that ended it."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The payload in ``data``."""
+        size = len(data)
+        if size < self.remaining:
+            self.remaining -= size
+            return data
+        self.done = True
+        payload, self.rest = data[: self.remaining], data[self.remaining :]
+        self.remaining = 0
+        return payload
+
+
+class UntilClose:
+    """A response body that ends with the connection (RFC 9112, 6.3, rule 8)."""
+
+    __slots__ = ("done", "rest")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """All of it is payload; ``done`` is for whoever sees the end of the connection to set."""
+        return data
+
+
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,%d})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)" % limits.CHUNK_SIZE_DIGITS_MAX
+)
+_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+
+
+class ChunkedBody:
+    """A chunked body (RFC 9112, 7.1). Extensions and trailers are checked and dropped."""
+
+    __slots__ = ("_buffer", "_remaining", "_state", "_trailer_bytes", "done", "rest")
+
+    _SIZE, _DATA, _DATA_END, _TRAILER = range(4)
+
+    def __init__(self) -> None:
+        self.done = False
+        self.rest = b""
+        self._buffer = b""
+        self._state = self._SIZE
+        self._remaining = 0
+        self._trailer_bytes = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The payload in ``data``, of all chunks in it. Raises FramingError."""
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        payload: list[bytes] = []
+        position = 0
+        while not self.done:
+            if self._state == self._DATA:
+                piece = data[position : position + self._remaining]
+                if not piece:
+                    break
+                payload.append(piece)
+                position += len(piece)
+                self._remaining -= len(piece)
+                if self._remaining == 0:
+                    self._state = self._DATA_END
+                continue
+            line, after = self._line(data, position)
+            if line is None:
+                self._buffer = data[position:]
+                break
+            position = after
+            self._take(line)
+        if self.done:
+            self.rest = data[position:]
+        return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    def _line(self, data: bytes, start: int) -> tuple[bytes | None, int]:
+        """The line at ``start`` without its CRLF, and where the next begins; None if incomplete."""
+        bound = limits.CHUNK_LINE_BYTES_MAX
+        if self._state == self._DATA_END:
+            bound = 0
+        elif self._state == self._TRAILER:
+            bound = limits.TRAILER_BYTES_MAX - self._trailer_bytes
+        end = data.find(b"\r\n", start, start + bound + 2)
+        if end >= 0:
+            return data[start:end], end + 2
+        if len(data) - start >= bound + 2:
+            raise FramingError("a line of a chunked body is too long or has no end")
+        stray = data.find(b"\n", start)
+        if stray >= 0:
+            raise FramingError("a line of a chunked body ends with a bare LF")
+        return None, start
+
+    def _take(self, line: bytes) -> None:
+        if self._state == self._DATA_END:
+            self._state = self._SIZE  # the line is empty: its bound is 0
+        elif self._state == self._SIZE:
+            match = _SIZE_LINE.fullmatch(line)
+            if match is None:
+                raise FramingError("a chunk's size is not 1 to 15 hexadecimal digits")
+            self._remaining = int(match[1], 16)
+            self._state = self._DATA if self._remaining else self._TRAILER
+        elif line:
+            self._trailer_bytes += len(line) + 2
+            if _TRAILER_LINE.fullmatch(line) is None:
+                raise FramingError("a trailer is not a field")
+        else:
+            self.done = True
+
+
+Body = LengthBody | ChunkedBody | UntilClose
+
+
+class ResponseHead(NamedTuple):
+    """An upstream's response head, without framing and hop-by-hop fields."""
+
+    status: int
+    status_line: bytes
+    """``200 OK``: status and reason."""
+    lines: list[bytes]
+    """The fields to pass on, each as ``Name: value``."""
+    length: int | None
+    """Content-Length."""
+    chunked: bool
+    keep_alive: bool
+    upgrade: bytes
+    """The Upgrade field; empty without one."""
+
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
+
+
+def parse_response_head(block: bytes) -> ResponseHead:
+    """Read a response head, given up to but without the empty line that ends it.
+
+    Raises FramingError for whatever RFC 9112 doesn't allow, framing above all.
+    """
+    lines = block.split(b"\r\n")
+    ends = len(lines) - 1
+    if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
+        raise FramingError("the response head has a bare CR, a bare LF or a NUL")
+    match = _STATUS_LINE.fullmatch(lines[0])
+    if match is None:
+        raise FramingError("the response does not begin with an HTTP/1 status line")
+    status = int(match[2][:3])
+    kept: list[bytes] = []
+    length: int | None = None
+    chunked = False
+    connection: set[bytes] = set()
+    upgrade = b""
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        kind = fields.kind_of(name)
+        if kind < 0 or not colon:
+            raise FramingError("a line of the response head is not a field")
+        if kind == fields.PLAIN:
+            kept.append(line)
+            continue
+        value = value.strip(b" \t")
+        if kind == fields.CONTENT_LENGTH:
+            if length is not None or (length := fields.parse_length(value)) is None:
+                raise FramingError("the response's Content-Length is repeated or not a number")
+        elif kind == fields.TRANSFER_ENCODING:
+            if chunked or value.lower() != b"chunked":
+                raise FramingError("the response's Transfer-Encoding is not 'chunked'")
+            chunked = True
+        elif kind == fields.CONNECTION:
+            connection |= fields.tokens(value)
+        elif kind == fields.UPGRADE:
+            upgrade = value
+        elif kind not in (fields.HOP, fields.OURS):
+            kept.append(line)
+    if chunked and (length is not None or match[1] == b"0"):
+        raise FramingError(
+            "the response has a Transfer-Encoding that its version or length forbids"
+        )
+    named = connection - {b"close", b"keep-alive", b"upgrade"}
+    if named:
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
+    keep_alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
+    return ResponseHead(status, match[2], kept, length, chunked, keep_alive, upgrade)
+
+
+def response_body(head: ResponseHead, method: bytes) -> Body:
+    """How the body of a final response is delimited (RFC 9112, 6.3)."""
+    if method == b"HEAD" or head.status in (204, 304):
+        return LengthBody(0)
+    if head.chunked:
+        return ChunkedBody()
+    return UntilClose() if head.length is None else LengthBody(head.length)

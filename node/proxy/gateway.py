@@ -1,0 +1,120 @@
+"""What all connections of a worker share."""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from node.channel import Change, Version
+from node.proxy import limits
+from node.proxy.access_log import AccessLog
+from node.proxy.annotations import Annotations
+from node.proxy.connector import Connector
+from node.proxy.deadlines import Wheel
+from node.proxy.error_log import ErrorLog
+from node.proxy.forwarded import Trust
+from node.proxy.resolver import Resolver
+from node.proxy.revision import Waiters
+from node.proxy.settings import ProxySettings
+from node.proxy.stats import Stats
+from node.proxy.table import Table
+from node.proxy.upstream import Pool
+
+if TYPE_CHECKING:
+    from node.proxy.downstream import Downstream
+
+
+class Gateway:
+    """The state of one worker: its configuration, its routing table, its connections."""
+
+    def __init__(self, settings: ProxySettings, clients_max: int, log: ErrorLog) -> None:
+        self.settings = settings
+        self.clients_max = clients_max
+        self.log = log
+        self.loop = asyncio.get_running_loop()
+        self.stats = Stats()
+        self.wheel = Wheel(limits.SWEEP_SECONDS)
+        self.trust = Trust(
+            settings.trusted_ips, settings.real_ip_header, settings.real_ip_recursive
+        )
+        self.annotations = Annotations(settings.headers, settings.version)
+        self.pool = Pool(
+            settings.upstream_keepalive_pool_size,
+            settings.upstream_keepalive_max_requests,
+            settings.upstream_keepalive_idle_timeout,
+            self.wheel,
+            self.stats,
+        )
+        self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
+        self.access_log = AccessLog(settings.access_log, self.stats)
+        self.waiters = Waiters(self.wheel)
+        self.table = Table(self._refused)
+        self.clients: set[Downstream] = set()
+        self.draining = False
+        self._loading: Table | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._id_prefix = os.urandom(8).hex().encode()
+        self._id_numbers = itertools.count(int.from_bytes(os.urandom(4)))
+
+    def new_request_id(self) -> bytes:
+        """32 hexadecimal digits, unique among all workers: random ones, then a count."""
+        return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
+
+    def load(self, version: Version, changes: tuple[Change, ...], last: bool) -> bool:
+        """Take a slice of a snapshot; True when it was the last and the whole is now served."""
+        if self._loading is None:
+            self._loading = Table(self._refused)
+        self._loading.apply(version, changes)
+        if not last:
+            return False
+        self.table, self._loading = self._loading, None
+        self.waiters.reached(version)
+        return True
+
+    def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
+        """Apply a changeset: whole, before any other request is looked at."""
+        self.table.apply(version, changes)
+        self.waiters.reached(version)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what has to wait for something other than the connections."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error(f"a connection attempt ended in {error!r}")
+
+    def sweep(self) -> None:
+        """Called at every tick of the coarse timer."""
+        now = self.loop.time()
+        self.wheel.advance(now)
+        self.access_log.tick(now)
+
+    def drain(self) -> None:
+        """Close idle client connections; the others close after the answer that they wait for."""
+        self.draining = True
+        for client in list(self.clients):
+            client.drain()
+
+    def close(self) -> None:
+        """Drop whatever is left."""
+        for client in list(self.clients):
+            client.abort()
+        self.pool.close()
+        for task in self._tasks:
+            task.cancel()
+        self.access_log.close()
+
+    def _refused(self, reason: str) -> None:
+        self.stats.entities_refused += 1
+        self.log.warning(reason)
+
+    @staticmethod
+    def wall_clock() -> float:
+        """Unix seconds."""
+        return time.time()

@@ -1,0 +1,267 @@
+"""Request heads: read from a client's bytes, and written anew for the upstream.
+
+llhttp parses, and refuses what RFC 9112 forbids; the rules it leaves to us are here: Host,
+the forms of a request target, and which transfer codings we take. The head that the upstream gets
+is written from the same parse that was routed, never from the client's bytes.
+"""
+
+import re
+from typing import NamedTuple
+
+import httptools
+
+from node.proxy import fields, limits
+from node.proxy.entities import split_port
+
+
+class RequestRefused(Exception):
+    """A request that gets an error answer and the end of its connection."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class RequestHead(NamedTuple):
+    """A request head, checked."""
+
+    method: bytes
+    target: bytes
+    """As the client sent it; for the log."""
+    path: bytes
+    """Raw path of the target, beginning with a slash."""
+    query: bytes
+    """With its question mark; empty without one."""
+    version: int
+    """10 or 11."""
+    host: bytes
+    """As sent: the target's authority if it has one (RFC 9112, 3.2.2), else the Host field."""
+    host_name: bytes
+    """Lower-cased, without port; IPv6 in brackets."""
+    plain: list[tuple[bytes, bytes]]
+    """The fields to pass on untouched, in order."""
+    special: dict[int, bytes]
+    """Other fields by kind (node.proxy.fields); repeated ones are joined as a list."""
+    keep_alive: bool
+    length: int | None
+    """Content-Length."""
+    chunked: bool
+    expects_continue: bool
+    websocket: bool
+
+    def values(self, name: bytes) -> list[bytes]:
+        """All values of the field of that lower-cased name."""
+        return [value for own, value in self.plain if own.lower() == name]
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.length)
+
+
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{1,5})?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+_LIST_KINDS = frozenset((fields.CONNECTION, fields.UPGRADE, fields.X_FORWARDED_FOR, fields.HOP))
+_LAST_KINDS = frozenset((fields.OURS,))
+_host_names: dict[bytes, bytes] = {}
+
+
+class HeadParser:
+    """Parses the request heads of one connection, one after another, with one llhttp parser.
+
+    ``feed`` must never be given bytes beyond the end of a head: whatever follows belongs to a body,
+    or to a request that is read when this one has been answered.
+    """
+
+    __slots__ = ("_complete", "_parser", "_plain", "_special", "_spent", "_started", "_target")
+
+    def __init__(self) -> None:
+        self._reset_parser()
+
+    def _reset_parser(self) -> None:
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._started = False
+        self._complete = False
+        self._spent = False
+
+    def on_message_begin(self) -> None:
+        if self._started:
+            raise RequestRefused(400, "a second request begins within a head")
+        self._started = True
+        self._target = b""
+        self._plain: list[tuple[bytes, bytes]] = []
+        self._special: list[tuple[int, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        kind = fields.kind_of(name)
+        if kind == fields.PLAIN:
+            self._plain.append((name, value))
+        else:
+            self._special.append((kind, value))
+
+    def on_headers_complete(self) -> None:
+        self._complete = True
+
+    def feed(self, data: bytes) -> RequestHead | None:
+        """The head, once ``data`` completes it. Raises RequestRefused."""
+        parser = self._parser
+        assert parser is not None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # A complete head that asks to leave HTTP; whether it may is decided later. Either way
+            # this parser is done.
+            self._spent = True
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            raise cause if isinstance(cause, RequestRefused) else error from error
+        except httptools.HttpParserError as error:
+            # llhttp stops at the HTTP/2 connection preface (RFC 9113, 3.4) with a pause of its own.
+            preface = "PRI" in str(error)
+            raise RequestRefused(505 if preface else 400, str(error)) from error
+        if not self._complete:
+            return None
+        head = self._finish(parser)
+        self._started = self._complete = False
+        if head.has_body or self._spent:
+            # Bodies are delimited by node.proxy.framing; this parser would wait for one here.
+            self._reset_parser()
+        return head
+
+    def close(self) -> None:
+        """Cut the cycle between this and llhttp's parser, so that no garbage collection is due."""
+        self._parser = None
+
+    def _finish(self, parser: httptools.HttpRequestParser) -> RequestHead:
+        method: bytes = parser.get_method()
+        http_version: str = parser.get_http_version()
+        if http_version not in ("1.0", "1.1"):
+            raise RequestRefused(505 if http_version > "1.1" else 400, f"HTTP/{http_version}")
+        version = 11 if http_version == "1.1" else 10
+        if method in (b"CONNECT", b"TRACE"):
+            raise RequestRefused(405, f"method {method.decode()} is not served")
+        special = self._join_special()
+        path, query, authority = _split_target(self._target)
+        host = special.get(fields.HOST) if authority is None else authority
+        if host is None and version == 11:
+            raise RequestRefused(400, "an HTTP/1.1 request without Host")
+        host_name = _host_name(host or b"")
+        connection = special.get(fields.CONNECTION, b"")
+        keep_alive = version == 11
+        options: set[bytes] = set()
+        if connection:
+            options = fields.tokens(connection)
+            keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
+            named = options - {b"close", b"keep-alive", b"upgrade"}
+            if named:
+                self._plain = [pair for pair in self._plain if pair[0].lower() not in named]
+        length_field = special.get(fields.CONTENT_LENGTH)
+        length = None if length_field is None else fields.parse_length(length_field)
+        if length is None and length_field is not None:
+            raise RequestRefused(400, "a Content-Length that is no number")
+        chunked = self._is_chunked(special, version, length)
+        return RequestHead(
+            method,
+            self._target,
+            path,
+            query,
+            version,
+            host or b"",
+            host_name,
+            self._plain,
+            special,
+            keep_alive,
+            length,
+            chunked,
+            version == 11 and special.get(fields.EXPECT, b"").lower() == b"100-continue",
+            b"upgrade" in options
+            and version == 11
+            and special.get(fields.UPGRADE, b"").lower() == b"websocket"
+            and not (chunked or length),
+        )
+
+    def _join_special(self) -> dict[int, bytes]:
+        special: dict[int, bytes] = {}
+        for kind, value in self._special:
+            value = value.strip(b" \t")  # llhttp leaves blanks at the end (RFC 9112, 5.1)
+            if kind not in special or kind in _LAST_KINDS:
+                special[kind] = value
+            elif kind in (fields.HOST, fields.CONTENT_LENGTH, fields.TRANSFER_ENCODING):
+                raise RequestRefused(400, "Host, Content-Length or Transfer-Encoding is repeated")
+            elif kind in _LIST_KINDS:
+                special[kind] += b", " + value
+        return special
+
+    @staticmethod
+    def _is_chunked(special: dict[int, bytes], version: int, length: int | None) -> bool:
+        coding = special.get(fields.TRANSFER_ENCODING)
+        if coding is None:
+            return False
+        if version == 10 or length is not None:  # RFC 9112, 6.1
+            raise RequestRefused(400, "a Transfer-Encoding that version or length forbids")
+        if coding.lower() != b"chunked":
+            raise RequestRefused(400, "a Transfer-Encoding other than 'chunked'")
+        return True
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes, bytes | None]:
+    """Path, query and authority of a request target (RFC 9112, 3.2)."""
+    if len(target) > limits.REQUEST_TARGET_BYTES_MAX:
+        raise RequestRefused(414, f"a request target of {len(target)} bytes")
+    authority: bytes | None = None
+    if target[:1] != b"/":
+        match = _ABSOLUTE.fullmatch(target)
+        if match is None or not match[1]:
+            raise RequestRefused(400, "a request target that is neither a path nor an http URL")
+        authority, target = match[1], match[2]
+        if target[:1] != b"/":
+            target = b"/" + target
+    if b"#" in target:
+        raise RequestRefused(400, "a request target with a fragment")
+    path, mark, query = target.partition(b"?")
+    return path, mark + query, authority
+
+
+def _host_name(host: bytes) -> bytes:
+    """The name in a Host, lower-cased and without port; what is no Host is refused."""
+    name = _host_names.get(host)
+    if name is None:
+        if _HOST.fullmatch(host) is None:
+            raise RequestRefused(400, "a Host that is neither a name nor an address")
+        name = split_port(host.lower())[0]
+        if len(_host_names) < limits.FIELD_NAMES_MAX:
+            _host_names[host] = name
+    return name
+
+
+def upstream_head(
+    head: RequestHead, path: bytes, host: bytes, forwarded: bytes, via: bytes, request_id: bytes
+) -> bytes:
+    """The head to send upstream; ``path`` is escaped, ``forwarded`` holds whole lines."""
+    connection = b"keep-alive"
+    if head.websocket:
+        connection = b"keep-alive, Upgrade\r\nUpgrade: websocket"
+    if head.chunked:
+        framing = b"Transfer-Encoding: chunked\r\n"
+    elif head.length is not None:
+        framing = b"Content-Length: %d\r\n" % head.length
+    else:
+        framing = b""
+    plain = b"".join([b"%b: %b\r\n" % pair for pair in head.plain])
+    return (
+        b"%b %b%b HTTP/1.1\r\nHost: %b\r\nConnection: %b\r\n%b%b%b"
+        b"Via: 1.1 %b\r\nX-Kong-Request-Id: %b\r\n\r\n"
+    ) % (
+        head.method,
+        path,
+        head.query,
+        host,
+        connection,
+        forwarded,
+        plain,
+        framing,
+        via,
+        request_id,
+    )

@@ -1,0 +1,89 @@
+"""Every bound of the data plane, in one table, with the relations between them asserted.
+
+Sizes are in bytes, times in seconds, counts as named. Where nginx, which Kong runs on, has a bound
+of its own, its default is taken and named.
+"""
+
+REQUEST_HEAD_BYTES_MAX = 32 * 1024
+"""nginx: large_client_header_buffers 4 8k. Beyond it: 400 (nginx's own code 494)."""
+REQUEST_TARGET_BYTES_MAX = 8 * 1024
+"""One of those buffers. Beyond it: 414."""
+BLANK_LINES_MAX = 4
+"""Empty lines tolerated before a request line (RFC 9112, 2.2)."""
+RESPONSE_HEAD_BYTES_MAX = 64 * 1024
+INTERIM_RESPONSES_MAX = 16
+"""1xx responses before the final one; an upstream that sends more is broken."""
+
+CHUNK_LINE_BYTES_MAX = 256
+"""A chunk's size line with its extensions (RFC 9112, 7.1.1 asks for a bound)."""
+CHUNK_SIZE_DIGITS_MAX = 15
+"""Keeps a chunk below 2^60 bytes, far from any overflow."""
+TRAILER_BYTES_MAX = 8 * 1024
+CONTENT_LENGTH_DIGITS_MAX = 18
+
+BACKLOG_BYTES_MAX = 64 * 1024
+"""Pipelined bytes kept while a request is being answered; reading pauses beyond it."""
+REPLAY_BYTES_MAX = 64 * 1024
+"""Request body kept until an answer begins, so that a failed try can be repeated."""
+WRITE_BUFFER_HIGH = 256 * 1024
+WRITE_BUFFER_LOW = 64 * 1024
+
+REQUEST_HEAD_SECONDS = 60.0
+"""nginx: client_header_timeout."""
+REQUEST_BODY_SECONDS = 60.0
+"""nginx: client_body_timeout, between two reads."""
+FIRST_REQUEST_SECONDS = 1.0
+"""While draining: how long a new connection may take to send its first request."""
+KEEPALIVE_SECONDS = 65.0
+"""nginx_http_keepalive_timeout of Kong's template: idle client connections."""
+KEEPALIVE_REQUESTS_MAX = 10_000
+"""nginx_proxy keepalive_requests in Kong 3.9."""
+SEND_SECONDS = 60.0
+"""nginx: send_timeout, between two writes that the client takes."""
+LINGER_SECONDS = 2.0
+"""How long input is discarded after an early answer (nginx: lingering_close)."""
+TLS_HANDSHAKE_SECONDS = 10.0
+PIPE_IDLE_SECONDS = 60.0
+"""Smallest idle time of an upgraded connection; the service's read_timeout when longer."""
+MIN_REVISION_WAIT_SECONDS = 1.0
+MIN_REVISION_WAITERS_MAX = 1_000
+ORPHAN_SECONDS = 4.0
+"""What a worker whose agent is gone gives its requests; it must be out within 5 s."""
+
+SWEEP_SECONDS = 0.05
+"""Granularity of every deadline."""
+
+ROUTER_CACHE_ENTRIES_MAX = 5_000
+"""Kong: MATCH_LRUCACHE_SIZE."""
+ROUTER_CACHE_PATH_BYTES_MAX = 1_024
+"""Longer paths are matched each time, so that clients can't fill memory with them."""
+FIELD_NAMES_MAX = 4_096
+"""Exact spellings of field names whose classification is remembered."""
+CLIENT_ADDRESSES_MAX = 4_096
+"""Addresses whose trust is remembered."""
+REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024
+"""RE2's bound on one compiled pattern."""
+
+RESOLVER_NAMES_MAX = 1_024
+RESOLVER_TTL_SECONDS = 30.0
+RESOLVER_FAILURE_SECONDS = 1.0
+RESOLVER_TIMEOUT_SECONDS = 5.0
+RESOLVER_ADDRESSES_MAX = 16
+
+IDLE_UPSTREAMS_MAX = 4_096
+"""Idle upstream connections of one worker, over all services."""
+
+DESCRIPTORS_RESERVED = 64
+"""File descriptors kept for logs, DNS and the channel when clients are admitted."""
+
+ACCESS_LOG_BATCH_BYTES = 64 * 1024
+ACCESS_LOG_FLUSH_SECONDS = 1.0
+ACCESS_LOG_CLOSE_SECONDS = 0.5
+"""How long an exiting worker waits for the disk."""
+ACCESS_LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024
+"""Lines waiting for a slow disk; beyond it they are dropped and counted."""
+
+assert REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX
+assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH
+assert ACCESS_LOG_BATCH_BYTES < ACCESS_LOG_PENDING_BYTES_MAX
+assert ORPHAN_SECONDS + SWEEP_SECONDS + ACCESS_LOG_CLOSE_SECONDS < 5.0

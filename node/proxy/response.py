@@ -1,0 +1,179 @@
+"""An upstream's response, turned into the bytes that the client gets: framed anew, annotated.
+
+Pure: bytes in, bytes out. The exchange reads from the attributes what happened.
+"""
+
+from typing import Protocol
+
+from node.proxy import framing, limits
+from node.proxy.framing import Body, FramingError, LengthBody, ResponseHead, UntilClose
+from node.proxy.heads import RequestHead
+
+
+def chunk(payload: bytes) -> bytes:
+    """A payload as one chunk (RFC 9112, 7.1); nothing for an empty one: it would end the body."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Circumstances(Protocol):
+    """What a relay asks its exchange when the final head has come."""
+
+    def may_keep_alive(self) -> bool:
+        """Whether the client connection can go on after this response."""
+
+    def annotate(self, status: int) -> bytes:
+        """Our field lines for a final status."""
+
+
+class ResponseRelay:
+    """The response to one request.
+
+    It holds no reference to its exchange, so that a finished one is freed without a collection.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_chunked",
+        "_interim",
+        "_request",
+        "body_bytes",
+        "client_keep_alive",
+        "done",
+        "head",
+        "interim_relayed",
+        "rest",
+        "started",
+        "switched",
+    )
+
+    def __init__(self, request: RequestHead) -> None:
+        self._request = request
+        self._buffer = b""
+        self._body: Body | None = None
+        self._chunked = False
+        self._interim = 0
+        self.head: ResponseHead | None = None
+        """The final head."""
+        self.started = False
+        """A byte of a response has come."""
+        self.interim_relayed = False
+        self.done = False
+        self.switched = False
+        """It was 101 Switching Protocols, as asked for: ``rest`` and all that follows is raw."""
+        self.client_keep_alive = False
+        self.body_bytes = 0
+        """Payload passed on."""
+        self.rest = b""
+        """What came after the response's end."""
+
+    def feed(self, data: bytes, circumstances: Circumstances) -> bytes:
+        """What the client gets for these bytes. Raises FramingError."""
+        self.started = True
+        if self._body is not None:
+            return self._relay(self._body, data)
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        out = b""
+        while data:
+            end = data.find(b"\r\n\r\n")
+            if (end if end >= 0 else len(data)) > limits.RESPONSE_HEAD_BYTES_MAX:
+                raise FramingError("the response head is too large")
+            if end < 0:
+                self._buffer = data
+                break
+            head = framing.parse_response_head(data[:end])
+            data = data[end + 4 :]
+            if head.status == 101:
+                return out + self._switch(head, data, circumstances)
+            if head.status >= 200:
+                return out + self._begin(head, data, circumstances)
+            out += self._interim_head(head)
+        return out
+
+    def end(self) -> bytes:
+        """The upstream closed its side cleanly: for some bodies this is the end.
+
+        Raises FramingError when it wasn't time yet.
+        """
+        if not isinstance(self._body, UntilClose):
+            raise FramingError("the connection was closed before the response was complete")
+        self._body.done = self.done = True
+        return LAST_CHUNK if self._chunked else b""
+
+    @property
+    def upstream_reusable(self) -> bool:
+        """Whether the connection can serve another request after this response."""
+        return (
+            self.done
+            and self.head is not None
+            and self.head.keep_alive
+            and not self.rest
+            and not isinstance(self._body, UntilClose)
+        )
+
+    def _interim_head(self, head: ResponseHead) -> bytes:
+        """1xx ends nothing (RFC 9110, 15.2). 100 isn't passed on: it was answered already."""
+        self._interim += 1
+        if self._interim > limits.INTERIM_RESPONSES_MAX:
+            raise FramingError("interim responses without end")
+        if head.status == 100 or self._request.version == 10:
+            return b""
+        self.interim_relayed = True
+        return b"HTTP/1.1 %b\r\n%b\r\n" % (head.status_line, _block(head.lines))
+
+    def _switch(self, head: ResponseHead, rest: bytes, circumstances: Circumstances) -> bytes:
+        if not self._request.websocket or head.upgrade.lower() != b"websocket":
+            raise FramingError("protocols switched unasked")
+        self.head = head
+        self.switched = True
+        self.rest = rest
+        return b"HTTP/1.1 %b\r\n%bConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (
+            head.status_line,
+            _block(head.lines),
+            head.upgrade,
+            circumstances.annotate(101),
+        )
+
+    def _begin(self, head: ResponseHead, data: bytes, circumstances: Circumstances) -> bytes:
+        body = framing.response_body(head, self._request.method)
+        keep = circumstances.may_keep_alive()
+        framed = b""
+        if isinstance(body, LengthBody):
+            if head.length is not None and head.status != 204:  # RFC 9110, 8.6
+                framed = b"Content-Length: %d\r\n" % head.length
+        elif self._request.version == 11:
+            self._chunked = True
+            framed = b"Transfer-Encoding: chunked\r\n"
+        else:
+            keep = False  # the end of the connection is all that HTTP/1.0 has to end such a body
+        out = self._relay(body, data)
+        self._body = body
+        self.head = head
+        self.client_keep_alive = keep
+        return b"HTTP/1.1 %b\r\n%b%bConnection: %b\r\n%b\r\n%b" % (
+            head.status_line,
+            _block(head.lines),
+            framed,
+            b"keep-alive" if keep else b"close",
+            circumstances.annotate(head.status),
+            out,
+        )
+
+    def _relay(self, body: Body, data: bytes) -> bytes:
+        payload = body.feed(data)
+        self.body_bytes += len(payload)
+        if body.done:
+            self.done = True
+            self.rest = body.rest
+        if not self._chunked:
+            return payload
+        return chunk(payload) + LAST_CHUNK if body.done else chunk(payload)
+
+
+def _block(lines: list[bytes]) -> bytes:
+    return b"\r\n".join([*lines, b""])

@@ -1,0 +1,362 @@
+"""Kong's router of flavor ``traditional_compatible``, as an index that changes route by route.
+
+Each route becomes candidates with one integer priority; of all candidates that match a request,
+the one of highest (priority, route id) wins (kong/router/transform.lua; the tie is broken as
+ATC's ordered map does). Priorities, from the highest bit down: how many kinds of attribute are
+set; no wildcard host; number of headers; a regex path; regex_priority; length of the plain path.
+
+No request is compared with all routes. Candidates are kept per host pattern, and there by the
+literal prefix that a path must have to match: a plain path is its own prefix, and a regex has the
+one that its first characters spell. So a look-up costs a few dict accesses for each length of
+prefix in use, whatever the number of routes, and a change touches the candidates of its route only.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import re2
+
+from node.proxy import limits
+from node.proxy.entities import EntityRefused, HeaderPattern, Route
+
+REGEX_PRIORITY_MAX = 2**32 - 1
+HEADER_COUNT_MAX = 255
+_PATH_LENGTH_MASK = 0x7FFFF
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = limits.REGEX_MEMORY_BYTES_MAX
+
+
+class Request(NamedTuple):
+    """What of a request the router looks at."""
+
+    method: bytes
+    host: bytes
+    """Lower-cased, without port."""
+    path: bytes
+    """Normalised."""
+    ssl: bool
+    sni: bytes
+    """Lower-cased; empty without TLS or name."""
+    port: int
+    """The listener's."""
+    header_values: Callable[[bytes], Iterable[bytes]]
+    """All values of the field of that (lower-cased) name."""
+
+
+class Match(NamedTuple):
+    """The outcome of a look-up."""
+
+    route: Route
+    matched: bytes | None
+    """The part of the path that the route's path matched; None when it has no paths."""
+
+
+class _HeaderPredicate:
+    """A header condition of a candidate, its expressions compiled."""
+
+    __slots__ = ("_expressions", "_values", "name")
+
+    def __init__(self, pattern: HeaderPattern) -> None:
+        self.name = pattern.name
+        self._values = pattern.values
+        self._expressions = [_compile(text, "header value ~*") for text in pattern.expressions]
+
+    def __call__(self, request: Request) -> bool:
+        for value in request.header_values(self.name):
+            lowered = value.lower()
+            if lowered in self._values:
+                return True
+            if any(expression.search(lowered) for expression in self._expressions):
+                return True
+        return False
+
+
+class _Candidate:
+    """A route, or the part of it whose paths have one priority, under one host pattern."""
+
+    __slots__ = ("headers", "plain", "port", "rank", "regex", "route")
+
+    def __init__(
+        self,
+        route: Route,
+        priority: int,
+        plain: bytes | None,
+        regex: "re2._Regexp[bytes] | None",
+        headers: list[_HeaderPredicate],
+        port: int,
+    ) -> None:
+        self.route = route
+        self.rank = (-priority, _descending(route.id))
+        """Sorts the winner first."""
+        self.plain = plain
+        self.regex = regex
+        self.headers = headers
+        self.port = port
+
+    def match(self, request: Request) -> Match | None:
+        """The path's literal prefix and the host are known to fit."""
+        route = self.route
+        if route.methods and request.method not in route.methods:
+            return None
+        if self.port and request.port != self.port:
+            return None
+        if route.snis and request.ssl and not _sni_fits(route.snis, request.sni):
+            return None
+        for header in self.headers:
+            if not header(request):
+                return None
+        if self.regex is None:
+            return Match(route, self.plain)
+        found = self.regex.match(request.path)
+        return None if found is None else Match(route, found.group(0))
+
+
+def _rank(candidate: _Candidate) -> tuple[int, str]:
+    return candidate.rank
+
+
+class _PrefixIndex:
+    """Candidates of one host pattern, by the literal prefix of their path."""
+
+    __slots__ = ("_lengths", "by_prefix")
+
+    def __init__(self) -> None:
+        self.by_prefix: dict[bytes, list[_Candidate]] = {}
+        self._lengths: dict[int, int] = {}
+        """How many prefixes there are of each length."""
+
+    def add(self, prefix: bytes, candidate: _Candidate) -> None:
+        candidates = self.by_prefix.get(prefix)
+        if candidates is None:
+            candidates = self.by_prefix[prefix] = []
+            self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
+        insort(candidates, candidate, key=_rank)
+
+    def remove(self, prefix: bytes, candidate: _Candidate) -> None:
+        candidates = self.by_prefix[prefix]
+        position = bisect_left(candidates, candidate.rank, key=_rank)
+        while candidates[position] is not candidate:
+            position += 1
+        del candidates[position]
+        if not candidates:
+            del self.by_prefix[prefix]
+            self._lengths[len(prefix)] -= 1
+            if not self._lengths[len(prefix)]:
+                del self._lengths[len(prefix)]
+
+    def best(
+        self, request: Request, best: tuple[_Candidate, Match] | None
+    ) -> tuple[_Candidate, Match] | None:
+        """The better one of ``best`` and the first here that matches."""
+        path = request.path
+        for length in self._lengths:
+            if length > len(path):
+                continue
+            for candidate in self.by_prefix.get(path[:length], ()):
+                if best is not None and candidate.rank >= best[0].rank:
+                    break
+                match = candidate.match(request)
+                if match is not None:
+                    best = (candidate, match)
+                    break
+        return best
+
+
+class _HostIndex:
+    """Prefix indexes by host pattern: exact, by suffix, by prefix, and for any host."""
+
+    def __init__(self) -> None:
+        self._indexes: tuple[dict[bytes, _PrefixIndex], ...] = ({}, {}, {})
+        """Exact, prefix (``a.*``), suffix (``*.a``): by HostPattern.wildcard 0, 1 and -1."""
+        self._any = _PrefixIndex()
+        self._lengths: tuple[dict[int, int], ...] = ({}, {}, {})
+
+    def at(self, text: bytes | None, wildcard: int) -> _PrefixIndex:
+        """The index of a pattern, made if need be; ``text`` None stands for any host."""
+        if text is None:
+            return self._any
+        index = self._indexes[wildcard].get(text)
+        if index is None:
+            index = self._indexes[wildcard][text] = _PrefixIndex()
+            lengths = self._lengths[wildcard]
+            lengths[len(text)] = lengths.get(len(text), 0) + 1
+        return index
+
+    def prune(self, text: bytes | None, wildcard: int) -> None:
+        """Forget a pattern that has no candidates any more."""
+        if text is None or self._indexes[wildcard][text].by_prefix:
+            return
+        del self._indexes[wildcard][text]
+        lengths = self._lengths[wildcard]
+        lengths[len(text)] -= 1
+        if not lengths[len(text)]:
+            del lengths[len(text)]
+
+    def matching(self, host: bytes) -> Iterable[_PrefixIndex]:
+        exact, prefixes, suffixes = self._indexes
+        index = exact.get(host)
+        if index is not None:
+            yield index
+        for length in self._lengths[-1]:
+            index = suffixes.get(host[-length:]) if length <= len(host) else None
+            if index is not None:
+                yield index
+        for length in self._lengths[1]:
+            index = prefixes.get(host[:length])
+            if index is not None:
+                yield index
+        yield self._any
+
+
+class _Place(NamedTuple):
+    host: bytes | None
+    wildcard: int
+    prefix: bytes
+    candidate: _Candidate
+
+
+class Router:
+    """Finds the route of a request. Pure: no clock, no I/O."""
+
+    def __init__(self) -> None:
+        self._hosts = _HostIndex()
+        self._places: dict[str, list[_Place]] = {}
+        self._header_names: dict[bytes, int] = {}
+        """How many routes ask for each header."""
+        self._cache: dict[tuple[object, ...], Match | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, route: Route) -> None:
+        """Add a route that isn't there yet. Raises EntityRefused for a bad regex."""
+        assert route.id not in self._places
+        places = list(_places(route))
+        for place in places:
+            self._hosts.at(place.host, place.wildcard).add(place.prefix, place.candidate)
+        for header in route.headers:
+            self._header_names[header.name] = self._header_names.get(header.name, 0) + 1
+        self._places[route.id] = places
+        self._cache.clear()
+
+    def remove(self, route_id: str) -> None:
+        """Remove a route; one that isn't there is none."""
+        places = self._places.pop(route_id, None)
+        if places is None:
+            return
+        for host, wildcard, prefix, candidate in places:
+            self._hosts.at(host, wildcard).remove(prefix, candidate)
+            self._hosts.prune(host, wildcard)
+        for header in places[0].candidate.route.headers:
+            self._header_names[header.name] -= 1
+            if not self._header_names[header.name]:
+                del self._header_names[header.name]
+        self._cache.clear()
+
+    def match(self, request: Request) -> Match | None:
+        """The route of a request; None when no route matches it."""
+        if len(request.path) > limits.ROUTER_CACHE_PATH_BYTES_MAX:
+            return self._search(request)
+        key: tuple[object, ...] = request[:6]
+        if self._header_names:
+            key = (*key, *[tuple(request.header_values(name)) for name in self._header_names])
+        try:
+            return self._cache[key]
+        except KeyError:
+            match = self._search(request)
+        if len(self._cache) >= limits.ROUTER_CACHE_ENTRIES_MAX:
+            self._cache.clear()
+        self._cache[key] = match
+        return match
+
+    def _search(self, request: Request) -> Match | None:
+        best: tuple[_Candidate, Match] | None = None
+        for index in self._hosts.matching(request.host):
+            best = index.best(request, best)
+        return None if best is None else best[1]
+
+
+def _places(route: Route) -> Iterable[_Place]:
+    """Where a route's candidates stand in the index."""
+    hosts: list[tuple[bytes | None, int, int]]
+    hosts = [(host.text, host.wildcard, host.port) for host in route.hosts] or [(None, 0, 0)]
+    headers = [_HeaderPredicate(header) for header in route.headers]
+    paths: list[tuple[bytes, bytes | None, str | None]]
+    paths = [(path, path, None) for path in route.paths]
+    paths += [(literal_prefix(regex), None, regex) for regex in route.regexes]
+    for prefix, plain, regex in paths or [(b"", None, None)]:
+        compiled = None if regex is None else _compile(regex, "path ~")
+        weight = priority(route, len(plain or b""), regex is not None)
+        for text, wildcard, port in hosts:
+            candidate = _Candidate(route, weight, plain, compiled, headers, port)
+            yield _Place(text, wildcard, prefix, candidate)
+
+
+def priority(route: Route, path_length: int, regex: bool) -> int:
+    """Kong's 64-bit priority (kong/router/transform.lua, get_priority)."""
+    has_path = bool(route.paths or route.regexes)
+    attributes = (route.methods, route.hosts, route.headers, route.snis)
+    kinds = sum(1 for attribute in attributes if attribute) + has_path
+    plain_hosts = bool(route.hosts) and not any(host.wildcard for host in route.hosts)
+    regex_priority = min(max(route.regex_priority, 0), REGEX_PRIORITY_MAX) if regex else 0
+    return (
+        kinds << 61
+        | plain_hosts << 60
+        | min(len(route.headers), HEADER_COUNT_MAX) << 52
+        | regex << 51
+        | regex_priority << 19
+        | path_length & _PATH_LENGTH_MASK
+    )
+
+
+_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-,%=@!~:;'&")
+_QUANTIFIERS = frozenset("*?+{")
+
+
+def literal_prefix(regex: str) -> bytes:
+    """Characters that every match of the expression begins with; possibly fewer than there are."""
+    text = regex.removeprefix("^")
+    if "|" in text:
+        return b""  # which alternative the prefix belongs to isn't worth finding out
+    prefix: list[str] = []
+    position = 0
+    while position < len(text):
+        character = text[position]
+        width = 1
+        if character == "\\" and text[position + 1 : position + 2] in tuple("./-_~+*?()[]{}$^"):
+            character, width = text[position + 1], 2
+        elif character not in _LITERAL:
+            break
+        if text[position + width : position + width + 1] in _QUANTIFIERS:
+            break
+        prefix.append(character)
+        position += width
+    return "".join(prefix).encode()
+
+
+def _compile(regex: str, what: str) -> "re2._Regexp[bytes]":
+    try:
+        return re2.compile(regex.encode(), _OPTIONS)
+    except re2.error as error:
+        raise EntityRefused(f"{what}{regex}: not an expression that RE2 knows: {error}") from error
+
+
+def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:
+    if sni in snis:
+        return True
+    return any(
+        (pattern.startswith(b"*") and sni.endswith(pattern[1:]))
+        or (pattern.endswith(b"*") and sni.startswith(pattern[:-1]))
+        for pattern in snis
+    )
+
+
+_INVERTED = {code: 0x7F - code for code in range(0x80)}
+
+
+def _descending(text: str) -> str:
+    """A text that sorts the other way round (for ASCII: ids are UUIDs)."""
+    return text.translate(_INVERTED)

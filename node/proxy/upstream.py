@@ -1,0 +1,175 @@
+"""Connections to upstreams: one protocol object each, and the pool of idle ones."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from node.proxy import limits
+from node.proxy.deadlines import NEVER, NOWHERE, Wheel
+from node.proxy.stats import Stats
+
+if TYPE_CHECKING:
+    from node.proxy.exchange import Exchange
+
+
+class PoolKey(NamedTuple):
+    """Connections with one key are interchangeable."""
+
+    host: str
+    port: int
+    ssl: bool
+    tls_verify: bool
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to an upstream; at each moment idle, or serving one exchange."""
+
+    __slots__ = (
+        "closed",
+        "deadline",
+        "exchange",
+        "full",
+        "key",
+        "paused",
+        "pool",
+        "served",
+        "transport",
+        "turn",
+    )
+
+    def __init__(self, key: PoolKey, pool: "Pool") -> None:
+        self.key = key
+        self.pool = pool
+        self.exchange: Exchange | None = None
+        self.served = 0
+        """Requests sent on it."""
+        self.full = False
+        """Its write buffer is above the high mark."""
+        self.paused = False
+        """It isn't read from."""
+        self.closed = False
+        self.deadline = NEVER
+        self.turn = NOWHERE
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(limits.WRITE_BUFFER_HIGH, limits.WRITE_BUFFER_LOW)
+
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        if self.exchange is None:
+            self.close()  # nothing was asked of it: whatever this is, it answers nobody
+        else:
+            self.exchange.upstream_data(data)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        self.pool.forget(self)
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.upstream_lost(error)
+
+    def pause_writing(self) -> None:
+        self.full = True
+        if self.exchange is not None:
+            self.exchange.upstream_full()
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self.exchange is not None:
+            self.exchange.upstream_drained()
+
+    def pause_reading(self) -> None:
+        """Stop reading; harmless on a connection that is closing."""
+        if not self.paused:
+            self.paused = True
+            with contextlib.suppress(RuntimeError):
+                self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.paused:
+            self.paused = False
+            with contextlib.suppress(RuntimeError):
+                self.transport.resume_reading()
+
+    def expire(self, now: float) -> None:
+        if self.exchange is not None:
+            self.exchange.upstream_expired(now)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection and whatever it still has to write."""
+        self.closed = True
+        self.exchange = None
+        self.pool.forget(self)
+        self.transport.abort()
+
+
+class Pool:
+    """Idle connections: the last one put back is the first one taken, so that the rest can age."""
+
+    def __init__(
+        self, size: int, requests_max: int, idle_seconds: float, wheel: Wheel, stats: Stats
+    ) -> None:
+        self._size = size
+        self._requests_max = requests_max
+        self._idle_seconds = idle_seconds
+        self._wheel = wheel
+        self._stats = stats
+        self._idle: dict[PoolKey, list[Upstream]] = {}
+
+    def take(self, key: PoolKey) -> Upstream | None:
+        """An idle connection, or None."""
+        idle = self._idle.get(key)
+        while idle:
+            upstream = idle.pop()
+            self._stats.connections_idle_upstream -= 1
+            if not upstream.closed and not upstream.transport.is_closing():
+                upstream.deadline = NEVER
+                self._stats.upstream_reuses += 1
+                return upstream
+        return None
+
+    def put(self, upstream: Upstream, now: float) -> None:
+        """Keep a connection whose response has been read to its end, or close it."""
+        upstream.exchange = None
+        idle = self._idle.setdefault(upstream.key, [])
+        if (
+            upstream.closed
+            or upstream.full
+            or upstream.transport.is_closing()
+            or len(idle) >= self._size
+            or upstream.served >= self._requests_max > 0
+            or self._stats.connections_idle_upstream >= limits.IDLE_UPSTREAMS_MAX
+        ):
+            upstream.close()
+            return
+        idle.append(upstream)
+        self._stats.connections_idle_upstream += 1
+        if self._idle_seconds > 0:
+            self._wheel.arm(upstream, now + self._idle_seconds)
+
+    def forget(self, upstream: Upstream) -> None:
+        """Let go of a connection that was lost or closed, whether it was idle or not."""
+        self._wheel.disarm(upstream)
+        idle = self._idle.get(upstream.key)
+        if idle is None:
+            return
+        if upstream in idle:
+            idle.remove(upstream)
+            self._stats.connections_idle_upstream -= 1
+        if not idle:
+            del self._idle[upstream.key]
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for idle in list(self._idle.values()):
+            for upstream in list(idle):
+                upstream.close()

@@ -1,0 +1,101 @@
+"""A small model of the authority and of a node's replica: a log of opaque bodies in a chain.
+
+``LogReplica`` satisfies ``gossip.replica.Replica`` with the rules of the real one: it applies only
+the very next changeset, tells forks from gaps, and serves repairs from its log.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from blake3 import blake3
+
+from gossip.replica import GENESIS, Changeset, Head, Verdict, Version
+
+EMPTY = Head(GENESIS, bytes(32))
+
+
+def chain(predecessor: bytes, body: bytes) -> bytes:
+    """The digest after a body."""
+    return hashlib.sha256(predecessor + blake3(body).digest()).digest()
+
+
+class LogAuthority:
+    """One history of committed changesets, in one epoch."""
+
+    def __init__(self, tag: int = 1) -> None:
+        self._tag = tag
+        self.log: list[Changeset] = []
+        self.available = True
+
+    def head(self) -> Head:
+        return Head(self.log[-1].version, self.log[-1].digest) if self.log else EMPTY
+
+    def commit(self, body: bytes) -> Changeset:
+        """Give a body the next revision."""
+        head = self.head()
+        version = (1, self._tag, head.version[2] + 1)
+        changeset = Changeset(version, head.digest, chain(head.digest, body), body)
+        self.log.append(changeset)
+        return changeset
+
+    def after(self, version: Version) -> list[Changeset]:
+        """What a node at this version of the history lacks."""
+        return [changeset for changeset in self.log if changeset.version > version]
+
+
+class LogReplica:
+    """A node's copy. ``log_max`` is how many changesets its log keeps for others."""
+
+    def __init__(self, log_max: int = 10_000) -> None:
+        self._log_max = log_max
+        self._log: list[Changeset] = []
+        self._start = EMPTY
+        """The head before the first changeset of the log."""
+
+    def head(self) -> tuple[Version, bytes]:
+        if not self._log:
+            return self._start
+        return self._log[-1].version, self._log[-1].digest
+
+    def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        mine, mine_digest = self.head()
+        if version <= mine:
+            held = [changeset for changeset in self._log if changeset.version == version]
+            return "forked" if held and held[0].digest != digest else "known"
+        if chain(predecessor, body) != digest:
+            return "corrupt"
+        if predecessor != mine_digest:
+            is_next = version[:2] == mine[:2] and version[2] == mine[2] + 1
+            return "forked" if is_next else "early"
+        self._log.append(Changeset(version, predecessor, digest, body))
+        self._trim()
+        return "applied"
+
+    def changesets(
+        self, after: Version, digest: bytes, max_bytes: int
+    ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
+        if (after, digest) == self._start:
+            begin = 0
+        else:
+            heads = [(changeset.version, changeset.digest) for changeset in self._log]
+            if (after, digest) not in heads:
+                return [] if after > self.head()[0] else None
+            begin = heads.index((after, digest)) + 1
+        chosen: list[Changeset] = []
+        for changeset in self._log[begin:]:
+            max_bytes -= len(changeset.body)
+            if max_bytes < 0 and chosen:
+                break
+            chosen.append(changeset)
+        return chosen
+
+    def load(self, log: Sequence[Changeset]) -> None:
+        """Take over the authority's state at its head: the log here begins anew."""
+        if log:
+            self._start = Head(log[-1].version, log[-1].digest)
+            self._log.clear()
+
+    def _trim(self) -> None:
+        while len(self._log) > self._log_max:
+            oldest = self._log.pop(0)
+            self._start = Head(oldest.version, oldest.digest)

@@ -1,0 +1,34 @@
+"""The canonical text of an entity: the bytes that hashes and the chain cover.
+
+JSON with sorted keys, no blanks and no escapes beyond those JSON demands, so that one entity has
+one text. It is written once, by the node that takes the write; replicas and peers keep and forward
+the text as it is, unknown kinds and fields included, and decode a copy (DESIGN 3).
+"""
+
+import json
+from typing import Any
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
+def encode_entity(entity: dict[str, Any]) -> str:
+    """The canonical text. Raises ValueError for what JSON or UTF-8 can't express (NaN, surrogates).
+
+    Keys must be strings: the encoder would otherwise write 1 and "1" alike.
+    """
+    text = _ENCODER.encode(entity)
+    text.encode("utf-8")  # UnicodeEncodeError, a ValueError, on a lone surrogate
+    return text
+
+
+def decode_entity(text: str) -> dict[str, Any]:
+    """Read an entity's text. Raises ValueError when it isn't a JSON object."""
+    try:
+        entity = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("not an entity: nested too deep") from error
+    if not isinstance(entity, dict):
+        raise ValueError(f"not an entity: a JSON {type(entity).__name__}")
+    return entity

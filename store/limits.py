@@ -1,0 +1,51 @@
+"""Every bound of the store in one table, with the relations between them asserted at import.
+
+A bound is there so that no client, peer or file can make a node use memory or time without limit.
+"""
+
+from store.changeset import BODY_BYTES_MAX
+
+STRING_CHARS_MAX = 65_536
+"""One string in an entity, unless its field says less."""
+
+UNIQUE_CHARS_MAX = 512
+"""A unique value. In UTF-8 at most 2,048 bytes: Postgres indexes no key above 2,704."""
+
+TAG_CHARS_MAX = 512
+"""A tag, which is indexed too."""
+
+REGEX_CHARS_MAX = 4_096
+"""A regular expression in a route's path. RE2 bounds the compiled program by memory besides."""
+
+ELEMENTS_MAX = 10_000
+"""Items of one array or set, and keys of one map."""
+
+ENTITY_BYTES_MAX = 1024 * 1024
+"""One entity as canonical JSON in UTF-8."""
+
+MUTATIONS_MAX = 100_000
+"""Mutations of one write; a declarative sync is the one that comes near."""
+
+CASCADE_DEPTH_MAX = 16
+"""How deep a deletion follows references. Kong's schemas need 3."""
+
+PAGE_SIZE_MAX = 1_000
+"""Entities of one page of a list (Kong's bound)."""
+
+LOG_CHANGESETS_MAX = 10_000
+"""Changesets that a replica keeps for its peers (DESIGN 5, level 1)."""
+
+LOG_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of bodies that a replica keeps for its peers."""
+
+INTEGER_MAX = 2**53 - 1
+"""Larger ones don't survive clients that read JSON numbers as doubles, as Kong itself does."""
+
+BUSY_SECONDS_MAX = 5.0
+"""How long a write or read waits for a locked SQLite file before it answers 503 (DESIGN 3)."""
+
+assert ENTITY_BYTES_MAX < BODY_BYTES_MAX, "every entity must fit a changeset"
+assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
+assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX
+assert UNIQUE_CHARS_MAX <= STRING_CHARS_MAX
+assert TAG_CHARS_MAX <= STRING_CHARS_MAX

@@ -1,0 +1,228 @@
+"""What is read of the authority, as plans without I/O.
+
+Reads that must agree with each other (state and head, log and head) are one plan, which the engine
+runs in one read transaction.
+"""
+
+from collections.abc import Sequence
+
+from store.authority import AuthorityInfo, Entity, NodeRow, Page, Query, State
+from store.canonical import decode_entity
+from store.changeset import Change, Changeset
+from store.errors import SchemaMismatch
+from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX
+from store.plan import Plan, Row, Rows, Statement
+from store.schema.values import is_uuid
+from store.schema.violations import invalid_size
+from store.version import EMPTY, GENESIS_DIGEST, Head, Version
+
+SCHEMA_VERSION = 1
+"""The schema of the tables that this software reads and writes."""
+
+BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
+
+
+def read_head() -> Plan[Head]:
+    """The authority's head."""
+    rows = yield Statement("SELECT epoch, tag, revision, chain FROM head")
+    epoch, tag, revision, chain = rows[0]
+    return Head(_version(epoch, tag, revision), chain)
+
+
+def _version(epoch: int, tag: bytes, revision: int) -> Version:
+    """Tags are 64 bits without a sign, which no SQL integer holds: they are stored as 8 bytes."""
+    return Version(epoch, int.from_bytes(tag, "big"), revision)
+
+
+def read_info() -> Plan[AuthorityInfo]:
+    """What bootstrap put there. Raises SchemaMismatch for another schema than ours."""
+    rows = yield Statement("SELECT id, cluster_key, schema_version FROM authority")
+    if not rows:
+        raise SchemaMismatch(BOOTSTRAP_NEEDED)
+    info = AuthorityInfo(*rows[0])
+    if info.schema_version < SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"database schema {info.schema_version} is older than this software's"
+            f" ({SCHEMA_VERSION}); run 'grapevine migrations up'"
+        )
+    if info.schema_version > SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"database schema {info.schema_version} is newer than this software's"
+            f" ({SCHEMA_VERSION}); upgrade grapevine on this node"
+        )
+    return info
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be in the database at all: UTF-8, and without NUL (Postgres).
+
+    What can't be there is not found, rather than an error of the engine's.
+    """
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def id_of_key(
+    kind: str, key: str, endpoint_key: str | None, *, names_only: bool = False
+) -> Plan[str | None]:
+    """The id that ``key`` stands for: itself when it is a UUID, else by the endpoint key's index.
+
+    A UUID is answered as it is, whether or not such an entity exists.
+    """
+    if is_uuid(key) and not names_only:
+        return key.lower()
+    if endpoint_key is None or not is_storable(key):
+        return None
+    rows = yield Statement(
+        "SELECT id FROM entity_unique WHERE kind = $1 AND field = $2 AND value = $3",
+        (kind, endpoint_key, key),
+    )
+    return rows[0][0] if rows else None
+
+
+def entity_text(kind: str, entity_id: str, lock: str = "") -> Plan[str | None]:
+    """An entity's stored text; ``lock`` is a dialect's locking clause."""
+    rows = yield Statement(
+        f"SELECT body FROM entity WHERE kind = $1 AND id = $2{lock}", (kind, entity_id)
+    )
+    return rows[0][0] if rows else None
+
+
+def read_entity(kind: str, key: str, endpoint_key: str | None) -> Plan[Entity | None]:
+    """An entity by id or endpoint key."""
+    entity_id = yield from id_of_key(kind, key, endpoint_key)
+    text = (yield from entity_text(kind, entity_id)) if entity_id else None
+    return decode_entity(text) if text is not None else None
+
+
+def read_page(query: Query) -> Plan[Page]:
+    """One page, ordered by id. Raises EntityError code 9 for a size out of range."""
+    if not 1 <= query.size <= PAGE_SIZE_MAX:
+        raise invalid_size(PAGE_SIZE_MAX)
+    texts = (query.after_id or "", *query.references.values(), *query.tags_all, *query.tags_any)
+    if not all(is_storable(text) for text in texts):
+        return Page((), None)
+    sql, parameters = page_statement(query)
+    rows = yield Statement(sql, parameters)
+    entities = tuple(decode_entity(body) for _, body in rows[: query.size])
+    return Page(entities, rows[query.size - 1][0] if len(rows) > query.size else None)
+
+
+def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:
+    """The SELECT of a page and one row more, which tells whether there is a next one."""
+    parameters: list[object] = [query.kind, query.after_id or ""]
+    conditions = ["e.kind = $1", "e.id > $2"]
+
+    def place(value: object) -> str:
+        parameters.append(value)
+        return f"${len(parameters)}"
+
+    for field, target_id in query.references.items():
+        conditions.append(
+            "EXISTS (SELECT 1 FROM entity_reference r WHERE r.kind = e.kind AND r.id = e.id"
+            f" AND r.field = {place(field)} AND r.target_id = {place(target_id.lower())})"
+        )
+    tagged = "EXISTS (SELECT 1 FROM entity_tag t WHERE t.kind = e.kind AND t.id = e.id AND t.tag"
+    conditions.extend(f"{tagged} = {place(tag)})" for tag in query.tags_all)
+    if query.tags_any:
+        conditions.append(f"{tagged} IN ({', '.join(place(tag) for tag in query.tags_any)}))")
+    where = " AND ".join(conditions)
+    sql = f"SELECT e.id, e.body FROM entity e WHERE {where} ORDER BY e.id LIMIT {query.size + 1}"
+    return sql, tuple(parameters)
+
+
+def read_state() -> Plan[State]:
+    """Everything, at one head."""
+    head = yield from read_head()
+    rows = yield Statement("SELECT kind, id, body FROM entity ORDER BY kind, id")
+    return State(head, tuple(Change(*row) for row in rows))
+
+
+def changeset_from_row(row: Row) -> Changeset:
+    """A changeset from (epoch, tag, revision, predecessor, chain, body)."""
+    epoch, tag, revision, predecessor, chain, body = row
+    return Changeset(_version(epoch, tag, revision), predecessor, chain, body)
+
+
+def read_log(after: Head, limit: int) -> Plan[Sequence[Changeset] | None]:
+    """What follows ``after``; None when the log can't tell (trimmed, or another history).
+
+    At most ``limit`` changesets and ``LOG_BYTES_MAX`` bytes at a time, but always one.
+    """
+    head = yield from read_head()
+    if after == head:
+        return ()
+    if not (yield from _in_history(after)):
+        return None
+    sizes = yield Statement(
+        "SELECT revision, length(body) FROM log WHERE revision > $1 ORDER BY revision LIMIT $2",
+        (after.version.revision, limit),
+    )
+    rows = yield Statement(
+        "SELECT epoch, tag, revision, predecessor, chain, body FROM log"
+        " WHERE revision > $1 AND revision <= $2 ORDER BY revision",
+        (after.version.revision, _last_within(sizes, LOG_BYTES_MAX)),
+    )
+    changesets = tuple(changeset_from_row(row) for row in rows)
+    begins = changesets[0].predecessor if changesets else head.digest
+    return changesets if begins == after.digest else None
+
+
+def _last_within(sizes: Rows, bytes_max: int) -> int:
+    """The last of some (revision, bytes) up to which they fit; at least the first, 0 for none."""
+    last = total = 0
+    for revision, size in sizes:
+        total += size
+        if last and total > bytes_max:
+            break
+        last = revision
+    return last
+
+
+def _in_history(point: Head) -> Plan[bool]:
+    """Whether the log holds this very point, or it is the beginning of everything."""
+    if point == EMPTY:
+        return True
+    revision = point.version.revision
+    if revision == 0:
+        rows = yield Statement("SELECT epoch, tag FROM log WHERE revision = 1")
+        found = [Head(_version(row[0], row[1], 0), GENESIS_DIGEST) for row in rows]
+    else:
+        rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
+        found = [Head(_version(row[0], row[1], revision), row[2]) for row in rows]
+    return found == [point]
+
+
+def next_generation(node_id: str, floor: int) -> Plan[int]:
+    """Store and answer 1 + max(floor, the generation stored for this node)."""
+    rows = yield Statement(
+        "INSERT INTO node (id, name, generation, address) VALUES ($1, '', $2 + 1, '')"
+        " ON CONFLICT (id) DO UPDATE SET generation = 1 +"
+        " CASE WHEN node.generation > $2 THEN node.generation ELSE $2 END"
+        " RETURNING generation",
+        (node_id, floor),
+    )
+    generation: int = rows[0][0]
+    return generation
+
+
+def register_node(row: NodeRow) -> Plan[None]:
+    """Store a node's row, unless a younger process of that node has stored its own."""
+    yield Statement(
+        "INSERT INTO node (id, name, generation, address) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, generation = excluded.generation,"
+        " address = excluded.address WHERE node.generation <= excluded.generation",
+        tuple(getattr(row, name) for name in ("id", "name", "generation", "address")),
+    )
+
+
+def read_nodes() -> Plan[Sequence[NodeRow]]:
+    """The nodes that have said where they are."""
+    rows = yield Statement(
+        "SELECT id, name, generation, address FROM node WHERE address <> '' ORDER BY id"
+    )
+    return tuple(NodeRow(*row) for row in rows)
+
+
+def forget_node(node_id: str, generation: int) -> Plan[None]:
+    """Delete a node's row unless it is of a higher generation."""
+    yield Statement("DELETE FROM node WHERE id = $1 AND generation <= $2", (node_id, generation))

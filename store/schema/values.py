@@ -1,0 +1,284 @@
+"""From a client's value to a valid one: inference, defaults, validation.
+
+Three passes, each over the same declaration: ``infer`` turns text into the field's type (forms and
+query strings carry nothing but text), ``complete`` fills in defaults and drops duplicates of sets,
+``errors_of`` says what is wrong. Message texts and the order of the checks are Kong's.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from store.limits import ELEMENTS_MAX, INTEGER_MAX, STRING_CHARS_MAX
+from store.schema.field import UNSET, Field
+from store.schema.violations import ENTITY
+
+REQUIRED = "required field missing"
+UNKNOWN = "unknown field"
+_EXPECTED = {
+    "string": "expected a string",
+    "integer": "expected an integer",
+    "number": "expected a number",
+    "boolean": "expected a boolean",
+    "array": "expected an array",
+    "set": "expected a set",
+    "map": "expected a map",
+    "record": "expected a record",
+}
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is a UUID in its usual spelling, in either case."""
+    return _UUID.fullmatch(text) is not None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value counts as not set for the checks that want one of several fields."""
+    return value is None or value in ("", [], {})
+
+
+def quoted(names: tuple[str, ...]) -> str:
+    """``'a', 'b'``"""
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def infer(field: Field, value: Any) -> Any:
+    """Turn text into the field's type where it reads as one; leave the rest for validation.
+
+    An empty text is null, and a lone value of an array or set becomes its one element.
+    """
+    if value == "":
+        return None
+    if field.type in ("integer", "number") and isinstance(value, str):
+        return _number(value)
+    if field.type == "boolean" and value in ("true", "false"):
+        return value == "true"
+    if field.type in ("array", "set") and value is not None and field.elements:
+        items = value if isinstance(value, list) else [value]
+        return [infer(field.elements, item) for item in items]
+    if field.type == "map" and isinstance(value, dict) and field.values:
+        return {key: infer(field.values, item) for key, item in value.items()}
+    if field.type == "record" and isinstance(value, dict) and field.fields:
+        return {
+            key: infer(field.fields[key], item) if key in field.fields else item
+            for key, item in value.items()
+        }
+    return value
+
+
+def _number(text: str) -> Any:
+    if len(text) <= 32:
+        for convert in (int, float):
+            try:
+                return convert(text)
+            except ValueError:
+                continue
+    return text
+
+
+def complete(field: Field, value: Any) -> Any:
+    """Fill in the defaults of records, drop a set's repeated elements, whole floats to integers."""
+    if field.type == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if field.type in ("array", "set") and isinstance(value, list) and field.elements:
+        items = [complete(field.elements, item) for item in value]
+        return _distinct(items) if field.type == "set" else items
+    if field.type == "map" and isinstance(value, dict) and field.values:
+        return {key: complete(field.values, item) for key, item in value.items()}
+    if field.type == "record" and isinstance(value, dict) and field.fields:
+        return complete_fields(field.fields, value)
+    return value
+
+
+def complete_fields(fields: Mapping[str, Field], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete each known field; unknown ones stay, for validation to name."""
+    completed = dict(value)
+    for name, field in fields.items():
+        if name in completed:
+            completed[name] = complete(field, completed[name])
+        elif field.default is not UNSET:
+            completed[name] = copy.deepcopy(field.default)
+        elif not field.auto:
+            completed[name] = None
+    return completed
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    try:
+        return list(dict.fromkeys(items))
+    except TypeError:  # records: dictionaries have no hash
+        return [item for index, item in enumerate(items) if item not in items[:index]]
+
+
+def errors_of(field: Field, value: Any) -> Any:
+    """What is wrong with a completed value: None, a message, or messages nested as the value is."""
+    if value is None:
+        return REQUIRED if field.required else None
+    if field.null_only:
+        return field.null_only
+    wrong = _errors_of_type(field, value)
+    if wrong is None:
+        wrong = _broken_rule(field, value)
+    return wrong
+
+
+def _errors_of_type(field: Field, value: Any) -> Any:
+    match field.type:
+        case "string":
+            return _text_error(value) if isinstance(value, str) else _EXPECTED["string"]
+        case "boolean":
+            return None if isinstance(value, bool) else _EXPECTED["boolean"]
+        case "integer":
+            return _integer_error(field, value)
+        case "number":
+            fine = isinstance(value, int | float) and not isinstance(value, bool)
+            return None if fine else _EXPECTED["number"]
+        case "array" | "set":
+            return _elements_errors(field, value)
+        case "map":
+            return _map_errors(field, value)
+        case "record":
+            return _record_errors(field, value)
+        case "foreign":
+            return _reference_errors(value)
+
+
+def _text_error(value: str) -> str | None:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"invalid utf-8 character sequence detected at position {error.start + 1}"
+    return "must not contain a NUL character" if "\0" in value else None
+
+
+def _integer_error(field: Field, value: Any) -> str | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return _EXPECTED["integer"]
+    if field.between is None and abs(value) > INTEGER_MAX:
+        return f"value should be between {-INTEGER_MAX} and {INTEGER_MAX}"
+    return None
+
+
+def _elements_errors(field: Field, value: Any) -> Any:
+    if not isinstance(value, list):
+        return _EXPECTED[field.type]
+    if len(value) > ELEMENTS_MAX:
+        return f"length must be at most {ELEMENTS_MAX}"
+    assert field.elements is not None
+    errors = [errors_of(field.elements, item) or _null_error(item) for item in value]
+    while errors and errors[-1] is None:
+        errors.pop()
+    return errors or None
+
+
+def _null_error(item: Any) -> str | None:
+    """Elements, keys and values of aggregates are never null."""
+    return REQUIRED if item is None else None
+
+
+def _map_errors(field: Field, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _EXPECTED["map"]
+    if len(value) > ELEMENTS_MAX:
+        return f"length must be at most {ELEMENTS_MAX}"
+    assert field.keys is not None
+    assert field.values is not None
+    for key, item in value.items():
+        wrong = errors_of(field.keys, key) or errors_of(field.values, item) or _null_error(item)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _record_errors(field: Field, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _EXPECTED["record"]
+    assert field.fields is not None
+    errors: dict[str, Any] = {}
+    for name, item in value.items():
+        known = field.fields.get(name)
+        wrong = UNKNOWN if known is None else errors_of(known, item)
+        if wrong is not None:
+            errors[name] = wrong
+    wanted = field.at_least_one_of
+    if wanted and all(is_empty(value.get(name)) for name in wanted):
+        errors[ENTITY] = [f"at least one of these fields must be non-empty: {quoted(wanted)}"]
+    return errors or None
+
+
+def _reference_errors(value: Any) -> Any:
+    """A reference is ``{"id": uuid}``; references by name were resolved before."""
+    if not isinstance(value, dict) or value.get("id") is None:
+        others = [name for name in value if name != "id"] if isinstance(value, dict) else []
+        return dict.fromkeys(others, UNKNOWN) if others else {"id": "missing primary key"}
+    if not isinstance(value["id"], str):
+        return {"id": _EXPECTED["string"]}
+    return None if is_uuid(value["id"]) else {"id": "expected a valid UUID"}
+
+
+def _broken_rule(field: Field, value: Any) -> str | None:
+    """The first rule of the declaration that a value of the right type breaks."""
+    if field.forbidden is not None and value == field.forbidden[0]:
+        return field.forbidden[1]
+    if field.one_of and value not in field.one_of:
+        return f"expected one of: {', '.join(str(option) for option in field.one_of)}"
+    if field.timestamp and value <= 0:
+        return "expected a valid timestamp"
+    if field.uuid and not is_uuid(value):
+        return "expected a valid UUID"
+    if field.between and not field.between[0] <= value <= field.between[1]:
+        return f"value should be between {field.between[0]} and {field.between[1]}"
+    wrong = _length_error(field, value) or _pattern_error(field, value)
+    if wrong is None and field.mutually_exclusive_subsets:
+        wrong = _subsets_error(field, value)
+    if wrong is None and field.check is not None:
+        wrong = field.check(value)
+    return wrong
+
+
+def _length_error(field: Field, value: Any) -> str | None:
+    if not isinstance(value, str | list | dict):
+        return None
+    text = isinstance(value, str)
+    shortest = field.len_min if field.len_min is not None else int(text)
+    longest = field.len_max if field.len_max is not None else (STRING_CHARS_MAX if text else None)
+    if len(value) < shortest:
+        return f"length must be at least {shortest}"
+    if longest is not None and len(value) > longest:
+        return f"length must be at most {longest}"
+    return None
+
+
+def _pattern_error(field: Field, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    if not value.startswith(field.starts_with):
+        return f"should start with: {field.starts_with}"
+    for pattern in field.match_none:
+        if pattern.regex.search(value):
+            return pattern.error
+    if field.match and not field.match.regex.search(value):
+        return f"{field.match.error}{value}"
+    for pattern in field.match_all:
+        if not pattern.regex.search(value):
+            return pattern.error
+    if field.match_any and not any(pattern.regex.search(value) for pattern in field.match_any):
+        return field.match_any[0].error
+    return None
+
+
+def _subsets_error(field: Field, value: list[str]) -> str | None:
+    met = list(
+        dict.fromkeys(
+            subset
+            for item in value
+            for subset in field.mutually_exclusive_subsets
+            if item in subset
+        )
+    )
+    if len(met) <= 1:
+        return None
+    shown = ", ".join("('" + "', '".join(subset) + "')" for subset in met)
+    return f"these sets are mutually exclusive: {shown}"

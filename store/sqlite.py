@@ -1,0 +1,161 @@
+"""The authority in a SQLite file, which all nodes of one machine share (DESIGN 3).
+
+Write-ahead log, foreign keys on, ``synchronous=FULL``: what is answered is on the disk. A write is
+one call of its connection's thread, so that no other coroutine can stand inside the transaction;
+reads have a connection of their own and see the last committed state while a write is under way.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from store import read as reads
+from store.authority import (
+    AuthorityInfo,
+    Committed,
+    Entity,
+    Mutation,
+    NodeRow,
+    Page,
+    Query,
+    State,
+)
+from store.changeset import Changeset
+from store.errors import AuthorityUnavailable
+from store.plan import SQLITE, Plan, Result
+from store.schema import schema
+from store.sqlite_connection import change, connect, read, unavailable, write_once
+from store.version import Head
+from store.write import WriteRequest, find_write, write
+
+Answer = TypeVar("Answer")
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection whose thread runs whole functions."""
+
+    async def call(self, function: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Run a function with the sqlite3 connection, in the connection's thread, whole.
+
+        When the awaiting task is cancelled the function still runs to its end.
+        """
+        answer: Answer = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
+        return answer
+
+
+async def _connection(path: Path, *, read_only: bool = False) -> Connection:
+    # Opened before aiosqlite has it: it doesn't wait for its thread when opening fails.
+    opened = await asyncio.to_thread(connect, path, read_only=read_only)
+    connection = Connection(lambda: opened, iter_chunk_size=64)
+    await connection
+    return connection
+
+
+class SqliteAuthority:
+    """``store.authority.Authority`` over a SQLite file.
+
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+    ) -> None:
+        self._path = Path(path)
+        self._clock = clock
+        self._draw_write_id = draw_write_id
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
+
+    async def open(self) -> AuthorityInfo:
+        """Open the file and check its schema; SchemaMismatch says what to type."""
+        await self.close()
+        try:
+            self._writer = await _connection(self._path)
+            self._reader = await _connection(self._path, read_only=True)
+            return await self._read(reads.read_info)
+        except sqlite3.Error as error:
+            await self.close()
+            raise unavailable(error, self._path) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close both connections; without effect when they are closed."""
+        writer, self._writer = self._writer, None
+        reader, self._reader = self._reader, None
+        for connection in (reader, writer):
+            if connection is not None:
+                await connection.close()
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        """Apply all mutations in one transaction, or none."""
+        drawn = write_id if write_id is not None else self._draw_write_id()
+        request = WriteRequest(tuple(mutations), drawn, origin, self._clock())
+        return await self._call(
+            self._writer,
+            lambda connection: write_once(
+                connection,
+                lambda: write(request, SQLITE),
+                lambda: find_write(request),
+                request.write_id,
+            ),
+        )
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        endpoint_key = schema(kind).endpoint_key
+        return await self._read(lambda: reads.read_entity(kind, key, endpoint_key))
+
+    async def list(self, query: Query) -> Page:
+        return await self._read(lambda: reads.read_page(query))
+
+    async def head(self) -> Head:
+        return await self._read(reads.read_head)
+
+    async def state(self) -> State:
+        return await self._read(reads.read_state)
+
+    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
+        return await self._read(lambda: reads.read_log(after, limit))
+
+    async def next_generation(self, node_id: str, floor: int) -> int:
+        return await self._change(lambda: reads.next_generation(node_id, floor))
+
+    async def register(self, row: NodeRow) -> None:
+        await self._change(lambda: reads.register_node(row))
+
+    async def nodes(self) -> Sequence[NodeRow]:
+        return await self._read(reads.read_nodes)
+
+    async def forget(self, node_id: str, generation: int) -> None:
+        await self._change(lambda: reads.forget_node(node_id, generation))
+
+    async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        return await self._call(self._reader, lambda connection: read(connection, make_plan))
+
+    async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        return await self._call(self._writer, lambda connection: change(connection, make_plan))
+
+    async def _call(
+        self, connection: Connection | None, function: Callable[[sqlite3.Connection], Result]
+    ) -> Result:
+        if connection is None:
+            raise AuthorityUnavailable(f"{self._path} isn't open")
+        try:
+            return await connection.call(function)
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # the write rule leaves none of these to chance: they are mistakes of ours
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error

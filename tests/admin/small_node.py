@@ -1,0 +1,98 @@
+"""A node small enough for tests: a real authority and replica, no gossip and no workers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from node.admin.node_view import AuthorityStatus, NoSuchMember
+from node.config.settings import Settings
+from store.authority import Authority, AuthorityInfo, Committed, Mutation
+from store.errors import AuthorityUnavailable
+from store.replica import Replica
+from store.version import Head
+
+NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallNode:
+    """Satisfies node.admin.node_view.NodeView; attributes may be set to play a situation."""
+
+    def __init__(
+        self, settings: Settings, authority: Authority, replica: Replica, info: AuthorityInfo
+    ) -> None:
+        self.settings = settings
+        self.node_id = NODE_ID
+        self.node_name = "gw1"
+        self.hostname = "host1"
+        self.version = "0.1.0"
+        self.authority = authority
+        self.replica = replica
+        self.info = info
+        self.down: str = ""
+        """Why the authority can't be reached; empty when it can."""
+        self.readiness = (True, "ready")
+        self.joined: list[str] = []
+        self.peers: list[dict[str, Any]] = []
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.subscribers = 0
+
+    def settings_public(self) -> dict[str, Any]:
+        return self.settings.public()
+
+    def head(self) -> Head:
+        return Head(*self.replica.head())
+
+    def members(self) -> list[dict[str, Any]]:
+        own = {
+            "id": self.node_id,
+            "name": self.node_name,
+            "address": "127.0.0.1:8005",
+            "status": "alive",
+            "role": "traditional",
+            "version": self.version,
+            "zone": "",
+            "incarnation": 1,
+            "revision": str(self.head().version),
+            "rtt": None,
+        }
+        return [own, *self.peers]
+
+    def authority_status(self) -> AuthorityStatus:
+        return AuthorityStatus(not self.down, self.down, self.info)
+
+    def ready(self) -> tuple[bool, str]:
+        return self.readiness
+
+    def worker_pids(self) -> Sequence[int]:
+        return [1]
+
+    def worker_counters(self) -> Mapping[str, int]:
+        return {"connections_active": 3, "total_requests": 7}
+
+    def counters(self) -> Mapping[str, int]:
+        return {"packets_received": 5}
+
+    async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        if self.down:
+            raise AuthorityUnavailable(self.down)
+        committed = await self.authority.write(mutations, origin=self.node_id, write_id=write_id)
+        if committed.changeset is not None:
+            self.replica.offer(*committed.changeset)
+        return committed
+
+    async def join(self, addresses: Sequence[str]) -> None:
+        self.joined += addresses
+
+    async def force_leave(self, name: str) -> None:
+        kept = [peer for peer in self.peers if peer["name"] != name]
+        if kept == self.peers:
+            raise NoSuchMember(f"No member named '{name}'")
+        self.peers = kept
+
+    async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
+        self.subscribers += 1
+        try:
+            while True:
+                yield await self.events.get()
+        finally:
+            self.subscribers -= 1

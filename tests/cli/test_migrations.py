@@ -1,0 +1,97 @@
+"""``grapevine migrations`` on a real SQLite file."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from node.cli import main
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "node1"
+
+
+def migrations(prefix: Path, *words: str) -> Result:
+    words = ("migrations", words[0], "-p", str(prefix), *words[1:])
+    return CliRunner().invoke(main, words, catch_exceptions=False)
+
+
+def test_bootstrap_makes_prefix_and_database_once(prefix: Path) -> None:
+    first = migrations(prefix, "bootstrap")
+    assert first.exit_code == 0
+    assert first.output.startswith(f"database bootstrapped: {prefix}/authority.db (authority ")
+    assert stat.S_IMODE(prefix.stat().st_mode) == 0o700
+    assert stat.S_IMODE((prefix / "authority.db").stat().st_mode) == 0o600
+    second = migrations(prefix, "bootstrap")
+    assert second.exit_code == 0
+    assert second.output == first.output.replace("bootstrapped", "already bootstrapped")
+
+
+def test_status_names_the_command_to_type_until_all_is_done(prefix: Path) -> None:
+    before = migrations(prefix, "status")
+    assert (before.exit_code, before.output) == (
+        1,
+        "database needs bootstrapping; run 'grapevine migrations bootstrap'\n",
+    )
+    migrations(prefix, "bootstrap")
+    after = migrations(prefix, "status")
+    assert (after.exit_code, after.output) == (0, "database is up to date\n")
+
+
+def test_list_tells_run_from_pending(prefix: Path) -> None:
+    assert {line.split()[0] for line in migrations(prefix, "list").output.splitlines()} == {
+        "pending"
+    }
+    migrations(prefix, "bootstrap")
+    assert {line.split()[0] for line in migrations(prefix, "list").output.splitlines()} == {"run"}
+
+
+@pytest.mark.parametrize("command", ["up", "finish"])
+def test_up_and_finish_want_a_bootstrapped_database(command: str, prefix: Path) -> None:
+    refused = migrations(prefix, command)
+    assert refused.exit_code == 1
+    assert "run 'grapevine migrations bootstrap'" in refused.stderr
+    migrations(prefix, "bootstrap")
+    done = migrations(prefix, command)
+    assert (done.exit_code, done.output) == (0, "nothing is pending\n")
+
+
+def test_reset_wants_the_files_name(prefix: Path) -> None:
+    migrations(prefix, "bootstrap")
+    assert migrations(prefix, "reset").exit_code == 2
+    assert migrations(prefix, "reset", "--confirm", "yes").exit_code == 1
+    assert migrations(prefix, "status").exit_code == 0
+    assert migrations(prefix, "reset", "--confirm", "authority.db").exit_code == 0
+    assert "needs bootstrapping" in migrations(prefix, "status").output
+
+
+def test_a_file_of_somebody_elses_is_refused(prefix: Path) -> None:
+    prefix.mkdir()
+    with sqlite3.connect(prefix / "authority.db") as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    refused = migrations(prefix, "bootstrap")
+    assert refused.exit_code == 1
+    assert "holds tables that aren't grapevine's (theirs)" in refused.stderr
+
+
+def test_a_database_that_cant_be_used_is_tried_for_as_long_as_told(prefix: Path) -> None:
+    prefix.mkdir()
+    (prefix / "authority.db").write_bytes(b"no database at all" * 100)
+    refused = migrations(prefix, "bootstrap", "--db-timeout", "0.5")
+    assert refused.exit_code == 1
+    waiting, failed = refused.stderr.splitlines()
+    assert waiting.startswith(f"waiting: {prefix}/authority.db: ")
+    assert failed.startswith(f"error: {prefix}/authority.db: ")
+
+
+def test_a_prefix_that_cant_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = migrations(tmp_path / "file" / "node1", "bootstrap")
+    assert refused.exit_code == 1
+    assert "set prefix to a writable folder" in refused.stderr

@@ -1,0 +1,279 @@
+"""Whole clusters in the simulated world: what N nodes do together."""
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from gossip.events import Behind, ChangesetApplied, LeaveFinished, MemberChanged
+from gossip.profiles import LAN
+from simulations.network import Link
+from simulations.world import World
+
+EVERY_SIZE = pytest.mark.parametrize("nodes", [1, 2, 3, 10])
+LOSSY = Link(loss=0.05, duplication=0.05, jitter=0.001)
+
+
+def statuses_of(world: World, index: int, observers: Sequence[int]) -> set[str | None]:
+    return {world.nodes[observer].status_of(world.nodes[index]) for observer in observers}
+
+
+def detection_bound(nodes: int) -> float:
+    """Seconds until all say failed: found within 2n - 1 probes, then the longest suspicion."""
+    longest = LAN.suspicion_mult * LAN.suspicion_max_mult * max(1.0, math.log10(nodes))
+    return (2 * nodes + longest) * LAN.probe_interval
+
+
+@EVERY_SIZE
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_cluster_forms_under_loss(nodes: int, seed: int) -> None:
+    world = World(nodes, seed, link=LOSSY)
+    assert world.form(within=10.0) < 10.0
+    world.run(60.0)
+    assert world.is_whole()
+
+
+def test_nodes_that_start_at_once_form_a_cluster() -> None:
+    world = World(10, seed=1)
+    world.start(apart=0.0)
+    world.run_until(lambda: all(node.running for node in world.nodes), within=0.1)
+    world.run_until(world.is_whole, within=5.0)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+def test_a_crashed_node_is_failed_everywhere_within_the_formula(nodes: int) -> None:
+    world = World(nodes, seed=3)
+    world.form()
+    world.nodes[-1].crash()
+    others = range(nodes - 1)
+    took = world.run_until(
+        lambda: statuses_of(world, -1, others) == {"failed"}, within=detection_bound(nodes)
+    )
+    shortest = LAN.suspicion_mult * max(1.0, math.log10(nodes)) * LAN.probe_interval
+    assert took >= shortest, "nobody is failed before it had its time to refute"
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+def test_no_node_is_failed_in_ten_minutes_of_loss(nodes: int) -> None:
+    world = World(nodes, seed=4, link=LOSSY)
+    world.form()
+    world.run(600.0)
+    failures = [
+        seen
+        for seen in world.observed
+        if isinstance(seen.event, MemberChanged) and seen.event.member.status == "failed"
+    ]
+    assert failures == []
+
+
+def test_a_node_that_is_deaf_for_a_while_refutes() -> None:
+    world = World(10, seed=5)
+    world.form()
+    world.network.cut(range(9), [9])
+    world.run_until(lambda: "suspect" in statuses_of(world, 9, range(9)), within=30.0)
+    world.network.heal()
+    world.run(60.0)
+    assert world.is_whole()
+    assert "failed" not in statuses_of(world, 9, range(9))
+    assert world.nodes[9].incarnation > 1
+
+
+def test_a_node_without_udp_but_with_tcp_stays_alive() -> None:
+    world = World(3, seed=6)
+    world.form()
+    world.network.cut([0, 1], [2], ["udp"])
+    world.network.cut([2], [0, 1], ["udp"])
+    world.run(120.0)
+    assert statuses_of(world, 2, [0, 1]) == {"alive"}
+    assert world.nodes[0].core.counters["probes_saved_by_stream"] > 10
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+def test_a_leave_is_seen_as_left_and_never_as_failed(nodes: int) -> None:
+    world = World(nodes, seed=7, link=LOSSY)
+    world.form()
+    leaver = world.nodes[-1]
+    leaver.core.leave(world.now)
+    leaver.flush()
+    world.run_until(
+        lambda: any(isinstance(seen.event, LeaveFinished) for seen in world.observed), within=5.0
+    )
+    leaver.crash()
+    world.run_until(lambda: statuses_of(world, -1, range(nodes - 1)) == {"left"}, within=30.0)
+    assert not any(
+        isinstance(seen.event, MemberChanged) and seen.event.member.status == "failed"
+        for seen in world.observed
+    )
+    world.run(LAN.left_ttl + 5)
+    assert statuses_of(world, -1, range(nodes - 1)) == {None}
+
+
+@pytest.mark.parametrize("seconds", [20.0, 600.0, 3000.0])
+def test_a_partition_of_any_length_heals(seconds: float) -> None:
+    world = World(6, seed=8)
+    world.form()
+    world.network.partition(range(3), range(3, 6))
+    world.run(seconds)
+    world.network.heal()
+    world.run_until(world.is_whole, within=3 * LAN.reconnect_interval)
+
+
+def test_a_partition_heals_through_seeds_when_the_failed_are_no_longer_listed() -> None:
+    world = World(4, seed=9, profile=replace(LAN, failed_ttl=30.0))
+    world.form()
+    world.network.partition(range(2), range(2, 4))
+    world.run(300.0)
+    assert statuses_of(world, 3, [0, 1]) == {None}
+    world.network.heal()
+    world.run_until(world.is_whole, within=120.0)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 10])
+def test_a_restarted_node_is_back_at_once_with_a_newer_generation(nodes: int) -> None:
+    world = World(nodes, seed=10)
+    world.form()
+    victim = world.nodes[-1]
+    victim.crash()
+    world.run(0.5)
+    victim.start()
+    assert world.run_until(world.is_whole, within=1.0) < 1.0
+    world.run(60.0)
+    assert world.is_whole()
+
+
+def test_a_node_that_all_hold_for_failed_comes_back() -> None:
+    world = World(5, seed=11)
+    world.form()
+    victim = world.nodes[0]
+    victim.crash()
+    world.run(60.0)
+    assert statuses_of(world, 0, range(1, 5)) == {"failed"}
+    victim.start()
+    world.run_until(world.is_whole, within=2.0)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+@pytest.mark.parametrize("size", [100, 5_000], ids=["by packet", "by stream"])
+def test_changesets_reach_all_under_loss(nodes: int, size: int) -> None:
+    world = World(nodes, seed=12, link=LOSSY)
+    world.form()
+    for number in range(50):
+        world.commit(world.rng.randrange(nodes), b"%d" % number + b"x" * size)
+        world.run(0.01)
+    world.run_until(world.has_spread, within=5.0)
+    for index in range(nodes):
+        applied = [
+            seen.event.changeset.version[2]
+            for seen in world.observed
+            if seen.node == index and isinstance(seen.event, ChangesetApplied)
+        ]
+        assert applied == sorted(set(applied)), "each once, in the order of revisions"
+    assert not any(isinstance(seen.event, Behind) for seen in world.observed)
+
+
+def test_without_loss_a_commit_is_everywhere_after_one_hop() -> None:
+    link = Link(latency=0.001, jitter=0.0)
+    world = World(10, seed=13, link=link)
+    world.form()
+    world.commit(4, b"x")
+    assert world.run_until(world.has_spread, within=1.0) == pytest.approx(link.latency)
+
+
+def test_a_head_on_probes_repairs_a_lost_push() -> None:
+    world = World(5, seed=14)
+    world.form()
+    world.network.cut([0], [3])
+    world.commit(0, b"lost on the way to node 3")
+    world.run(0.000_1)
+    world.network.heal()
+    took = world.run_until(world.has_spread, within=5 * LAN.probe_interval)
+    assert took > 0.001, "the push was lost"
+
+
+def test_concurrent_commits_on_all_nodes_end_in_one_order() -> None:
+    world = World(10, seed=15)
+    world.form()
+    for _ in range(20):
+        for index in range(10):
+            world.commit(index, b"from %d" % index)
+        world.run(0.000_05)
+    world.run_until(world.has_spread, within=2.0)
+    assert not any(isinstance(seen.event, Behind) for seen in world.observed)
+
+
+def test_a_node_that_was_away_catches_up_on_its_return() -> None:
+    world = World(3, seed=16)
+    world.form()
+    world.nodes[2].crash()
+    for number in range(2_000):
+        world.commit(number % 2, b"x" * 1_000)
+        world.run(0.001)
+    world.nodes[2].start()
+    world.run_until(world.has_spread, within=2.0)
+    assert world.nodes[2].core.counters["pulls"] >= 1
+
+
+def test_a_node_whose_gap_no_log_covers_loads_from_the_authority() -> None:
+    world = World(2, seed=17)
+    world.form()
+    world.nodes[1].crash()
+    world.nodes[0].replica._log_max = 10
+    for _ in range(50):
+        world.commit(0, b"x")
+    world.nodes[1].start()
+    world.run_until(world.has_spread, within=10.0)
+    assert any(isinstance(seen.event, Behind) for seen in world.observed)
+
+
+def test_an_encrypted_cluster_does_all_of_this_too() -> None:
+    world = World(3, seed=18, link=LOSSY, key=b"k" * 32)
+    world.form()
+    world.commit(0, b"x")
+    world.commit(1, b"x" * 5_000)
+    world.run_until(world.has_spread, within=5.0)
+    world.nodes[2].crash()
+    world.run_until(lambda: statuses_of(world, 2, [0, 1]) == {"failed"}, detection_bound(3))
+    world.nodes[2].start()
+    world.run_until(world.is_whole, within=5.0)
+
+
+def test_idle_traffic_does_not_grow_with_the_cluster() -> None:
+    def packets_per_node_second(nodes: int) -> float:
+        world = World(nodes, seed=19)
+        world.form()
+        world.run(60.0)
+        before = sum(node.core.counters["datagrams_out"] for node in world.nodes)
+        world.run(60.0)
+        after = sum(node.core.counters["datagrams_out"] for node in world.nodes)
+        return (after - before) / nodes / 60.0
+
+    for nodes in (2, 20):
+        assert packets_per_node_second(nodes) == pytest.approx(2.0, abs=0.2)
+
+
+def test_the_same_seed_gives_the_same_trace_in_processes_with_other_hash_seeds() -> None:
+    command = [sys.executable, "-m", "simulations", "run", "spread", "--nodes=5", "--json"]
+    outputs = [
+        subprocess.run(
+            command,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+
+
+def test_another_seed_gives_another_trace() -> None:
+    hashes = []
+    for seed in (1, 2):
+        world = World(3, seed)
+        world.form()
+        hashes.append(world.trace_hash)
+    assert hashes[0] != hashes[1]

@@ -1,0 +1,104 @@
+"""Whatever arrives, the core neither raises nor believes what its rules forbid."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossip.limits import PACKET_BYTES_MAX
+from gossip.member import Status
+from gossip.messages import Ack, Announce, Heartbeat, Message, Missing, Ping, Push, Request
+from gossip.replica import Changeset, Head
+from tests.gossip.drive import Driver, address, alive, packet, verdict
+
+HEAD = Head((1, 1, 7), b"d" * 32)
+MESSAGES: list[Message] = [
+    Ping(1),
+    Ack(1),
+    alive(2, incarnation=3),
+    alive(4),
+    verdict(3, Status.SUSPECT),
+    verdict(2, Status.FAILED),
+    Heartbeat(HEAD, 1.0),
+    Push(Changeset(HEAD.version, bytes(32), HEAD.digest, b"body"), 0.1, 1),
+    Request(HEAD),
+    Missing(HEAD),
+    Announce(HEAD),
+]
+FUZZ = settings(max_examples=200, deadline=None)
+
+
+def deliver(driver: Driver, data: bytes) -> None:
+    """As a packet and as a frame; then let time pass."""
+    driver.core.datagram_received(data, address(9), driver.now)
+    driver.core.stream_accepted(1, address(9), driver.now)
+    driver.core.frame_received(1, data, driver.now)
+    driver.core.stream_closed(1, driver.now)
+    driver.pass_time(0.01)
+
+
+def table(driver: Driver) -> list[tuple[str, str, int, int]]:
+    members = driver.core.members(driver.now)
+    return [(m.id, m.status, m.generation, m.incarnation) for m in members]
+
+
+@FUZZ
+@given(st.binary(max_size=2 * PACKET_BYTES_MAX))
+def test_random_bytes_are_counted_and_change_nothing(data: bytes) -> None:
+    driver = Driver()
+    driver.meet(2, 3)
+    before = table(driver)
+    deliver(driver, data)
+    assert table(driver) == before
+    refusals = ("dropped_garbage", "dropped_version", "dropped_oversized", "dropped_cluster")
+    assert sum(driver.core.counters[name] for name in refusals) >= 1
+
+
+@FUZZ
+@given(st.lists(st.sampled_from(MESSAGES), min_size=1), st.integers(0), st.integers(1))
+def test_truncated_and_mutated_packets_never_raise(
+    messages: list[Message], seed: int, mutations: int
+) -> None:
+    rng = random.Random(seed)
+    data = bytearray(packet(rng.choice([2, 8]), *messages))
+    for _ in range(mutations % 8):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    driver = Driver()
+    driver.meet(2, 3)
+    before = {row[0]: row[2:] for row in table(driver)}
+    deliver(driver, bytes(data[: rng.randint(1, len(data))]))
+    for member_id, _, *precedence in table(driver):
+        assert tuple(precedence) >= before.get(member_id, (0, 0)), "no record moves backwards"
+
+
+claims = st.builds(
+    lambda number, status, incarnation, generation, by: (
+        alive(number, incarnation, generation)
+        if status is Status.ALIVE
+        else verdict(number, status, incarnation, generation, by=by)
+    ),
+    st.integers(1, 4),
+    st.sampled_from(Status),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(2, 6),
+)
+
+
+@FUZZ
+@given(st.lists(claims, max_size=12), st.randoms(use_true_random=False))
+def test_claims_lead_to_one_table_in_any_order_and_number(
+    told: list[Message], shuffler: random.Random
+) -> None:
+    # Tables agree on whoever was known before the claims came; verdicts about others depend on
+    # whether the record came first, and about later generations likewise.
+    told = [claim for claim in told if getattr(claim, "generation", 1) == 1]
+    told = [claim for claim in told if getattr(claim, "node_id", "")[-1] in "23"]
+    again = [*told, *told]
+    shuffler.shuffle(again)
+    first, second = Driver(), Driver()
+    for driver, order in ((first, told), (second, again)):
+        driver.meet(2, 3)
+        for claim in order:
+            driver.receive(2, claim)
+    assert table(first) == table(second)

@@ -1,0 +1,175 @@
+"""The member table's rules: which claims hold over which."""
+
+from dataclasses import replace
+
+import pytest
+
+from gossip import limits
+from gossip.member import Member, Status
+from gossip.members import Members, Outcome
+from gossip.profiles import LAN
+from tests.gossip.drive import address, alive, metadata, node_id, verdict
+
+NOW = 10.0
+ALIVE, SUSPECT, FAILED = Status.ALIVE, Status.SUSPECT, Status.FAILED
+LEAVING, LEFT = Status.LEAVING, Status.LEFT
+
+
+@pytest.fixture
+def members() -> Members:
+    me = Member(node_id(1), 1, 1, 1, ALIVE, address(1), metadata("node-1"), 0.0)
+    return Members(me, LAN)
+
+
+def hold(members: Members, status: Status, incarnation: int = 5, generation: int = 1) -> Member:
+    """Bring node 2 into a status at an incarnation."""
+    members.admit_alive(alive(2, incarnation, generation), NOW)
+    if status is not ALIVE:
+        members.admit_verdict(verdict(2, status, incarnation, generation), NOW)
+    member = members.get(node_id(2))
+    assert member is not None
+    assert member.status is status
+    return member
+
+
+@pytest.mark.parametrize(
+    ("held", "claimed", "incarnation", "outcome"),
+    [
+        (ALIVE, SUSPECT, 5, "changed"),
+        (ALIVE, FAILED, 5, "changed"),
+        (ALIVE, LEAVING, 5, "changed"),
+        (ALIVE, LEFT, 5, "changed"),
+        (ALIVE, SUSPECT, 4, "stale"),
+        (ALIVE, FAILED, 4, "stale"),
+        (SUSPECT, SUSPECT, 6, "changed"),
+        (SUSPECT, FAILED, 5, "changed"),
+        (SUSPECT, FAILED, 4, "stale"),
+        (FAILED, SUSPECT, 5, "stale"),
+        (FAILED, FAILED, 5, "same"),
+        (FAILED, FAILED, 6, "changed"),
+        (FAILED, LEFT, 5, "changed"),
+        (LEAVING, SUSPECT, 5, "stale"),
+        (LEAVING, FAILED, 5, "stale"),
+        (LEAVING, LEFT, 5, "changed"),
+        (LEFT, FAILED, 5, "stale"),
+        (LEFT, LEFT, 5, "same"),
+    ],
+)
+def test_a_verdict_holds_by_incarnation_then_rank(
+    members: Members, held: Status, claimed: Status, incarnation: int, outcome: Outcome
+) -> None:
+    member = hold(members, held)
+    admission = members.admit_verdict(verdict(2, claimed, incarnation), NOW)
+    assert admission.outcome == outcome
+    assert member.status is (claimed if outcome == "changed" else held)
+
+
+@pytest.mark.parametrize("held", [SUSPECT, FAILED, LEAVING, LEFT])
+def test_only_a_higher_incarnation_brings_a_member_back(members: Members, held: Status) -> None:
+    member = hold(members, held, incarnation=5)
+    assert members.admit_alive(alive(2, 5), NOW).outcome == "stale"
+    assert members.admit_alive(alive(2, 6), NOW).outcome == "changed"
+    assert member.status is ALIVE
+
+
+@pytest.mark.parametrize("held", [ALIVE, SUSPECT, FAILED, LEAVING, LEFT])
+def test_a_newer_generation_wins_at_once_whatever_its_address(
+    members: Members, held: Status
+) -> None:
+    member = hold(members, held, incarnation=900)
+    assert members.admit_alive(alive(2, 1, generation=2, at=77), NOW).outcome == "changed"
+    assert (member.status, member.generation, member.incarnation) == (ALIVE, 2, 1)
+    assert member.address == address(77)
+
+
+def test_an_older_generation_is_stale_at_any_incarnation(members: Members) -> None:
+    hold(members, ALIVE, incarnation=1, generation=2)
+    assert members.admit_alive(alive(2, 999, generation=1), NOW).outcome == "stale"
+    assert members.admit_verdict(verdict(2, FAILED, 999, generation=1), NOW).outcome == "stale"
+
+
+def test_the_held_incarnation_grows_even_when_the_status_stays(members: Members) -> None:
+    # hashicorp/memberlist#197: failed at 1, failed at 10 was dropped, alive at 2 raised the dead.
+    member = hold(members, FAILED, incarnation=1)
+    members.admit_verdict(verdict(2, FAILED, 10), NOW)
+    assert members.admit_alive(alive(2, 2), NOW).outcome == "stale"
+    assert member.status is FAILED
+
+
+@pytest.mark.parametrize("status", [SUSPECT, FAILED, LEAVING, LEFT])
+def test_a_verdict_about_an_unknown_member_is_not_admitted(
+    members: Members, status: Status
+) -> None:
+    assert members.admit_verdict(verdict(3, status), NOW).outcome == "unknown"
+    assert members.get(node_id(3)) is None
+
+
+def test_a_verdict_of_a_later_generation_is_not_admitted(members: Members) -> None:
+    member = hold(members, ALIVE)
+    assert members.admit_verdict(verdict(2, FAILED, 1, generation=2), NOW).outcome == "unknown"
+    assert member.status is ALIVE
+
+
+def test_a_further_accuser_confirms_and_the_same_one_does_not(members: Members) -> None:
+    for number in (2, 3, 4, 5):
+        members.admit_alive(alive(number), NOW)
+    members.admit_verdict(verdict(2, SUSPECT, by=3), NOW)
+    assert members.admit_verdict(verdict(2, SUSPECT, by=3), NOW).outcome == "same"
+    assert members.admit_verdict(verdict(2, SUSPECT, by=4), NOW).outcome == "confirmed"
+
+
+def test_failed_members_leave_the_listing_after_failed_ttl(members: Members) -> None:
+    hold(members, FAILED)
+    members.sweep(NOW + LAN.failed_ttl - 1)
+    assert members.get(node_id(2)) is not None
+    members.sweep(NOW + LAN.failed_ttl + 1)
+    assert members.get(node_id(2)) is None
+
+
+def test_members_that_left_leave_the_listing_sooner(members: Members) -> None:
+    hold(members, LEFT)
+    members.sweep(NOW + LAN.left_ttl + 1)
+    assert members.get(node_id(2)) is None
+
+
+def test_a_leaving_member_that_falls_silent_is_to_be_declared_left(members: Members) -> None:
+    member = hold(members, LEAVING)
+    assert members.sweep(NOW + LAN.leaving_timeout + 1) == [member]
+
+
+def test_a_tombstone_keeps_an_old_alive_from_raising_the_dead(members: Members) -> None:
+    hold(members, FAILED, incarnation=5)
+    members.sweep(NOW + LAN.failed_ttl + 1)
+    later = NOW + LAN.failed_ttl + 2
+    assert members.admit_alive(alive(2, 5), later).outcome == "stale"
+    assert members.held_claim(node_id(2)) == verdict(2, FAILED, 5, by=1)
+    assert members.admit_alive(alive(2, 6), later).outcome == "changed"
+
+
+def test_tombstones_are_bounded_by_age(members: Members) -> None:
+    hold(members, FAILED, incarnation=5)
+    members.sweep(NOW + LAN.failed_ttl + 1)
+    members.sweep(NOW + LAN.failed_ttl + LAN.tombstone_ttl + 2)
+    assert members.held_claim(node_id(2)) is None
+
+
+def test_tombstones_and_members_are_bounded_by_count(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TOMBSTONES_MAX", 2)
+    monkeypatch.setattr(limits, "MEMBERS_MAX", 4)
+    for number in (2, 3, 4):
+        assert members.admit_alive(alive(number), NOW).outcome == "changed"
+        members.admit_verdict(verdict(number, LEFT), NOW)
+    assert members.admit_alive(alive(5), NOW).outcome == "refused"
+    members.sweep(NOW + LAN.left_ttl + 1)
+    held = [members.held_claim(node_id(number)) is not None for number in (2, 3, 4)]
+    assert held == [False, True, True], "the oldest tombstone went"
+
+
+def test_the_profile_decides_how_long_failed_members_are_listed() -> None:
+    me = Member(node_id(1), 1, 1, 1, ALIVE, address(1), metadata("node-1"), 0.0)
+    members = Members(me, replace(LAN, failed_ttl=5.0))
+    hold(members, FAILED)
+    members.sweep(NOW + 6)
+    assert members.get(node_id(2)) is None

@@ -1,0 +1,193 @@
+"""Probing, driven by hand: who is asked, when, and what follows."""
+
+import pytest
+
+from gossip.effects import OpenStream, SendDatagram
+from gossip.member import Status
+from gossip.messages import Ack, Nack, Ping, PingRequest, Verdict
+from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, packet, verdict
+
+TIMEOUT, INTERVAL = PROFILE.probe_timeout, PROFILE.probe_interval
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver()
+
+
+def begin_probe(driver: Driver) -> tuple[int, int]:
+    """Let time pass until a ping goes out: (number of the node pinged, sequence)."""
+    for _ in range(100):
+        driver.pass_time(INTERVAL / 50)
+        pings = driver.sent(Ping)
+        if pings:
+            (host, _), ping = pings[0]
+            return int(host.rpartition(".")[2]), ping.sequence
+    raise AssertionError("no probe within two intervals")
+
+
+def test_a_ping_is_answered_by_an_ack_with_its_sequence(driver: Driver) -> None:
+    driver.meet(2)
+    driver.receive(2, Ping(77))
+    assert driver.sent(Ack) == [(address(2), Ack(77))]
+
+
+def test_a_ping_for_another_node_id_is_dropped_and_counted(driver: Driver) -> None:
+    driver.meet(2)
+    driver.receive(2, Ping(77), receiver=5)
+    assert driver.sent(Ack) == []
+    assert driver.core.counters["dropped_receiver"] == 1
+
+
+def test_a_strangers_ping_is_answered_with_no_more_bytes_than_it_sent(driver: Driver) -> None:
+    question = packet(2, Ping(1))
+    driver.core.datagram_received(question, address(2), driver.now)
+    driver.effects = driver.core.effects()
+    assert driver.sent(Ack) == [(address(2), Ack(1))]
+    assert sum(len(sent.data) for sent in driver.done(SendDatagram)) <= len(question)
+
+
+def test_every_member_is_probed_within_two_rounds(driver: Driver) -> None:
+    numbers = list(range(2, 8))
+    driver.meet(*numbers)
+    probed = []
+    for _ in range(2 * len(numbers) - 1):
+        number, sequence = begin_probe(driver)
+        driver.receive(number, Ack(sequence))
+        probed.append(number)
+    assert sorted(set(probed)) == numbers
+
+
+def test_an_ack_in_time_ends_the_probe_and_measures_the_round_trip(driver: Driver) -> None:
+    driver.meet(2)
+    _, sequence = begin_probe(driver)
+    driver.receive(2, Ack(sequence))
+    driver.pass_time(TIMEOUT)
+    assert driver.sent(PingRequest) == []
+    member = driver.member(2)
+    assert member is not None
+    assert member.rtt is not None
+    assert 0 <= member.rtt < INTERVAL
+
+
+def test_without_an_ack_helpers_are_asked_and_tcp_is_tried(driver: Driver) -> None:
+    driver.meet(2, 3, 4, 5, 6)
+    number, sequence = begin_probe(driver)
+    driver.pass_time(TIMEOUT + 0.01)
+    requests = driver.sent(PingRequest)
+    assert len(requests) == PROFILE.indirect_checks
+    assert all(r == PingRequest(sequence, node_id(number)) for _, r in requests)
+    assert address(number) not in [where for where, _ in requests]
+    assert [stream.address for stream in driver.done(OpenStream)] == [address(number)]
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_helpers_ack_saves_the_member(driver: Driver, saved: bool) -> None:
+    driver.meet(2, 3)
+    number, sequence = begin_probe(driver)
+    helper = 5 - number
+    driver.pass_time(TIMEOUT + 0.01)
+    if saved:
+        driver.receive(helper, Ack(sequence))
+    driver.pass_time(INTERVAL)
+    assert driver.status(number) == ("alive" if saved else "suspect")
+
+
+def test_an_ack_over_tcp_saves_the_member(driver: Driver) -> None:
+    driver.meet(2)
+    _, sequence = begin_probe(driver)
+    driver.pass_time(TIMEOUT + 0.01)
+    (stream,) = driver.done(OpenStream)
+    driver.core.frame_received(stream.stream, packet(2, Ack(sequence)), driver.now)
+    driver.pass_time(INTERVAL)
+    assert driver.status(2) == "alive"
+    assert driver.core.counters["probes_saved_by_stream"] == 1
+
+
+def test_a_failed_probe_accuses_and_tells_all_at_once(driver: Driver) -> None:
+    driver.meet(2, 3, 4)
+    number, _ = begin_probe(driver)
+    driver.pass_time(INTERVAL)
+    assert driver.status(number) == "suspect"
+    told = {where for where, claim in driver.sent(Verdict) if claim.status is Status.SUSPECT}
+    assert {address(2), address(3), address(4)} <= told, "the accused included: it may refute"
+
+
+def test_a_suspect_is_told_so_with_every_probe(driver: Driver) -> None:
+    driver.meet(2)
+    driver.receive(2, verdict(2, Status.SUSPECT))
+    begin_probe(driver)
+    assert (address(2), verdict(2, Status.SUSPECT, by=1)) in driver.sent(Verdict)
+
+
+def test_an_ack_that_answers_no_probe_is_counted(driver: Driver) -> None:
+    driver.meet(2)
+    driver.receive(2, Ack(12345))
+    assert driver.core.counters["acks_unexpected"] == 1
+
+
+def test_a_bystanders_ack_saves_nobody(driver: Driver) -> None:
+    driver.meet(2, 3)
+    number, sequence = begin_probe(driver)
+    driver.receive(5 - number, Ack(sequence))
+    driver.pass_time(INTERVAL + 0.1)
+    assert driver.status(number) == "suspect"
+
+
+def test_a_helper_relays_the_ack_under_the_requesters_sequence(driver: Driver) -> None:
+    driver.meet(2, 3)
+    driver.receive(2, PingRequest(500, node_id(3)))
+    ((where, ping),) = driver.sent(Ping)
+    assert where == address(3)
+    driver.receive(3, Ack(ping.sequence))
+    assert driver.sent(Ack) == [(address(2), Ack(500))]
+
+
+def test_a_helper_without_an_ack_says_no_before_the_requester_gives_up(driver: Driver) -> None:
+    driver.meet(2, 3)
+    driver.receive(2, PingRequest(500, node_id(3)))
+    driver.pass_time(TIMEOUT * PROFILE.nack_share + 0.01)
+    assert (address(2), Nack(500)) in driver.sent(Nack)
+
+
+def test_a_helper_pings_members_only(driver: Driver) -> None:
+    driver.meet(2)
+    driver.receive(2, PingRequest(500, node_id(99)))
+    assert driver.sent(Ping) == []
+    assert driver.core.counters["relays_refused"] == 1
+
+
+def test_a_failed_probe_stretches_the_interval_and_nacks_excuse_it() -> None:
+    def interval_after_failure(nack: bool) -> float:
+        driver = Driver()
+        driver.meet(2, 3)
+        number, sequence = begin_probe(driver)
+        driver.pass_time(TIMEOUT + 0.01)
+        if nack:
+            driver.receive(5 - number, Nack(sequence))
+        driver.pass_time(INTERVAL - TIMEOUT - 0.02)
+        begin_probe(driver)
+        begun = driver.now
+        driver.pass_time(TIMEOUT)
+        begin_probe(driver)
+        return driver.now - begun
+
+    assert interval_after_failure(nack=True) == pytest.approx(INTERVAL, abs=0.1)
+    assert interval_after_failure(nack=False) == pytest.approx(2 * INTERVAL, abs=0.1)
+
+
+def test_after_a_stall_nobody_is_judged(driver: Driver) -> None:
+    driver.meet(2, 3)
+    begin_probe(driver)
+    driver.now += 60.0
+    driver.core.advance(driver.now)
+    assert driver.core.counters["stalls"] == 1
+    assert driver.status(2) == driver.status(3) == "alive"
+
+
+def test_a_restarted_member_is_not_accused_for_its_earlier_life(driver: Driver) -> None:
+    driver.meet(2)
+    begin_probe(driver)
+    driver.receive(2, alive(2, generation=2))
+    driver.pass_time(INTERVAL - 0.1)
+    assert driver.status(2) == "alive"

@@ -1,0 +1,53 @@
+"""Lifeguard's suspicion formula."""
+
+import math
+
+import pytest
+
+from gossip.profiles import LAN, LOCAL, WAN
+from gossip.suspicion import open_suspicion
+
+
+@pytest.mark.parametrize(
+    ("members", "shortest", "longest"), [(10, 4.0, 24.0), (100, 8.0, 48.0), (1000, 12.0, 72.0)]
+)
+def test_time_grows_with_the_logarithm_of_the_cluster(
+    members: int, shortest: float, longest: float
+) -> None:
+    suspicion = open_suspicion(LAN, members, "a", now=0.0)
+    assert suspicion.deadline == pytest.approx(longest)
+    for accuser in "bcd":
+        suspicion.confirm(accuser)
+    assert suspicion.deadline == pytest.approx(shortest)
+
+
+def test_each_confirmation_shortens_the_time_by_lifeguards_formula() -> None:
+    suspicion = open_suspicion(LAN, 10, "a", now=100.0)
+    assert suspicion.confirm("b")
+    expected = 24.0 - (24.0 - 4.0) * math.log(2) / math.log(3)
+    assert suspicion.deadline - 100.0 == pytest.approx(expected)
+
+
+def test_an_accuser_counts_once_and_the_first_is_no_confirmation() -> None:
+    suspicion = open_suspicion(LAN, 10, "a", now=0.0)
+    assert not suspicion.confirm("a")
+    assert suspicion.confirm("b")
+    assert not suspicion.confirm("b")
+
+
+def test_accusers_beyond_those_expected_are_not_worth_spreading() -> None:
+    suspicion = open_suspicion(LAN, 10, "a", now=0.0)
+    assert [suspicion.confirm(accuser) for accuser in "bcde"] == [True, True, False, False]
+    assert len(suspicion.accusers) == 3
+
+
+@pytest.mark.parametrize("members", [2, 3])
+def test_where_nobody_could_confirm_the_shortest_time_holds_at_once(members: int) -> None:
+    assert open_suspicion(LAN, members, "a", now=0.0).deadline == pytest.approx(4.0)
+
+
+def test_profiles_expect_two_less_confirmations_than_their_multiplier() -> None:
+    expected = {"local": 1, "lan": 2, "wan": 4}
+    for profile in (LOCAL, LAN, WAN):
+        suspicion = open_suspicion(profile, 100, "a", now=0.0)
+        assert suspicion.confirmations_expected == expected[profile.name]

@@ -1,0 +1,196 @@
+"""The asyncio transport on real loopback sockets."""
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import uvloop
+
+from gossip.address import format_address
+from gossip.core import Gossip
+from gossip.events import ChangesetApplied, Event, LeaveFinished, MemberChanged
+from gossip.identity import Identity
+from gossip.limits import PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
+from gossip.profiles import LOCAL
+from gossip.sockets import Sockets, bind
+from gossip.transport import Transport
+from simulations.authority import LogAuthority, LogReplica
+from tests.gossip.drive import metadata, node_id
+
+DEADLINE = 10.0
+
+
+class LoopbackNode:
+    """A core, its replica and its transport on real sockets."""
+
+    def __init__(self, number: int, host: str, seeds: list[str], key: bytes | None = None) -> None:
+        self.sockets: Sockets = bind((host, 0))
+        self.address = self.sockets.address
+        self.replica = LogReplica()
+        self.events: list[Event] = []
+        self.incarnations: list[int] = []
+        self.core = Gossip(
+            Identity(node_id(number), 1, number),
+            metadata(f"node-{number}"),
+            self.address,
+            "loopback",
+            LOCAL,
+            self.replica,
+            random.Random(number),
+            asyncio.get_running_loop().time(),
+            key=key,
+        )
+        self.transport = Transport(self.core, seeds, self.events.append, self.incarnations.append)
+
+    async def start(self) -> None:
+        await self.transport.start(self.sockets)
+
+    def sees_alive(self) -> int:
+        now = self.transport.now()
+        return sum(member.status == "alive" for member in self.core.members(now))
+
+    def has_event(self, kind: type[Event]) -> bool:
+        return any(isinstance(event, kind) for event in self.events)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, with a deadline."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    host: str = request.param
+    try:
+        bind((host, 0)).close()
+    except OSError:
+        pytest.skip(f"no {host} here")
+    return host
+
+
+@pytest.fixture
+async def pair(host: str) -> AsyncIterator[tuple[LoopbackNode, LoopbackNode]]:
+    """Two nodes that have found each other by a seed."""
+    first = LoopbackNode(1, host, [])
+    second = LoopbackNode(2, host, [format_address(first.address)])
+    await first.start()
+    await second.start()
+    await eventually(lambda: first.sees_alive() == second.sees_alive() == 2)
+    yield first, second
+    await first.transport.close()
+    await second.transport.close()
+    for node in (first, second):
+        node.sockets.close()
+
+
+Pair = tuple[LoopbackNode, LoopbackNode]
+
+
+async def test_two_nodes_find_each_other_by_a_seed(pair: Pair) -> None:
+    assert all(node.has_event(MemberChanged) for node in pair)
+
+
+@pytest.mark.parametrize("size", [100, 100_000], ids=["by packet", "by stream"])
+async def test_a_commit_reaches_the_other_node(pair: Pair, size: int) -> None:
+    first, second = pair
+    changeset = LogAuthority().commit(b"x" * size)
+    first.replica.offer(*changeset)
+    first.core.committed(first.transport.now())
+    first.transport.flush()
+    await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
+    assert second.has_event(ChangesetApplied)
+
+
+async def test_garbage_on_the_udp_port_is_counted_and_dropped(pair: Pair) -> None:
+    first, second = pair
+    host = first.address[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        for data in (b"", b"garbage", b"GV" + bytes(100), b"x" * (PACKET_BYTES_MAX + 1)):
+            stranger.sendto(data, first.address)
+    counters = first.core.counters
+    await eventually(
+        lambda: (
+            counters["dropped_garbage"] + counters["dropped_version"] >= 3
+            and counters["dropped_oversized"] == 1
+        )
+    )
+    assert first.sees_alive() == second.sees_alive() == 2
+
+
+async def test_an_oversized_frame_is_refused_before_it_is_read(pair: Pair) -> None:
+    first, _ = pair
+    reader, writer = await asyncio.open_connection(*first.address)
+    writer.write((REQUEST_FRAME_BYTES_MAX + 1).to_bytes(4, "big"))
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.read() == b""
+    writer.close()
+    assert first.transport.counters["frames_oversized"] == 1
+
+
+async def test_a_garbage_frame_ends_its_stream(pair: Pair) -> None:
+    first, _ = pair
+    reader, writer = await asyncio.open_connection(*first.address)
+    writer.write((7).to_bytes(4, "big") + b"garbage")
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.read() == b""
+    writer.close()
+    assert first.core.counters["dropped_garbage"] == 1
+
+
+async def test_a_stream_that_trickles_is_cut_off(pair: Pair) -> None:
+    first, _ = pair
+    reader, writer = await asyncio.open_connection(*first.address)
+    writer.write(b"\0")
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_leave_is_seen_by_the_other_node(pair: Pair) -> None:
+    first, second = pair
+    second.core.leave(second.transport.now())
+    second.transport.flush()
+    await eventually(lambda: second.has_event(LeaveFinished))
+    await eventually(lambda: any(m.status == "left" for m in first.core.members(0.0)))
+
+
+async def test_a_taken_port_is_an_error_that_names_it(host: str) -> None:
+    held = bind((host, 0))
+    try:
+        with pytest.raises(OSError, match=r"cluster_listen: .*in use"):
+            bind(held.address)
+    finally:
+        held.close()
+
+
+async def test_a_seed_that_does_not_resolve_is_counted() -> None:
+    node = LoopbackNode(1, "127.0.0.1", ["no-such-host.invalid:8005"])
+    await node.start()
+    await eventually(lambda: node.transport.counters["seeds_unresolved"] >= 1)
+    await node.transport.close()
+    node.sockets.close()
+
+
+def test_it_runs_on_uvloop() -> None:
+    async def meet() -> None:
+        first = LoopbackNode(1, "127.0.0.1", [], key=b"k" * 32)
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key=b"k" * 32)
+        await first.start()
+        await second.start()
+        await eventually(lambda: first.sees_alive() == second.sees_alive() == 2)
+        for body in (b"small", b"x" * 300_000):
+            first.replica.offer(*authority.commit(body))
+            first.core.committed(first.transport.now())
+            first.transport.flush()
+        await eventually(lambda: second.replica.head() == first.replica.head())
+        await first.transport.close()
+        await second.transport.close()
+
+    authority = LogAuthority()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(meet())

@@ -1,0 +1,203 @@
+"""The envelope and the messages in it: what is read, skipped and refused."""
+
+import struct
+
+import msgpack
+import pytest
+
+from gossip import limits
+from gossip.member import METADATA_BYTES_MAX, Metadata, Status
+from gossip.messages import (
+    Ack,
+    Alive,
+    Announce,
+    Heartbeat,
+    Message,
+    Missing,
+    Nack,
+    Ping,
+    PingRequest,
+    Pull,
+    Push,
+    PushPull,
+    Request,
+)
+from gossip.replica import Changeset, Head
+from gossip.wire import (
+    PROTOCOL_HIGHEST,
+    Rejected,
+    cluster_digest,
+    decode_header,
+    decode_parts,
+    encode_header,
+    encode_part,
+    encode_parts,
+)
+from tests.gossip.drive import alive, node_id, packet, verdict
+
+HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
+CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
+EVERY_KIND: list[Message] = [
+    Ping(0),
+    Ack(2**32 - 1),
+    PingRequest(7, node_id(3)),
+    Nack(7),
+    alive(2)._replace(address=("2001:db8::1", 8005)),
+    verdict(2, Status.LEAVING),
+    Heartbeat(HEAD, 1.5),
+    Heartbeat(HEAD, None),
+    Push(CHANGESET, 0.25, 3),
+    Push(CHANGESET, None, 0),
+    Announce(HEAD),
+    Request(HEAD),
+    Pull(HEAD),
+    Missing(HEAD),
+    PushPull(True),
+]
+
+
+def part(kind: int, fields: object) -> bytes:
+    packed: bytes = msgpack.packb(fields)
+    return struct.pack(">IB", 1 + len(packed), kind) + packed
+
+
+@pytest.mark.parametrize("message", EVERY_KIND, ids=lambda message: type(message).__name__)
+def test_every_message_is_read_as_it_was_written(message: Message) -> None:
+    assert decode_parts(encode_part(message), 1).messages == (message,)
+
+
+def test_every_kind_is_covered_by_the_test_above() -> None:
+    covered = {type(message) for message in EVERY_KIND}
+    assert covered == set(Message.__args__)
+
+
+def test_many_messages_share_a_packet_in_order() -> None:
+    assert decode_parts(encode_parts(EVERY_KIND), 255).messages == tuple(EVERY_KIND)
+
+
+def test_the_header_is_read_as_it_was_written() -> None:
+    header = decode_header(encode_header(0, cluster_digest("x"), node_id(1), ""))
+    assert (header.sender, header.receiver, header.cluster) == (node_id(1), "", cluster_digest("x"))
+
+
+def test_a_golden_packet_of_protocol_1_is_still_read() -> None:
+    golden = bytes.fromhex(
+        "4756000101"
+        "7883c12a81afd45b"
+        "00000000000040008000000000000002"
+        "00000000000040008000000000000001"
+        "00000005"
+        "01"
+        "91cd03e7"
+    )
+    header = decode_header(golden)
+    assert (header.sender, header.receiver) == (node_id(2), node_id(1))
+    assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999),)
+    assert packet(2, Ping(999)) == golden
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: b"", "dropped_garbage"),
+        (lambda data: data[:44], "dropped_garbage"),
+        (lambda data: b"XX" + data[2:], "dropped_garbage"),
+        (lambda data: data[:13] + bytes(16) + data[29:], "dropped_garbage"),
+        (lambda data: data[:3] + b"\x02\x01" + data[5:], "dropped_garbage"),
+        (lambda data: data[:2] + b"\x07" + data[3:], "dropped_version"),
+        (lambda data: data[:3] + bytes([PROTOCOL_HIGHEST + 1] * 2) + data[5:], "dropped_version"),
+    ],
+    ids=["empty", "truncated", "magic", "no sender", "range", "form", "too new"],
+)
+def test_what_is_no_envelope_of_ours_is_refused(change: object, reason: str) -> None:
+    assert callable(change)
+    with pytest.raises(Rejected) as refusal:
+        decode_header(change(packet(2, Ping(1))))
+    assert refusal.value.reason == reason
+
+
+def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
+    data = packet(2, Ping(1))
+    assert decode_header(data[:4] + b"\x09" + data[5:]).highest == 9
+
+
+def test_unknown_kinds_and_later_fields_are_skipped() -> None:
+    body = part(200, ["from", "the", "future"]) + part(1, [7, "a later field"])
+    parts = decode_parts(body, 255)
+    assert parts.messages == (Ping(7),)
+    assert (parts.unknown, parts.malformed) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (1, []),
+        (1, ["7"]),
+        (1, [True]),
+        (1, [-1]),
+        (1, [2**32]),
+        (1, {"sequence": 1}),
+        (3, [1, bytes(16)]),
+        (3, [1, bytes(15)]),
+        (6, [bytes(15) + b"1", 1, 1, 0, bytes(15) + b"1"]),
+        (6, [bytes(15) + b"1", 1, 1, 5, bytes(15) + b"1"]),
+        (6, [bytes(15) + b"1", 0, 1, 1, bytes(15) + b"1"]),
+        (6, [bytes(15) + b"1", 1, 2**62 + 1, 1, bytes(15) + b"1"]),
+        (7, [[[1, 1, 1], bytes(31)], None]),
+        (7, [[[1, 1, -1], bytes(32)], None]),
+        (7, [[[1, 1, 1], bytes(32)], -1.0]),
+        (7, [[[1, 1, 1], bytes(32)], float("nan")]),
+        (7, [[[1, 1, 1], bytes(32)], float("inf")]),
+        (13, [1]),
+    ],
+)
+def test_a_field_out_of_range_spoils_its_message_only(kind: int, fields: object) -> None:
+    parts = decode_parts(part(kind, fields) + encode_part(Ping(7)), 255)
+    assert parts.messages == (Ping(7),)
+    assert parts.malformed == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "224.0.0.1", "gw1", "", "1.2.3", "x" * 100])
+def test_a_member_at_an_address_of_nobody_is_refused(host: str) -> None:
+    assert decode_parts(encode_part(alive(2)._replace(address=(host, 1))), 1).malformed == 1
+
+
+@pytest.mark.parametrize("field", Metadata._fields)
+def test_metadata_is_bounded_in_bytes(field: str) -> None:
+    limit = METADATA_BYTES_MAX[Metadata._fields.index(field)]
+    for text, malformed in (("ü" * (limit // 2), 0), ("ü" * (limit // 2 + 1), 1)):
+        claim = alive(2)
+        claim = claim._replace(metadata=claim.metadata._replace(**{field: text}))
+        assert decode_parts(encode_part(claim), 1).malformed == malformed
+
+
+def test_the_longest_record_fits_its_bound() -> None:
+    claim = Alive(
+        node_id(2),
+        limits.COUNTER_MAX,
+        limits.TAG_MAX,
+        limits.COUNTER_MAX,
+        ("f" * limits.HOST_BYTES_MAX, 65_535),
+        Metadata(*("x" * limit for limit in METADATA_BYTES_MAX)),
+    )
+    assert len(encode_part(claim)) <= limits.ALIVE_BYTES_MAX
+
+
+def test_lengths_that_do_not_add_up_end_the_packet() -> None:
+    good = encode_part(Ping(1))
+    for body in (good[:-1], good + b"\0", struct.pack(">IB", 2**32 - 1, 1) + b"x", b"\0" * 5):
+        with pytest.raises(Rejected):
+            decode_parts(body, 255)
+
+
+def test_the_number_of_parts_is_bounded() -> None:
+    with pytest.raises(Rejected):
+        decode_parts(encode_part(Ping(1)) * 3, 2)
+
+
+def test_a_deep_or_wide_message_is_refused_before_it_is_built() -> None:
+    deep = b"\x91" * 1_000 + b"\x01"
+    wide = b"\xdd\xff\xff\xff\xff"
+    for packed in (deep, wide, b"\xdc\x40\x00" * 400):
+        body = struct.pack(">IB", 1 + len(packed), 1) + packed
+        assert decode_parts(body, 1).malformed == 1

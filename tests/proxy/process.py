@@ -1,0 +1,216 @@
+"""The real worker process under test: started as the agent starts it, driven over its channel."""
+
+import asyncio
+import json
+import resource
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from node.channel import (
+    Applied,
+    Apply,
+    Change,
+    Configure,
+    Decoder,
+    Drain,
+    Frame,
+    Listen,
+    Ready,
+    Snapshot,
+    Stats,
+    Version,
+    encode,
+)
+from node.proxy.settings import Listener, ProxySettings
+
+DEADLINE_SECONDS = 20.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def service(url: str, service_id: str | None = None, **fields: Any) -> Change:
+    """A change that stores a service with a ``http://host:port/path`` URL."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, _, port = authority.rpartition(":")
+    entity = {
+        "id": service_id or str(uuid.uuid4()),
+        "protocol": scheme,
+        "host": host.strip("[]"),
+        "port": int(port),
+        "path": slash + path or None,
+        **fields,
+    }
+    return ("services", entity["id"], json.dumps(entity))
+
+
+def route(to: Change, route_id: str | None = None, **fields: Any) -> Change:
+    """A change that stores a route to a service."""
+    entity = {"id": route_id or str(uuid.uuid4()), "service": {"id": to[1]}, **fields}
+    return ("routes", entity["id"], json.dumps(entity))
+
+
+def everything(url: str, **fields: Any) -> tuple[Change, ...]:
+    """A service at a URL, and a route that leads every request to it."""
+    target = service(url, **fields)
+    return (target, route(target, paths=["/"]))
+
+
+class WorkerProcess:
+    """One worker, and the agent's end of its channel."""
+
+    def __init__(self, family: socket.AddressFamily = socket.AF_INET) -> None:
+        self._channel, self._workers_end = socket.socketpair()
+        self.host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.bind((self.host, 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.version: Version = (1, 0, 0)
+        self.ready = asyncio.Event()
+        self.applied: list[Applied] = []
+        self.stats: dict[str, int] = {}
+        self._news = asyncio.Condition()
+        self._decoder = Decoder()
+
+    async def start(self, descriptors: int | None = None, **settings: Any) -> None:
+        """Start the process, with a hard limit of open files if one is given, and configure it."""
+
+        def limit() -> None:
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "node.proxy.worker",
+            "--channel-fd",
+            str(self._workers_end.fileno()),
+            pass_fds=(self._workers_end.fileno(), self.listener.fileno()),
+            cwd=ROOT,
+            preexec_fn=limit,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._workers_end.close()
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=self._channel)
+        self._listening = asyncio.create_task(self._read())
+        ssl = bool(settings.get("ssl_cert"))
+        listener = Listener(self.listener.fileno(), self.host, self.port, ssl, 511)
+        defaults = ProxySettings(
+            worker=0,
+            listeners=(listener,),
+            version="0.1.0",
+            trusted_ips=(),
+            real_ip_header="X-Real-IP",
+            real_ip_recursive=False,
+            headers=("server_tokens", "latency_tokens", "x-kong-request-id"),
+            access_log="off",
+            log_level="notice",
+            client_max_body_size=0,
+            upstream_keepalive_pool_size=512,
+            upstream_keepalive_max_requests=10_000,
+            upstream_keepalive_idle_timeout=60.0,
+            ssl_cert="",
+            ssl_cert_key="",
+            router_flavor="traditional_compatible",
+        )
+        self.send(Configure(defaults._replace(**settings)._asdict()))
+
+    async def serve(self, *changes: Change) -> None:
+        """Load a first snapshot, and listen."""
+        self.version = (1, 0, 1)
+        self.send(Snapshot(self.version, changes, True))
+        await self.until(self.ready.is_set)
+        self.send(Listen())
+        await self.until_listening()
+
+    async def until_listening(self) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(self.host, self.port)
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.005)
+                else:
+                    writer.close()
+                    return
+
+    async def apply(self, *changes: Change) -> Version:
+        """Apply one changeset, and wait until it is served."""
+        epoch, tag, revision = self.version
+        self.version = (epoch, tag, revision + 1)
+        self.send(Apply(self.version, changes))
+        await self.until(lambda: any(each.version == self.version for each in self.applied))
+        return self.version
+
+    def send(self, frame: Frame) -> None:
+        self._writer.write(encode(frame))
+
+    def send_raw(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def vanish(self) -> None:
+        """Close the channel, as the death of the agent does."""
+        self._writer.close()
+        self.listener.close()
+
+    async def until(self, condition: Any) -> None:
+        """Wait for something that a frame from the worker makes true."""
+        async with asyncio.timeout(DEADLINE_SECONDS), self._news:
+            await self._news.wait_for(condition)
+
+    async def counted(self, name: str, at_least: int = 1) -> None:
+        """Wait until a statistic has reached a value."""
+        await self.until(lambda: self.stats.get(name, 0) >= at_least)
+
+    async def exited(self) -> tuple[int, str]:
+        """The exit code and the error log."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            _, errors = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, errors.decode()
+
+    async def _read(self) -> None:
+        while data := await self._reader.read(65536):
+            async with self._news:
+                for frame in self._decoder.feed(data):
+                    if isinstance(frame, Ready):
+                        self.ready.set()
+                    elif isinstance(frame, Applied):
+                        self.applied.append(frame)
+                    elif isinstance(frame, Stats):
+                        self.stats = frame.counters
+                self._news.notify_all()
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.send(Drain(0.0))
+            try:
+                await self.exited()
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+                raise
+        self._writer.close()
+        self._listening.cancel()
+        self.listener.close()
+
+
+@asynccontextmanager
+async def running(
+    changes: Sequence[Change] = (),
+    family: socket.AddressFamily = socket.AF_INET,
+    **settings: Any,
+) -> AsyncIterator[WorkerProcess]:
+    """A worker that serves ``changes``."""
+    worker = WorkerProcess(family)
+    await worker.start(**settings)
+    try:
+        await worker.serve(*changes)
+        yield worker
+    finally:
+        await worker.stop()

@@ -1,0 +1,224 @@
+"""The small decisions beside routing: deadlines, addresses, forms of errors, versions, logs."""
+
+import asyncio
+import json
+
+import pytest
+
+from node.proxy import errors, revision
+from node.proxy.access_log import Entry, format_line
+from node.proxy.annotations import Annotations
+from node.proxy.deadlines import NEVER, NOWHERE, Wheel
+from node.proxy.entities import EntityRefused, read_service
+from node.proxy.error_log import LINES_PER_SECOND_MAX, ErrorLog
+from node.proxy.forwarded import Peer, Trust
+from node.proxy.heads import HeadParser, RequestHead
+from node.proxy.resolver import Address, ResolutionFailed, Resolver
+from node.proxy.router import Request
+from node.proxy.table import Table
+from tests.proxy.process import route, service
+
+
+class Alarm:
+    """Something with a deadline."""
+
+    def __init__(self) -> None:
+        self.deadline = NEVER
+        self.turn = NOWHERE
+        self.rang: list[float] = []
+
+    def expire(self, now: float) -> None:
+        self.rang.append(now)
+
+
+def test_a_deadline_rings_once_and_not_before_its_time() -> None:
+    wheel, alarm = Wheel(0.1), Alarm()
+    wheel.arm(alarm, 10.05)
+    for tenth in range(95, 120):
+        wheel.advance(tenth / 10)
+    assert len(alarm.rang) == 1
+    assert 10.05 < alarm.rang[0] <= 10.25
+
+
+def test_a_deadline_can_be_put_off_brought_forward_and_dropped() -> None:
+    wheel = Wheel(0.1)
+    later, sooner, dropped, forgotten = (Alarm() for _ in range(4))
+    for alarm in (later, sooner, dropped, forgotten):
+        wheel.arm(alarm, 5.0)
+    later.deadline = 8.0
+    wheel.arm(sooner, 2.0)
+    dropped.deadline = NEVER
+    wheel.disarm(forgotten)
+    for second in range(1, 12):
+        wheel.advance(float(second))
+    assert [a.rang for a in (later, sooner, dropped, forgotten)] == [[9.0], [3.0], [], []]
+
+
+def test_a_long_stall_rings_everything_that_became_due() -> None:
+    wheel, alarms = Wheel(0.1), [Alarm() for _ in range(50)]
+    for number, alarm in enumerate(alarms):
+        wheel.arm(alarm, 1.0 + number)
+    wheel.advance(1000.0)
+    assert all(alarm.rang == [1000.0] for alarm in alarms)
+
+
+def head_with(*fields: bytes) -> RequestHead:
+    lines = b"".join(field + b"\r\n" for field in fields)
+    head = HeadParser().feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n")
+    assert head is not None
+    return head
+
+
+@pytest.mark.parametrize(
+    ("trusted", "header", "recursive", "field", "client"),
+    [
+        ((), "X-Real-IP", False, b"X-Real-IP: 1.1.1.1", b"10.0.0.1"),
+        (("10.0.0.0/8",), "X-Real-IP", False, b"X-Real-IP: 1.1.1.1", b"1.1.1.1"),
+        (("10.0.0.0/8",), "X-Real-IP", False, b"X-Other: x", b"10.0.0.1"),
+        (("10.0.0.0/8",), "X-Real-IP", False, b"X-Real-IP: unknown", b"10.0.0.1"),
+        (("10.0.0.0/8",), "X-Chain", False, b"X-Chain: 1.1.1.1, 10.9.9.9", b"10.9.9.9"),
+        (("10.0.0.0/8",), "X-Forwarded-For", True, b"X-Forwarded-For: 1.1.1.1, x", b"10.0.0.1"),
+        (("10.0.0.0/8",), "X-Chain", True, b"X-Chain: 1.1.1.1, 10.9.9.9", b"1.1.1.1"),
+        (("10.0.0.0/8",), "CF-IP", False, b"cf-ip: [2001:db8::1]:443", b"2001:db8::1"),
+        (("unix:", "::/0"), "X-Real-IP", False, b"X-Real-IP: 1.1.1.1", b"10.0.0.1"),
+    ],
+)
+def test_the_clients_address(
+    trusted: tuple[str, ...], header: str, recursive: bool, field: bytes, client: bytes
+) -> None:
+    trust = Trust(trusted, header, recursive)
+    peer = Peer(b"10.0.0.1", trust.trusts(b"10.0.0.1"), False, b"", 80)
+    assert trust.client_address(peer, head_with(field)) == client
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9", "text/html"),
+        ("text/plain;q=0.2, application/xml;q=0.3", "application/xml"),
+        ("image/png", "application/json"),
+        ("application/json;q=x, text/plain;q=0.1", "text/plain"),
+    ],
+)
+def test_the_form_of_an_error_follows_accept(accept: str, kind: str) -> None:
+    assert errors.content_type(accept).startswith(kind)
+
+
+def test_an_errors_text_is_escaped_for_its_form() -> None:
+    text = '<"&\\>'
+    parsed = json.loads(errors.body(text, b"1", errors.content_type("application/json")))
+    assert parsed == {"message": text, "request_id": "1"}
+    assert b'&lt;"&amp;\\&gt;' in errors.body(text, b"1", errors.content_type("text/html"))
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "reached"),
+    [
+        ("1.5", (1, 9, 5), True),
+        ("1.5", (1, 9, 4), False),
+        ("1.5", (2, 9, 1), True),
+        ("2.1", (1, 9, 9), False),
+        ("1.5-00000000", (1, 9, 5), True),
+        ("1.5-0000000A", (1, 0xA << 32, 5), True),
+        ("1.5-ffffffff", (1, 9, 5), False),
+    ],
+)
+def test_when_a_version_is_reached(text: str, version: tuple[int, int, int], reached: bool) -> None:
+    assert revision.parse(text.encode()).reached_by(version) is reached
+
+
+@pytest.mark.parametrize("text", [b"", b"5", b"1.x", b"1.-5", b"1.5-zz", b"1.5-", b"1.9" * 20])
+def test_what_is_no_version_is_refused_by_value(text: bytes) -> None:
+    with pytest.raises(ValueError, match="'"):
+        revision.parse(text)
+
+
+def test_a_log_line_can_not_be_forged_by_its_client() -> None:
+    line = format_line(
+        Entry(b"1.2.3.4", b'GET /"\n HTTP/1.1', 200, 5, b"", b"\xc3", b"f" * 32), b"now"
+    )
+    assert line == (
+        b'1.2.3.4 - - [now] "GET /\\x22\\x0A HTTP/1.1" 200 5 "-" "\\xC3" kong_request_id: "'
+        + b"f" * 32
+        + b'"\n'
+    )
+
+
+def test_the_error_log_is_bounded_and_says_what_it_left_out() -> None:
+    lines: list[str] = []
+    now = 100.0
+    log = ErrorLog("warn", 3, lines.append, lambda: now)
+    log.notice("below the level")
+    for _ in range(LINES_PER_SECOND_MAX + 7):
+        log.error("line\nbreak")
+    now = 101.0
+    log.warning("next")
+    assert len(lines) == LINES_PER_SECOND_MAX + 2
+    assert lines[0].endswith("[error] worker 3: line\\nbreak")
+    assert lines[-2].endswith("7 more lines in that second")
+
+
+def test_the_headers_setting_picks_single_fields() -> None:
+    one = Annotations(("x-kong-upstream-status", "via"), "1.0").proxied(200, 0.1, 0.1, b"id")
+    assert one == b"X-Kong-Upstream-Status: 200\r\nVia: 1.1 grapevine/1.0\r\n"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": "x"}', '{"id": "x", "host": 5}'])
+def test_a_service_without_sense_is_refused(text: str) -> None:
+    with pytest.raises(EntityRefused):
+        read_service(text)
+
+
+def test_a_service_reaches_its_routes_whichever_comes_first() -> None:
+    refused: list[str] = []
+    table = Table(refused.append)
+    target = service("http://127.0.0.1:80", enabled=False)
+    request = Request(b"GET", b"a", b"/", False, b"", 80, lambda _: ())
+    table.apply((1, 0, 1), [route(target, paths=["/"])])
+    assert table.match(request) is not None
+    table.apply((1, 0, 2), [target])
+    assert table.match(request) is None
+    table.apply((1, 0, 3), [service("http://127.0.0.1:80", target[1])])
+    assert table.match(request) is not None
+    assert (table.version, refused) == ((1, 0, 3), [])
+
+
+class Names:
+    """A name service to be switched off."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.up = True
+
+    async def look_up(self, name: str) -> tuple[Address, ...]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if not self.up:
+            raise OSError("no answer")
+        return (Address("192.0.2.1", 2),)
+
+
+async def test_names_are_remembered_and_outlive_their_server() -> None:
+    names, now = Names(), 0.0
+    resolver = Resolver(lambda: now, names.look_up)
+    first, second = await asyncio.gather(resolver.resolve("a"), resolver.resolve("a"))
+    assert first == second == (Address("192.0.2.1", 2),)
+    assert names.asked == 1
+    now, names.up = 31.0, False
+    assert await resolver.resolve("a") == first
+    with pytest.raises(ResolutionFailed, match="'b' does not resolve: no answer"):
+        await resolver.resolve("b")
+    names.up = True
+    with pytest.raises(ResolutionFailed):
+        await resolver.resolve("b")
+    now = 32.5
+    assert await resolver.resolve("b") == first
+
+
+async def test_literals_are_not_asked_for() -> None:
+    names = Names()
+    resolver = Resolver(lambda: 0.0, names.look_up)
+    assert [each.host for each in await resolver.resolve("::1")] == ["::1"]
+    assert [each.host for each in await resolver.resolve("127.0.0.1")] == ["127.0.0.1"]
+    assert names.asked == 0

@@ -1,0 +1,117 @@
+"""Many writers at once, in one process and in several, and writers that are killed."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from store.authority import Authority, Create, Patch
+from store.errors import EntityError
+from tests.store.conftest import Engine
+from tests.store.history import check_history
+from tests.store.writer_process import write_at_random
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def start_writer(engine: Engine, seed: int, count: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.store.writer_process", engine.address, str(seed), str(count)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_log_replays_to_the_state_after_random_concurrent_writes(
+    engine: Engine, seed: int
+) -> None:
+    connections = [await engine.connect() for _ in range(4)]
+    counts = await asyncio.gather(
+        *(
+            write_at_random(connection, 100 * seed + number, 30, show=False)
+            for number, connection in enumerate(connections)
+        )
+    )
+    assert await check_history(connections[0]) == sum(counts) > 0
+
+
+async def test_the_log_replays_to_the_state_after_several_processes_wrote(engine: Engine) -> None:
+    writers = [await start_writer(engine, seed, count=40) for seed in range(3)]
+    printed = [(await writer.communicate())[0].split() for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    revisions = sorted(int(line) for lines in printed for line in lines)
+    assert await check_history(await engine.connect()) == len(revisions)
+    assert revisions == list(range(1, len(revisions) + 1))
+
+
+@pytest.mark.parametrize("after", [1, 7, 20])
+async def test_a_killed_writer_leaves_a_whole_state_with_all_it_answered(
+    engine: Engine, after: int
+) -> None:
+    writer = await start_writer(engine, seed=after, count=0)
+    assert writer.stdout is not None
+    answered = [int(await writer.stdout.readline()) for _ in range(after)]
+    writer.send_signal(signal.SIGKILL)
+    answered += [int(line) for line in (await writer.stdout.read()).split(b"\n") if line.strip()]
+    await writer.wait()
+    authority = await engine.connect()
+    assert await check_history(authority) >= max(answered)
+    await authority.write([Create("services", {"host": "h"})], origin="")  # and writes go on
+
+
+async def test_of_two_writers_of_one_name_one_wins(engine: Engine) -> None:
+    connections = [await engine.connect() for _ in range(4)]
+
+    async def create(authority: Authority) -> str:
+        try:
+            await authority.write([Create("services", {"name": "s", "host": "h"})], origin="")
+        except EntityError as error:
+            return str(error.code)
+        return "won"
+
+    outcomes = await asyncio.gather(*(create(connection) for connection in connections))
+    assert sorted(outcomes) == ["5", "5", "5", "won"]
+
+
+async def test_concurrent_patches_of_different_fields_all_survive(engine: Engine) -> None:
+    connections = [await engine.connect() for _ in range(3)]
+    await connections[0].write([Create("services", {"name": "s", "host": "h"})], origin="")
+    fields = {"retries": 1, "path": "/x", "connect_timeout": 2}
+    await asyncio.gather(
+        *(
+            connection.write([Patch("services", "s", {name: value})], origin="")
+            for connection, (name, value) in zip(connections, fields.items(), strict=True)
+        )
+    )
+    entity = await connections[0].get("services", "s")
+    assert entity is not None
+    assert {name: entity[name] for name in fields} == fields
+
+
+async def test_a_write_id_sent_by_several_at_once_is_done_once(engine: Engine) -> None:
+    connections = [await engine.connect() for _ in range(3)]
+    outcomes = await asyncio.gather(
+        *(
+            connection.write([Create("services", {"host": "h"})], origin="", write_id=b"w" * 16)
+            for connection in connections
+        )
+    )
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert await check_history(connections[0]) == 1
+
+
+async def test_state_and_head_are_of_one_moment_while_others_write(engine: Engine) -> None:
+    writer, reader = await engine.connect(), await engine.connect()
+    writing = asyncio.create_task(write_at_random(writer, 5, 40, show=False))
+    states = []
+    while not writing.done():
+        states.append(await reader.state())
+    await writing
+    for state in states:
+        following = await reader.log(state.head)
+        assert following is not None
+    assert await check_history(reader) == (await reader.head()).version.revision
