@@ -1,1 +1,22 @@
-"""The protocol: membership, dissemination, anti-entropy. Knows no entity, no SQL and no HTTP."""
+"""The protocol: membership, dissemination, anti-entropy. Knows no entity, no SQL and no HTTP.
+
+Where to find what:
+
+    core           Gossip: the whole protocol as one object without I/O; start reading here
+    transport      the asyncio side (with sockets, datagrams)
+
+    members        the member table, with the theory of operation; member, identity
+    claims         what follows from claims: spreading, correcting, refuting
+    probe          failure detection; suspicion, health
+    updates        the piggyback queue
+    pushpull       joining, table exchange, reconnecting; streams
+
+    dissemination  how changesets arrive; early, repair, confirmation
+    supply         how changesets are given to others
+    replica        what the protocol needs of the store
+
+    wire           the envelope; messages, reader, outbox, seal, address
+    profiles       timing, each parameter with its formula
+    limits         every bound
+    effects, events, counters   what comes out of the core
+"""

@@ -153,11 +153,12 @@ class Claims:
     ) -> bool:
         """Whether others should hear at once, not just by piggyback: our own verdicts, and what a
         table exchange brought (a join, a healed partition), but not the table that a newcomer is
-        given: everyone else has that."""
+        given: everyone else has that. Where the first to know can't tell all, whoever hears passes
+        it on, once: a claim changes a table once."""
         if origin is None:
             return True
         if origin.stream is None:
-            return False
+            return len(self._members.reachable()) > limits.DIRECT_MEMBERS_MAX
         return previous is not None or claim.node_id == origin.sender
 
     def _spread(self, claim: Alive | Verdict, subject: Member, origin: Origin | None) -> None:

@@ -144,11 +144,12 @@ class Gossip:
         """This node has just read its head at the authority, or committed it there.
 
         Raises ValueError on a node without authority access. A head above the replica's is fine:
-        the application is loading it.
+        the application is loading it. What it has loaded from there isn't pushed by ``committed``:
+        everyone else finds it there, too.
         """
         if not self._authority_access:
             raise ValueError(f"version {head.version} confirmed by a node without authority access")
-        self._dissemination.confirmation.confirmed(now)
+        self._dissemination.confirmed(now)
 
     def confirmation_age(self, now: float) -> float:
         """Seconds since any member is known to have compared its head with the authority's."""

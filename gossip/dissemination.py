@@ -190,6 +190,11 @@ class Dissemination:
         head = Head(arrival.changeset.version, arrival.changeset.digest)
         self._repair.behind(head, arrival.sender, now)
 
+    def confirmed(self, now: float) -> None:
+        """The authority was read; the replica may have been brought up to date from it."""
+        self.confirmation.confirmed(now)
+        self._moved(now)
+
     def _moved(self, now: float) -> None:
         """Our head may have moved: what waited for it goes in."""
         self._take_early(now)

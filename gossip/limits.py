@@ -92,7 +92,8 @@ CONFIRMATION_AGE_MAX = 365 * 86_400.0
 HOPS_MAX = 255
 
 STREAMS_OPENED_MAX = 64
-STREAMS_ACCEPTED_MAX = 128
+STREAMS_ACCEPTED_MAX = 32
+"""With REQUEST_FRAME_BYTES_MAX this bounds what strangers can make us hold: 256 MiB."""
 STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 

@@ -76,13 +76,17 @@ class Supply:
             return
         self._counters.add("pulls_answered")
         room = limits.PULL_BYTES_MAX - sum(len(changeset.body) for changeset in changesets)
-        changesets += self._early.above(heartbeat.head.version, room)
+        changesets += self._early.above(max(message.after.version, heartbeat.head.version), room)
         pushes: list[Message] = [
             self._as_push(changeset, now) for changeset in changesets[:_CHANGESETS_PER_FRAME_MAX]
         ]
         self._outbox.answer(origin, [*pushes, heartbeat])
 
     def _after(self, after: Head, max_bytes: int) -> list[Changeset] | None:
+        if after.version > self._replica.head()[0]:
+            # The asker is ahead: it hopes for what waits here. That our log never held its head
+            # doesn't make us unable to help.
+            return []
         held = self._replica.changesets(after.version, after.digest, max_bytes)
         if held is None:
             self._counters.add("repairs_missing")

@@ -8,18 +8,17 @@ that reads asyncio-dgram's queue.
 
 import asyncio
 import ipaddress
+import math
 import socket
 import struct
-from collections import deque
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
-
-import asyncio_dgram
-from asyncio_dgram.aio import DatagramServer
 
 from gossip import limits
 from gossip.address import Address, split_host_port
 from gossip.core import Gossip
+from gossip.datagrams import Datagrams, open_datagrams
 from gossip.effects import (
     CloseStream,
     Effect,
@@ -34,8 +33,6 @@ from gossip.events import Event
 from gossip.sockets import Sockets, bind
 
 _LENGTH = struct.Struct(">I")
-_CONGESTED_MAX = 1_024
-"""Packets that wait while the socket's buffer is full; further ones are dropped."""
 _ACCEPT_SECONDS_MAX = 60.0
 """An accepted stream's whole life, whatever its sender does. The core ends most much earlier."""
 
@@ -60,14 +57,14 @@ class Transport:
         self._on_event = on_event
         self._persist_incarnation = persist_incarnation
         self._loop = asyncio.get_running_loop()
-        self._datagrams: DatagramServer | None = None
+        self._datagrams: Datagrams | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._stream_tasks: dict[int, asyncio.Task[None]] = {}
         self._next_accepted = 1
-        self._congested: deque[SendDatagram] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
         self._flushing = False
         self.counters: dict[str, int] = dict.fromkeys(
             (
@@ -88,23 +85,20 @@ class Transport:
     async def start(self, listen: Address | Sockets) -> None:
         """Bind (unless bound already) and begin. Raises OSError when the port is taken."""
         sockets = listen if isinstance(listen, Sockets) else bind(listen)
-        datagrams = await asyncio_dgram.from_socket(sockets.udp)
-        assert isinstance(datagrams, DatagramServer)
-        self._datagrams = datagrams
+        self._datagrams = await open_datagrams(sockets.udp, self.counters)
         self._server = await asyncio.start_server(self._accepted, sock=sockets.tcp)
-        self._spawn(self._read_datagrams(datagrams))
+        self._spawn(self._read_datagrams(self._datagrams))
         self._gossip.start(self.now())
         self.flush()
 
     async def close(self) -> None:
         """Close all sockets and end all tasks. Doesn't leave: that is ``Gossip.leave``."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        datagrams, self._datagrams = self._datagrams, None
+        self._set_timer()
         if self._server is not None:
             self._server.close()
-        if self._datagrams is not None:
-            self._datagrams.close()
+        if datagrams is not None:
+            datagrams.close()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
@@ -112,15 +106,22 @@ class Transport:
         for writer in self._writers.values():
             writer.transport.abort()
         self._writers.clear()
-        self._server = self._datagrams = None
+        self._server = None
 
     def now(self) -> float:
-        """The time as the core is told it: the loop's monotonic clock, seconds."""
-        return self._loop.time()
+        """The time as the core is told it: the monotonic clock, seconds.
+
+        Not the loop's: uvloop reads its own once a turn and in milliseconds, too coarse for round
+        trips on one network.
+        """
+        return time.monotonic()
 
     def flush(self) -> None:
-        """Carry out what the core asks for, and set the timer. May be called from ``on_event``."""
-        if self._flushing:
+        """Carry out what the core asks for, and set the timer. May be called from ``on_event``.
+
+        Before ``start`` and after ``close`` nothing is done.
+        """
+        if self._flushing or self._datagrams is None:
             return
         self._flushing = True
         try:
@@ -134,7 +135,8 @@ class Transport:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case SendDatagram():
-                self._send(effect)
+                if self._datagrams is not None:
+                    self._datagrams.send(effect)
             case Notify(event):
                 try:
                     self._on_event(event)
@@ -154,73 +156,31 @@ class Transport:
 
     def _set_timer(self) -> None:
         deadline = None if self._datagrams is None else self._gossip.next_deadline()
+        if deadline == self._timer_at:
+            return
         if self._timer is not None:
-            if deadline == self._timer.when():
-                return
             self._timer.cancel()
-            self._timer = None
+        self._timer_at = deadline
+        self._timer = None
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._on_timer)
+            # Rounded up to uvloop's milliseconds: a timer that fires early finds nothing to do.
+            delay = math.ceil(max(0.0, deadline - self.now()) * 1000) / 1000
+            self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer = self._timer_at = None
         self._gossip.advance(self.now())
         self.flush()
 
-    async def _read_datagrams(self, datagrams: DatagramServer) -> None:
-        while True:
+    async def _read_datagrams(self, datagrams: Datagrams) -> None:
+        while (received := await datagrams.receive()) is not None:
+            data, source = received
             try:
-                data, source = await datagrams.recv()
-            except asyncio_dgram.TransportClosed:
-                return
-            except OSError:
-                # An earlier send's ICMP error, which asyncio-dgram raises here.
-                self.counters["datagram_errors"] += 1
-                continue
-            assert isinstance(data, bytes)
-            assert isinstance(source, tuple)
-            host, port = source[:2]
-            try:
-                self._gossip.datagram_received(data, (host, port), self.now())
+                self._gossip.datagram_received(data, source, self.now())
                 self.flush()
             except Exception as error:
                 # A defect, in the core or the replica: one packet must not end all reading.
                 self._report("a packet could not be handled", error)
-
-    def _send(self, packet: SendDatagram) -> None:
-        if self._datagrams is None:
-            return
-        if self._congested:
-            self._wait_congested(packet)
-            return
-        # Sent within the call; the coroutine is only left unfinished when the buffer is full.
-        sending = self._datagrams.send(packet.data, packet.address)
-        try:
-            sending.send(None)
-        except StopIteration:
-            return
-        except (OSError, ValueError, asyncio_dgram.TransportClosed):
-            self.counters["datagrams_unsent"] += 1
-            return
-        sending.close()
-        self._congested.append(packet)
-        self._spawn(self._send_congested(self._datagrams))
-
-    def _wait_congested(self, packet: SendDatagram) -> None:
-        if len(self._congested) >= _CONGESTED_MAX:
-            self.counters["datagrams_congested"] += 1
-        else:
-            self._congested.append(packet)
-
-    async def _send_congested(self, datagrams: DatagramServer) -> None:
-        """Send what waits. The first was sent before: a duplicate, as networks make them."""
-        while self._congested:
-            packet = self._congested[0]
-            try:
-                await datagrams.send(packet.data, packet.address)
-            except (OSError, ValueError, asyncio_dgram.TransportClosed):
-                self.counters["datagrams_unsent"] += 1
-            self._congested.popleft()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         accepted = sum(1 for stream in self._writers if stream % 2)

@@ -98,8 +98,12 @@ class World:
             self.schedule(index * apart, node.start)
 
     def form(self, within: float = 30.0) -> float:
-        """Start all nodes, and let time pass until each sees all alive; answers that time."""
+        """Start all nodes, and let time pass until each sees all alive; answers that time.
+
+        ``within`` counts from the start of the last node.
+        """
         self.start()
+        within += len(self.nodes) * 0.1
         everyone = len(self.nodes)
         return self.run_until(
             lambda: sum(node.running for node in self.nodes) == everyone and self.is_whole(), within

@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -84,7 +85,7 @@ class Membership:
             replace(PROFILES[settings.cluster_profile], failed_ttl=settings.cluster_ttl_on_failure),
             self._replica,
             random.Random(secrets.randbits(256)),
-            asyncio.get_running_loop().time(),
+            time.monotonic(),
             key=key,
         )
         self._transport = Transport(

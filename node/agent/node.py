@@ -190,7 +190,10 @@ class Node:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(self._membership.leave(), self._directory.leave())
-        await self._workers.drain(seconds)
+        draining = asyncio.create_task(self._workers.drain(seconds))
+        await asyncio.sleep(0)  # the workers have been told; what is ours of the sockets can go
+        self._sockets.keep_only((), 0)
+        await draining
 
     def reload(self) -> None:
         """SIGHUP: read the configuration again and put new workers on the same sockets."""

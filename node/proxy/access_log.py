@@ -13,6 +13,7 @@ import time
 from typing import NamedTuple
 
 from node.proxy import limits
+from node.proxy.heads import RequestHead
 from node.proxy.stats import Stats
 
 _DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -31,6 +32,21 @@ class Entry(NamedTuple):
     referer: bytes
     user_agent: bytes
     request_id: bytes
+
+
+def entry_of(
+    head: RequestHead, client: bytes, status: int, bytes_sent: int, request_id: bytes
+) -> Entry:
+    """The entry of a request whose head was understood."""
+    referer = user_agent = b""
+    for name, value in head.plain:
+        if len(name) == 7 and name.lower() == b"referer":
+            referer = value
+        elif len(name) == 10 and name.lower() == b"user-agent":
+            user_agent = value
+    version = b"1.1" if head.version == 11 else b"1.0"
+    line = b"%b %b HTTP/%b" % (head.method, head.target, version)
+    return Entry(client, line, status, bytes_sent, referer, user_agent, request_id)
 
 
 def escape(value: bytes) -> bytes:

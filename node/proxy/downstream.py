@@ -81,7 +81,7 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         gateway = self.gateway
         self._transport = cast("asyncio.Transport", transport)
-        gateway.stats.clients_accepted += 1
+        gateway.stats.connections_accepted += 1
         if len(gateway.clients) >= gateway.clients_max:
             gateway.stats.clients_refused += 1
             self._transport.abort()
@@ -120,6 +120,13 @@ class Downstream(asyncio.Protocol):
         elif self._exchange is None or not self._exchange.request_complete:
             return False
         return not self.peer.ssl  # TLS transports can't stay half open
+
+    @property
+    def state(self) -> str:
+        """What nginx's status calls it: ``reading`` a head, ``writing`` an answer, ``waiting``."""
+        if self._exchange is not None:
+            return "writing"
+        return "reading" if self._head_bytes else "waiting"
 
     # Bytes in
 

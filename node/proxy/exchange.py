@@ -10,7 +10,7 @@ be repeated: the request's bytes are kept that long, up to a bound.
 from typing import TYPE_CHECKING
 
 from node.proxy import dispatch, errors, fields, limits, revision
-from node.proxy.access_log import Entry
+from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed, pool_key
 from node.proxy.deadlines import NEVER
 from node.proxy.framing import FramingError
@@ -67,7 +67,7 @@ class Exchange:
         self._pending_bytes = 0
         self._body_received = 0
         self._response = ResponseRelay(head)
-        self.gateway.stats.requests += 1
+        self.gateway.stats.total_requests += 1
 
     # The request
 
@@ -180,7 +180,7 @@ class Exchange:
             self._attach(upstream)
 
     def _connect_failed(self, failure: ConnectFailed) -> None:
-        self.gateway.log.error(f"{self._service_text()}: {failure}")
+        self._complain(str(failure))
         if failure.kind == "resolution":
             self._answer(dispatch.Answer(503, "name resolution failed"))
         else:
@@ -369,7 +369,7 @@ class Exchange:
             self.gateway.stats.upstream_retries += 1
             self._acquire(pooled=False)
             return
-        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self._complain(reason)
         self.fail(status)
 
     def _invalid(self, reason: str) -> None:
@@ -378,12 +378,12 @@ class Exchange:
         if self._response.head is not None or self._response.switched:
             self._truncate(reason)
             return
-        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self._complain(reason)
         self.fail(502)
 
     def _truncate(self, reason: str) -> None:
         """A response that can't be finished: the client sees it by the end of its connection."""
-        self.gateway.log.error(f"{self._service_text()}: {reason}")
+        self._complain(reason)
         self.gateway.stats.responses_truncated += 1
         upstream = self._detach()
         if upstream is not None:
@@ -442,11 +442,17 @@ class Exchange:
         values = self.head.values(name)
         return values[0] if values else None
 
-    def _service_text(self) -> str:
-        if self._plan is None:
-            return "no service"
+    def _complain(self, reason: str) -> None:
+        """One line about an upstream that did not do its part."""
+        assert self._plan is not None
         service = self._plan.service
-        return f"service {service.name or service.id} at {service.host_header.decode()}"
+        self.gateway.log.error(
+            "upstream failed",
+            service=service.name or service.id,
+            at=service.host_header.decode(),
+            reason=reason,
+            request_id=self._request_id.decode(),
+        )
 
     def _finish(self, status: int, body_bytes: int) -> None:
         """Count and log; whoever calls this lets the client connection go on."""
@@ -456,21 +462,8 @@ class Exchange:
         gateway.stats.bytes_sent += body_bytes
         gateway.stats.bytes_received += self._body_received
         if gateway.access_log.enabled:
-            head = self.head
-            referer = user_agent = b""
-            for name, value in head.plain:
-                if len(name) == 7 and name.lower() == b"referer":
-                    referer = value
-                elif len(name) == 10 and name.lower() == b"user-agent":
-                    user_agent = value
-            entry = Entry(
-                self._plan.client if self._plan else self.client.peer.address,
-                b"%b %b HTTP/%b"
-                % (head.method, head.target, b"1.1" if head.version == 11 else b"1.0"),
-                status,
-                body_bytes,
-                referer,
-                user_agent,
-                self._request_id,
+            client = self._plan.client if self._plan else self.client.peer.address
+            gateway.access_log.add(
+                entry_of(self.head, client, status, body_bytes, self._request_id),
+                gateway.wall_clock(),
             )
-            gateway.access_log.add(entry, gateway.wall_clock())

@@ -53,16 +53,17 @@ _KINDS = {
 }
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_seen: dict[bytes, int] = {}
+seen: dict[bytes, int] = {}
+"""Kinds by exact spelling, of names met before. Hot paths look here first and save a call."""
 
 
 def kind_of(name: bytes) -> int:
     """The kind of a field by its name in any spelling; -1 when it is no token (RFC 9110, 5.1)."""
-    kind = _seen.get(name)
+    kind = seen.get(name)
     if kind is None:
         kind = _KINDS.get(name.lower(), PLAIN) if _TOKEN.fullmatch(name) else -1
-        if len(_seen) < limits.FIELD_NAMES_MAX:
-            _seen[name] = kind
+        if len(seen) < limits.FIELD_NAMES_MAX:
+            seen[name] = kind
     return kind
 
 

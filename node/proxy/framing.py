@@ -175,9 +175,12 @@ def parse_response_head(block: bytes) -> ResponseHead:
     chunked = False
     connection: set[bytes] = set()
     upgrade = b""
+    seen = fields.seen.get
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        kind = fields.kind_of(name)
+        kind = seen(name)
+        if kind is None:
+            kind = fields.kind_of(name)
         if kind < 0 or not colon:
             raise FramingError("a line of the response head is not a field")
         if kind == fields.PLAIN:

@@ -87,7 +87,19 @@ class Gateway:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error(f"a connection attempt ended in {error!r}")
+            self.log.error("a connection attempt failed", error=repr(error))
+
+    def counters(self) -> dict[str, int]:
+        """The worker's statistics, with the states of its client connections."""
+        counters = self.stats.snapshot()
+        counters["connections_handled"] = (
+            counters["connections_accepted"] - counters["clients_refused"]
+        )
+        for state in ("reading", "waiting", "writing"):
+            counters[f"connections_{state}"] = 0
+        for client in self.clients:
+            counters[f"connections_{client.state}"] += 1
+        return counters
 
     def sweep(self) -> None:
         """Called at every tick of the coarse timer."""
@@ -112,7 +124,7 @@ class Gateway:
 
     def _refused(self, reason: str) -> None:
         self.stats.entities_refused += 1
-        self.log.warning(reason)
+        self.log.warning("an entity can't be used", reason=reason)
 
     @staticmethod
     def wall_clock() -> float:

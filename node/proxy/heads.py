@@ -62,6 +62,8 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 _LIST_KINDS = frozenset((fields.CONNECTION, fields.UPGRADE, fields.X_FORWARDED_FOR, fields.HOP))
 _LAST_KINDS = frozenset((fields.OURS,))
+_seen = fields.seen.get
+_PLAIN = fields.PLAIN
 _host_names: dict[bytes, bytes] = {}
 
 
@@ -95,8 +97,10 @@ class HeadParser:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        kind = fields.kind_of(name)
-        if kind == fields.PLAIN:
+        kind = _seen(name)
+        if kind is None:
+            kind = fields.kind_of(name)
+        if kind == _PLAIN:
             self._plain.append((name, value))
         else:
             self._special.append((kind, value))

@@ -30,6 +30,8 @@ class ProxySettings(NamedTuple):
     """Which headers of ours answers carry: Kong's ``headers`` key, lower-cased."""
     access_log: str
     """``off``, a path, or ``/dev/stdout`` / ``/dev/stderr`` for the inherited descriptor."""
+    error_log: str
+    """Where the worker's log lines go, as ``access_log``."""
     log_level: str
     client_max_body_size: int
     """0: unlimited."""

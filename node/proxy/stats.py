@@ -9,12 +9,11 @@ class Stats:
         "bytes_received",
         "bytes_sent",
         "clients_aborted",
-        "clients_accepted",
         "clients_refused",
+        "connections_accepted",
         "connections_active",
         "connections_idle_upstream",
         "entities_refused",
-        "requests",
         "requests_malformed",
         "requests_timed_out",
         "responses_1xx",
@@ -24,6 +23,7 @@ class Stats:
         "responses_5xx",
         "responses_truncated",
         "routes_missed",
+        "total_requests",
         "upgrades",
         "upstream_connect_failures",
         "upstream_connects",
@@ -39,12 +39,11 @@ class Stats:
     bytes_received: int
     bytes_sent: int
     clients_aborted: int
-    clients_accepted: int
     clients_refused: int
+    connections_accepted: int
     connections_active: int
     connections_idle_upstream: int
     entities_refused: int
-    requests: int
     requests_malformed: int
     requests_timed_out: int
     responses_1xx: int
@@ -54,6 +53,7 @@ class Stats:
     responses_5xx: int
     responses_truncated: int
     routes_missed: int
+    total_requests: int
     upgrades: int
     upstream_connect_failures: int
     upstream_connects: int

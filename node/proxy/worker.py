@@ -18,10 +18,11 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import uvloop
 
+from node import logs
 from node.channel import (
     Applied,
     Apply,
@@ -36,6 +37,7 @@ from node.channel import (
     Stats,
     encode,
 )
+from node.config.listen import HostPort
 from node.proxy import limits
 from node.proxy.downstream import Downstream
 from node.proxy.error_log import ErrorLog
@@ -85,16 +87,25 @@ def raise_descriptor_limit() -> int:
     return max((soft - limits.DESCRIPTORS_RESERVED) // 2, 1)
 
 
+class _Listening(NamedTuple):
+    """A listener that accepts."""
+
+    listener: Listener
+    bound: socket.socket
+    server: asyncio.Server
+    context: ssl.SSLContext | None
+
+
 class Worker(asyncio.Protocol):
     """One worker: the channel's protocol on one side, the listeners on the other."""
 
     def __init__(self, clients_max: int) -> None:
         self._clients_max = clients_max
         self._decoder = Decoder()
-        self._log = ErrorLog("notice", os.getpid())
+        self._log = ErrorLog(-1)
         self._gateway: Gateway | None = None
         self._transport: asyncio.Transport | None = None
-        self._servers: list[asyncio.Server] = []
+        self._listening: list[_Listening] = []
         self._ready = False
         self._draining_until: float | None = None
         self._ticks = 0
@@ -114,7 +125,7 @@ class Worker(asyncio.Protocol):
             for frame in self._decoder.feed(data):
                 self._handle(frame)
         except (ChannelError, SettingsRefused, OSError, TypeError, ValueError) as error:
-            self._log.error(f"the channel from the agent can't go on: {error}")
+            self._log.error("the channel from the agent can't go on", reason=str(error))
             self._end(1)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -154,10 +165,20 @@ class Worker(asyncio.Protocol):
         if self._gateway is not None:
             raise ChannelError("Configure came twice")
         settings = read_settings(frame.settings)
-        self._log = ErrorLog(settings.log_level, settings.worker)
+        logs.configure(settings.log_level, settings.error_log)
+        self._log = ErrorLog(settings.worker)
         self._gateway = Gateway(settings, self._clients_max, self._log)
-        self.loop.add_signal_handler(signal.SIGUSR1, self._gateway.access_log.reopen)
+        self.loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         self._tick()
+
+    def _reopen_logs(self) -> None:
+        """The agent says that log files were renamed."""
+        assert self._gateway is not None
+        self._gateway.access_log.reopen()
+        try:
+            logs.reopen()
+        except OSError as error:
+            self._log.error("the log can't be opened anew", reason=str(error))
 
     def _loaded(self, frame: Snapshot) -> None:
         # What was loaded lives long: the collector need not look at it again.
@@ -176,7 +197,8 @@ class Worker(asyncio.Protocol):
             for listener in gateway.settings.listeners:
                 await self._open(gateway, listener)
         except (OSError, ssl.SSLError, ValueError) as error:
-            self._log.error(f"can't listen on {listener.host} port {listener.port}: {error}")
+            where = HostPort(listener.host, listener.port)
+            self._log.error("can't listen", at=str(where), reason=str(error))
             self._end(1)
 
     async def _open(self, gateway: Gateway, listener: Listener) -> None:
@@ -184,24 +206,48 @@ class Worker(asyncio.Protocol):
         context = None
         if listener.ssl:
             context = listener_context(settings.ssl_cert, settings.ssl_cert_key)
+        bound = socket.socket(fileno=listener.fd)
         server = await self.loop.create_server(
             lambda: Downstream(gateway, listener),
-            sock=socket.socket(fileno=listener.fd),
+            sock=bound,
             backlog=listener.backlog,
             ssl=context,
             ssl_handshake_timeout=limits.TLS_HANDSHAKE_SECONDS if context else None,
         )
-        if self._draining_until is None:
-            self._servers.append(server)
-        else:
+        self._listening.append(_Listening(listener, bound, server, context))
+        if self._draining_until is not None:
+            self._stop_listening(gateway)
+
+    def _stop_listening(self, gateway: Gateway) -> None:
+        """Close the listeners, but serve the connections that the kernel has accepted on them:
+        closing would reset those, and their clients may have sent a request."""
+        for listener, bound, server, context in self._listening:
+            for _ in range(listener.backlog):
+                try:
+                    queued, _ = bound.accept()
+                except OSError:
+                    break
+                gateway.spawn(self._adopt(gateway, listener, queued, context))
             server.close()
+        self._listening.clear()
+
+    async def _adopt(
+        self,
+        gateway: Gateway,
+        listener: Listener,
+        accepted: socket.socket,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        accepted.setblocking(False)
+        await self.loop.connect_accepted_socket(
+            lambda: Downstream(gateway, listener), accepted, ssl=context
+        )
 
     # The end
 
     def _drain(self, seconds: float | None) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        if self._gateway is not None:
+            self._stop_listening(self._gateway)
         until = float("inf") if seconds is None else self.loop.time() + seconds
         self._draining_until = min(until, self._draining_until or until)
         if self._gateway is None:
@@ -216,7 +262,7 @@ class Worker(asyncio.Protocol):
         gateway.sweep()
         self._ticks += 1
         if self._ticks % round(1 / limits.SWEEP_SECONDS) == 0:
-            self._send(Stats(gateway.stats.snapshot()))
+            self._send(Stats(gateway.counters()))
         if self._draining_until is not None and (
             not gateway.clients or self.loop.time() >= self._draining_until
         ):
@@ -232,7 +278,7 @@ class Worker(asyncio.Protocol):
         """Close whatever is open, last statistics included."""
         if self._gateway is not None:
             self._gateway.close()
-            self._send(Stats(self._gateway.stats.snapshot()))
+            self._send(Stats(self._gateway.counters()))
 
 
 async def _serve(channel: socket.socket, clients_max: int) -> int:

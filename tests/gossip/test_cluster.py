@@ -277,3 +277,10 @@ def test_another_seed_gives_another_trace() -> None:
         world.form()
         hashes.append(world.trace_hash)
     assert hashes[0] != hashes[1]
+
+
+def test_a_cluster_too_large_for_telling_all_at_once_forms_too() -> None:
+    world = World(70, seed=20)
+    world.start(apart=0.02)
+    world.run(15.0)
+    assert world.is_whole()

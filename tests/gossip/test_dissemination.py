@@ -61,6 +61,14 @@ def test_a_commit_is_pushed_once(driver: Driver) -> None:
     assert driver.sent(Push) == []
 
 
+def test_what_was_read_at_the_authority_is_not_pushed_as_our_own(driver: Driver) -> None:
+    for body in (b"a", b"b"):
+        driver.replica.offer(*driver.authority.commit(body))
+    driver.core.authority_confirmed(Head(*driver.replica.head()), driver.now)
+    mine = commit(driver)
+    assert {message.changeset for _, message in driver.sent(Push)} == {mine}
+
+
 def test_several_small_commits_share_a_packet(driver: Driver) -> None:
     for body in (b"a", b"b", b"c"):
         driver.replica.offer(*driver.authority.commit(body))
@@ -198,6 +206,20 @@ def test_a_gap_request_from_an_unknown_head_is_answered_missing(driver: Driver) 
     stranger = head_of(LogAuthority(tag=0).commit(b"other"))
     driver.receive(2, Request(stranger))
     assert driver.sent(Missing) == [(address(2), Missing(stranger))]
+
+
+def test_a_gap_request_from_ahead_of_us_is_answered_with_our_head_only(driver: Driver) -> None:
+    ahead = head_of(driver.authority.commit(b"not here yet"))
+    driver.receive(2, Request(ahead))
+    assert driver.sent(Missing) == []
+    assert [message.head for _, message in driver.sent(Heartbeat)] == [EMPTY]
+
+
+def test_a_pull_brings_what_waits_for_its_predecessor_too(driver: Driver) -> None:
+    _, second = (driver.authority.commit(body) for body in (b"1", b"2"))
+    driver.receive(3, push(second))
+    driver.receive_table(2, Pull(EMPTY))
+    assert [message.changeset for message in driver.framed(Push)] == [second]
 
 
 def test_a_pull_is_answered_with_a_bounded_frame(driver: Driver) -> None:

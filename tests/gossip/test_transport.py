@@ -151,6 +151,36 @@ async def test_a_stream_that_trickles_is_cut_off(pair: Pair) -> None:
     writer.close()
 
 
+async def test_an_event_handler_that_fails_is_reported_and_reading_goes_on(pair: Pair) -> None:
+    first, second = pair
+    reported: list[dict[str, object]] = []
+
+    def fail(event: Event) -> None:
+        raise RuntimeError("a defect in the application")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    second.transport._on_event = fail
+    authority = LogAuthority()
+    for body in (b"1", b"2"):
+        changeset = authority.commit(body)
+        first.replica.offer(*changeset)
+        first.core.committed(first.transport.now())
+        first.transport.flush()
+    await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
+    await eventually(lambda: len(reported) == 2)
+    assert second.transport.counters["errors"] == 2
+
+
+async def test_a_closed_transport_does_nothing_more(pair: Pair) -> None:
+    first, second = pair
+    await second.transport.close()
+    before = dict(second.core.counters)
+    second.core.join([first.address], second.transport.now())
+    second.transport.flush()
+    assert second.transport.counters["streams_unopened"] == 0
+    assert second.core.counters["datagrams_out"] == before["datagrams_out"]
+
+
 async def test_a_leave_is_seen_by_the_other_node(pair: Pair) -> None:
     first, second = pair
     second.core.leave(second.transport.now())

@@ -109,6 +109,7 @@ class WorkerProcess:
             real_ip_recursive=False,
             headers=("server_tokens", "latency_tokens", "x-kong-request-id"),
             access_log="off",
+            error_log="/dev/stderr",
             log_level="notice",
             client_max_body_size=0,
             upstream_keepalive_pool_size=512,

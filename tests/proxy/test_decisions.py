@@ -145,18 +145,18 @@ def test_a_log_line_can_not_be_forged_by_its_client() -> None:
     )
 
 
-def test_the_error_log_is_bounded_and_says_what_it_left_out() -> None:
-    lines: list[str] = []
+def test_the_error_log_is_bounded_and_says_what_it_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     now = 100.0
-    log = ErrorLog("warn", 3, lines.append, lambda: now)
-    log.notice("below the level")
+    log = ErrorLog(3, lambda: now)
     for _ in range(LINES_PER_SECOND_MAX + 7):
-        log.error("line\nbreak")
+        log.error("upstream failed")
     now = 101.0
     log.warning("next")
-    assert len(lines) == LINES_PER_SECOND_MAX + 2
-    assert lines[0].endswith("[error] worker 3: line\\nbreak")
-    assert lines[-2].endswith("7 more lines in that second")
+    told = [(record.message, record.__dict__["fields"]) for record in caplog.records]
+    assert told[:-2] == [("upstream failed", {"worker": 3})] * LINES_PER_SECOND_MAX
+    assert told[-2:] == [("lines left out", {"worker": 3, "lines": 7}), ("next", {"worker": 3})]
 
 
 def test_the_headers_setting_picks_single_fields() -> None:

@@ -176,7 +176,8 @@ async def test_idle_upstream_connections_are_closed_in_time() -> None:
         await client.get()
         await worker.until(
             lambda: (
-                worker.stats.get("requests") == 1 and worker.stats["connections_idle_upstream"] == 0
+                worker.stats.get("total_requests") == 1
+                and worker.stats["connections_idle_upstream"] == 0
             )
         )
 
@@ -207,7 +208,7 @@ async def test_large_bodies_stream_both_ways_in_flat_memory() -> None:
         running(everything(made.url)) as worker,
         connected(worker.port) as client,
     ):
-        await worker.counted("clients_accepted")
+        await worker.counted("connections_accepted")
         before = memory_of(worker)
         expected = hashlib.sha256()
         client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
@@ -276,7 +277,7 @@ async def test_a_client_that_resets_its_connection_ends_its_upstreams_work() -> 
     async with origin(wait) as made, running(everything(made.url)) as worker:
         async with connected(worker.port) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            await worker.counted("requests")
+            await worker.counted("total_requests")
             connection = client.writer.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.writer.transport.abort()

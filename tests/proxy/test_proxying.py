@@ -367,7 +367,7 @@ async def test_a_min_revision_is_waited_for_and_then_refused(echo: Origin) -> No
     async with running(everything(echo.url)) as worker, connected(worker.port) as client:
         assert (await client.get("/", "Grapevine-Min-Revision: 1.1\r\n")).status == 200
         client.send(b"GET /late HTTP/1.1\r\nHost: a\r\nGrapevine-Min-Revision: 1.2\r\n\r\n")
-        await worker.counted("requests", 2)
+        await worker.counted("total_requests", 2)
         await worker.apply(service("http://127.0.0.1:1"))
         response = await client.response()
         assert response.status == 200

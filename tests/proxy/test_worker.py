@@ -82,6 +82,22 @@ async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
         assert (await worker.exited())[0] == 0
 
 
+async def test_connections_that_wait_to_be_accepted_are_served_by_a_draining_worker(
+    echo: Origin,
+) -> None:
+    """A balancer's request may stand in the listener's queue just as the listener is closed."""
+    async with running(everything(echo.url)) as worker, AsyncExitStack() as clients:
+        worker.process.send_signal(signal.SIGSTOP)
+        queued = [await clients.enter_async_context(connected(worker.port)) for _ in range(20)]
+        for client in queued:
+            client.send(HELD)
+        worker.send(Drain(10.0))
+        worker.listener.close()
+        worker.process.send_signal(signal.SIGCONT)
+        assert [(await client.response()).status for client in queued] == [200] * 20
+        assert (await worker.exited())[0] == 0
+
+
 async def test_draining_ends_when_its_time_is_up() -> None:
     async with (
         origin(answering(b"")) as made,
@@ -89,7 +105,7 @@ async def test_draining_ends_when_its_time_is_up() -> None:
         connected(worker.port) as client,
     ):
         client.send(HELD)
-        await worker.counted("requests")
+        await worker.counted("total_requests")
         worker.send(Drain(0.1))
         assert (await worker.exited())[0] == 0
 
@@ -110,7 +126,7 @@ async def test_an_orphan_closes_its_listener_at_once_and_finishes_its_requests()
         connected(worker.port) as client,
     ):
         client.send(HELD)
-        await worker.counted("requests")
+        await worker.counted("total_requests")
         worker.vanish()
         async with asyncio.timeout(10):
             while True:

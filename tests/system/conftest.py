@@ -10,6 +10,7 @@ import pytest
 from node.demo.cluster import LocalCluster
 from node.demo.ports import taken_port
 from node.demo.upstream import SampleUpstream
+from tests.system.processes import end_all
 
 PORTS_FIRST = 10_000
 PORTS_PER_WORKER = 2_500
@@ -29,6 +30,13 @@ def free_base(nodes: int) -> int:
         if taken_port(base, nodes) is None:
             return base
     raise AssertionError(f"no {nodes} nodes' ports are free from {first} on")
+
+
+@pytest.fixture(autouse=True)
+async def no_process_is_left() -> AsyncIterator[None]:
+    """Whatever a test started with ``grapevine`` ends with it."""
+    yield
+    await end_all()
 
 
 @pytest.fixture

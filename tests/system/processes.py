@@ -1,8 +1,10 @@
 """Running the command line as a process of its own, and seeing what it leaves behind."""
 
 import asyncio
+import contextlib
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -49,6 +51,19 @@ class Command:
         return processes_of_group(self.process.pid)
 
 
+_started: list[Command] = []
+
+
+async def end_all() -> None:
+    """Kill what is left of every command that was started, its children included."""
+    while _started:
+        command = _started.pop()
+        for pid in processes_of_group(command.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await command.end()
+
+
 async def grapevine(*arguments: str, environment: dict[str, str] | None = None) -> Command:
     """Start ``grapevine`` with these arguments; standard error goes into the output."""
     inherited = {
@@ -64,7 +79,9 @@ async def grapevine(*arguments: str, environment: dict[str, str] | None = None) 
         start_new_session=True,
         env={**inherited, **(environment or {})},
     )
-    return Command(process)
+    command = Command(process)
+    _started.append(command)
+    return command
 
 
 def processes_of_group(group: int) -> list[int]:
