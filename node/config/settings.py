@@ -182,7 +182,9 @@ class Settings:
         "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 ssl reuseport backlog=16384",
         "Where clients are served, or `off`. `http2` is accepted; HTTP/1.1 is what is offered.",
     )
-    ssl_cert: str = key(values.path, "", "PEM file of the certificate of `proxy_listen`.")
+    ssl_cert: str = key(
+        values.path, "", "PEM file of the certificate that listeners with `ssl` present."
+    )
     ssl_cert_key: str = key(values.path, "", "PEM file of that certificate's private key.")
     trusted_ips: tuple[str, ...] = key(
         values.trusted_addresses,
@@ -237,7 +239,9 @@ class Settings:
     )
 
     admin_listen: tuple[ListenAddress, ...] = key(
-        parse_listeners, "127.0.0.1:8001", "Where the Admin API is served, or `off`."
+        parse_listeners,
+        "127.0.0.1:8001, 127.0.0.1:8444 ssl",
+        "Where the Admin API is served, or `off`.",
     )
     admin_token: str | None = key(
         values.token, None, "What every Admin API request must then carry.", secret=True

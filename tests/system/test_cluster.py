@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -42,6 +43,14 @@ async def until_status(cluster: LocalCluster, node: LocalNode, path: str, wanted
         return await status(cluster, node, path) == wanted
 
     await until(has_it, f"{node.name} answers {wanted} for {path}")
+
+
+async def until_revision(cluster: LocalCluster, node: LocalNode, wanted: str) -> None:
+    async def has_it() -> bool:
+        answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
+        return bool(answer["revision"] == wanted)
+
+    await until(has_it, f"{node.name} is at revision {wanted}")
 
 
 async def test_a_write_on_any_node_is_proxied_by_every_node(
@@ -134,19 +143,26 @@ async def test_a_killed_node_is_suspected_failed_and_catches_up_when_it_is_back(
     await cluster.until_view(ALL_ALIVE)
 
 
-async def test_a_node_that_was_stopped_and_went_on_catches_up_by_heads_on_probes(
+async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
-    """While it is stopped its socket buffer overflows with garbage, so the pushes are lost."""
-    cluster = await start_cluster(2)
+    """While the node is stopped, garbage fills its socket's buffer, so the kernel drops the push."""
+    cluster = await start_cluster(2, {"db_update_frequency": "60"})  # the authority is not asked
     await add_service(cluster, upstream)
     first, second = cluster.nodes
+    await until_revision(cluster, second, "1.1")
     second.signal(signal.SIGSTOP)
     try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as garbage:
+            for _ in range(4_000):
+                garbage.sendto(bytes(1_200), ("127.0.0.1", second.ports.gossip))
         await add_route(cluster, first, "meanwhile")
     finally:
         second.signal(signal.SIGCONT)
     await until_status(cluster, second, "/meanwhile", 200)
+    counters = (await cluster.get_json(f"{second.admin_url}/status"))["cluster"]["counters"]
+    assert counters["dropped_garbage"] < 4_000, "the buffer did not overflow"
+    assert counters["repairs_requested"] + counters["pulls"] > 0
 
 
 async def test_a_leaving_node_is_seen_to_leave_and_its_requests_finish(
