@@ -146,7 +146,7 @@ async def test_a_killed_node_is_suspected_failed_and_catches_up_when_it_is_back(
 async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
-    """While the node is stopped, garbage fills its socket's buffer, so the kernel drops the push."""
+    """While it is stopped, garbage fills the node's socket buffer: the kernel drops the push."""
     cluster = await start_cluster(2, {"db_update_frequency": "60"})  # the authority is not asked
     await add_service(cluster, upstream)
     first, second = cluster.nodes
