@@ -6,7 +6,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
-SHELL_SCRIPTS := deploy/setup
+SHELL_SCRIPTS := deploy/setup deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test lint check package bench lock clean

@@ -13,6 +13,7 @@ Where to find what:
 
     dissemination  how changesets arrive; early, repair, confirmation
     supply         how changesets are given to others
+    snapshot       taking a peer's whole state; snapshot_supply and pinned: giving ours
     replica        what the protocol needs of the store
 
     wire           the envelope; messages, reader, outbox, seal, address

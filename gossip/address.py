@@ -40,6 +40,19 @@ def parse_address(text: str) -> Address:
         raise ValueError(f"'{text}': '{host}' is not a numeric IP address") from None
 
 
+def check_advertised(address: Address) -> None:
+    """Raises ValueError, naming the setting, for an address that others can't send to."""
+    try:
+        reachable_host(address[0])
+    except ValueError as error:
+        raise ValueError(
+            f"cluster_advertise: {format_address(address)}: {error}; "
+            "give the numeric address that the other nodes can reach"
+        ) from None
+    if not 0 < address[1] < 65_536:
+        raise ValueError(f"cluster_advertise: {address[1]} is not a port")
+
+
 @lru_cache(maxsize=4096)
 def reachable_host(host: str) -> str:
     """The canonical spelling of a host that others can be told to send to.

@@ -9,8 +9,7 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 
-from gossip import limits
-from gossip.address import Address, format_address, reachable_host
+from gossip.address import Address, check_advertised
 from gossip.claims import Claims
 from gossip.counters import Counters
 from gossip.dissemination import Dissemination
@@ -24,16 +23,19 @@ from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Fetch,
     Heartbeat,
     Message,
     Missing,
     Nack,
+    NoSlice,
     Ping,
     PingRequest,
     Pull,
     Push,
     PushPull,
     Request,
+    Slice,
     Verdict,
 )
 from gossip.outbox import Origin, Outbox
@@ -43,9 +45,11 @@ from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.replica import Changeset, Head, Replica
 from gossip.seal import SALT_BYTES, Seal
+from gossip.snapshot import SnapshotFetch
+from gossip.snapshot_supply import SnapshotSupply
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
-from gossip.wire import Parts, cluster_digest
+from gossip.wire import Parts, check_cluster_name, cluster_digest
 
 
 class Gossip:
@@ -75,8 +79,8 @@ class Gossip:
     ) -> None:
         check_identity(identity)
         check_metadata(metadata)
-        _check_advertised(address)
-        _check_cluster_name(cluster_name)
+        check_advertised(address)
+        check_cluster_name(cluster_name)
         me = Member(
             *identity[:1], identity.generation, identity.tag, incarnation,
             Status.ALIVE, address, metadata, now,
@@ -98,6 +102,13 @@ class Gossip:
         self._health = Health(profile.health_score_max)
         self._dissemination = Dissemination(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters
+        )
+        self._snapshot = SnapshotFetch(
+            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
+            self._dissemination.installed,
+        )  # fmt: skip
+        self._snapshot_supply = SnapshotSupply(
+            replica, self._streams, self._outbox, profile, self.counters
         )
         heartbeat = self._dissemination.heartbeat
         self._prober = Prober(
@@ -156,6 +167,14 @@ class Gossip:
         age = self._dissemination.confirmation.age(now)
         return math.inf if age is None else age
 
+    def fetch_snapshot(self, now: float) -> bool:
+        """Replace the replica by a peer's whole state, unless that is under way already.
+
+        For when ``Behind`` comes and the authority is away. False when no peer that can be asked
+        holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
+        """
+        return self._running() and self._snapshot.begin(now)
+
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first."""
         self._me.head = self._dissemination.head()
@@ -203,7 +222,7 @@ class Gossip:
         sender, parts = read
         self._receive(parts, Origin(sender, known.address, stream, len(frame)), now)
         if known.purpose == "accepted":
-            known.deadline = now + self._profile.stream_timeout
+            self._streams.renew(known, now)
         elif known.purpose == "pull":
             self._dissemination.pull_answered(known, now)
         elif known.purpose == "probe":
@@ -303,6 +322,12 @@ class Gossip:
             case Pull() if origin.stream is not None:
                 heartbeat = self._dissemination.heartbeat(now)
                 self._dissemination.supply.pulled(origin, message, heartbeat, now)
+            case Fetch():
+                self._snapshot_supply.fetched(message, origin, now)
+            case Slice():
+                self._snapshot.received(message, origin, now)
+            case NoSlice():
+                self._snapshot.declined(message, origin, now)
             case _:
                 self.counters.add("messages_malformed")
 
@@ -324,6 +349,8 @@ class Gossip:
             self.counters.add("streams_failed")
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
+        elif stream.purpose == "snapshot":
+            self._snapshot.ended(stream, now)
 
     def _notice_stall(self, now: float) -> None:
         """A process that was stopped finds all its timers due, and its answers unread: it judges
@@ -347,23 +374,3 @@ class Gossip:
         self._leave_at = None
         self._finished = True
         self._outbox.notify(LeaveFinished())
-
-
-def _check_advertised(address: Address) -> None:
-    try:
-        reachable_host(address[0])
-    except ValueError as error:
-        raise ValueError(
-            f"cluster_advertise: {format_address(address)}: {error}; "
-            "give the numeric address that the other nodes can reach"
-        ) from None
-    if not 0 < address[1] < 65_536:
-        raise ValueError(f"cluster_advertise: {address[1]} is not a port")
-
-
-def _check_cluster_name(name: str) -> None:
-    size = len(name.encode())
-    if not 1 <= size <= limits.CLUSTER_NAME_BYTES_MAX:
-        raise ValueError(
-            f"cluster_name has {size} bytes; 1 to {limits.CLUSTER_NAME_BYTES_MAX} are allowed"
-        )

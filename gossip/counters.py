@@ -62,6 +62,20 @@ MEANINGS = {
     "pulls": "pulls by stream begun",
     "pulls_answered": "pulls by stream answered",
     "behind": "times that peers couldn't repair this replica",
+    "snapshots_asked": "peers that were asked for their whole state",
+    "snapshots_installed": "whole states of peers that were installed",
+    "snapshots_failed": "times that no peer's whole state could be installed",
+    "snapshots_busy": "peers that had no snapshot to give when asked",
+    "snapshots_silent": "snapshots that ended or stood still before they were whole",
+    "snapshots_broken": "snapshots with slices out of order, or of a head that isn't above ours",
+    "snapshots_oversized": "snapshots given up because they are too large",
+    "snapshots_corrupt": "snapshots that the replica refused",
+    "snapshots_overtaken": "snapshots that weren't needed any more when they came",
+    "snapshots_given": "whole states given to other nodes",
+    "snapshots_declined": "slices not given: too many at once, nothing held, or out of order",
+    "slices_in": "slices of snapshots received",
+    "slices_out": "slices of snapshots given to other nodes",
+    "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
 }
 
 

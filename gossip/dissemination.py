@@ -2,8 +2,8 @@
 
 A commit is pushed straight to everybody at once, so one hop of latency is the rule. Everything else
 here is for the packet that was lost: heads ride on every probe, ack and push; a head above ours
-with nothing on the way is asked for; and when peers can't help, the application is told to load
-from the authority.
+with nothing on the way is asked for; and when peers' logs don't lead there, the application is told
+to load the whole state, from the authority or a peer.
 """
 
 import random
@@ -193,6 +193,10 @@ class Dissemination:
     def confirmed(self, now: float) -> None:
         """The authority was read; the replica may have been brought up to date from it."""
         self.confirmation.confirmed(now)
+        self._moved(now)
+
+    def installed(self, now: float) -> None:
+        """The replica was replaced by a snapshot."""
         self._moved(now)
 
     def _moved(self, now: float) -> None:

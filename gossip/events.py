@@ -28,13 +28,31 @@ class ChangesetApplied(NamedTuple):
 
 
 class Behind(NamedTuple):
-    """Peers hold a newer head and can't bring this replica there: load from the authority."""
+    """Peers hold a newer head and their logs don't lead there: load from the authority or, while it
+    is away, a peer's whole state (``Gossip.fetch_snapshot``). Repeated while it stays so."""
 
     head: Head
     """The newest head heard of."""
     reason: Literal["log", "silent", "forked"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
     peer holds another history at the same version."""
+
+
+class SnapshotInstalled(NamedTuple):
+    """The replica was replaced by a peer's whole state at this head. Changesets that waited for it
+    follow as ChangesetApplied."""
+
+    head: Head
+
+
+class SnapshotFailed(NamedTuple):
+    """No peer's whole state could be installed. ``Behind`` comes again while one is needed."""
+
+    reason: Literal["busy", "silent", "broken", "oversized", "corrupt", "overtaken"]
+    """The gravest among the peers tried. ``busy``: they give as many as they may. ``silent``: the
+    stream ended or brought nothing in time. ``broken``: slices that didn't follow one another, or
+    of a head that isn't above ours. ``oversized``: more than ``limits.SNAPSHOT_BYTES_MAX``.
+    ``corrupt``: the replica refused it. ``overtaken``: this replica got as far by itself."""
 
 
 class NameTaken(NamedTuple):
@@ -62,4 +80,13 @@ class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
 
-Event = MemberChanged | ChangesetApplied | Behind | NameTaken | GenerationOutdated | LeaveFinished
+Event = (
+    MemberChanged
+    | ChangesetApplied
+    | Behind
+    | SnapshotInstalled
+    | SnapshotFailed
+    | NameTaken
+    | GenerationOutdated
+    | LeaveFinished
+)

@@ -87,6 +87,25 @@ REPAIR_PACKETS_MAX = 16
 PULL_BYTES_MAX = 1024 * 1024
 """Bodies in one answer to a pull, unless a single body is larger."""
 
+SLICE_BYTES = 512 * 1024
+"""What a slice of a snapshot aims at: large beside a round trip, small beside any buffer."""
+
+SLICE_BYTES_MAX = BODY_BYTES_MAX + SLICE_BYTES + 1024
+"""A slice that ends with the largest entity, which some changeset must have carried, and marks."""
+
+SNAPSHOT_BYTES_MAX = 2 * 1024 * 1024 * 1024
+SNAPSHOT_SLICES_MAX = 2 * SNAPSHOT_BYTES_MAX // SLICE_BYTES
+"""One snapshot: what an asker takes in before it gives up."""
+
+SNAPSHOTS_GIVEN_MAX = 4
+"""Snapshots given to others at once. Each pins the state of its moment in memory."""
+
+SNAPSHOT_PEERS_MAX = 8
+"""Peers that are tried for one snapshot."""
+
+LOG_REFUSALS_MAX = 8
+"""Peers whose log doesn't reach before the others' logs are taken to be no longer."""
+
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0
 HOPS_MAX = 255
@@ -94,6 +113,9 @@ HOPS_MAX = 255
 STREAMS_OPENED_MAX = 64
 STREAMS_ACCEPTED_MAX = 32
 """With REQUEST_FRAME_BYTES_MAX this bounds what strangers can make us hold: 256 MiB."""
+ACCEPTED_SECONDS_MAX = 60.0
+"""Time in which an accepted stream has served its purpose, unless it takes a snapshot; and in which
+any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
@@ -109,3 +131,5 @@ assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) < REQUEST_FRAME_BYTES_MAX
 assert 2 * MEMBERS_MAX + 16 <= FRAME_PARTS_MAX
 assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
 assert BODY_BYTES_MAX < FRAME_BYTES_MAX
+assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
+assert SLICE_BYTES_MAX + HEADER_BYTES + SEAL_BYTES + 256 < FRAME_BYTES_MAX

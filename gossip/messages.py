@@ -112,6 +112,29 @@ class PushPull(NamedTuple):
     """False: send me yours."""
 
 
+class Fetch(NamedTuple):
+    """On a stream: send me this slice of your whole state. Slices are asked for one after another,
+    from 0; that question pins the state as it is then, for as long as the stream lives."""
+
+    cursor: int
+
+
+class Slice(NamedTuple):
+    """One slice of the whole state at a head."""
+
+    head: Head
+    cursor: int
+    body: bytes
+    last: bool
+
+
+class NoSlice(NamedTuple):
+    """That slice isn't to be had here now: too many are being served, this node holds nothing, or
+    it doesn't follow the one before. Ask another node."""
+
+    cursor: int
+
+
 Message = (
     Ping
     | Ack
@@ -126,6 +149,9 @@ Message = (
     | Pull
     | Missing
     | PushPull
+    | Fetch
+    | Slice
+    | NoSlice
 )
 
 
@@ -244,6 +270,8 @@ _SEQUENCE = _integer(0, 2**32 - 1)
 _COUNTER = _integer(1, limits.COUNTER_MAX)
 _NODE_ID: Field = (node_id_bytes, _read_node_id)
 _HEAD: Field = (list, _read_head)
+_CURSOR = _integer(0, limits.SNAPSHOT_SLICES_MAX)
+_SLICE: Field = (bytes, lambda raw: _bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
 _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     1: (Ping, (_SEQUENCE,)),
@@ -272,6 +300,9 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     11: (Pull, (_HEAD,)),
     12: (Missing, (_HEAD,)),
     13: (PushPull, ((bool, _read_bool),)),
+    14: (Fetch, (_CURSOR,)),
+    15: (Slice, (_HEAD, _CURSOR, _SLICE, (bool, _read_bool))),
+    16: (NoSlice, (_CURSOR,)),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
 

@@ -35,6 +35,9 @@ class Profile:
     ``(ceil(log2 n - 5) + 1)`` times as seldom above, so that the cluster's load stays flat."""
     stream_timeout: float = 10.0
     """A stream's connect and exchange, altogether. 1 s is plenty on one machine."""
+    slice_timeout: float = 10.0
+    """One slice of a snapshot, from the question to its last byte: 512 KiB in 10 s is 50 kB/s. The
+    whole has no deadline of its own."""
     eager_fanout: int = 4
     """In a cluster too large for the first who knows to tell all, everyone who hears a claim passes
     it on to so many at once: 98 % hear it that way (x = e^(-4(1-x))), the rest by piggyback."""
@@ -80,6 +83,7 @@ LOCAL = Profile(
     retransmit_mult=2,
     push_pull_interval=15.0,
     stream_timeout=1.0,
+    slice_timeout=5.0,
     leave_delay=0.05,
 )
 """One machine."""
@@ -94,6 +98,7 @@ WAN = Profile(
     suspicion_mult=6,
     push_pull_interval=60.0,
     stream_timeout=30.0,
+    slice_timeout=60.0,
     leave_delay=1.0,
     repair_patience=0.005,
     repair_timeout=1.0,

@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from gossip import limits
 from gossip.member import Member
 from gossip.profiles import Profile
 from gossip.replica import Head
@@ -124,7 +125,7 @@ class Repair:
                 return None
         peer = self._choose(mine, peers)
         too_long = now - self._since >= self._profile.repair_give_up
-        if too_long or (peer is None and self._refusals):
+        if too_long or self._all_too_short() or (peer is None and self._refusals):
             return self._give_up(self._wanted, now)
         timeout = self._timeout()
         self._attempts += 1
@@ -155,6 +156,12 @@ class Repair:
             and member.head is not None
             and member.head.version > mine.version
         ]
+
+    def _all_too_short(self) -> bool:
+        """Logs are of much the same length everywhere: a few that don't reach speak for all, or a
+        new node would ask a thousand members in turn."""
+        too_short = sum(1 for reason in self._refusals.values() if reason == "log")
+        return too_short >= limits.LOG_REFUSALS_MAX
 
     def _timeout(self) -> float:
         doublings = min(self._attempts, _DOUBLINGS_MAX)

@@ -4,7 +4,7 @@ Gossip sees a changeset as (version, predecessor, digest, opaque body). The repl
 ``store`` provides, owns canonical bytes and digests: it alone decides whether a changeset fits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 Version = tuple[int, int, int]
@@ -38,6 +38,11 @@ Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
 replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body."""
 
 
+Installation = Literal["installed", "stale", "corrupt"]
+"""``installed``: the snapshot is now served. ``stale``: its version isn't above the head.
+``corrupt``: it is damaged, incomplete or can't be read. Only the first changes anything."""
+
+
 class Replica(Protocol):
     """A node's copy of the authority, as far as gossip is concerned. All calls are synchronous."""
 
@@ -54,4 +59,18 @@ class Replica(Protocol):
 
         At most ``max_bytes`` of bodies, but always one if there is one. Empty when there is nothing
         newer. None when the log kept here doesn't reach back to it or never held that digest.
+        """
+
+    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
+        """The whole state at the head of this moment, in slices of opaque bytes; at least one.
+
+        A slice ends once it has ``slice_bytes`` bytes, so all but the last have at least as many
+        and none has more than that plus one entity. Changes applied later don't show in it,
+        however slowly it is read. The same state at the same head gives the same slices.
+        """
+
+    def install(self, version: Version, digest: bytes, slices: Sequence[bytes]) -> Installation:
+        """Replace everything by another replica's snapshot at this head: whole or not at all.
+
+        Afterwards the log kept here begins at that head.
         """

@@ -1,7 +1,8 @@
 """The streams that are open, what for, and until when.
 
-A stream carries one question and its answer (a pull may ask again). Whatever hangs is given up at
-its deadline, so that a peer that accepts and then says nothing costs a bounded time and one entry.
+A stream carries one question and its answer (a pull may ask again, a snapshot asks slice by slice).
+Whatever hangs is given up at its deadline, so that a peer that accepts and then says nothing costs
+a bounded time and one entry.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from gossip.address import Address
 from gossip.counters import Counters
 from gossip.effects import CloseStream, OpenStream
 from gossip.outbox import Outbox
+from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile
 
-Purpose = Literal["push-pull", "probe", "pull", "accepted"]
+Purpose = Literal["push-pull", "probe", "pull", "snapshot", "accepted"]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +32,9 @@ class Stream:
     deadline: float
     asked_again: bool = False
     """A push-pull whose answer showed that each side had buried the other was begun anew."""
+    accepted_at: float = 0.0
+    pinned: PinnedSnapshot | None = None
+    """What the other side takes slice by slice on an accepted one. It lives as long as this."""
 
 
 class Streams:
@@ -74,7 +79,18 @@ class Streams:
             self._outbox.add(CloseStream(stream))
             return
         deadline = now + self._profile.stream_timeout
-        self._by_id[stream] = Stream(stream, "accepted", source, "", deadline)
+        self._by_id[stream] = Stream(stream, "accepted", source, "", deadline, accepted_at=now)
+
+    def renew(self, stream: Stream, now: float) -> None:
+        """A whole frame has come on an accepted one: wait for another, though not for ever. Where a
+        snapshot is taken, each slice given sets the deadline instead."""
+        if stream.pinned is None:
+            end = stream.accepted_at + limits.ACCEPTED_SECONDS_MAX
+            stream.deadline = min(now + self._profile.stream_timeout, end)
+
+    def taking_snapshots(self) -> int:
+        """On how many another node takes a snapshot of ours."""
+        return sum(1 for stream in self._by_id.values() if stream.pinned is not None)
 
     def finish(self, stream: int) -> None:
         """Close one: its purpose is served, or it is given up."""

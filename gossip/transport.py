@@ -33,8 +33,6 @@ from gossip.events import Event
 from gossip.sockets import Sockets, bind
 
 _LENGTH = struct.Struct(">I")
-_ACCEPT_SECONDS_MAX = 60.0
-"""An accepted stream's whole life, whatever its sender does. The core ends most much earlier."""
 
 
 class Transport:
@@ -215,16 +213,17 @@ class Transport:
 
     async def _read_frames(self, stream: int, reader: asyncio.StreamReader, size_max: int) -> None:
         try:
-            # A sender that trickles bytes is cut off, whatever it has sent (slow loris).
-            async with asyncio.timeout(_ACCEPT_SECONDS_MAX if stream % 2 else None):
-                while stream in self._writers:
+            while stream in self._writers:
+                # A sender that trickles bytes is cut off, whatever it has sent (slow loris). How
+                # many frames it may send, and until when, the core knows.
+                async with asyncio.timeout(limits.ACCEPTED_SECONDS_MAX if stream % 2 else None):
                     (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                     if size > size_max:
                         self.counters["frames_oversized"] += 1
                         break
                     frame = await reader.readexactly(size)
-                    self._gossip.frame_received(stream, frame, self.now())
-                    self.flush()
+                self._gossip.frame_received(stream, frame, self.now())
+                self.flush()
         except (OSError, EOFError, TimeoutError):
             pass
         finally:

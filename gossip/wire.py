@@ -67,6 +67,15 @@ class Parts(NamedTuple):
     """Parts that can't be read."""
 
 
+def check_cluster_name(name: str) -> None:
+    """Raises ValueError, naming the setting, for a name that is empty or too long."""
+    size = len(name.encode())
+    if not 1 <= size <= limits.CLUSTER_NAME_BYTES_MAX:
+        raise ValueError(
+            f"cluster_name has {size} bytes; 1 to {limits.CLUSTER_NAME_BYTES_MAX} are allowed"
+        )
+
+
 def cluster_digest(name: str) -> bytes:
     """The 8 bytes that stand for a cluster name."""
     return hashlib.blake2b(name.encode(), digest_size=8, person=b"grapevine-cname").digest()

@@ -6,12 +6,14 @@ escaped, so that nothing a peer or client sends can forge a line or reach a term
 """
 
 import logging
-import os
 import re
 import time
 from collections import OrderedDict
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from node.log_file import LogFile, reopen_all
 
 NOTICE, ALERT, EMERGENCY = 25, 55, 60
 LEVELS = {
@@ -26,9 +28,6 @@ LEVELS = {
 }
 """Kong's (nginx's) level names, in rising order."""
 _NAMES = {number: name for name, number in LEVELS.items()}
-
-INHERITED = {"/dev/stdout": 1, "/dev/stderr": 2}
-"""Written through the descriptor: the path of a socket or of another's terminal can't be opened."""
 
 LINE_CHARS_MAX = 16_384
 REPEATED_INTERVAL_SECONDS = 60.0
@@ -164,8 +163,8 @@ class LineFormatter(logging.Formatter):
         return line if cut <= 0 else f"{line[:LINE_CHARS_MAX]}… cut={cut}"
 
 
-class DescriptorHandler(logging.Handler):
-    """Writes lines to an inherited descriptor or to a file that can be reopened.
+class FileHandler(logging.Handler):
+    """Writes lines to a destination of node.log_file.
 
     A line that can't be written (disk full, nobody reads the pipe) is counted; the count is told
     with the next line that can.
@@ -175,51 +174,30 @@ class DescriptorHandler(logging.Handler):
         """Raises OSError when the file can't be opened."""
         super().__init__()
         self.setFormatter(LineFormatter())
-        self.destination = destination
+        self.file = LogFile(destination)
         self.lost = 0
-        self._descriptor = _open(destination)
 
     def emit(self, record: logging.LogRecord) -> None:
         line = self.format(record)
         if self.lost:
             line = f"{line} lines_lost={self.lost}"
         try:
-            _write(self._descriptor, f"{line}\n".encode())
+            self.file.write(f"{line}\n".encode())
         except OSError:
             self.lost += 1
         else:
             self.lost = 0
 
-    def reopen(self) -> None:
-        """Open the file anew, for one that was rotated away. Raises OSError; the old one stays."""
-        if self.destination in INHERITED:
-            return
-        descriptor = _open(self.destination)
-        self.acquire()
-        old, self._descriptor = self._descriptor, descriptor
-        self.release()
-        os.close(old)
-
     def close(self) -> None:
-        if self.destination not in INHERITED:
-            os.close(self._descriptor)
+        self.file.close()
         super().close()
 
 
-def _open(destination: str) -> int:
-    if destination in INHERITED:
-        return INHERITED[destination]
-    Path(destination).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(destination, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _handler_to(destination: str) -> logging.Handler:
+    return logging.NullHandler() if destination == "off" else FileHandler(destination)
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    """Write all of it: a pipe may take a part."""
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-_handler: logging.Handler = DescriptorHandler("/dev/stderr")
+_handler: logging.Handler = FileHandler("/dev/stderr")
 logging.getLogger(_ROOT).addHandler(_handler)
 logging.getLogger(_ROOT).setLevel(NOTICE)
 
@@ -232,23 +210,41 @@ def get(component: str) -> Logger:
 def configure(level: str, destination: str) -> None:
     """Send everything, libraries' lines included, from ``level`` on to ``destination``.
 
+    Libraries' debug lines are left out: they show the data that a statement carries.
     ``level`` is a key of LEVELS; ``destination`` is ``off``, /dev/stdout, /dev/stderr or a path.
     May be called again. Raises OSError when the file can't be opened; what was before then stays.
     """
     global _handler
-    handler: logging.Handler = (
-        logging.NullHandler() if destination == "off" else DescriptorHandler(destination)
-    )
+    handler = _handler_to(destination)
     root, ours = logging.getLogger(), logging.getLogger(_ROOT)
     root.addHandler(handler)
     for logger in (root, ours):
         logger.removeHandler(_handler)
-        logger.setLevel(LEVELS[level])
+    ours.setLevel(LEVELS[level])
+    root.setLevel(max(LEVELS[level], logging.INFO))
     _handler.close()
     _handler = handler
 
 
+@contextmanager
+def apart(component: str, destination: str) -> Iterator[None]:
+    """Within the context, one component's lines go to a destination of their own, as configure()'s.
+
+    Raises OSError when the file can't be opened.
+    """
+    handler = _handler_to(destination)
+    logger = logging.getLogger(f"{_ROOT}.{component}")
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
+        handler.close()
+
+
 def reopen() -> None:
-    """Open the log's file anew. Raises OSError; lines then go on into the old one."""
-    if isinstance(_handler, DescriptorHandler):
-        _handler.reopen()
+    """Open every log file of this process anew; where that fails, lines go on into the old file."""
+    for problem in reopen_all():
+        get("logs").error(problem)

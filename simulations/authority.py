@@ -1,15 +1,17 @@
 """A small model of the authority and of a node's replica: a log of opaque bodies in a chain.
 
 ``LogReplica`` satisfies ``gossip.replica.Replica`` with the rules of the real one: it applies only
-the very next changeset, tells forks from gaps, and serves repairs from its log.
+the very next changeset, tells forks from gaps, and serves repairs from its log. Nothing overwrites
+anything in this model: the state is all bodies since the beginning, so the chain checks it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import msgpack
 from blake3 import blake3
 
-from gossip.replica import GENESIS, Changeset, Head, Verdict, Version
+from gossip.replica import GENESIS, Changeset, Head, Installation, Verdict, Version
 
 EMPTY = Head(GENESIS, bytes(32))
 
@@ -29,6 +31,10 @@ class LogAuthority:
 
     def head(self) -> Head:
         return Head(self.log[-1].version, self.log[-1].digest) if self.log else EMPTY
+
+    def state(self) -> list[bytes]:
+        """All bodies, in order: what a replica at this head holds."""
+        return [changeset.body for changeset in self.log]
 
     def commit(self, body: bytes) -> Changeset:
         """Give a body the next revision."""
@@ -51,6 +57,8 @@ class LogReplica:
         self._log: list[Changeset] = []
         self._start = EMPTY
         """The head before the first changeset of the log."""
+        self.state: list[bytes] = []
+        """Every body since the beginning, in order."""
 
     def head(self) -> tuple[Version, bytes]:
         if not self._log:
@@ -68,6 +76,7 @@ class LogReplica:
             is_next = version[:2] == mine[:2] and version[2] == mine[2] + 1
             return "forked" if is_next else "early"
         self._log.append(Changeset(version, predecessor, digest, body))
+        self.state.append(body)
         self._trim()
         return "applied"
 
@@ -90,10 +99,42 @@ class LogReplica:
         return chosen
 
     def load(self, log: Sequence[Changeset]) -> None:
-        """Take over the authority's state at its head: the log here begins anew."""
+        """Take over what the authority has above this head: the log here begins anew."""
         if log:
-            self._start = Head(log[-1].version, log[-1].digest)
-            self._log.clear()
+            self.state += [changeset.body for changeset in log]
+            self._begin_log(Head(log[-1].version, log[-1].digest))
+
+    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
+        return self._slices(tuple(self.state), slice_bytes)
+
+    def install(self, version: Version, digest: bytes, slices: Sequence[bytes]) -> Installation:
+        if version <= self.head()[0]:
+            return "stale"
+        try:
+            state = [body for data in slices for body in msgpack.unpackb(data)]
+            reached = bytes(32)
+            for body in state:
+                reached = chain(reached, body)
+        except (ValueError, TypeError):
+            return "corrupt"
+        if reached != digest or len(state) != version[2]:
+            return "corrupt"
+        self.state = state
+        self._begin_log(Head(version, digest))
+        return "installed"
+
+    def _slices(self, state: Sequence[bytes], slice_bytes: int) -> Iterator[bytes]:
+        begin = size = 0
+        for end, body in enumerate(state):
+            if size >= slice_bytes:
+                yield msgpack.packb(state[begin:end])
+                begin, size = end, 0
+            size += len(body)
+        yield msgpack.packb(state[begin:])
+
+    def _begin_log(self, head: Head) -> None:
+        self._start = head
+        self._log.clear()
 
     def _trim(self) -> None:
         while len(self._log) > self._log_max:

@@ -20,7 +20,7 @@ from gossip.identity import Identity
 from gossip.limits import PACKET_BYTES_MAX
 from gossip.member import Metadata
 from gossip.replica import Changeset, Head
-from simulations.authority import LogReplica
+from simulations.authority import EMPTY, LogReplica
 
 if TYPE_CHECKING:
     from simulations.world import World
@@ -41,6 +41,8 @@ class Node:
         self.incarnation = 1
         self.running = False
         self.replica = LogReplica()
+        self.highest = EMPTY.version
+        """The highest version that its replica has held."""
         self._core: Gossip | None = None
         self._streams: dict[int, Connection] = {}
         self._next_accepted = 1
@@ -81,11 +83,21 @@ class Node:
             connection.close(self, stream)
         self._streams.clear()
 
+    def erase(self) -> None:
+        """Lose the disk while it doesn't run."""
+        assert not self.running, f"node {self.index} runs"
+        self.replica = LogReplica()
+        self.highest = EMPTY.version
+
     def committed(self, changeset: Changeset) -> None:
         """This node has committed a changeset at the authority."""
         early = () if self.replica.offer(*changeset) == "applied" else (changeset,)
         self.core.committed(self._world.now, early)
         self.flush()
+
+    def fetch_snapshot(self) -> None:
+        """The authority is away: take the state from a peer."""
+        self.core.fetch_snapshot(self._world.now)
 
     def load(self) -> None:
         """Load the state from the authority, and say that it was confirmed there."""
@@ -136,6 +148,7 @@ class Node:
         while effects := self.core.effects():
             for effect in effects:
                 self._carry_out(effect)
+        self._world.check_head(self)
         deadline = self.core.next_deadline()
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
             self._wake_at = max(deadline, self._world.now)

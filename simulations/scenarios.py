@@ -8,13 +8,17 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gossip.events import ChangesetApplied, MemberChanged
+from gossip.events import ChangesetApplied, MemberChanged, SnapshotInstalled
 from gossip.profiles import LAN
 from gossip.replica import Version
+from simulations.authority import LogReplica
 from simulations.network import Link
 from simulations.world import World
 
 _PARTITION_SECONDS = 600.0
+_LOG_MAX = 50
+_BODY_BYTES = 10_000
+"""Three logs of these make a state of several slices."""
 
 
 class Report(NamedTuple):
@@ -97,8 +101,41 @@ def partition(nodes: int, seed: int) -> Report:
     return _report(world, measures)
 
 
+def newcomer(nodes: int, seed: int) -> Report:
+    """The database is down: a brand-new node and one long away fill themselves from their peers.
+
+    These two come on top of ``nodes``, whose logs reach back to neither. Commits that the authority
+    took before it went are pushed while they fill.
+    """
+    world = World(nodes + 2, seed, link=Link(loss=0.02))
+    for node in world.nodes:
+        node.replica = LogReplica(log_max=_LOG_MAX)
+    away, new = world.nodes[nodes], world.nodes[nodes + 1]
+    measures = {"formed": world.form(count=nodes + 1)}
+    world.commit(0, b"what the one long away has seen")
+    world.run_until(world.has_spread, within=30.0)
+    away.crash()
+    for _ in range(3 * _LOG_MAX):
+        world.commit(world.rng.randrange(nodes), world.rng.randbytes(_BODY_BYTES))
+        world.run(0.005)
+    world.run_until(world.has_spread, within=30.0)
+    world.authority.available = False
+    away.start()
+    new.start()
+    begun = world.now
+    for _ in range(10):
+        world.commit(world.rng.randrange(nodes), world.rng.randbytes(100))
+        world.run(0.005)
+    measures["caught_up"] = world.run_until(world.has_spread, within=30.0)
+    installed = {s.node: s.at for s in world.observed if isinstance(s.event, SnapshotInstalled)}
+    assert set(installed) == {away.index, new.index}, "no log reached: these two took a snapshot"
+    measures["filled"] = max(installed.values()) - begun
+    assert all(node.replica.state == world.authority.state() for node in (away, new))
+    return _report(world, measures)
+
+
 SCENARIOS: dict[str, Callable[[int, int], Report]] = {
-    scenario.__name__: scenario for scenario in (spread, crash, partition)
+    scenario.__name__: scenario for scenario in (spread, crash, partition, newcomer)
 }
 """By name, as ``python -m simulations list`` prints them."""
 

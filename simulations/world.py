@@ -92,19 +92,18 @@ class World:
             self._step()
         return self.now - begun
 
-    def start(self, apart: float = 0.1) -> None:
-        """Start all nodes, one after another."""
-        for index, node in enumerate(self.nodes):
+    def start(self, apart: float = 0.1, count: int | None = None) -> None:
+        """Start all nodes, or the first ``count``, one after another."""
+        for index, node in enumerate(self.nodes[:count]):
             self.schedule(index * apart, node.start)
 
-    def form(self, within: float = 30.0) -> float:
-        """Start all nodes, and let time pass until each sees all alive; answers that time.
-
-        ``within`` counts from the start of the last node.
+    def form(self, within: float = 30.0, count: int | None = None) -> float:
+        """Start all nodes, or the first ``count``, and let time pass until each sees all alive;
+        answers that time. ``within`` counts from the start of the last node.
         """
-        self.start()
-        within += len(self.nodes) * 0.1
-        everyone = len(self.nodes)
+        self.start(count=count)
+        everyone = len(self.nodes[:count])
+        within += everyone * 0.1
         return self.run_until(
             lambda: sum(node.running for node in self.nodes) == everyone and self.is_whole(), within
         )
@@ -133,8 +132,17 @@ class World:
         self.observed.append(Observed(self.now, node.index, event))
         if isinstance(event, MemberChanged):
             self._check_monotone(node, event)
-        elif isinstance(event, Behind) and self.authority.available:
-            node.load()
+        elif isinstance(event, Behind):
+            if self.authority.available:
+                node.load()
+            else:
+                node.fetch_snapshot()
+
+    def check_head(self, node: Node) -> None:
+        """A replica's version never goes backwards, not even over a crash (DESIGN 1, P2)."""
+        version = node.replica.head()[0]
+        assert version >= node.highest, f"node {node.index} went back to {version}"
+        node.highest = version
 
     def connect(self, connection: Connection, frame: bytes) -> None:
         """A stream is opened; its far end answers, refuses, or can't be reached."""

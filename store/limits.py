@@ -41,9 +41,32 @@ LOG_BYTES_MAX = 64 * 1024 * 1024
 INTEGER_MAX = 2**53 - 1
 """Larger ones don't survive clients that read JSON numbers as doubles, as Kong itself does."""
 
+STATE_ROWS_MAX = 2_000
+"""Entities that one statement reads when the whole state is read."""
+
 BUSY_SECONDS_MAX = 5.0
 """How long a write or read waits for a locked SQLite file before it answers 503 (DESIGN 3)."""
 
+LOCK_SECONDS_MAX = 2.0
+"""How long a statement waits for a lock in Postgres (DESIGN 3)."""
+
+STATEMENT_SECONDS_MAX = 5.0
+"""How long a statement may run in Postgres."""
+
+IDLE_IN_TRANSACTION_SECONDS_MAX = 5.0
+"""How long Postgres lets a node pause within a transaction before it takes the locks away."""
+
+MIGRATION_SECONDS_MAX = 600.0
+"""How long one migration file may run: it may rewrite a large table."""
+
+ATTEMPTS_MAX = 8
+"""How often a transaction is tried that Postgres gave up for others' sake (a deadlock, a fail-over)
+or whose connection turned out to be dead."""
+
+CLOSE_SECONDS_MAX = 2.0
+"""How long closing waits for statements under way before it drops their connections."""
+
+assert LOCK_SECONDS_MAX < STATEMENT_SECONDS_MAX, "a wait for a lock must be told as such"
 assert ENTITY_BYTES_MAX < BODY_BYTES_MAX, "every entity must fit a changeset"
 assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
 assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX

@@ -53,3 +53,19 @@ SQLITE = Dialect(
         " RETURNING revision, epoch, tag, predecessor, chain"
     ),
 )
+
+POSTGRES = Dialect(
+    name="postgres",
+    for_update=" FOR UPDATE",
+    for_key_share=" FOR KEY SHARE",
+    # An UPDATE waits for the row and then computes with its newest values, which a SELECT before it
+    # would not have seen (READ COMMITTED). RETURNING shows new values alone, so the head row keeps
+    # the chain that it had before in a column of its own.
+    append_log=(
+        "WITH bumped AS (UPDATE head SET revision = revision + 1, predecessor = chain,"
+        " chain = sha256(chain || $2) RETURNING revision, epoch, tag, predecessor, chain)"
+        " INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
+        " SELECT revision, epoch, tag, $1, predecessor, chain, $3, $4 FROM bumped"
+        " RETURNING revision, epoch, tag, predecessor, chain"
+    ),
+)

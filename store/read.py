@@ -10,7 +10,7 @@ from store.authority import AuthorityInfo, Entity, NodeRow, Page, Query, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset
 from store.errors import SchemaMismatch
-from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX
+from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX, STATE_ROWS_MAX
 from store.plan import Plan, Row, Rows, Statement
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
@@ -131,10 +131,23 @@ def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:
 
 
 def read_state() -> Plan[State]:
-    """Everything, at one head."""
+    """Everything, at one head.
+
+    In pieces, so that each statement ends within its time and frees the loop between them.
+    """
     head = yield from read_head()
-    rows = yield Statement("SELECT kind, id, body FROM entity ORDER BY kind, id")
-    return State(head, tuple(Change(*row) for row in rows))
+    entities: list[Change] = []
+    last = ("", "")
+    while True:
+        rows = yield Statement(
+            "SELECT kind, id, body FROM entity WHERE (kind, id) > ($1, $2)"
+            " ORDER BY kind, id LIMIT $3",
+            (*last, STATE_ROWS_MAX),
+        )
+        entities.extend(Change(*row) for row in rows)
+        if len(rows) < STATE_ROWS_MAX:
+            return State(head, tuple(entities))
+        last = entities[-1][:2]
 
 
 def changeset_from_row(row: Row) -> Changeset:
@@ -195,7 +208,8 @@ def _in_history(point: Head) -> Plan[bool]:
 def next_generation(node_id: str, floor: int) -> Plan[int]:
     """Store and answer 1 + max(floor, the generation stored for this node)."""
     rows = yield Statement(
-        "INSERT INTO node (id, name, generation, address) VALUES ($1, '', $2 + 1, '')"
+        "INSERT INTO node (id, name, generation, address)"
+        " VALUES ($1, '', CAST($2 AS bigint) + 1, '')"
         " ON CONFLICT (id) DO UPDATE SET generation = 1 +"
         " CASE WHEN node.generation > $2 THEN node.generation ELSE $2 END"
         " RETURNING generation",

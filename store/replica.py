@@ -6,7 +6,11 @@ only if it is the very next one of the history held here (DESIGN 1, P2). Kinds t
 doesn't know are kept, listed by id and passed on as they are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgpack
+from blake3 import blake3
 
 from store.authority import Entity, Page, Query, State
 from store.canonical import decode_entity
@@ -67,6 +71,35 @@ class Replica:
         """
         return self._log.since(Head(Version(*after), digest), max_bytes)
 
+    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
+        """Everything at the head of now, in slices for a peer's ``install``; at least one.
+
+        A slice ends once its entities have ``slice_bytes`` bytes. What is applied later doesn't
+        show in it. The same state at the same head gives the same slices.
+        """
+        # Not a generator itself: the state must be pinned by the call, not by the first slice.
+        pinned = [(kind, list(self._tables[kind].items())) for kind in sorted(self._tables)]
+        entities = ((kind, *item) for kind, items in pinned for item in items)
+        return _encode_slices(self._head, entities, slice_bytes)
+
+    def install(
+        self, version: tuple[int, int, int], digest: bytes, slices: Sequence[bytes]
+    ) -> Literal["installed", "stale", "corrupt"]:
+        """Replace everything by a peer's snapshot at this head: whole or not at all.
+
+        ``stale``: the version isn't above the head. ``corrupt``: the slices are damaged, not all of
+        them, not in order, of another head, or hold what can't be read. Afterwards the log kept
+        here begins at that head.
+        """
+        head = Head(Version(*version), digest)
+        if head.version <= self._head.version:
+            return "stale"
+        try:
+            self.load(State(head, tuple(_decode_slices(head, slices))))
+        except ValueError:
+            return "corrupt"
+        return "installed"
+
     def load(self, state: State) -> None:
         """Replace everything by a whole state, whatever its version.
 
@@ -113,3 +146,75 @@ class Replica:
 
 def _decoded(change: Change) -> Entity | None:
     return None if change.entity is None else decode_entity(change.entity)
+
+
+_MARK_BYTES = 32
+
+
+def _encode_slices(
+    head: Head, ordered: Iterable[tuple[str, str, str]], slice_bytes: int
+) -> Iterator[bytes]:
+    """A slice is a mark (32 bytes) and msgpack of ``[last, [[kind, id, text], …]]``, in order of
+    (kind, id). The mark is blake3 of the mark before and the rest; before the first is the head's.
+    So a slice that is damaged, missing, moved or of another head is told for what it is.
+    """
+    mark = _head_mark(head)
+    entities: list[bytes] = []
+    size = 0
+    for entity in ordered:
+        if size >= slice_bytes:
+            mark, data = _seal_slice(mark, entities, last=False)
+            yield data
+            entities, size = [], 0
+        entities.append(msgpack.packb(entity))
+        size += len(entities[-1])
+    yield _seal_slice(mark, entities, last=True)[1]
+
+
+def _decode_slices(head: Head, slices: Sequence[bytes]) -> Iterator[Change]:
+    """The entities, in order. Raises ValueError for what isn't a whole snapshot at this head."""
+    mark = _head_mark(head)
+    previous: tuple[str, str] | None = None
+    for number, data in enumerate(slices, start=1):
+        payload = memoryview(data)[_MARK_BYTES:]
+        mark = blake3(mark).update(payload).digest()
+        if data[:_MARK_BYTES] != mark:
+            raise ValueError(f"slice {number} is damaged or doesn't follow the one before")
+        last, entities = _unpack_slice(payload)
+        if last != (number == len(slices)):
+            raise ValueError(f"slice {number} of {len(slices)} is the last one: {last}")
+        for change in entities:
+            if previous is not None and change[:2] <= previous:
+                raise ValueError(f"{change.kind} {change.id} is out of order")
+            previous = change[:2]
+            yield change
+    if not slices:
+        raise ValueError("a snapshot without slices")
+
+
+def _head_mark(head: Head) -> bytes:
+    return blake3(msgpack.packb([list(head.version), head.digest])).digest()
+
+
+def _seal_slice(mark: bytes, entities: Sequence[bytes], *, last: bool) -> tuple[bytes, bytes]:
+    """The mark of a slice, and the slice."""
+    packer = msgpack.Packer()
+    header = packer.pack_array_header(2) + packer.pack(last)
+    header += packer.pack_array_header(len(entities))
+    payload = b"".join([header, *entities])
+    mark = blake3(mark).update(payload).digest()
+    return mark, mark + payload
+
+
+def _unpack_slice(payload: memoryview) -> tuple[bool, list[Change]]:
+    try:
+        last, entities = msgpack.unpackb(payload)[:2]
+        changes = [Change(*entity[:3]) for entity in entities]
+    except Exception as error:  # msgpack raises a dozen kinds on garbage
+        raise ValueError(f"not a slice of a snapshot: {error}") from error
+    if type(last) is not bool:
+        raise ValueError("not a slice of a snapshot: it doesn't say whether it is the last")
+    for change in changes:
+        if not all(type(field) is str for field in change):
+            raise ValueError("not a slice of a snapshot: an entity without kind, id and text")
+    return last, changes

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
 from store.limits import BUSY_SECONDS_MAX
-from store.plan import Plan, Result
+from store.plan import Plan, Result, Rows, Statement
 from store.read import BOOTSTRAP_NEEDED
 
 BUSY_SLICE_SECONDS = 0.02
@@ -31,9 +31,21 @@ _PLACEHOLDER = re.compile(r"\$([0-9]+)")
 
 
 @lru_cache(maxsize=1024)
-def _numbered(sql: str) -> str:
-    """``$1`` is a *named* parameter to SQLite, which Python 3.14 refuses to fill from a tuple."""
-    return _PLACEHOLDER.sub(r"?\1", sql)
+def _positional(sql: str) -> tuple[str, tuple[int, ...]]:
+    """The text with ``?`` for each ``$n``, and the n in their order.
+
+    Python 3.14 refuses to fill a named parameter (``$1``) from a tuple, and early 3.12 took even
+    ``?1`` for one (python/cpython#117995).
+    """
+    order = tuple(int(number) - 1 for number in _PLACEHOLDER.findall(sql))
+    return _PLACEHOLDER.sub("?", sql), order
+
+
+def execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
+    """Execute one statement of a plan; its rows."""
+    sql, order = _positional(statement.sql)
+    parameters = [statement.parameters[index] for index in order]
+    return connection.execute(sql, parameters).fetchall()
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -90,8 +102,7 @@ def run(connection: sqlite3.Connection, plan: Plan[Result]) -> Result:
     try:
         statement = next(plan)
         while True:
-            cursor = connection.execute(_numbered(statement.sql), statement.parameters)
-            statement = plan.send(cursor.fetchall())
+            statement = plan.send(execute(connection, statement))
     except StopIteration as finished:
         result: Result = finished.value
         return result

@@ -247,20 +247,32 @@ class Transaction:
         """
         key = (kind, entity_id)
         yield Statement("DELETE FROM entity_reference WHERE kind = $1 AND id = $2", key)
-        children = yield Statement(
-            "SELECT kind, id, field FROM entity_reference"
-            " WHERE target_kind = $1 AND target_id = $2 ORDER BY kind, id",
-            key,
-        )
-        for child_kind, child_id, field in children:
-            if depth >= CASCADE_DEPTH_MAX or not self._cascades(child_kind, field):
-                raise foreign_key_restricts(kind, child_kind)
-            if (yield from self._row(child_kind, child_id)) is not None:
-                yield from self._delete(child_kind, child_id, depth + 1)
+        children = yield from self._children(key, depth)
+        for child in children:
+            yield from self._row(*child)
+        if children:
+            # Asked again now that they are locked: until then, another writer may have pointed one
+            # of them elsewhere. None can have come, since a reference needs this row's lock.
+            children = yield from self._children(key, depth)
+        for child in children:
+            if (yield from self._row(*child)) is not None:
+                yield from self._delete(*child, depth + 1)
         for table in ("entity_unique", "entity_tag"):
             yield Statement(f"DELETE FROM {table} WHERE kind = $1 AND id = $2", key)
         yield Statement("DELETE FROM entity WHERE kind = $1 AND id = $2", key)
         self._rows[key] = None
+
+    def _children(self, parent: Key, depth: int) -> Plan[list[Key]]:
+        """The rows that go with this one. Raises EntityError code 4 when one forbids it."""
+        rows = yield Statement(
+            "SELECT kind, id, field FROM entity_reference"
+            " WHERE target_kind = $1 AND target_id = $2 ORDER BY kind, id",
+            parent,
+        )
+        for kind, _, field in rows:
+            if depth >= CASCADE_DEPTH_MAX or not self._cascades(kind, field):
+                raise foreign_key_restricts(parent[0], kind)
+        return [(kind, entity_id) for kind, entity_id, _ in rows]
 
     def _cascades(self, kind: str, field: str) -> bool:
         """Kinds and fields that only a newer version knows restrict: nothing is lost by it."""

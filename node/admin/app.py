@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from node.admin import root, schemas
 from node.admin.access import Access, access_of
+from node.admin.access_log import ACCESS_LOG, AccessLog, keep_logs
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
 from node.admin.errors import answer_errors
@@ -32,10 +33,14 @@ def create_admin_app(node: NodeView) -> web.Application:
     access = access_of(node.settings)
     app = _application(node, access)
     app.middlewares.append(refuse_strangers(access))
+    app[ACCESS_LOG] = AccessLog(node.settings.admin_access_log)
+    app.cleanup_ctx.append(keep_logs(node.settings))
     information, streams, cluster = root.Root(node), EventStreams(node), Cluster(node)
+    status = Status(node)
     add(app, "/", {"GET": information.show})
     add(app, "/endpoints", {"GET": root.endpoints})
-    add(app, "/status", {"GET": Status(node).show})
+    add(app, "/status", {"GET": status.show})
+    add(app, "/status/ready", {"GET": status.ready})
     add(app, "/schemas/{entity}", {"GET": schemas.describe})
     add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
     add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node import logs
+from node.admin.access_log import ACCESS_LOG, request_logger
 from node.admin.limits import (
     HEADER_FIELD_BYTES_MAX,
     KEEPALIVE_SECONDS,
@@ -20,11 +21,14 @@ log = logs.get("admin")
 
 def create_runner(app: web.Application) -> web.AppRunner:
     """A runner for an application of app.py; its caller sets it up and gives it sites."""
+    access_log = app.get(ACCESS_LOG)
+    logger = _protocol_logger()
     return web.AppRunner(
         app,
-        access_log=None,
+        access_log=logger if access_log else None,  # aiohttp's word for whether there is one
+        access_log_class=request_logger(access_log),
         handle_signals=False,
-        logger=_protocol_logger(),
+        logger=logger,
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=LINGERING_SECONDS,
         max_line_size=REQUEST_LINE_BYTES_MAX,

@@ -18,7 +18,8 @@ log = logs.get("authority")
 class AuthorityLink:
     """``committed(early)`` is called right after this node's own commit was offered to the replica,
     with the changeset if something before it is missing here; ``confirmed(head)`` whenever the
-    authority itself has shown its head."""
+    authority itself has shown its head; ``identified(info)`` when it was opened; ``lost()`` when it
+    has failed to answer. ``patience`` bounds one attempt to open it, in seconds."""
 
     def __init__(
         self,
@@ -27,7 +28,10 @@ class AuthorityLink:
         origin: str,
         committed: Callable[[Sequence[Changeset]], None],
         confirmed: Callable[[Head], None],
+        identified: Callable[[AuthorityInfo], None],
+        lost: Callable[[], None],
         rng: random.Random,
+        patience: float,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -37,7 +41,10 @@ class AuthorityLink:
         self._origin = origin
         self._committed = committed
         self._confirmed = confirmed
+        self._identified = identified
+        self._lost = lost
         self._rng = rng
+        self._patience = patience
         self._catching_up = asyncio.Lock()
         self._changed = False
         """Whether another authority answers at the same place."""
@@ -47,12 +54,12 @@ class AuthorityLink:
         """Whether the last thing asked of the authority was answered."""
         return not self.reason
 
-    async def open(self, patience: float) -> bool:
+    async def open(self) -> bool:
         """Try once to connect; False, with the reason kept, when it failed."""
         try:
-            info = await asyncio.wait_for(self.authority.open(), patience)
+            info = await asyncio.wait_for(self.authority.open(), self._patience)
         except (AuthorityUnavailable, TimeoutError) as error:
-            self._failed(str(error) or f"no answer in {patience:g} s")
+            self._failed(str(error) or f"no answer in {self._patience:g} s")
             return False
         self._check_identity(info)
         return self.reachable
@@ -60,7 +67,7 @@ class AuthorityLink:
     async def keep_open(self) -> None:
         """Return once the authority can be used, however long it takes."""
         attempt = 0
-        while not await self.open(AUTHORITY_RETRY_SECONDS[-1]):
+        while not await self.open():
             pause = AUTHORITY_RETRY_SECONDS[min(attempt, len(AUTHORITY_RETRY_SECONDS) - 1)]
             await asyncio.sleep(pause * (1 + self._rng.random() / 2))
             attempt += 1
@@ -131,6 +138,8 @@ class AuthorityLink:
             self._failed(f"authority changed from {self.info.id} to {info.id}; restart this node")
             return
         self._changed = False
+        if self.info != info:
+            self._identified(info)
         self.info = info
         self._succeeded()
 
@@ -138,6 +147,7 @@ class AuthorityLink:
         if reason != self.reason:
             log.error("authority unavailable", reason=reason)
         self.reason = reason
+        self._lost()
 
     def _succeeded(self) -> None:
         if self.reason:

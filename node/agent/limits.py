@@ -18,8 +18,9 @@ WORKER_SETTLED_SECONDS = 10.0
 COMMIT_WORKERS_SECONDS = 0.1
 """How long an unfenced write waits for this node's own workers (DESIGN 4, point 8)."""
 
-AUTHORITY_FIRST_SECONDS = 5.0
-"""How long the first packet waits for the authority to name the generation."""
+AUTHORITY_PATIENCE_SECONDS = 1.0
+"""How much longer than ``pg_timeout`` an attempt to open the authority may take: its own reason for
+failing is better than ours. The first packet waits for one attempt, which names the generation."""
 AUTHORITY_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Backoff between attempts to open the authority; each is jittered by up to half."""
 ALONE_LOOKUP_SECONDS = 1.0
@@ -36,6 +37,9 @@ SIGNAL_ONCE_SECONDS = 1.0
 EVENT_QUEUE_MAX = 1_024
 """Events waiting for one slow subscriber; beyond it the oldest are dropped, counted and told."""
 
+GOSSIP_RETRY_SECONDS = 1.0
+"""Between attempts to start gossip while a name doesn't resolve or the key isn't known."""
+
 LEAVE_SECONDS = 2.0
 """How long telling the others and the authority may take before the node drains anyway."""
 
@@ -47,5 +51,8 @@ REVISIONS_PENDING_MAX = 4_096
 JOIN_ADDRESSES_MAX = 1_024
 
 IDENTITY_BYTES_MAX = 4_096
+KEEPSAKE_BYTES_MAX = 1024 * 1024
+PEERS_KEPT_MAX = 1_024
+"""Addresses kept for a start with the authority away; the most recently seen come first."""
 
 assert SNAPSHOT_SLICE_BYTES * 2 < FRAME_BYTES_MAX

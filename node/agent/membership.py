@@ -21,11 +21,12 @@ from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
 from node.agent.advertise import default_advertise, is_loopback
+from node.agent.authorities import database_addresses
 from node.agent.sockets import PortTaken
 from node.config.listen import HostPort, ListenAddress, parse_host_port
 from node.config.settings import Settings
 from node.version import VERSION
-from store.authority import AuthorityInfo, NodeRow
+from store.authority import NodeRow
 from store.version import Head, Version
 
 log = logs.get("cluster")
@@ -62,15 +63,18 @@ class Membership:
         self._transport: Transport | None = None
         self._left: asyncio.Future[None] | None = None
 
-    async def start(self, generation: int, info: AuthorityInfo | None) -> None:
-        """Bind and begin. Raises PortTaken and MembershipRefused."""
+    async def start(self, generation: int, cluster_key: bytes | None) -> None:
+        """Bind and begin; ``cluster_key`` is the authority's, if it is known.
+
+        Raises PortTaken and MembershipRefused.
+        """
         settings = self._settings
         listen = await _resolve(settings.cluster_listen)
         sockets = _bind(listen)
         try:
             listen = sockets.address
             address = await self._advertised(listen)
-            key = self._key(listen, address, info)
+            key = self._key(listen, address, cluster_key)
         except BaseException:
             sockets.udp.close()
             sockets.tcp.close()
@@ -128,6 +132,29 @@ class Membership:
         return not any(
             member.status in ("alive", "suspect") and not member.is_self for member in self._views()
         )
+
+    def peers(self) -> list[Address]:
+        """Where the other members are, those that run first."""
+        others = [member for member in self._views() if not member.is_self]
+        others.sort(key=lambda member: member.status not in ("alive", "suspect"))
+        return [member.address for member in others]
+
+    def newest_head(self) -> Version | None:
+        """The newest version that a live member is known to hold; None when none is known."""
+        return max(
+            (
+                Version(*member.head.version)
+                for member in self._views()
+                if member.head is not None and member.status == "alive" and not member.is_self
+            ),
+            default=None,
+        )
+
+    def fetch_snapshot(self) -> None:
+        """Get the whole state from a peer that holds a newer one, unless that is under way."""
+        if self._gossip is not None and self._transport is not None:
+            self._gossip.fetch_snapshot(self._transport.now())
+            self._transport.flush()
 
     def join(self, addresses: Sequence[Address]) -> None:
         """Look for members there, now and whenever nobody runs there."""
@@ -195,27 +222,28 @@ class Membership:
         advertise = self._settings.cluster_advertise
         if advertise is not None:
             return await _resolve(advertise)
-        seeds = []
-        for seed in self._settings.cluster_seeds:
+        others = [parse_host_port(seed) for seed in self._settings.cluster_seeds]
+        routes_to = []
+        for other in (*database_addresses(self._settings), *others):
             try:
-                seeds.append(await _resolve(parse_host_port(seed)))
+                routes_to.append(await _resolve(other))
             except MembershipRefused:
                 continue
-        return default_advertise(listen, seeds)
+        return default_advertise(listen, routes_to)
 
-    def _key(self, listen: Address, address: Address, info: AuthorityInfo | None) -> bytes | None:
+    def _key(self, listen: Address, address: Address, cluster_key: bytes | None) -> bytes | None:
         """The cluster key, or None to talk in clear, which is for loopback alone."""
         if self._settings.cluster_encrypt_key is not None:
             return self._settings.cluster_encrypt_key
         if is_loopback(listen[0]) and is_loopback(address[0]):
             return None
-        if info is None:
+        if cluster_key is None:
             raise MembershipRefused(
                 f"cluster_listen: {format_address(listen)} is reachable from other machines and no "
-                "cluster key is known: the authority could not be read and cluster_encrypt_key is "
-                "not set; set it, or restart this node when the authority is back"
+                "cluster key is known: the authority has not told it yet and cluster_encrypt_key "
+                "is not set"
             )
-        return info.cluster_key
+        return cluster_key
 
 
 def _bind(listen: Address) -> Sockets:

@@ -6,6 +6,7 @@ holds a confirmed state. Stop: leave, stop accepting, finish, exit.
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 import socket
 import time
@@ -13,40 +14,50 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from gossip.address import format_address
-from gossip.events import Behind, GenerationOutdated, MemberChanged, NameTaken
+from gossip.events import (
+    Behind,
+    ChangesetApplied,
+    GenerationOutdated,
+    MemberChanged,
+    NameTaken,
+    SnapshotFailed,
+    SnapshotInstalled,
+)
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
 from node.admin.node_view import AuthorityStatus, NotAvailable
+from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
 from node.agent.events import Event, EventBus
+from node.agent.following import Following
 from node.agent.http_servers import HttpServers
 from node.agent.identity import StoredIdentity, store_identity
+from node.agent.keeper import Keeper
+from node.agent.keepsakes import load_keyring, load_peers, store_keyring, store_peers
 from node.agent.limits import (
-    AUTHORITY_FIRST_SECONDS,
-    AUTHORITY_RETRY_SECONDS,
+    AUTHORITY_PATIENCE_SECONDS,
     COMMIT_WORKERS_SECONDS,
+    GOSSIP_RETRY_SECONDS,
     LEAVE_SECONDS,
 )
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.proxying import log_path, proxy_settings
-from node.agent.reload import changed_fixed, with_reloadable
+from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
-from node.agent.sockets import PortTaken, SlotSockets
-from node.agent.workers import Workers, WorkersFailed
-from node.config.load import ConfigError
+from node.agent.sockets import SlotSockets
+from node.agent.workers import Workers
 from node.config.settings import Settings
 from node.version import VERSION
-from store.authority import Authority, Committed, Mutation
+from store.authority import AuthorityInfo, Committed, Mutation
 from store.changeset import Changeset, decode_body
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
 from store.replica import Replica
-from store.sqlite import SqliteAuthority
 from store.version import Head
 
 log = logs.get("node")
@@ -56,22 +67,24 @@ class Node:
     """One running node. Satisfies node.admin.node_view.NodeView."""
 
     def __init__(
-        self, settings: Settings, stored: StoredIdentity, read_settings: Callable[[], Settings]
+        self,
+        settings: Settings,
+        stored: StoredIdentity,
+        read_settings: Callable[[], Settings],
+        reloaded: Callable[[tuple[str, ...]], None],
     ) -> None:
         self.settings = settings
-        self._read_settings = read_settings
         self.node_id = stored.node_id
         self.hostname = socket.gethostname()
         self.node_name = settings.node_name or f"{self.hostname}-{stored.node_id[:4]}"
         self.version = VERSION
         self.replica = Replica("")
-        self.authority: Authority = SqliteAuthority(settings.sqlite_path)
+        self.authority = make_authority(settings)
         self._stored = stored
         self._rng = random.Random()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
-        self._poll = Poll(settings.db_update_frequency, self._rng)
         self._sockets = SlotSockets()
         self._workers = Workers(
             proxy_settings(settings),
@@ -94,15 +107,26 @@ class Node:
             self.node_id,
             self._membership.committed,
             self._membership.confirmed,
+            self._identified,
+            self._lost_authority,
             self._rng,
+            settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
         self._directory = Directory(
             self.authority, self._membership.row, self._membership.alone, self._membership.join
         )
-        self._read_authority = asyncio.Event()
+        self._following = Following(
+            self._link,
+            self._serving,
+            self._membership,
+            Poll(settings.db_update_frequency, self._rng),
+            self._rng,
+            self._workers.listen,
+        )
+        self._reloader = Reloader(read_settings, self._take_settings, reloaded)
+        self._identity_file = Keeper("the identity", self._write_identity)
+        self._peers_file = Keeper("the list of peers", self._write_peers)
         self._draining = False
-        self._reloading: asyncio.Task[None] | None = None
-        self._reload_again = False
 
     # Life cycle
 
@@ -112,12 +136,11 @@ class Node:
         try:
             await _first_of(life, signals.stop)
             if life.done():
-                await life
+                await _outcome(life)
                 return
             life.cancel()
             await asyncio.wait({life})
-            if self._reloading is not None:
-                self._reloading.cancel()
+            self._reloader.cancel()
             leaving = asyncio.create_task(self._leave(signals.stop.result()))
             await _first_of(leaving, signals.at_once)
             leaving.cancel()
@@ -142,46 +165,34 @@ class Node:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._workers.start())
-            tasks.create_task(self._link.open(AUTHORITY_FIRST_SECONDS))
-        await self._start_gossip()
+            tasks.create_task(self._link.open())
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_authority())
+            tasks.create_task(self._take_part())
+            tasks.create_task(self._following.run())
             tasks.create_task(self._directory.run())
 
-    async def _start_gossip(self) -> None:
-        """Take the next generation, store it, and only then send the first packet."""
+    async def _take_part(self) -> None:
+        """Start gossip: at once with a key (or without need of one), else when the authority has
+        told it. The next generation is stored before the first packet leaves."""
         generation = self._stored.generation + 1
         with contextlib.suppress(AuthorityUnavailable):
             generation = await self.authority.next_generation(self.node_id, self._stored.generation)
-        self._store(StoredIdentity(self.node_id, generation, 1))
-        try:
-            await self._membership.start(generation, self._link.info)
-        except MembershipRefused as error:
-            log.error("this node takes no part in gossip", reason=str(error))
-
-    async def _follow_authority(self) -> None:
-        """Catch up with the authority whenever nobody in the cluster has looked for too long."""
+        self._stored = StoredIdentity(self.node_id, generation, 1)
+        self._write_identity()
+        peers = load_peers(self.settings.prefix)
+        told = ""
         while True:
-            if not self._link.reachable:
-                await self._link.keep_open()
+            keyring = load_keyring(self.settings.prefix)
             try:
-                await self._link.catch_up()
-            except AuthorityUnavailable:
-                await asyncio.sleep(AUTHORITY_RETRY_SECONDS[0] * (1 + self._rng.random() / 2))
-                continue
-            if not self._workers.listening and not self._draining:
-                self._workers.listen()
-            await self._until_a_look_is_due()
-
-    async def _until_a_look_is_due(self) -> None:
-        while self._link.reachable and not self._read_authority.is_set():
-            now = time.monotonic()
-            self._poll.confirmed(now - self._membership.confirmation_age())
-            if self._poll.due(now):
-                break
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._read_authority.wait(), self._poll.deadline - now)
-        self._read_authority.clear()
+                await self._membership.start(generation, keyring.cluster_key if keyring else None)
+            except MembershipRefused as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("this node takes no part in gossip", reason=told)
+                await asyncio.sleep(GOSSIP_RETRY_SECONDS)
+            else:
+                self._membership.join(peers)
+                return
 
     async def _leave(self, seconds: float | None) -> None:
         """Leave, stop accepting, finish: in that order."""
@@ -195,24 +206,13 @@ class Node:
         self._sockets.keep_only((), 0)
         await draining
 
+    def shutdown_timeout(self) -> float:
+        """How long TERM and INT let requests finish, in seconds."""
+        return self.settings.shutdown_timeout
+
     def reload(self) -> None:
         """SIGHUP: read the configuration again and put new workers on the same sockets."""
-        if self._reloading is not None and not self._reloading.done():
-            self._reload_again = True
-            return
-        self._reloading = asyncio.create_task(self._reload())
-
-    async def _reload(self) -> None:
-        self._reload_again = True
-        while self._reload_again:
-            self._reload_again = False
-            try:
-                await self._take_settings(self._read_settings())
-            except ConfigError as error:
-                for problem in error.problems:
-                    log.error("reload refused, the old settings stay", reason=problem)
-            except (PortTaken, WorkersFailed, OSError) as error:
-                log.error("reload failed, the old settings stay", reason=str(error))
+        self._reloader.request()
 
     async def _take_settings(self, wanted: Settings) -> None:
         fixed = changed_fixed(self.settings, wanted)
@@ -232,6 +232,9 @@ class Node:
         self._workers.reopen_logs()
 
     # What the parts tell
+
+    def _lost_authority(self) -> None:
+        self._following.lost()
 
     def _applied(self, changeset: Changeset) -> None:
         body = decode_body(changeset.body)
@@ -259,9 +262,14 @@ class Node:
                     "previous": event.previous,
                 }
             )
+            self._peers_file.changed()
+            self._following.moved()
         elif isinstance(event, Behind):
-            log.info("peers can't bring this node up to date", head=event.head, why=event.reason)
-            self._read_authority.set()
+            self._following.behind(event)
+        elif isinstance(event, ChangesetApplied | SnapshotInstalled):
+            self._following.moved()
+        elif isinstance(event, SnapshotFailed):
+            log.warning("no peer could give the whole state", reason=event.reason)
         elif isinstance(event, NameTaken):
             log.warning(
                 f"another process has this node's {event.kind}",
@@ -269,15 +277,23 @@ class Node:
                 address=format_address(event.address),
             )
         elif isinstance(event, GenerationOutdated):
-            self._store(StoredIdentity(self.node_id, event.held, self._stored.incarnation))
+            self._stored = dataclasses.replace(self._stored, generation=event.held)
+            self._identity_file.changed()
             log.error("a later life of this node is known; restart it", generation=event.held)
 
     def _store_incarnation(self, value: int) -> None:
-        self._store(StoredIdentity(self.node_id, self._stored.generation, value))
+        self._stored = dataclasses.replace(self._stored, incarnation=value)
+        self._identity_file.changed()
 
-    def _store(self, identity: StoredIdentity) -> None:
-        self._stored = identity
-        store_identity(self.settings.prefix, identity)
+    def _write_identity(self) -> None:
+        store_identity(self.settings.prefix, self._stored)
+
+    def _write_peers(self) -> None:
+        store_peers(self.settings.prefix, self._membership.peers())
+
+    def _identified(self, info: AuthorityInfo) -> None:
+        self.replica.authority_id = info.id
+        store_keyring(self.settings.prefix, info)
 
     # What the APIs ask
 
@@ -312,6 +328,7 @@ class Node:
         return {
             **self._membership.counters(),
             "worker_restarts": self._workers.restarts,
+            "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,
         }
 
@@ -336,6 +353,14 @@ class Node:
 
     def subscribe(self) -> AsyncIterator[Event]:
         return self._bus.subscribe()
+
+
+async def _outcome(life: "asyncio.Future[None]") -> None:
+    """Raise what ended it: of several things that failed at once, the first."""
+    try:
+        await life
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 async def _first_of(task: "asyncio.Future[Any]", signal: "asyncio.Future[Any]") -> None:

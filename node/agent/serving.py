@@ -4,9 +4,9 @@ Gossip offers changesets here, and so does the node with its own commits and wit
 the authority. Whatever is applied goes to the workers at once and in order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from gossip.replica import Verdict
+from gossip.replica import Installation, Verdict
 from store.authority import State
 from store.changeset import Change, Changeset
 from store.replica import Replica
@@ -62,6 +62,17 @@ class Serving:
         self.replica.load(state)
         self._on_loaded()
 
-    def snapshot(self) -> tuple[Version, Sequence[Change]]:
+    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
+        return self.replica.snapshot(slice_bytes)
+
+    def install(
+        self, version: tuple[int, int, int], digest: bytes, slices: Sequence[bytes]
+    ) -> Installation:
+        outcome = self.replica.install(version, digest, slices)
+        if outcome == "installed":
+            self._on_loaded()
+        return outcome
+
+    def state(self) -> tuple[Version, Sequence[Change]]:
         """Everything, at one version, for a worker."""
         return self.version, tuple(self.replica.changes())

@@ -3,33 +3,38 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from node.agent.limits import SIGNAL_ONCE_SECONDS
 
 
-def _nothing() -> None:
-    return None
+class Obedient(Protocol):
+    """What signals ask of a node."""
+
+    def shutdown_timeout(self) -> float:
+        """How long TERM and INT let requests finish, in seconds; a reload may have changed it."""
+
+    def reload(self) -> None: ...
+
+    def reopen_logs(self) -> None: ...
 
 
 class Signals:
     """TERM and INT drain within a bound, QUIT without; a second one later ends at once.
 
-    ``stop`` resolves to the bound in seconds, or None. HUP and USR1 call what is set here.
+    ``stop`` resolves to the bound in seconds, or None.
     """
 
-    def __init__(self, shutdown_timeout: float) -> None:
+    def __init__(self, node: Obedient) -> None:
         loop = asyncio.get_running_loop()
         self.stop: asyncio.Future[float | None] = loop.create_future()
         self.at_once: asyncio.Future[None] = loop.create_future()
-        self.on_reload: Callable[[], None] = _nothing
-        self.on_reopen: Callable[[], None] = _nothing
         self._first_at = 0.0
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.terminate, shutdown_timeout)
+            loop.add_signal_handler(number, lambda: self.terminate(node.shutdown_timeout()))
         loop.add_signal_handler(signal.SIGQUIT, self.terminate, None)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self.on_reload())
-        loop.add_signal_handler(signal.SIGUSR1, lambda: self.on_reopen())
+        loop.add_signal_handler(signal.SIGHUP, node.reload)
+        loop.add_signal_handler(signal.SIGUSR1, node.reopen_logs)
 
     def terminate(self, seconds: float | None) -> None:
         """Ask for the end: the first time with ``seconds`` to drain, then at once."""

@@ -102,7 +102,7 @@ class Workers:
 
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
-        version, changes = self._serving.snapshot()
+        version, changes = self._serving.state()
         for worker in self._running:
             if worker.configured:
                 worker.send_snapshot(version, changes)
@@ -187,7 +187,7 @@ class Workers:
             self._running.discard(worker)
             raise
         if self._serving.loaded:
-            worker.send_snapshot(*self._serving.snapshot())
+            worker.send_snapshot(*self._serving.state())
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker

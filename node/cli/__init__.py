@@ -15,11 +15,18 @@ class Subcommand(NamedTuple):
     """Where a subcommand lives, and its line in the list of commands."""
 
     module: str
-    """Its attribute ``command`` is the click command."""
     summary: str
+    attribute: str = "command"
+    """The click command in the module."""
 
 
 SUBCOMMANDS = {
+    "start": Subcommand("node.cli.start", "Start a node in the background."),
+    "stop": Subcommand("node.cli.stop", "Stop a node."),
+    "quit": Subcommand("node.cli.stop", "Stop a node after its requests.", "quit_command"),
+    "restart": Subcommand("node.cli.restart", "Stop a node, then start it."),
+    "reload": Subcommand("node.cli.reload", "Let a node read its configuration again."),
+    "health": Subcommand("node.cli.health", "Say whether a node serves."),
     "run": Subcommand("node.cli.run", "Run a node in the foreground."),
     "migrations": Subcommand("node.cli.migrations", "Prepare the database."),
     "cluster": Subcommand("node.cli.cluster", "Look at the cluster; make its key."),
@@ -36,9 +43,10 @@ class LazyGroup(click.Group):
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
+        found = SUBCOMMANDS.get(cmd_name)
+        if found is None:
             return None
-        command: click.Command = importlib.import_module(SUBCOMMANDS[cmd_name].module).command
+        command: click.Command = getattr(importlib.import_module(found.module), found.attribute)
         return command
 
     def resolve_command(

@@ -24,10 +24,10 @@ from node.demo.ports import NODES_MAX
 )
 @click.option(
     "--database",
-    type=click.Choice(["sqlite"]),
+    type=click.Choice(["sqlite", "postgres"]),
     default="sqlite",
     show_default=True,
-    help="The authority that the nodes share.",
+    help="The authority that the nodes share; for postgres the machine's own binaries are started.",
 )
 def command(nodes: int, base_port: int | None, database: str) -> None:
     """Start a cluster on this machine, with a sample upstream, service and route, and watch it.
@@ -36,4 +36,4 @@ def command(nodes: int, base_port: int | None, database: str) -> None:
     """
     from node.demo.run import run_demo
 
-    sys.exit(asyncio.run(run_demo(nodes, base_port)))
+    sys.exit(asyncio.run(run_demo(nodes, base_port, database)))

@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from node.agent.identity import PrefixError, prepare_prefix
+from node.agent.authorities import make_migrations
+from node.agent.prefix import PrefixError, prepare_prefix
 from node.cli.configuration import configuration_options, gathered, settings
 from node.cli.failure import Failure
-from node.config.settings import Settings
 from store.errors import AuthorityUnavailable, MigrationRefused, SchemaMismatch
-from store.migrations.sqlite_runner import SqliteMigrations
 
 Answer = TypeVar("Answer")
 
@@ -41,14 +40,15 @@ def command() -> None:
 def bootstrap(db_timeout: float, **options: Any) -> None:
     """Make the tables, the authority's id and the cluster key. Does nothing the second time."""
     found = settings(gathered(options))
-    if found.sqlite_path.parent == found.prefix:
+    if found.database == "sqlite" and found.sqlite_path.parent == found.prefix:
         try:
             prepare_prefix(found.prefix)
         except PrefixError as error:
             raise Failure(str(error)) from None
-    made = _run(_migrations(found).bootstrap, db_timeout)
+    migrations = make_migrations(found)
+    made = _run(migrations.bootstrap, db_timeout)
     done = "bootstrapped" if made.created else "already bootstrapped"
-    click.echo(f"database {done}: {found.sqlite_path} (authority {made.info.id})")
+    click.echo(f"database {done}: {migrations.target} (authority {made.info.id})")
 
 
 @command.command("up")
@@ -57,7 +57,7 @@ def bootstrap(db_timeout: float, **options: Any) -> None:
 def up(db_timeout: float, **options: Any) -> None:
     """Run what is pending before nodes of this version start; the old ones go on."""
     found = settings(gathered(options))
-    _tell_run(_run(_migrations(found).up, db_timeout))
+    _tell_run(_run(make_migrations(found).up, db_timeout))
 
 
 @command.command("finish")
@@ -66,7 +66,7 @@ def up(db_timeout: float, **options: Any) -> None:
 def finish(db_timeout: float, **options: Any) -> None:
     """Run what is pending after the last node of the old version is gone."""
     found = settings(gathered(options))
-    _tell_run(_run(_migrations(found).finish, db_timeout))
+    _tell_run(_run(make_migrations(found).finish, db_timeout))
 
 
 @command.command("list")
@@ -74,7 +74,7 @@ def finish(db_timeout: float, **options: Any) -> None:
 @configuration_options
 def list_all(db_timeout: float, **options: Any) -> None:
     """List the migrations, those that were run and those that are pending."""
-    state = _run(_migrations(settings(gathered(options))).status, db_timeout)
+    state = _run(make_migrations(settings(gathered(options))).status, db_timeout)
     for label in state.applied:
         click.echo(f"run      {label}")
     for label in (*state.pending_pre, *state.pending_post):
@@ -86,7 +86,7 @@ def list_all(db_timeout: float, **options: Any) -> None:
 @configuration_options
 def status(db_timeout: float, **options: Any) -> None:
     """Say what is to be done next. Exits with 1 unless the database is up to date."""
-    state = _run(_migrations(settings(gathered(options))).status, db_timeout)
+    state = _run(make_migrations(settings(gathered(options))).status, db_timeout)
     if not state.bootstrapped:
         click.echo("database needs bootstrapping; run 'grapevine migrations bootstrap'")
     elif state.pending_pre:
@@ -103,24 +103,20 @@ def status(db_timeout: float, **options: Any) -> None:
 
 
 @command.command("reset")
-@click.option("--confirm", metavar="NAME", help="The file's name, instead of typing it.")
+@click.option("--confirm", metavar="NAME", help="The database's name, instead of typing it.")
 @_DB_TIMEOUT
 @configuration_options
 def reset(confirm: str | None, db_timeout: float, **options: Any) -> None:
-    """Drop everything that is in the database. Wants its file's name typed."""
-    found = settings(gathered(options))
-    name = found.sqlite_path.name
+    """Drop everything of ours. Wants the name of the database (of SQLite's file) typed."""
+    migrations = make_migrations(settings(gathered(options)))
+    name = migrations.confirmation
     if confirm is None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"there is no terminal to ask; give --confirm {name}")
-        confirm = click.prompt(f"Type {name} to drop everything in {found.sqlite_path}")
+        confirm = click.prompt(f"Type {name} to drop everything of ours in {migrations.target}")
     typed = confirm
-    _run(lambda: _migrations(found).reset(typed), db_timeout)
-    click.echo(f"database emptied: {found.sqlite_path}")
-
-
-def _migrations(found: Settings) -> SqliteMigrations:
-    return SqliteMigrations(found.sqlite_path)
+    _run(lambda: migrations.reset(typed), db_timeout)
+    click.echo(f"database emptied: {migrations.target}")
 
 
 def _tell_run(labels: Iterable[str]) -> None:

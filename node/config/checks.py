@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from node.config import plugins
+from node.config import plugins, postgres
 from node.config.listen import HostPort
 
 LISTENERS = ("proxy_listen", "admin_listen", "status_listen", "admin_gui_listen")
 
 _NOT_BUILT = {
-    ("database", "postgres"): "is not built yet in this version; use sqlite",
-    ("database", "off"): "is not built yet in this version; use sqlite",
+    ("database", "off"): "is not built yet in this version; use sqlite or postgres",
     ("role", "control_plane"): "is not built yet in this version; use traditional",
     ("role", "data_plane"): "is not built yet in this version; use traditional",
 }
@@ -42,6 +41,7 @@ def problems(values: Mapping[str, Any]) -> Iterator[str]:
         ("pg_ssl_cert", "pg_ssl_cert_key"),
     ):
         yield from _certificate(values, certificate, private_key)
+    yield from postgres.problems(values)
     yield from _shared_ports(values)
 
 

@@ -38,8 +38,7 @@ _HARMLESS = """
     lua_package_path lua_socket_pool_size lua_ssl_protocols lua_ssl_verify_depth
     mem_cache_size nginx_daemon nginx_user node_id openresty_path opentelemetry_tracing
     opentelemetry_tracing_sampling_rate
-    pg_backlog pg_keepalive_timeout pg_max_concurrent_queries pg_pool_size pg_semaphore_timeout
-    pg_ssl_version
+    pg_backlog pg_max_concurrent_queries pg_semaphore_timeout pg_ssl_version
     pluginserver_names proxy_server proxy_server_ssl_verify proxy_stream_access_log
     proxy_stream_error_log request_debug request_debug_token router_consistency
     ssl_ciphers ssl_dhparam ssl_prefer_server_ciphers ssl_session_cache_size ssl_session_tickets
@@ -80,7 +79,9 @@ MEANINGFUL = {
     "status_ssl_cert": Meaningful((), _CERTIFICATE),
     "status_ssl_cert_key": Meaningful((), _CERTIFICATE),
     "lua_ssl_trusted_certificate": Meaningful(
-        ("system",), "certificates are verified against the system's bundle; leave it out"
+        ("system",),
+        "certificates are verified against the system's bundle, the database's against pg_ssl_ca; "
+        "leave it out",
     ),
     "cluster_mtls": Meaningful(("shared",), _NODE_TLS),
     "cluster_cert": Meaningful((), _NODE_TLS),

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from node.config import values
-from node.config.limits import BACKLOG_MAX
+from node.config import postgres, values
+from node.config.limits import BACKLOG_MAX, PG_POOL_MAX
 from node.config.listen import HostPort, ListenAddress, parse_listeners
 from node.config.plugins import plugin_names
 
@@ -155,26 +155,60 @@ class Settings:
         unit="s",
     )
     pg_host: tuple[str, ...] = key(
-        values.items, "127.0.0.1", "Hosts of the Postgres server; the writable one is taken."
+        postgres.servers,
+        "127.0.0.1",
+        "Servers, of which the writable one is taken: names, addresses, each with a port or without"
+        " (`db1, db2:5433, [::1]:5432`), or the folder of a Unix socket.",
     )
-    pg_port: int = key(values.integer(1, 65_535), "5432", "Port of the Postgres server.")
+    pg_port: int = key(
+        values.integer(1, 65_535), "5432", "Port of the servers that are named without one."
+    )
     pg_database: str = key(values.any_text, "kong", "Name of the database.")
     pg_schema: str = key(
-        values.any_text, "grapevine", "Schema that holds our tables and no others."
+        postgres.schema,
+        "grapevine",
+        "Schema that holds our tables and no others; nothing outside it is touched.",
     )
     pg_user: str = key(values.any_text, "kong", "User name.")
     pg_password: str | None = key(values.any_text, None, "The user's password.", secret=True)
     pg_timeout: int = key(
-        values.integer(1, 3_600_000), "5000", "Bound on connecting and on a query.", unit="ms"
+        values.integer(1, 3_600_000),
+        "5000",
+        "Bound on connecting, on waiting for a free connection, and on each statement.",
+        unit="ms",
     )
-    pg_ssl: bool = key(values.boolean, "off", "Whether the connection is encrypted.")
+    pg_pool_size: int = key(
+        values.integer(1, PG_POOL_MAX),
+        "5",
+        "Most connections that a node has open; they are opened on demand.",
+    )
+    pg_keepalive_timeout: int = key(
+        values.integer(0, 3_600_000),
+        "60000",
+        "How long an unused connection is kept open; 0 is no limit.",
+        unit="ms",
+    )
+    pg_ssl: bool = key(
+        values.boolean, "off", "Whether the connection is encrypted, if the server offers it."
+    )
     pg_ssl_required: bool = key(
         values.boolean, "off", "Whether a server that doesn't offer TLS is refused."
     )
     pg_ssl_verify: bool = key(
-        values.boolean, "off", "Whether the server's certificate is verified."
+        values.boolean,
+        "off",
+        "Whether TLS is required and the server's certificate verified, and that `pg_host` is a "
+        "name in it.",
     )
-    pg_ssl_cert: str = key(values.path, "", "PEM file of the client's certificate.")
+    pg_ssl_ca: str = key(
+        values.path,
+        "",
+        "PEM file of the certificates that `pg_ssl_verify` trusts.",
+        derived="the system's",
+    )
+    pg_ssl_cert: str = key(
+        values.path, "", "PEM file of the client's certificate, with which TLS is required."
+    )
     pg_ssl_cert_key: str = key(values.path, "", "PEM file of that certificate's private key.")
 
     proxy_listen: tuple[ListenAddress, ...] = key(

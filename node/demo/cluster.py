@@ -1,4 +1,4 @@
-"""Nodes as processes of this machine on one shared SQLite authority."""
+"""Nodes as processes of this machine on one shared authority."""
 
 import asyncio
 import os
@@ -11,8 +11,9 @@ from typing import Any
 
 import aiohttp
 
+from node.agent.authorities import make_migrations
+from node.config.load import load
 from node.demo.ports import HOST, NodePorts, node_ports
-from store.migrations.sqlite_runner import SqliteMigrations
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -159,6 +160,7 @@ class LocalCluster:
         self, home: Path, nodes: int, base_port: int, settings: Mapping[str, str] | None = None
     ) -> None:
         self.home = home
+        self._base_port = base_port
         self.nodes = [
             LocalNode(home, number, node_ports(base_port, number)) for number in range(1, nodes + 1)
         ]
@@ -172,7 +174,17 @@ class LocalCluster:
 
     async def bootstrap(self) -> None:
         """Make the authority."""
-        await SqliteMigrations(self._settings["sqlite_path"]).bootstrap()
+        first = self.nodes[0]
+        first.configure(self._settings)
+        await make_migrations(load(str(first.conf), {}, {})).bootstrap()
+
+    def add_node(self, settings: Mapping[str, str] | None = None) -> LocalNode:
+        """One more node, not started, with ``settings`` beside the cluster's."""
+        number = len(self.nodes) + 1
+        node = LocalNode(self.home, number, node_ports(self._base_port, number))
+        node.configure({**self._settings, **(settings or {})})
+        self.nodes.append(node)
+        return node
 
     async def start(self) -> None:
         """Start every node and wait until each serves and sees all. Raises NodeFailed."""

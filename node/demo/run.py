@@ -6,15 +6,19 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import aiohttp
 
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
+from node.demo.local_postgres import LocalPostgres, PostgresNotStarted
 from node.demo.ports import DEFAULT_BASES, PortsTaken, choose_base
 from node.demo.upstream import SampleUpstream
 from node.demo.view import View, parse_event
+from store.errors import AuthorityUnavailable
 
+TITLES = {"sqlite": "SQLite", "postgres": "Postgres"}
 RETRY_SECONDS = 0.5
 TICK_SECONDS = 0.25
 
@@ -25,7 +29,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def run_demo(nodes: int, base_port: int | None) -> int:
+async def run_demo(nodes: int, base_port: int | None, database: str = "sqlite") -> int:
     """Run a demo cluster until SIGINT or SIGTERM; answers the exit code."""
     stop = _stop_on_signals()
     started = time.monotonic()
@@ -36,11 +40,16 @@ async def run_demo(nodes: int, base_port: int | None) -> int:
         return 1
     if base_port is None and base != DEFAULT_BASES[0]:
         say(f"A default port is taken: this demo uses ports from {base} on.")
-    with tempfile.TemporaryDirectory(prefix="grapevine-demo-") as home:
-        upstream = SampleUpstream()
-        cluster = LocalCluster(Path(home), nodes, base)
+    with tempfile.TemporaryDirectory(prefix="grapevine-demo-") as home, ExitStack() as servers:
         try:
-            say(f"Starting {nodes} nodes on one SQLite authority in {home} …")
+            settings = await _start_postgres(servers) if database == "postgres" else {}
+        except (PostgresNotStarted, AuthorityUnavailable) as error:
+            sys.stderr.write(f"grapevine demo: {error}\n")
+            return 1
+        upstream = SampleUpstream()
+        cluster = LocalCluster(Path(home), nodes, base, settings)
+        try:
+            say(f"Starting {nodes} nodes on one {TITLES[database]} authority in {home} …")
             await upstream.start()
             bring_up = asyncio.ensure_future(_bring_up(cluster, upstream))
             await asyncio.wait({bring_up, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,6 +69,25 @@ async def run_demo(nodes: int, base_port: int | None) -> int:
             await upstream.stop()
     say("All nodes have stopped.")
     return 0
+
+
+async def _start_postgres(servers: ExitStack) -> dict[str, str]:
+    """Start a private server, which ``servers`` removes; answers the nodes' settings."""
+    say("Starting a private Postgres …")
+    server = LocalPostgres()
+    servers.callback(server.remove)
+    await asyncio.to_thread(server.create)
+    await asyncio.to_thread(server.start)
+    address = await server.create_database("grapevine")
+    (host,) = address.hosts
+    return {
+        "database": "postgres",
+        "pg_host": host.host,
+        "pg_port": str(host.port),
+        "pg_database": address.database,
+        "pg_user": address.user,
+        "pg_password": address.password,
+    }
 
 
 def _stop_on_signals() -> "asyncio.Future[None]":

@@ -56,7 +56,7 @@ class Status:
 
 
 def load(engine: str) -> tuple[Migration, ...]:
-    """The migrations of an engine (``sqlite``), in order: by number, ``pre`` before ``post``."""
+    """The files of an engine (``sqlite``, ``postgres``): by number, ``pre`` before ``post``."""
     found = []
     for file in files("store.migrations").joinpath(engine).iterdir():
         match = _NAME.fullmatch(file.name)

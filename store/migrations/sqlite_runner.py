@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from store.errors import MigrationRefused, SchemaMismatch
 from store.limits import BUSY_SECONDS_MAX
 from store.migrations import catalogue
 from store.migrations.catalogue import Applied, Migration, Phase, Status
+from store.migrations.runner import Bootstrapped, never_bootstrapped, to_run
 from store.read import BOOTSTRAP_NEEDED
 from store.sqlite_connection import connect, unavailable
 from store.version import GENESIS_DIGEST
@@ -39,20 +39,10 @@ CREATE TABLE migration (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Bootstrapped:
-    """The outcome of a bootstrap."""
-
-    info: AuthorityInfo
-    created: bool
-    """False when the database had been bootstrapped before; then nothing was changed."""
-
-
 class SqliteMigrations:
-    """The ``grapevine migrations`` commands for one file.
+    """``store.migrations.runner.Migrations`` for one file.
 
-    Each raises MigrationRefused, SchemaMismatch or AuthorityUnavailable with a sentence for the
-    operator. ``clock`` gives Unix seconds, ``random_bytes`` n random bytes.
+    ``clock`` gives Unix seconds, ``random_bytes`` n random bytes.
     """
 
     def __init__(
@@ -67,6 +57,16 @@ class SqliteMigrations:
         self._migrations = tuple(migrations or catalogue.load("sqlite"))
         self._clock = clock
         self._random_bytes = random_bytes
+
+    @property
+    def target(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    @property
+    def confirmation(self) -> str:
+        """The file's name."""
+        return self._path.name
 
     async def bootstrap(self) -> Bootstrapped:
         """Make the file (mode 0600) and its tables, the authority id, the cluster key and epoch 1.
@@ -96,17 +96,10 @@ class SqliteMigrations:
 
     async def _run(self, phase: Phase) -> tuple[str, ...]:
         def work(connection: sqlite3.Connection) -> tuple[str, ...]:
-            state = catalogue.status(self._migrations, _applied(connection))
-            if phase == "post" and state.pending_pre:
-                raise MigrationRefused(
-                    f"{self._path}: {', '.join(state.pending_pre)} must run first;"
-                    " run 'grapevine migrations up'"
-                )
-            wanted = state.pending_pre if phase == "pre" else state.pending_post
-            for item in self._migrations:
-                if item.label in wanted:
-                    self._apply(connection, item)
-            return wanted
+            wanted = to_run(self._migrations, _applied(connection), phase, self.target)
+            for item in wanted:
+                self._apply(connection, item)
+            return tuple(item.label for item in wanted)
 
         return await asyncio.to_thread(self._existing, work)
 
@@ -169,11 +162,10 @@ class SqliteMigrations:
                 lambda connection: catalogue.status(self._migrations, _applied(connection))
             )
         except SchemaMismatch:
-            pending = [item.label for item in self._migrations]
-            return Status(bootstrapped=False, pending_pre=tuple(pending))
+            return never_bootstrapped(self._migrations)
 
     def _reset(self, confirmation: str) -> None:
-        if confirmation != self._path.name:
+        if confirmation != self.confirmation:
             raise MigrationRefused(
                 f"to delete everything in {self._path}, confirm with its name, {self._path.name}"
             )

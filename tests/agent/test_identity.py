@@ -1,21 +1,14 @@
-"""The identity file and the lock of a prefix."""
+"""The identity file."""
 
 import json
-import os
 import stat
 import uuid
 from pathlib import Path
 
 import pytest
 
-from node.agent.identity import (
-    PrefixError,
-    StoredIdentity,
-    load_identity,
-    lock_prefix,
-    prepare_prefix,
-    store_identity,
-)
+from node.agent.identity import StoredIdentity, load_identity, store_identity
+from node.agent.prefix import PrefixError
 
 NODE_ID = "8c5d3c0e-1d7c-4a7e-9f3b-2c2f6a1f0b57"
 
@@ -58,24 +51,3 @@ def test_a_damaged_identity_is_an_error_that_names_the_way_out(
     (tmp_path / "identity.json").write_bytes(content)
     with pytest.raises(PrefixError, match=r"identity\.json is damaged .* remove it"):
         load_identity(tmp_path)
-
-
-def test_a_prefix_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
-    descriptor = lock_prefix(tmp_path)
-    assert (tmp_path / "grapevine.pid").read_text() == f"{os.getpid()}\n"
-    with pytest.raises(PrefixError, match=f"already running in {tmp_path}"):
-        lock_prefix(tmp_path)
-    os.close(descriptor)
-    os.close(lock_prefix(tmp_path))
-
-
-def test_a_prefix_is_made_private(tmp_path: Path) -> None:
-    prefix = tmp_path / "a" / "b"
-    prepare_prefix(prefix)
-    assert stat.S_IMODE(prefix.stat().st_mode) == 0o700
-
-
-def test_a_prefix_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(PrefixError, match=r"prefix: .*file/below can't be made"):
-        prepare_prefix(tmp_path / "file" / "below")

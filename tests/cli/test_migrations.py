@@ -1,13 +1,18 @@
-"""``grapevine migrations`` on a real SQLite file."""
+"""``grapevine migrations`` on a real SQLite file and in a real Postgres."""
 
+import asyncio
 import sqlite3
 import stat
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from node.cli import main
+from node.demo.local_postgres import LocalPostgres
+from tests.postgres_server import PostgresDatabases
 
 
 @pytest.fixture
@@ -95,3 +100,64 @@ def test_a_prefix_that_cant_be_made_is_named(tmp_path: Path) -> None:
     refused = migrations(tmp_path / "file" / "node1", "bootstrap")
     assert refused.exit_code == 1
     assert "set prefix to a writable folder" in refused.stderr
+
+
+class TestPostgres:
+    @pytest.fixture
+    def keys(
+        self, postgres_databases: PostgresDatabases, prefix: Path
+    ) -> Iterator[tuple[str, ...]]:
+        """The flags that name an empty database."""
+        address = asyncio.run(postgres_databases.create(bootstrapped=False))
+        (host,) = address.hosts
+        named = {
+            "pg_host": str(host),
+            "pg_database": address.database,
+            "pg_user": address.user,
+            "pg_password": address.password,
+        }
+        yield tuple(word for key, value in named.items() for word in ("--set", f"{key}={value}"))
+        asyncio.run(postgres_databases.drop(address))
+
+    def test_bootstrap_status_and_reset_name_schema_and_database(
+        self, prefix: Path, keys: tuple[str, ...]
+    ) -> None:
+        assert migrations(prefix, "status", *keys).exit_code == 1
+        first = migrations(prefix, "bootstrap", *keys)
+        assert (first.exit_code, first.stderr) == (0, "")
+        assert first.output.startswith("database bootstrapped: schema grapevine of database test_")
+        second = migrations(prefix, "bootstrap", *keys)
+        assert second.output == first.output.replace("bootstrapped", "already bootstrapped")
+        assert migrations(prefix, "status", *keys).output == "database is up to date\n"
+        assert migrations(prefix, "up", *keys).output == "nothing is pending\n"
+        name = keys[3].removeprefix("pg_database=")
+        refused = migrations(prefix, "reset", *keys, "--confirm", "authority.db")
+        assert refused.exit_code == 1
+        assert f"confirm with the database's name, {name}" in refused.stderr
+        done = migrations(prefix, "reset", *keys, "--confirm", name)
+        assert done.output.startswith("database emptied: schema grapevine of database test_")
+        assert "needs bootstrapping" in migrations(prefix, "status", *keys).output
+        assert not prefix.exists()
+
+    def test_a_server_that_is_not_there_is_tried_for_as_long_as_told(self, prefix: Path) -> None:
+        words = ("--set", "pg_host=127.0.0.1:1", "--set", "pg_password=hunter2")
+        refused = migrations(prefix, "bootstrap", "--db-timeout", "0.5", *words)
+        reason = "database kong at 127.0.0.1:1: connection refused; start Postgres, or check "
+        reason += "pg_host, pg_port"
+        assert refused.stderr.splitlines() == [f"waiting: {reason}", f"error: {reason}"]
+        assert refused.exit_code == 1
+
+    def test_a_server_that_comes_late_is_waited_for(
+        self, prefix: Path, own_postgres: LocalPostgres
+    ) -> None:
+        own_postgres.stop()
+        start = threading.Timer(0.3, own_postgres.start)
+        start.start()
+        address = own_postgres.address()
+        words = [f"pg_host=127.0.0.1:{own_postgres.port}", "pg_database=postgres"]
+        words += [f"pg_user={address.user}", f"pg_password={address.password}"]
+        flags = [word for assignment in words for word in ("--set", assignment)]
+        done = migrations(prefix, "bootstrap", *flags)
+        start.join()
+        assert done.exit_code == 0
+        assert done.stderr.startswith("waiting: database postgres at 127.0.0.1:")

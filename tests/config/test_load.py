@@ -149,11 +149,11 @@ class TestDatabase:
     def test_a_choice_names_its_origin(self) -> None:
         assert read("database = sqlite").database_reason == "database is set (test.conf:1)"
 
-    def test_postgres_follows_from_any_of_its_keys_and_is_not_built_yet(self) -> None:
-        assert refused(environ={"KONG_PG_HOST": "db"}) == (
-            "database = 'postgres' (because pg_host is set (KONG_PG_HOST)): is not built yet in "
-            "this version; use sqlite",
-        )
+    def test_postgres_follows_from_any_of_its_keys(self) -> None:
+        settings = read(environ={"KONG_PG_HOST": "db"})
+        assert settings.database == "postgres"
+        assert settings.database_reason == "pg_host is set (KONG_PG_HOST)"
+        assert settings.cluster_listen == HostPort("0.0.0.0", 8005)
 
     def test_an_unset_key_of_postgres_is_no_choice(self) -> None:
         assert read("pg_password = NONE").database == "sqlite"

@@ -9,8 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from gossip.events import Behind, ChangesetApplied, LeaveFinished, MemberChanged
+from gossip.events import (
+    Behind,
+    ChangesetApplied,
+    LeaveFinished,
+    MemberChanged,
+    SnapshotInstalled,
+)
 from gossip.profiles import LAN
+from simulations.authority import LogReplica
 from simulations.network import Link
 from simulations.world import World
 
@@ -227,6 +234,69 @@ def test_a_node_whose_gap_no_log_covers_loads_from_the_authority() -> None:
     world.nodes[1].start()
     world.run_until(world.has_spread, within=10.0)
     assert any(isinstance(seen.event, Behind) for seen in world.observed)
+
+
+def world_without_authority(nodes: int, newcomers: int, seed: int, link: Link) -> World:
+    """The first ``nodes`` hold a state of 1.5 MB that no log leads to; the others never ran."""
+    world = World(nodes + newcomers, seed, link=link)
+    for node in world.nodes[:nodes]:
+        node.replica = LogReplica(log_max=20)
+    world.form(count=nodes)
+    for number in range(60):
+        world.commit(number % nodes, world.rng.randbytes(25_000))
+        world.run(0.01)
+    world.run_until(world.has_spread, within=10.0)
+    world.authority.available = False
+    return world
+
+
+@pytest.mark.parametrize("link", [Link(), LOSSY], ids=["clean", "lossy"])
+@pytest.mark.parametrize("nodes", [1, 2, 10])
+def test_a_brand_new_node_fills_itself_from_its_peers(nodes: int, link: Link) -> None:
+    world = world_without_authority(nodes, 1, 21, link)
+    world.nodes[-1].start()
+    world.run_until(world.has_spread, within=1.0 if link is not LOSSY else 10.0)
+    assert world.nodes[-1].replica.state == world.authority.state()
+
+
+def test_more_newcomers_than_one_peer_serves_at_once_all_fill_themselves() -> None:
+    world = world_without_authority(1, 12, 22, Link())
+    for node in world.nodes[1:]:
+        node.start()
+    world.run_until(world.has_spread, within=10.0)
+    assert world.nodes[0].core.counters["snapshots_declined"] > 0
+
+
+def test_a_node_that_lost_its_disk_fills_itself_again() -> None:
+    world = world_without_authority(3, 0, 23, Link())
+    world.nodes[1].crash()
+    world.nodes[1].erase()
+    world.nodes[1].start()
+    world.run_until(world.has_spread, within=1.0)
+    assert world.nodes[1].replica.state == world.authority.state()
+
+
+def test_a_giver_that_crashes_in_mid_stream_is_replaced_by_another() -> None:
+    world = world_without_authority(3, 1, 24, Link())
+    newcomer = world.nodes[-1]
+    newcomer.start()
+    world.run_until(lambda: newcomer.core.counters["slices_in"] == 1, within=1.0)
+    (giver,) = (node for node in world.nodes[:3] if node.core.counters["slices_out"])
+    giver.crash()
+    world.run_until(world.has_spread, within=30.0)
+    assert newcomer.core.counters["snapshots_silent"] == 1
+
+
+def test_when_the_givers_link_is_cut_in_mid_stream_another_is_asked() -> None:
+    world = world_without_authority(3, 1, 25, Link())
+    newcomer = world.nodes[-1]
+    newcomer.start()
+    world.run_until(lambda: newcomer.core.counters["slices_in"] == 1, within=1.0)
+    (giver,) = (node for node in world.nodes[:3] if node.core.counters["slices_out"])
+    world.network.partition([giver.index], [newcomer.index])
+    world.run_until(world.has_spread, within=LAN.slice_timeout + 5.0)
+    installed = [seen for seen in world.observed if isinstance(seen.event, SnapshotInstalled)]
+    assert [seen.node for seen in installed] == [newcomer.index]
 
 
 def test_an_encrypted_cluster_does_all_of_this_too() -> None:

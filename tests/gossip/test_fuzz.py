@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 
 from gossip.limits import PACKET_BYTES_MAX
 from gossip.member import Status
-from gossip.messages import Ack, Announce, Heartbeat, Message, Missing, Ping, Push, Request
+from gossip.messages import (
+    Ack,
+    Announce,
+    Fetch,
+    Heartbeat,
+    Message,
+    Missing,
+    NoSlice,
+    Ping,
+    Push,
+    Request,
+    Slice,
+)
 from gossip.replica import Changeset, Head
 from tests.gossip.drive import Driver, address, alive, packet, verdict
 
@@ -24,6 +36,9 @@ MESSAGES: list[Message] = [
     Request(HEAD),
     Missing(HEAD),
     Announce(HEAD),
+    Fetch(0),
+    Slice(HEAD, 0, b"slice", True),
+    NoSlice(0),
 ]
 FUZZ = settings(max_examples=200, deadline=None)
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from gossip import limits
 from gossip.member import Member, Status
 from gossip.repair import Ask, GiveUp, Repair
 from gossip.replica import Head
@@ -112,3 +113,14 @@ def test_with_nobody_to_ask_it_waits_for_a_peer_that_shows_the_head(repair: Repa
     repair.behind(HIGH, node_id(2), now=0.01)
     assert repair.deadline == 0.01 + PROFILE.repair_patience
     assert at_deadline(repair, EMPTY, peer(2)) == Ask(node_id(2), by_stream=False)
+
+
+def test_a_few_logs_that_do_not_reach_speak_for_all(repair: Repair) -> None:
+    peers = [peer(number) for number in range(2, 200)]
+    repair.behind(HIGH, node_id(2), now=0.0)
+    asked = 0
+    while isinstance(decision := at_deadline(repair, EMPTY, *peers), Ask):
+        asked += 1
+        repair.refused(decision.peer, "log", now=0.01)
+    assert decision == GiveUp(HIGH, "log")
+    assert asked == limits.LOG_REFUSALS_MAX

@@ -10,7 +10,14 @@ import uvloop
 
 from gossip.address import format_address
 from gossip.core import Gossip
-from gossip.events import ChangesetApplied, Event, LeaveFinished, MemberChanged
+from gossip.events import (
+    Behind,
+    ChangesetApplied,
+    Event,
+    LeaveFinished,
+    MemberChanged,
+    SnapshotInstalled,
+)
 from gossip.identity import Identity
 from gossip.limits import PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
 from gossip.profiles import LOCAL
@@ -25,10 +32,17 @@ DEADLINE = 10.0
 class LoopbackNode:
     """A core, its replica and its transport on real sockets."""
 
-    def __init__(self, number: int, host: str, seeds: list[str], key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        host: str,
+        seeds: list[str],
+        key: bytes | None = None,
+        replica: LogReplica | None = None,
+    ) -> None:
         self.sockets: Sockets = bind((host, 0))
         self.address = self.sockets.address
-        self.replica = LogReplica()
+        self.replica = replica or LogReplica()
         self.events: list[Event] = []
         self.incarnations: list[int] = []
         self.core = Gossip(
@@ -224,3 +238,61 @@ def test_it_runs_on_uvloop() -> None:
     authority = LogAuthority()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(meet())
+
+
+def large_state(authority: LogAuthority) -> LogReplica:
+    """20 MB that the replica's own log doesn't lead to."""
+    replica, rng = LogReplica(log_max=1), random.Random(1)
+    for _ in range(200):
+        replica.offer(*authority.commit(rng.randbytes(100_000)))
+    return replica
+
+
+async def begin_to_fill(node: LoopbackNode) -> None:
+    """Let it take a peer's state, and return in the midst of that."""
+    await eventually(lambda: node.has_event(Behind))
+    assert node.core.fetch_snapshot(node.transport.now())
+    node.transport.flush()
+    await eventually(lambda: node.core.counters["slices_in"] > 3)
+    assert not node.has_event(SnapshotInstalled)
+
+
+@pytest.mark.parametrize("key", [None, b"k" * 32], ids=["in clear", "sealed"])
+def test_20_mb_of_state_are_taken_from_a_peer_while_a_change_arrives(key: bytes | None) -> None:
+    async def fill() -> None:
+        first = LoopbackNode(1, "127.0.0.1", [], key, large_state(authority))
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key)
+        await first.start()
+        await second.start()
+        await begin_to_fill(second)
+        first.replica.offer(*authority.commit(b"meanwhile"))
+        first.core.committed(first.transport.now())
+        first.transport.flush()
+        await eventually(lambda: second.replica.head() == first.replica.head())
+        assert second.replica.state == first.replica.state
+        assert second.has_event(SnapshotInstalled)
+        for node in (first, second):
+            await node.transport.close()
+
+    authority = LogAuthority()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(fill())
+
+
+async def test_a_peer_that_dies_while_it_gives_its_state_is_replaced_by_another() -> None:
+    state = large_state(LogAuthority())
+    givers = [LoopbackNode(number, "127.0.0.1", [], replica=state) for number in (1, 2)]
+    seeds = [format_address(giver.address) for giver in givers]
+    newcomer = LoopbackNode(3, "127.0.0.1", seeds)
+    for node in (*givers, newcomer):
+        await node.start()
+    await eventually(lambda: newcomer.sees_alive() == 3)
+    await begin_to_fill(newcomer)
+    (dying,) = (giver for giver in givers if giver.core.counters["slices_out"])
+    await dying.transport.close()
+    await eventually(lambda: newcomer.has_event(SnapshotInstalled))
+    assert newcomer.replica.state == state.state
+    assert newcomer.core.counters["snapshots_silent"] == 1
+    for node in (*givers, newcomer):
+        await node.transport.close()
+        node.sockets.close()

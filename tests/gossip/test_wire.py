@@ -11,16 +11,19 @@ from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Fetch,
     Heartbeat,
     Message,
     Missing,
     Nack,
+    NoSlice,
     Ping,
     PingRequest,
     Pull,
     Push,
     PushPull,
     Request,
+    Slice,
 )
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -53,6 +56,9 @@ EVERY_KIND: list[Message] = [
     Pull(HEAD),
     Missing(HEAD),
     PushPull(True),
+    Fetch(0),
+    Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
+    NoSlice(1),
 ]
 
 
@@ -94,6 +100,23 @@ def test_a_golden_packet_of_protocol_1_is_still_read() -> None:
     assert (header.sender, header.receiver) == (node_id(2), node_id(1))
     assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999),)
     assert packet(2, Ping(999)) == golden
+
+
+@pytest.mark.parametrize(
+    ("message", "golden"),
+    [
+        (Fetch(300), "00000005 0e 91 cd012c"),
+        (
+            Slice(Head((1, 2, 3), b"d" * 32), 7, b"abc", False),
+            "00000030 0f 94 92 93010203 c420" + "64" * 32 + "07 c403616263 c2",
+        ),
+        (NoSlice(0), "00000003 10 91 00"),
+    ],
+    ids=["Fetch", "Slice", "NoSlice"],
+)
+def test_golden_messages_of_a_snapshot_are_still_read(message: Message, golden: str) -> None:
+    assert decode_parts(bytes.fromhex(golden), 1).messages == (message,)
+    assert encode_part(message) == bytes.fromhex(golden)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +172,13 @@ def test_unknown_kinds_and_later_fields_are_skipped() -> None:
         (7, [[[1, 1, 1], bytes(32)], float("nan")]),
         (7, [[[1, 1, 1], bytes(32)], float("inf")]),
         (13, [1]),
+        (14, [-1]),
+        (14, [limits.SNAPSHOT_SLICES_MAX + 1]),
+        (15, [[[1, 1, 1], bytes(32)], 0, b"", True]),
+        (15, [[[1, 1, 1], bytes(32)], 0, "text", True]),
+        (15, [[[1, 1, 1], bytes(32)], 0, b"x", 1]),
+        (15, [[[1, 1, 1], bytes(32)], 0, b"x"]),
+        (16, []),
     ],
 )
 def test_a_field_out_of_range_spoils_its_message_only(kind: int, fields: object) -> None:

@@ -4,48 +4,78 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from store.authority import Authority
 from store.migrations.sqlite_runner import SqliteMigrations
+from store.postgres import PostgresAuthority
+from store.postgres_address import PostgresAddress
 from store.sqlite import SqliteAuthority
+from tests.postgres_server import PostgresDatabases, dsn_of, execute
 
 settings.register_profile("shared-machine", deadline=None)  # others' load is no failure
 settings.load_profile("shared-machine")
+
+ENGINES = ("sqlite", "postgres")
 
 
 @dataclass
 class Engine:
     """One bootstrapped authority, and as many connections to it as a test wants."""
 
-    name: str
-    address: str
-    """What another process needs to connect: a path, a DSN."""
+    address: Path | PostgresAddress
     opened: list[Authority] = field(default_factory=list)
 
+    @property
+    def where(self) -> str:
+        """What another process needs to connect."""
+        if isinstance(self.address, Path):
+            return str(self.address)
+        return dsn_of(self.address)
+
+    def authority(self) -> Authority:
+        """Another node's tie to the same authority, not yet open."""
+        if isinstance(self.address, Path):
+            return SqliteAuthority(self.address)
+        return PostgresAuthority(self.address)
+
     async def connect(self) -> Authority:
-        """Another node's connection to the same authority."""
-        authority = SqliteAuthority(self.address)
+        """Another node's tie to the same authority."""
+        authority = self.authority()
         self.opened.append(authority)
         await authority.open()
         return authority
 
-    def sql(self, text: str) -> list[Any]:
+    async def sql(self, text: str) -> None:
         """Do to the database what only an operator or an accident does."""
+        if isinstance(self.address, PostgresAddress):
+            await execute(self.address, f"SET search_path = grapevine; {text}")
+            return
         with sqlite3.connect(self.address) as connection:
-            rows = connection.execute(text).fetchall()
+            connection.execute(text)
         connection.close()
-        return rows
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
-    engine = Engine(request.param, str(tmp_path / "authority.db"))
-    await SqliteMigrations(engine.address).bootstrap()
+    if request.param == "sqlite":
+        engine = Engine(tmp_path / "authority.db")
+        await SqliteMigrations(tmp_path / "authority.db").bootstrap()
+        yield engine
+        await close(engine)
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    address = await databases.create()
+    engine = Engine(address)
     yield engine
+    await close(engine)
+    await databases.drop(address)
+
+
+async def close(engine: Engine) -> None:
+    """Close every tie."""
     for authority in engine.opened:
         await authority.close()
 

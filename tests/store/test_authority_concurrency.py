@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 async def start_writer(engine: Engine, seed: int, count: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.store.writer_process", engine.address, str(seed), str(count)),
+        *("-m", "tests.store.writer_process", engine.where, str(seed), str(count)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -115,3 +115,18 @@ async def test_state_and_head_are_of_one_moment_while_others_write(engine: Engin
         following = await reader.log(state.head)
         assert following is not None
     assert await check_history(reader) == (await reader.head()).version.revision
+
+
+async def test_a_write_id_is_done_once_also_when_its_entity_has_a_name(engine: Engine) -> None:
+    """The second try must not be told that its own name is taken."""
+    connections = [await engine.connect() for _ in range(4)]
+    outcomes = await asyncio.gather(
+        *(
+            connection.write(
+                [Create("services", {"name": "s", "host": "h"})], origin="", write_id=b"w" * 16
+            )
+            for connection in connections
+        )
+    )
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    assert await check_history(connections[0]) == 1

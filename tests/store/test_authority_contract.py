@@ -281,6 +281,22 @@ async def test_lists_are_filtered_by_reference_and_tags(authority: Authority) ->
     assert await names(tags_all=("a",), references={"service": service["id"]}) == {"ab"}
 
 
+async def test_the_state_is_read_whole_in_pieces(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "STATE_ROWS_MAX", 2)
+    for count in range(1, 6):
+        await create(authority, "services", host="h")
+        entities = (await authority.state()).entities
+        assert len(entities) == count
+        assert list(entities) == sorted(entities)
+    assert await check_history(authority) == 5
+
+
+async def test_a_generation_may_be_of_any_size(authority: Authority) -> None:
+    assert await authority.next_generation("n", floor=2**40) == 2**40 + 1
+
+
 async def test_the_log_is_read_from_any_point_of_this_history(authority: Authority) -> None:
     heads = [EMPTY, await authority.head()]
     for number in range(3):
@@ -323,7 +339,7 @@ async def test_a_trimmed_log_says_that_it_can_not_tell(
     for number in range(3):
         await create(authority, "services", host=f"h{number}")
         heads.append(await authority.head())
-    engine.sql("DELETE FROM log WHERE revision <= 2")
+    await engine.sql("DELETE FROM log WHERE revision <= 2")
     assert await authority.log(EMPTY) is None
     assert await authority.log(heads[0]) is None
     assert await authority.log(heads[2]) == ()

@@ -17,7 +17,7 @@ from store.plan import SQLITE, Dialect, Plan, Result, Statement
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.typedefs import UTF8_NAME, UUID
-from store.sqlite_connection import change, connect
+from store.sqlite_connection import change, connect, execute
 from store.write import WriteRequest, write
 
 Write = Callable[..., Committed]
@@ -175,7 +175,7 @@ def statements_of(
             sql = sql.replace(clause, "") if clause else sql
         sql = SQLITE.append_log if sql == dialect.append_log else sql
         try:
-            statement = plan.send(connection.execute(sql, statement.parameters).fetchall())
+            statement = plan.send(execute(connection, Statement(sql, statement.parameters)))
         except StopIteration:
             return yielded
 

@@ -1,7 +1,7 @@
-"""A process that writes to an authority: ``python -m tests.store.writer_process PATH SEED COUNT``.
+"""A process that writes to an authority: ``python -m tests.store.writer_process WHERE SEED COUNT``.
 
-Prints one line per committed write (its revision) and goes on without pause; COUNT 0 means until it
-is killed.
+WHERE is a SQLite file or a Postgres URL. Prints one line per committed write (its revision) and
+goes on without pause; COUNT 0 means until it is killed, also past a time without the authority.
 """
 
 import asyncio
@@ -10,8 +10,10 @@ import random
 import sys
 
 from store.authority import Authority, Create, Delete, Mutation, Patch, Put, Query
-from store.errors import EntityError
+from store.errors import AuthorityUnavailable, EntityError
+from store.postgres import PostgresAuthority
 from store.sqlite import SqliteAuthority
+from tests.postgres_server import parse_dsn
 
 EXPECTED = (4, 5, 6, 13)
 """Error codes that colliding writers are answered with."""
@@ -57,11 +59,24 @@ async def write_at_random(authority: Authority, seed: int, count: int, *, show: 
     return committed
 
 
-async def main(path: str, seed: int, count: int) -> None:
-    authority = SqliteAuthority(path)
+def authority_at(where: str) -> Authority:
+    """The authority that the first argument names."""
+    if where.startswith("postgresql://"):
+        return PostgresAuthority(parse_dsn(where))
+    return SqliteAuthority(where)
+
+
+async def main(where: str, seed: int, count: int) -> None:
+    authority = authority_at(where)
     await authority.open()
     try:
-        await write_at_random(authority, seed, count, show=True)
+        while True:
+            try:
+                await write_at_random(authority, seed, count, show=True)
+                return
+            except AuthorityUnavailable:
+                if count:
+                    raise
     finally:
         await authority.close()
 

@@ -1,7 +1,9 @@
 """The one fixture that owns ports, logs and clean-up of real node processes."""
 
+import fcntl
 import itertools
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -12,24 +14,46 @@ from node.demo.ports import taken_port
 from node.demo.upstream import SampleUpstream
 from tests.system.processes import end_all
 
-PORTS_FIRST = 10_000
-PORTS_PER_WORKER = 2_500
-"""Each test process takes ports of its own, below the range that the kernel hands out."""
+PORTS_FIRST, PORTS_LAST = 10_000, 32_000
+"""Below the range that the kernel hands out by itself."""
+PORTS_PER_BASE = 1_000
+"""Room for ten nodes; a range belongs to one test process until that ends."""
 
 StartCluster = Callable[..., Awaitable[LocalCluster]]
 
-_counter = itertools.count()
+_ranges: list[int] = []
+"""First ports of the ranges that this process has taken."""
+_locks: list[int] = []
+_turns = itertools.count()
 
 
 def free_base(nodes: int) -> int:
-    """A base port whose whole range is free, never handed out twice in a row."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = PORTS_FIRST + PORTS_PER_WORKER * (worker % 8)
-    for _ in range(PORTS_PER_WORKER // 10):
-        base = first + next(_counter) * 10 % (PORTS_PER_WORKER - 100 * nodes)
+    """A base port whose whole range is free, for a cluster of at most ten nodes."""
+    assert 100 * nodes <= PORTS_PER_BASE
+    if not _ranges:
+        _ranges.append(_take_range())
+    for _ in range(10):
+        base = _ranges[0] + next(_turns) % 9 * 10
         if taken_port(base, nodes) is None:
             return base
-    raise AssertionError(f"no {nodes} nodes' ports are free from {first} on")
+    raise AssertionError(f"no {nodes} nodes' ports are free from {_ranges[0]} on")
+
+
+def _take_range() -> int:
+    """A range that no other test process, of this run or another, uses; freed by the kernel when
+    this process ends."""
+    folder = Path(tempfile.gettempdir()) / f"grapevine-test-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for first in range(PORTS_FIRST, PORTS_LAST, PORTS_PER_BASE):
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        _locks.append(lock)
+        return first
+    raise AssertionError(f"every range of ports in {folder} is taken")
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +78,17 @@ async def start_cluster(
 ) -> AsyncIterator[StartCluster]:
     """Starts a bootstrapped cluster of real processes; at the end none is left.
 
-    When the test failed, the ends of the nodes' logs are printed.
+    ``spare`` more nodes may be added to it later. When the test failed, the ends of the nodes' logs
+    are printed.
     """
     clusters: list[LocalCluster] = []
 
-    async def start(nodes: int, settings: Mapping[str, str] | None = None) -> LocalCluster:
+    async def start(
+        nodes: int, settings: Mapping[str, str] | None = None, *, spare: int = 0
+    ) -> LocalCluster:
         home = tmp_path / f"cluster{len(clusters)}"
         home.mkdir()
-        cluster = LocalCluster(home, nodes, free_base(nodes), settings)
+        cluster = LocalCluster(home, nodes, free_base(nodes + spare), settings)
         clusters.append(cluster)
         await cluster.bootstrap()
         await cluster.start()

@@ -1,0 +1,79 @@
+"""The authority and its migrations as the configuration names them.
+
+Postgres' driver is imported where it is needed: a node on SQLite does without it.
+"""
+
+from typing import TYPE_CHECKING
+
+from node.config import postgres
+from node.config.listen import HostPort
+from node.config.settings import Settings
+from store.authority import Authority
+from store.migrations.runner import Migrations
+from store.migrations.sqlite_runner import SqliteMigrations
+from store.sqlite import SqliteAuthority
+
+if TYPE_CHECKING:
+    from store.postgres_address import PostgresAddress, Tls
+
+
+def make_authority(settings: Settings) -> Authority:
+    """The authority, not yet open."""
+    if settings.database == "sqlite":
+        return SqliteAuthority(settings.sqlite_path)
+    from store.postgres import PostgresAuthority
+
+    return PostgresAuthority(postgres_address(settings))
+
+
+def make_migrations(settings: Settings) -> Migrations:
+    """What ``grapevine migrations`` works on."""
+    if settings.database == "sqlite":
+        return SqliteMigrations(settings.sqlite_path)
+    from store.migrations.postgres_runner import PostgresMigrations
+
+    return PostgresMigrations(postgres_address(settings))
+
+
+def database_addresses(settings: Settings) -> tuple[HostPort, ...]:
+    """Where the database is reached over the network, names unresolved; none for a local one.
+
+    The local address of the route there is what other nodes can most likely reach.
+    """
+    if settings.database != "postgres":
+        return ()
+    servers = (postgres.server(text, settings.pg_port) for text in settings.pg_host)
+    return tuple(server for server in servers if not server.host.startswith("/"))
+
+
+def postgres_address(settings: Settings) -> "PostgresAddress":
+    """The ``pg_*`` keys in the store's terms."""
+    from store.postgres_address import PostgresAddress, PostgresHost
+
+    return PostgresAddress(
+        hosts=tuple(
+            PostgresHost(*postgres.server(text, settings.pg_port)) for text in settings.pg_host
+        ),
+        database=settings.pg_database,
+        user=settings.pg_user,
+        password=settings.pg_password or "",
+        schema=settings.pg_schema,
+        timeout=settings.pg_timeout / 1000,
+        tls=_tls(settings),
+        connections_max=settings.pg_pool_size,
+        idle_seconds=settings.pg_keepalive_timeout / 1000,
+    )
+
+
+def _tls(settings: Settings) -> "Tls":
+    """Kong's three switches; a client's certificate is no use without TLS, and so requires it."""
+    from store.postgres_address import Tls
+
+    if not settings.pg_ssl:
+        return Tls("disable")
+    files = (settings.pg_ssl_ca, settings.pg_ssl_cert, settings.pg_ssl_cert_key)
+    if settings.pg_ssl_verify:
+        return Tls("verify-full", *files)
+    if settings.pg_ssl_required or settings.pg_ssl_cert:
+        return Tls("require", *files)
+    return Tls("prefer")

@@ -1,0 +1,101 @@
+"""Keeps the replica at the newest state that this node can get, and says when to serve it.
+
+With the authority: its log is read when nobody in the cluster has looked for too long, and whenever
+peers can't help. Without it: what peers hold, by changesets and else as a whole.
+
+A state is served once the authority has confirmed it or, with the authority away, once no live
+member is known to hold a newer one (DESIGN 5, start rule). Until then the proxy's ports refuse, and
+a balancer goes elsewhere; a stale state never serves beside fresher neighbours.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+from gossip.events import Behind
+from node import logs
+from node.agent.authority_link import AuthorityLink
+from node.agent.limits import AUTHORITY_RETRY_SECONDS
+from node.agent.membership import Membership
+from node.agent.serving import Serving
+from store.errors import AuthorityUnavailable
+from store.poll import Poll
+
+log = logs.get("node")
+
+
+class Following:
+    """``may_serve()`` is called once, when the state held here may be served."""
+
+    def __init__(
+        self,
+        link: AuthorityLink,
+        serving: Serving,
+        membership: Membership,
+        poll: Poll,
+        rng: random.Random,
+        may_serve: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._serving = serving
+        self._membership = membership
+        self._poll = poll
+        self._rng = rng
+        self._may_serve = may_serve
+        self._served = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            if not self._link.reachable:
+                await self._link.keep_open()
+            try:
+                await self._link.catch_up()
+            except AuthorityUnavailable:
+                await asyncio.sleep(AUTHORITY_RETRY_SECONDS[0] * (1 + self._rng.random() / 2))
+                continue
+            self._serve()
+            await self._until_a_look_is_due()
+
+    def behind(self, event: Behind) -> None:
+        """Peers hold a newer state and can't lead this node there change by change."""
+        log.info(
+            "peers can't bring this node up to date", head=event.head.version, why=event.reason
+        )
+        if self._link.reachable:
+            self._wake.set()
+        else:
+            self._membership.fetch_snapshot()
+
+    def lost(self) -> None:
+        """The authority has failed somebody: see to it at once."""
+        self._wake.set()
+
+    def moved(self) -> None:
+        """The replica, or what is known of the members' heads, has changed."""
+        if self._served or self._link.reachable or not self._serving.loaded:
+            return
+        newest = self._membership.newest_head()
+        if newest is not None and self._serving.version >= newest:
+            log.notice(
+                "serving what the peers hold; the authority is away", at=self._serving.version
+            )
+            self._serve()
+
+    def _serve(self) -> None:
+        if not self._served:
+            self._served = True
+            self._may_serve()
+
+    async def _until_a_look_is_due(self) -> None:
+        while self._link.reachable and not self._wake.is_set():
+            now = time.monotonic()
+            self._poll.confirmed(now - self._membership.confirmation_age())
+            if self._poll.due(now):
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._poll.deadline - now)
+        self._wake.clear()

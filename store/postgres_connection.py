@@ -1,0 +1,195 @@
+"""Postgres as an engine for plans: connecting, transactions, and which failures are tried again."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from store.errors import AuthorityUnavailable
+from store.limits import (
+    IDLE_IN_TRANSACTION_SECONDS_MAX,
+    LOCK_SECONDS_MAX,
+    STATEMENT_SECONDS_MAX,
+)
+from store.plan import Plan, Result
+from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
+
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""All that a plan reads is of one moment."""
+
+CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Each statement sees what was committed before it: the write rule locks, then reads. READ WRITE is
+left out, since it would override a server that was made read-only to fence it off."""
+
+GIVEN_UP = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table under a prepared statement
+)
+"""Postgres gave the transaction up for others' sake: the same again may well succeed."""
+
+_GONE = (
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # demoted: the writable server is another one now
+    asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # out of step: the server's last word came between two statements
+    OSError,
+)
+
+
+class ConnectionGone(Exception):
+    """The server closed the connection, or is no longer the one to ask. What was not yet being
+    committed has not happened."""
+
+
+class CommitLost(Exception):
+    """COMMIT was sent and not answered: whether it took effect isn't known."""
+
+
+async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Connection, int]:
+    """Connect to the first host that takes writes, beginning with host number ``first``.
+
+    Answers the connection and the number of its host. Every host gets an equal share of the time
+    that is left, so that one that swallows packets doesn't use up the time of the next.
+
+    Raises AuthorityUnavailable with every host's reason.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + address.timeout
+    try:
+        tls = address.tls.argument()
+    except OSError as error:
+        raise AuthorityUnavailable(
+            f"{address}: a TLS file can't be used: {error.strerror}; check pg_ssl_ca, pg_ssl_cert,"
+            " pg_ssl_cert_key"
+        ) from error
+    count = len(address.hosts)
+    reasons = []
+    for position in range(count):
+        number = (first + position) % count
+        share = (deadline - loop.time()) / (count - position)
+        try:
+            return await _connect_to(address, address.hosts[number], tls, share), number
+        except FAILURES as error:
+            reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
+    raise AuthorityUnavailable(f"database {address.database} at {'; '.join(reasons)}")
+
+
+async def _connect_to(
+    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float
+) -> asyncpg.Connection:
+    """Everything is named, so that no PG* variable says where to go or whether to encrypt."""
+    if seconds <= 0:
+        raise TimeoutError
+    return await asyncpg.connect(
+        host=host.host,
+        port=host.port,
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        ssl=tls,
+        direct_tls=False,
+        target_session_attrs="read-write",
+        timeout=seconds,
+        command_timeout=address.timeout,
+        server_settings={
+            "application_name": "grapevine",
+            "search_path": f'"{address.schema}"',
+            "lock_timeout": _milliseconds(LOCK_SECONDS_MAX),
+            "statement_timeout": _milliseconds(STATEMENT_SECONDS_MAX),
+            "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS_MAX),
+        },
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
+    """Run a plan's statements; the transaction is the caller's."""
+    try:
+        statement = next(plan)
+        while True:
+            rows: Sequence[Any] = await connection.fetch(statement.sql, *statement.parameters)
+            statement = plan.send(rows)
+    except StopIteration as finished:
+        result: Result = finished.value
+        return result
+    finally:
+        plan.close()
+
+
+async def transaction(
+    connection: asyncpg.Connection, begin: str, make_plan: Callable[[], Plan[Result]]
+) -> Result:
+    """Run a plan in one transaction: ``READ`` or ``CHANGE``.
+
+    Raises ConnectionGone and CommitLost; what the plan and Postgres raise comes out as it is, after
+    a rollback. A connection that was left in mid-air is cut, which makes the server roll back.
+    """
+    try:
+        await connection.execute(begin)
+        result = await run(connection, make_plan())
+    except BaseException as error:
+        await _roll_back(connection, error)
+        if _is_gone(connection, error):
+            _cut(connection)
+            raise ConnectionGone(str(error)) from error
+        raise
+    if _is_closed(connection):
+        raise ConnectionGone("the server closed the connection before COMMIT")
+    try:
+        tag = await connection.execute("COMMIT")
+    except GIVEN_UP:  # it says that nothing was committed
+        raise
+    except BaseException as error:
+        _cut(connection)
+        if not isinstance(error, Exception):
+            raise
+        if begin == READ:
+            return result  # all has been read
+        raise CommitLost(str(error) or type(error).__name__) from error
+    if tag != "COMMIT":
+        raise RuntimeError(f"Postgres answered COMMIT with {tag}")
+    return result
+
+
+async def _roll_back(connection: asyncpg.Connection, error: BaseException) -> None:
+    """End a failed transaction on a connection that is still in step with its server."""
+    in_step = isinstance(error, Exception) and not isinstance(
+        error, OSError | asyncpg.InternalClientError
+    )
+    if not in_step:  # cancelled, timed out, broken: an answer may still be under way
+        _cut(connection)
+    elif not _is_closed(connection):
+        try:
+            await connection.execute("ROLLBACK")
+        except Exception:
+            _cut(connection)
+
+
+def _is_gone(connection: asyncpg.Connection, error: BaseException) -> bool:
+    if isinstance(error, TimeoutError):
+        return False  # the time is used up
+    broken = isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError)
+    return isinstance(error, _GONE) or (broken and _is_closed(connection))
+
+
+def _is_closed(connection: asyncpg.Connection) -> bool:
+    """A pool takes a connection back as soon as it is lost; it then answers no question."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _cut(connection: asyncpg.Connection) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()

@@ -1,0 +1,59 @@
+"""The folder that holds a node's files."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from node.agent.keepsakes import load_keyring, load_peers, store_keyring, store_peers
+from node.agent.prefix import PrefixError, lock_prefix, prepare_prefix
+from store.authority import AuthorityInfo
+
+INFO = AuthorityInfo("8c5d3c0e-1d7c-4a7e-9f3b-2c2f6a1f0b57", bytes(range(32)), 1)
+
+
+def test_a_prefix_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
+    descriptor = lock_prefix(tmp_path)
+    assert (tmp_path / "grapevine.pid").read_text() == f"{os.getpid()}\n"
+    with pytest.raises(PrefixError, match=f"already running in {tmp_path}"):
+        lock_prefix(tmp_path)
+    os.close(descriptor)
+    os.close(lock_prefix(tmp_path))
+
+
+def test_a_prefix_is_made_private(tmp_path: Path) -> None:
+    prefix = tmp_path / "a" / "b"
+    prepare_prefix(prefix)
+    assert stat.S_IMODE(prefix.stat().st_mode) == 0o700
+
+
+def test_a_prefix_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PrefixError, match=r"prefix: .*file/below can't be made"):
+        prepare_prefix(tmp_path / "file" / "below")
+
+
+def test_the_keyring_is_kept_and_private(tmp_path: Path) -> None:
+    assert load_keyring(tmp_path) is None
+    store_keyring(tmp_path, INFO)
+    keyring = load_keyring(tmp_path)
+    assert keyring is not None
+    assert (keyring.authority_id, keyring.cluster_key) == (INFO.id, INFO.cluster_key)
+    assert stat.S_IMODE((tmp_path / "keyring").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"authority_id": 1, "cluster_key": "AA=="}', b"\xff"]
+)
+def test_a_damaged_keyring_or_list_of_peers_is_none(tmp_path: Path, content: bytes) -> None:
+    for name in ("keyring", "peers.json"):
+        (tmp_path / name).write_bytes(content)
+    assert load_keyring(tmp_path) is None
+    assert load_peers(tmp_path) == []
+
+
+def test_peers_are_kept_in_order(tmp_path: Path) -> None:
+    peers = [("10.0.0.2", 8005), ("::1", 8105)]
+    store_peers(tmp_path, peers)
+    assert load_peers(tmp_path) == peers

@@ -1,0 +1,192 @@
+"""A real Postgres for the tests, and a database of its own for each.
+
+The server is the one that GRAPEVINE_TEST_PG_DSN names, else one that each test process starts from
+the newest binaries on the machine. Where there are none the tests fail: they are never skipped.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from urllib.parse import quote, unquote, urlsplit
+
+import asyncpg
+import pytest
+
+from node.demo.local_postgres import LocalPostgres
+from store.migrations.postgres_runner import PostgresMigrations
+from store.postgres_address import PostgresAddress, PostgresHost
+
+DSN_VARIABLE = "GRAPEVINE_TEST_PG_DSN"
+USER = "kong"
+"""An ordinary user: what works for a superuser only would not work for ours."""
+
+
+class PostgresDatabases:
+    """Makes databases on one server. ``admin`` may create databases and roles there."""
+
+    def __init__(self, admin: PostgresAddress) -> None:
+        self.admin = admin
+        self._user: PostgresAddress | None = None
+        self._template = ""
+        self._names = (f"test_{os.getpid()}_{number}" for number in itertools.count())
+
+    async def create(self, *, bootstrapped: bool = True) -> PostgresAddress:
+        """A database that nobody else uses, owned by ``USER``.
+
+        A bootstrapped one is a copy with an authority id, a cluster key and a tag of its own.
+        """
+        if not bootstrapped:
+            return await self._create("template0")
+        if not self._template:
+            template = await self._create("template0")
+            await PostgresMigrations(template).bootstrap()
+            self._template = template.database
+        address = await self._create(self._template)
+        await execute(
+            address,
+            f"UPDATE grapevine.authority SET id = '{uuid.uuid4()}',"
+            f" cluster_key = '\\x{os.urandom(32).hex()}';"
+            f"UPDATE grapevine.head SET tag = '\\x{os.urandom(8).hex()}'",
+        )
+        return address
+
+    async def drop(self, address: PostgresAddress) -> None:
+        """Drop a database, whoever is connected."""
+        await execute(self.admin, f'DROP DATABASE IF EXISTS "{address.database}" WITH (FORCE)')
+
+    async def _create(self, template: str) -> PostgresAddress:
+        name = next(self._names)
+        user = self._user or await self._create_user()
+        await execute(
+            self.admin, f'CREATE DATABASE "{name}" OWNER "{user.user}" TEMPLATE "{template}"'
+        )
+        return replace(user, database=name)
+
+    async def _create_user(self) -> PostgresAddress:
+        password = uuid.uuid4().hex
+        name = f"{USER}_{os.getpid()}"
+        await execute(self.admin, f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
+        self._user = replace(self.admin, user=name, password=password)
+        return self._user
+
+    async def close(self) -> None:
+        """Leave nothing behind on a server that isn't ours."""
+        if self._template:
+            await execute(self.admin, f'DROP DATABASE "{self._template}" WITH (FORCE)')
+        if self._user is not None:
+            await execute(self.admin, f'DROP ROLE "{self._user.user}"')
+
+
+async def connected(address: PostgresAddress) -> asyncpg.Connection:
+    """A plain connection, without what our own set at connect."""
+    (host,) = address.hosts
+    return await asyncpg.connect(
+        host=host.host,
+        port=host.port,
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        ssl=False,
+    )
+
+
+async def execute(address: PostgresAddress, sql: str) -> None:
+    """Run statements as an operator would."""
+    connection = await connected(address)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def fetch(address: PostgresAddress, sql: str, *parameters: object) -> list[asyncpg.Record]:
+    """The rows of a query."""
+    connection = await connected(address)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *parameters)
+        return rows
+    finally:
+        await connection.close()
+
+
+def parse_dsn(dsn: str) -> PostgresAddress:
+    """``postgresql://user:password@host:port/database``"""
+    parts = urlsplit(dsn)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.username:
+        raise ValueError(f"{DSN_VARIABLE}: write postgresql://user:password@host:port/database")
+    return PostgresAddress(
+        (PostgresHost(parts.hostname, parts.port or 5432),),
+        parts.path.lstrip("/") or "postgres",
+        unquote(parts.username),
+        unquote(parts.password or ""),
+    )
+
+
+def dsn_of(address: PostgresAddress) -> str:
+    """The other way round, for another process's command line."""
+    (host,) = address.hosts
+    login = f"{quote(address.user, safe='')}:{quote(address.password, safe='')}"
+    return f"postgresql://{login}@{host}/{address.database}"
+
+
+@contextlib.contextmanager
+def running_server(**settings: str) -> Iterator[LocalPostgres]:
+    """A server of a test's own, which it may stop, kill and start again."""
+    server = LocalPostgres(settings)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_admin() -> Iterator[PostgresAddress]:
+    """The superuser of a server that the tests of this process share: leave it running."""
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        yield parse_dsn(dsn)
+        return
+    with running_server() as server:
+        yield server.address()
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_admin: PostgresAddress) -> Iterator[PostgresDatabases]:
+    """Makes databases on the shared server, for fixtures that choose at run time."""
+    databases = PostgresDatabases(postgres_admin)
+    yield databases
+    if DSN_VARIABLE in os.environ:
+        asyncio.run(databases.close())
+
+
+@pytest.fixture
+async def postgres_database(
+    postgres_databases: PostgresDatabases,
+) -> AsyncIterator[PostgresAddress]:
+    """A bootstrapped database of the test's own."""
+    address = await postgres_databases.create()
+    yield address
+    await postgres_databases.drop(address)
+
+
+@pytest.fixture
+async def empty_postgres_database(
+    postgres_databases: PostgresDatabases,
+) -> AsyncIterator[PostgresAddress]:
+    """A database of the test's own with nothing in it."""
+    address = await postgres_databases.create(bootstrapped=False)
+    yield address
+    await postgres_databases.drop(address)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[LocalPostgres]:
+    """A server of the test's own, which it may stop, kill and start again."""
+    with running_server() as server:
+        yield server

@@ -1,0 +1,127 @@
+"""The authority goes away under load, and comes back (DESIGN P5 and section 10)."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from node.demo.cluster import LocalCluster, LocalNode
+from node.demo.local_postgres import LocalPostgres
+from node.demo.upstream import SampleUpstream
+from store.postgres_address import PostgresAddress
+from tests.postgres_server import PostgresDatabases, running_server
+from tests.system.conftest import StartCluster
+from tests.system.load import load
+from tests.system.waiting import until
+
+
+@pytest.fixture
+def postgres() -> Iterator[LocalPostgres]:
+    """A server of the test's own, to be stopped."""
+    with running_server() as server:
+        yield server
+
+
+def settings_for(address: PostgresAddress) -> dict[str, str]:
+    """What a conf file says of a database."""
+    (host,) = address.hosts
+    return {
+        "database": "postgres",
+        "pg_host": host.host,
+        "pg_port": str(host.port),
+        "pg_database": address.database,
+        "pg_user": address.user,
+        "pg_password": address.password,
+        "pg_timeout": "2000",
+    }
+
+
+async def post(cluster: LocalCluster, url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async with cluster.session.post(url, json=body) as response:
+        return response.status, await response.json()
+
+
+async def add_sample(cluster: LocalCluster, upstream: SampleUpstream) -> None:
+    first = cluster.nodes[0].admin_url
+    url = f"http://127.0.0.1:{upstream.port}"
+    await cluster.post_json(f"{first}/services", {"name": "sample", "url": url})
+    await cluster.post_json(f"{first}/services/sample/routes", {"name": "s", "paths": ["/s"]})
+
+
+async def serves(cluster: LocalCluster, node: LocalNode, path: str) -> bool:
+    async with cluster.session.get(f"{node.proxy_url}{path}") as response:
+        return response.status == 200
+
+
+async def until_serves(cluster: LocalCluster, node: LocalNode, path: str) -> None:
+    await until(lambda: serves(cluster, node, path), f"{node.name} serves {path}")
+
+
+async def test_with_postgres_down_nodes_serve_restart_and_join_and_writes_wait(
+    postgres: LocalPostgres, start_cluster: StartCluster, upstream: SampleUpstream
+) -> None:
+    databases = PostgresDatabases(postgres.address())
+    address = await databases.create()
+    cluster = await start_cluster(3, settings_for(address), spare=1)
+    await add_sample(cluster, upstream)
+    first, second, third = cluster.nodes
+    for node in cluster.nodes:
+        await until_serves(cluster, node, "/s")
+    newcomer = cluster.add_node({"cluster_seeds": f"127.0.0.1:{first.ports.gossip}"})
+
+    async with load([first.ports.proxy, second.ports.proxy], "/s") as result:
+        postgres.stop()
+        status, answer = await post(cluster, f"{first.admin_url}/services", {"host": "a.test"})
+        assert status == 503
+        assert "postgres" in answer["message"].lower() or "connect" in answer["message"].lower()
+        listed = await cluster.get_json(f"{first.admin_url}/services")
+        assert [service["name"] for service in listed["data"]] == ["sample"]
+
+        assert await third.stop() == 0
+        await third.start()
+        await third.until_ready(cluster.session)
+        assert await serves(cluster, third, "/s"), "a node restarted with Postgres down serves"
+
+        await newcomer.start()
+        await newcomer.until_ready(cluster.session)
+        assert await serves(cluster, newcomer, "/s"), "a brand-new node serves with Postgres down"
+
+        postgres.start()
+
+        async def is_written() -> bool:
+            route = {"name": "back", "paths": ["/back"]}
+            url = f"{second.admin_url}/services/sample/routes"
+            return (await post(cluster, url, route))[0] in (201, 409)
+
+        await until(is_written, "writes go on by themselves")
+        for node in (*cluster.nodes, newcomer):
+            await until_serves(cluster, node, "/back")
+    assert result.failures == {}
+    assert result.outcomes["200"] > 100
+
+
+async def test_two_nodes_writing_at_once_lose_nothing(
+    postgres: LocalPostgres, start_cluster: StartCluster, upstream: SampleUpstream
+) -> None:
+    address = await PostgresDatabases(postgres.address()).create()
+    cluster = await start_cluster(2, settings_for(address))
+    await add_sample(cluster, upstream)
+
+    async def write(node: LocalNode, number: int) -> None:
+        name = f"{node.name}-{number}"
+        await cluster.post_json(
+            f"{node.admin_url}/services/sample/routes", {"name": name, "paths": [f"/{name}"]}
+        )
+
+    await asyncio.gather(*(write(node, number) for node in cluster.nodes for number in range(40)))
+    for node in cluster.nodes:
+
+        async def is_there(node: LocalNode = node) -> bool:
+            answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
+            return bool(answer["revision"] == "1.82")
+
+        await until(is_there, f"{node.name} is at revision 1.82: a service and 81 routes")
+        for writer in cluster.nodes:
+            for number in range(40):
+                assert await serves(cluster, node, f"/{writer.name}-{number}")
