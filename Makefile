@@ -6,7 +6,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
-SHELL_SCRIPTS := deploy/setup deploy/docker/entrypoint
+SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test lint check package bench lock clean
@@ -27,6 +27,7 @@ demo:
 	@exec $(BIN)/grapevine demo --nodes 3 $(ARGS)
 
 test:
+	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 

@@ -40,6 +40,10 @@ EVENT_QUEUE_MAX = 1_024
 GOSSIP_RETRY_SECONDS = 1.0
 """Between attempts to start gossip while a name doesn't resolve or the key isn't known."""
 
+HANDSHAKE_SECONDS = 0.005
+"""How long connections that have begun may take to complete before the listeners close: some round
+trips in one data centre. What begins in this time comes again a second later."""
+
 LEAVE_SECONDS = 2.0
 """How long telling the others and the authority may take before the node drains anyway."""
 

@@ -41,6 +41,7 @@ from node.agent.limits import (
     AUTHORITY_PATIENCE_SECONDS,
     COMMIT_WORKERS_SECONDS,
     GOSSIP_RETRY_SECONDS,
+    HANDSHAKE_SECONDS,
     LEAVE_SECONDS,
 )
 from node.agent.membership import Membership, MembershipRefused
@@ -201,6 +202,8 @@ class Node:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(self._membership.leave(), self._directory.leave())
+        self._sockets.take_no_more()
+        await asyncio.sleep(HANDSHAKE_SECONDS)
         draining = asyncio.create_task(self._workers.drain(seconds))
         await asyncio.sleep(0)  # the workers have been told; what is ours of the sockets can go
         self._sockets.keep_only((), 0)

@@ -4,8 +4,12 @@ A worker that closed its own listener would reset the connections that the kerne
 so the agent holds one socket per worker slot and listener and hands it to each replacement.
 """
 
+import contextlib
+import ctypes
 import errno
 import socket
+import struct
+import sys
 import time
 from collections.abc import Sequence
 
@@ -59,6 +63,21 @@ def bind_patiently(
         time.sleep(BIND_RETRY_PAUSE_SECONDS)
 
 
+_SO_ATTACH_FILTER = 26
+_INSTRUCTION = struct.Struct("HBBI")
+_DROP_NEW_CONNECTIONS = b"".join(
+    _INSTRUCTION.pack(*instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # load the byte with the flags of the TCP header
+        (0x54, 0, 0, 0x12),  # keep SYN and ACK
+        (0x15, 0, 1, 0x02),  # SYN alone begins a connection:
+        (0x06, 0, 0, 0),  # drop it
+        (0x06, 0, 0, 0xFFFFFFFF),  # take everything else
+    )
+)
+"""Classic BPF, as in socket(7) and the kernel's Documentation/networking/filter.rst."""
+
+
 class SlotSockets:
     """The proxy's sockets: one per worker slot and listener, kept while both are wanted."""
 
@@ -85,6 +104,24 @@ class SlotSockets:
         self._by_listener = bound
         return [[bound[listen.address][slot] for listen in listeners] for slot in range(slots)]
 
+    def take_no_more(self) -> None:
+        """Let no new connection begin on any of the sockets, where the kernel can (Linux).
+
+        Those that have begun complete, and can be accepted. Without this a connection could
+        complete between a worker's last accept and its close, and be reset with a request already
+        sent on it, which a balancer must not repeat elsewhere unless it is idempotent. A connection
+        attempt is dropped instead, and refused when it comes again: that, any balancer repeats.
+        """
+        if not sys.platform.startswith("linux"):
+            return
+        program = ctypes.create_string_buffer(_DROP_NEW_CONNECTIONS)
+        length = len(_DROP_NEW_CONNECTIONS) // _INSTRUCTION.size
+        argument = struct.pack("HP", length, ctypes.addressof(program))
+        for sockets in self._by_listener.values():
+            for bound in sockets:
+                with contextlib.suppress(OSError):  # a kernel that was built without filters
+                    bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
+
     def keep_only(self, listeners: Sequence[ListenAddress], slots: int) -> None:
         """Close the others: what nobody accepts from must not queue connections."""
         wanted = {tuple(listen.address) for listen in listeners}
@@ -102,7 +139,8 @@ def _bind_more(
 ) -> list[socket.socket]:
     if not held:
         return bind_slots(listen, slots, key="proxy_listen")
-    return [bind(listen, reuse_port=True) for _ in range(slots - len(held))]
+    fixed = listen.with_port(held[0].getsockname()[1])
+    return [bind(fixed, reuse_port=True) for _ in range(slots - len(held))]
 
 
 def bind_slots(listen: ListenAddress, slots: int, *, key: str) -> list[socket.socket]:

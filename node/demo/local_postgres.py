@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -58,8 +59,15 @@ class PostgresNotStarted(Exception):
     """No server binaries, or they failed; the message says what to do or what they said."""
 
 
+BINARIES_VARIABLE = "GRAPEVINE_TEST_PG_BINARIES"
+"""Names a folder of server binaries to take instead of the newest found."""
+
+
 def find_binaries() -> Path:
     """The folder of the newest server binaries on this machine. Raises PostgresNotStarted."""
+    named_folder = os.environ.get(BINARIES_VARIABLE)
+    if named_folder:
+        return Path(named_folder)
     versions = [path for path in _PACKAGED.glob("*/bin") if path.parent.name.isdigit()]
     candidates = sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -110,6 +118,11 @@ class LocalPostgres:
     def create(self) -> None:
         """Make the server's files. Raises PostgresNotStarted."""
         self._own(self.home)
+        if self._user is not None and not _open_to_all(self.binaries):
+            # A checkout below root's home: its user may not even see the wheel's files.
+            install = self.home / "install"
+            shutil.copytree(self.binaries.parent, install, symlinks=True)
+            self.binaries = install / "bin"
         secret = self.home / "password"
         secret.write_text(self.password)
         self._own(secret)
@@ -205,6 +218,11 @@ class LocalPostgres:
     def _own(self, path: Path) -> None:
         if self._user is not None:
             shutil.chown(path, self._user)
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether every user may look into a folder."""
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
 
 
 def _unprivileged_user() -> str:

@@ -107,6 +107,8 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._listening: list[_Listening] = []
         self._ready = False
+        self._adopting = 0
+        """Connections accepted while draining that aren't clients yet."""
         self._draining_until: float | None = None
         self._ticks = 0
         self.loop = asyncio.get_running_loop()
@@ -227,6 +229,7 @@ class Worker(asyncio.Protocol):
                     queued, _ = bound.accept()
                 except OSError:
                     break
+                self._adopting += 1
                 gateway.spawn(self._adopt(gateway, listener, queued, context))
             server.close()
         self._listening.clear()
@@ -239,9 +242,14 @@ class Worker(asyncio.Protocol):
         context: ssl.SSLContext | None,
     ) -> None:
         accepted.setblocking(False)
-        await self.loop.connect_accepted_socket(
-            lambda: Downstream(gateway, listener), accepted, ssl=context
-        )
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: Downstream(gateway, listener), accepted, ssl=context
+            )
+        except OSError:
+            accepted.close()  # its client has gone already
+        finally:
+            self._adopting -= 1
 
     # The end
 
@@ -264,7 +272,7 @@ class Worker(asyncio.Protocol):
         if self._ticks % round(1 / limits.SWEEP_SECONDS) == 0:
             self._send(Stats(gateway.counters()))
         if self._draining_until is not None and (
-            not gateway.clients or self.loop.time() >= self._draining_until
+            not (gateway.clients or self._adopting) or self.loop.time() >= self._draining_until
         ):
             self._end(0)
         else:
