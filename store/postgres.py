@@ -19,15 +19,10 @@ from store import read as reads
 from store.authority import (
     AuthorityInfo,
     Committed,
-    Entity,
     Mutation,
-    NodeRow,
-    Page,
     Put,
-    Query,
-    State,
 )
-from store.changeset import Changeset
+from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
 from store.limits import ATTEMPTS_MAX, CLOSE_SECONDS_MAX
 from store.plan import POSTGRES, Plan, Result, Statement
@@ -41,8 +36,6 @@ from store.postgres_connection import (
     connect,
     transaction,
 )
-from store.schema import schema
-from store.version import Head
 from store.write import WriteRequest, find_write, write
 
 LOOKUP_PAUSE_SECONDS = 0.1
@@ -55,7 +48,7 @@ _RACED = (3, 5)
 """Kong's codes for an id and a unique value that somebody else has taken."""
 
 
-class PostgresAuthority:
+class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
@@ -113,34 +106,6 @@ class PostgresAuthority:
                 raise
         # Nothing was there to replace, and then somebody else created it: now there is something.
         return await self._write(request, repeatable)
-
-    async def get(self, kind: str, key: str) -> Entity | None:
-        endpoint_key = schema(kind).endpoint_key
-        return await self._read(lambda: reads.read_entity(kind, key, endpoint_key))
-
-    async def list(self, query: Query) -> Page:
-        return await self._read(lambda: reads.read_page(query))
-
-    async def head(self) -> Head:
-        return await self._read(reads.read_head)
-
-    async def state(self) -> State:
-        return await self._read(reads.read_state)
-
-    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
-        return await self._read(lambda: reads.read_log(after, limit))
-
-    async def next_generation(self, node_id: str, floor: int) -> int:
-        return await self._change(lambda: reads.next_generation(node_id, floor))
-
-    async def register(self, row: NodeRow) -> None:
-        await self._change(lambda: reads.register_node(row))
-
-    async def nodes(self) -> Sequence[NodeRow]:
-        return await self._read(reads.read_nodes)
-
-    async def forget(self, node_id: str, generation: int) -> None:
-        await self._change(lambda: reads.forget_node(node_id, generation))
 
     async def _write(self, request: WriteRequest, repeatable: bool) -> Committed:
         def plan() -> Plan[Committed]:

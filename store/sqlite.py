@@ -19,19 +19,12 @@ from store import read as reads
 from store.authority import (
     AuthorityInfo,
     Committed,
-    Entity,
     Mutation,
-    NodeRow,
-    Page,
-    Query,
-    State,
 )
-from store.changeset import Changeset
+from store.engine import Engine
 from store.errors import AuthorityUnavailable
 from store.plan import SQLITE, Plan, Result
-from store.schema import schema
 from store.sqlite_connection import change, connect, read, unavailable, write_once
-from store.version import Head
 from store.write import WriteRequest, find_write, write
 
 Answer = TypeVar("Answer")
@@ -57,7 +50,7 @@ async def _connection(path: Path, *, read_only: bool = False) -> Connection:
     return connection
 
 
-class SqliteAuthority:
+class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
@@ -113,34 +106,6 @@ class SqliteAuthority:
                 request.write_id,
             ),
         )
-
-    async def get(self, kind: str, key: str) -> Entity | None:
-        endpoint_key = schema(kind).endpoint_key
-        return await self._read(lambda: reads.read_entity(kind, key, endpoint_key))
-
-    async def list(self, query: Query) -> Page:
-        return await self._read(lambda: reads.read_page(query))
-
-    async def head(self) -> Head:
-        return await self._read(reads.read_head)
-
-    async def state(self) -> State:
-        return await self._read(reads.read_state)
-
-    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
-        return await self._read(lambda: reads.read_log(after, limit))
-
-    async def next_generation(self, node_id: str, floor: int) -> int:
-        return await self._change(lambda: reads.next_generation(node_id, floor))
-
-    async def register(self, row: NodeRow) -> None:
-        await self._change(lambda: reads.register_node(row))
-
-    async def nodes(self) -> Sequence[NodeRow]:
-        return await self._read(reads.read_nodes)
-
-    async def forget(self, node_id: str, generation: int) -> None:
-        await self._change(lambda: reads.forget_node(node_id, generation))
 
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         return await self._call(self._reader, lambda connection: read(connection, make_plan))

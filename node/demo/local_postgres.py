@@ -82,6 +82,19 @@ def find_binaries() -> Path:
     )
 
 
+def settings_for(address: PostgresAddress) -> dict[str, str]:
+    """What a conf file says of a database."""
+    (host,) = address.hosts
+    return {
+        "database": "postgres",
+        "pg_host": host.host,
+        "pg_port": str(host.port),
+        "pg_database": address.database,
+        "pg_user": address.user,
+        "pg_password": address.password,
+    }
+
+
 class LocalPostgres:
     """One server with files in a folder of its own. ``settings`` are of postgresql.conf.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
-from node.demo.local_postgres import LocalPostgres, PostgresNotStarted
+from node.demo.local_postgres import LocalPostgres, PostgresNotStarted, settings_for
 from node.demo.ports import DEFAULT_BASES, PortsTaken, choose_base
 from node.demo.upstream import SampleUpstream
 from node.demo.view import View, parse_event
@@ -78,16 +78,7 @@ async def _start_postgres(servers: ExitStack) -> dict[str, str]:
     servers.callback(server.remove)
     await asyncio.to_thread(server.create)
     await asyncio.to_thread(server.start)
-    address = await server.create_database("grapevine")
-    (host,) = address.hosts
-    return {
-        "database": "postgres",
-        "pg_host": host.host,
-        "pg_port": str(host.port),
-        "pg_database": address.database,
-        "pg_user": address.user,
-        "pg_password": address.password,
-    }
+    return settings_for(await server.create_database("grapevine"))
 
 
 def _stop_on_signals() -> "asyncio.Future[None]":

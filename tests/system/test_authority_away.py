@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from node.demo.cluster import LocalCluster, LocalNode
-from node.demo.local_postgres import LocalPostgres
+from node.demo.local_postgres import LocalPostgres, settings_for
 from node.demo.upstream import SampleUpstream
-from store.postgres_address import PostgresAddress
 from tests.postgres_server import PostgresDatabases, running_server
 from tests.system.conftest import StartCluster
 from tests.system.load import load
@@ -21,20 +20,6 @@ def postgres() -> Iterator[LocalPostgres]:
     """A server of the test's own, to be stopped."""
     with running_server() as server:
         yield server
-
-
-def settings_for(address: PostgresAddress) -> dict[str, str]:
-    """What a conf file says of a database."""
-    (host,) = address.hosts
-    return {
-        "database": "postgres",
-        "pg_host": host.host,
-        "pg_port": str(host.port),
-        "pg_database": address.database,
-        "pg_user": address.user,
-        "pg_password": address.password,
-        "pg_timeout": "2000",
-    }
 
 
 async def post(cluster: LocalCluster, url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -63,7 +48,7 @@ async def test_with_postgres_down_nodes_serve_restart_and_join_and_writes_wait(
 ) -> None:
     databases = PostgresDatabases(postgres.address())
     address = await databases.create()
-    cluster = await start_cluster(3, settings_for(address), spare=1)
+    cluster = await start_cluster(3, {**settings_for(address), "pg_timeout": "2000"}, spare=1)
     await add_sample(cluster, upstream)
     first, second, third = cluster.nodes
     for node in cluster.nodes:

@@ -1,0 +1,55 @@
+"""What every engine of the authority does alike: all that is no write, as plans (store.read)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from store import read as reads
+from store.authority import Entity, NodeRow, Page, Query, State
+from store.changeset import Changeset
+from store.plan import Plan, Result
+from store.schema import schema
+from store.version import Head
+
+
+class Engine(ABC):
+    """The greater part of ``store.authority.Authority``, whose docstrings hold here.
+
+    An engine adds open, close and write, and the two ways to run a plan.
+    """
+
+    @abstractmethod
+    async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        """Run a plan in one transaction that reads, again if need be. Raises
+        AuthorityUnavailable."""
+
+    @abstractmethod
+    async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        """Run a plan in one transaction that may be done twice. Raises AuthorityUnavailable."""
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        endpoint_key = schema(kind).endpoint_key
+        return await self._read(lambda: reads.read_entity(kind, key, endpoint_key))
+
+    async def list(self, query: Query) -> Page:
+        return await self._read(lambda: reads.read_page(query))
+
+    async def head(self) -> Head:
+        return await self._read(reads.read_head)
+
+    async def state(self) -> State:
+        return await self._read(reads.read_state)
+
+    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
+        return await self._read(lambda: reads.read_log(after, limit))
+
+    async def next_generation(self, node_id: str, floor: int) -> int:
+        return await self._change(lambda: reads.next_generation(node_id, floor))
+
+    async def register(self, row: NodeRow) -> None:
+        await self._change(lambda: reads.register_node(row))
+
+    async def nodes(self) -> Sequence[NodeRow]:
+        return await self._read(reads.read_nodes)
+
+    async def forget(self, node_id: str, generation: int) -> None:
+        await self._change(lambda: reads.forget_node(node_id, generation))
