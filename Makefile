@@ -9,7 +9,7 @@ JOBS := auto
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test lint check package bench lock clean
+.PHONY: help demo test lint check package bench bench-restart bench-idle lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
 	@echo 'make check   lint, test, the built package in a clean environment, a short benchmark'
 	@echo 'make bench   how long a write takes to reach the other nodes'
+	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -53,6 +54,15 @@ check:
 bench:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.propagation $(ARGS)
+
+bench-restart:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.restart $(ARGS)
+
+bench-idle:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.idle $(ARGS)
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

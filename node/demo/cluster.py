@@ -220,6 +220,19 @@ class LocalCluster:
             await asyncio.sleep(POLL_SECONDS)
         raise NodeFailed(f"after {seconds:g} s the nodes see {views}, not {dict(wanted)}")
 
+    async def until_revision(self, wanted: str, seconds: float = START_SECONDS) -> None:
+        """Wait until every running node serves this revision. Raises NodeFailed."""
+        deadline = time.monotonic() + seconds
+        running = [node for node in self.nodes if node.running]
+        while time.monotonic() < deadline:
+            answers = [
+                await self.get_json(f"{node.admin_url}/cluster/revision") for node in running
+            ]
+            if all(answer["revision"] == wanted for answer in answers):
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        raise NodeFailed(f"after {seconds:g} s not every node is at revision {wanted}")
+
     async def get_json(self, url: str) -> dict[str, Any]:
         """GET a JSON object; raises aiohttp.ClientResponseError on an error status."""
         async with self.session.get(url, raise_for_status=True) as response:
