@@ -52,9 +52,14 @@ class CommitProxy:
             yield replace(self._server, hosts=(PostgresHost("127.0.0.1", port),))
         finally:
             listener.close()
-            for writer in self._writers:
-                writer.transport.abort()
+            self._abort()
             await asyncio.gather(*self._serving)
+            self._abort()  # what was opened meanwhile
+            await asyncio.sleep(0)  # one turn of the loop, in which the sockets are closed
+
+    def _abort(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         (host,) = self._server.hosts
