@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable
+from typing import Protocol
 
 import uvloop
 
@@ -22,16 +22,22 @@ from node.version import VERSION
 log = logs.get("node")
 
 
-def run(
-    settings: Settings,
-    read_settings: Callable[[], Settings],
-    reloaded: Callable[[tuple[str, ...]], None],
-    lifeline: int | None = None,
-) -> int:
+class Configuration(Protocol):
+    """Where the settings come from, and who wants to know what became of them."""
+
+    def started(self) -> None:
+        """The prefix is locked: this process is the node that runs there. Raises OSError."""
+
+    def read_again(self) -> Settings:
+        """Read everything again, for a reload. Raises ConfigError."""
+
+    def reloaded(self, problems: tuple[str, ...]) -> None:
+        """How the reload ended: without a problem when it went well. Raises OSError."""
+
+
+def run(settings: Settings, configuration: Configuration, lifeline: int | None = None) -> int:
     """Run a node until a signal stops it; answers the exit code.
 
-    ``read_settings`` reads the configuration again, for a reload, and may raise ConfigError;
-    ``reloaded(problems)`` is told how the reload ended, with no problem when it went well.
     ``lifeline`` is a descriptor whose end of file stops the node too: whoever holds its other end
     may die without leaving the node behind.
     """
@@ -43,6 +49,7 @@ def run(
         prepare_prefix(settings.prefix)
         logs.configure(settings.log_level, log_path(settings, settings.proxy_error_log))
         lock_prefix(settings.prefix)
+        configuration.started()
         raise_descriptor_limit()
         log.notice(
             "starting",
@@ -54,7 +61,7 @@ def run(
         )
         for warning in settings.warnings:
             log.warning(warning)
-        uvloop.run(_run(settings, read_settings, reloaded, lifeline))
+        uvloop.run(_run(settings, configuration, lifeline))
     except (PrefixError, PortTaken, OSError) as error:
         log.critical(str(error))
         return 1
@@ -64,14 +71,10 @@ def run(
     return 0
 
 
-async def _run(
-    settings: Settings,
-    read_settings: Callable[[], Settings],
-    reloaded: Callable[[tuple[str, ...]], None],
-    lifeline: int | None,
-) -> None:
+async def _run(settings: Settings, configuration: Configuration, lifeline: int | None) -> None:
     loop = asyncio.get_running_loop()
-    node = Node(settings, load_identity(settings.prefix), read_settings, reloaded)
+    stored = load_identity(settings.prefix)
+    node = Node(settings, stored, configuration.read_again, configuration.reloaded)
     signals = Signals(node)
     if lifeline is not None:
         loop.add_reader(lifeline, _cut, loop, lifeline, signals)

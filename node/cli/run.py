@@ -72,7 +72,7 @@ def command(
         configuration = _Configuration(asked, found, daemon=daemon)
     except (PrefixError, OSError) as error:
         raise Failure(str(error)) from None
-    sys.exit(run(found, configuration.read_again, configuration.reloaded, lifeline_fd))
+    sys.exit(run(found, configuration, lifeline_fd))
 
 
 def _with_assignments(asked: Asked, descriptor: int) -> Asked:
@@ -87,11 +87,13 @@ class _Configuration:
     """The configuration of a running node, and what commands are told of it."""
 
     def __init__(self, asked: Asked, found: Settings, *, daemon: bool) -> None:
-        """Raises OSError when the prefix can't be written."""
         self._asked = asked
         self._daemon = daemon
         self._prefix = found.prefix
         self._facts: Facts = facts_of(found)
+
+    def started(self) -> None:
+        """Note the facts. Raises OSError."""
         note(self._prefix, self._facts)
 
     def read_again(self) -> Settings:
