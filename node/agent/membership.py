@@ -76,8 +76,7 @@ class Membership:
             address = await self._advertised(listen)
             key = self._key(listen, address, cluster_key)
         except BaseException:
-            sockets.udp.close()
-            sockets.tcp.close()
+            sockets.close()
             raise
         self._generation, self._address = generation, address
         self._left = asyncio.get_running_loop().create_future()
