@@ -100,13 +100,8 @@ async def test_two_nodes_writing_at_once_lose_nothing(
         )
 
     await asyncio.gather(*(write(node, number) for node in cluster.nodes for number in range(40)))
+    await cluster.until_revision("1.82")  # a service and 81 routes
     for node in cluster.nodes:
-
-        async def is_there(node: LocalNode = node) -> bool:
-            answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
-            return bool(answer["revision"] == "1.82")
-
-        await until(is_there, f"{node.name} is at revision 1.82: a service and 81 routes")
         for writer in cluster.nodes:
             for number in range(40):
                 assert await serves(cluster, node, f"/{writer.name}-{number}")

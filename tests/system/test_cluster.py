@@ -45,14 +45,6 @@ async def until_status(cluster: LocalCluster, node: LocalNode, path: str, wanted
     await until(has_it, f"{node.name} answers {wanted} for {path}")
 
 
-async def until_revision(cluster: LocalCluster, node: LocalNode, wanted: str) -> None:
-    async def has_it() -> bool:
-        answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
-        return bool(answer["revision"] == wanted)
-
-    await until(has_it, f"{node.name} is at revision {wanted}")
-
-
 async def test_a_write_on_any_node_is_proxied_by_every_node(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -98,16 +90,7 @@ async def test_concurrent_writes_on_all_nodes_end_at_one_revision_everywhere(
         *(add_route(cluster, rng.choice(cluster.nodes), f"r{number}") for number in range(60))
     )
 
-    async def revisions() -> set[str]:
-        answers = [
-            await cluster.get_json(f"{node.admin_url}/cluster/revision") for node in cluster.nodes
-        ]
-        return {answer["revision"] for answer in answers}
-
-    async def agreed() -> bool:
-        return await revisions() == {"1.61"}
-
-    await until(agreed, "all nodes are at revision 1.61: 60 routes and a service")
+    await cluster.until_revision("1.61")  # 60 routes and a service
     for node in cluster.nodes:
         for number in range(60):
             assert await status(cluster, node, f"/r{number}") == 200
@@ -150,7 +133,7 @@ async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
     cluster = await start_cluster(2, {"db_update_frequency": "60"})  # the authority is not asked
     await add_service(cluster, upstream)
     first, second = cluster.nodes
-    await until_revision(cluster, second, "1.1")
+    await cluster.until_revision("1.1")
     second.signal(signal.SIGSTOP)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as garbage:
