@@ -148,6 +148,8 @@ class Node:
         finally:
             self._workers.kill()
             await self._membership.close()
+            await self._identity_file.finish()
+            await self._peers_file.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
