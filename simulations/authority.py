@@ -123,6 +123,18 @@ class LogReplica:
         self._begin_log(Head(version, digest))
         return "installed"
 
+    def copy(self) -> "LogReplica":
+        """The same, apart from this one: a disk's image."""
+        copied = LogReplica(self._log_max)
+        copied._log, copied._start, copied.state = list(self._log), self._start, list(self.state)
+        return copied
+
+    def forget(self, count: int) -> None:
+        """Lose the last changesets, as far as the log goes: they were not synced."""
+        for _ in range(min(count, len(self._log))):
+            self._log.pop()
+            self.state.pop()
+
     def _slices(self, state: Sequence[bytes], slice_bytes: int) -> Iterator[bytes]:
         begin = size = 0
         for end, body in enumerate(state):

@@ -1,8 +1,13 @@
-"""A simulated node: the real core, a replica in memory, a transport made of scheduled events."""
+"""A simulated node: a machine with a clock and a kernel, and on it the real protocol core.
+
+The one file that knows the core's methods and effects: what ``gossip.transport`` does with asyncio
+is done here with scheduled events.
+"""
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gossip.address import Address
 from gossip.core import Gossip
@@ -16,11 +21,15 @@ from gossip.effects import (
     SendDatagram,
     SendFrame,
 )
+from gossip.events import GenerationOutdated, LeaveFinished, MemberChanged
 from gossip.identity import Identity
-from gossip.limits import PACKET_BYTES_MAX
-from gossip.member import Metadata
+from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
+from gossip.member import MemberView, Metadata
 from gossip.replica import Changeset, Head
+from simulations import facts
 from simulations.authority import EMPTY, LogReplica
+from simulations.connection import Connection
+from simulations.disk import Disk
 
 if TYPE_CHECKING:
     from simulations.world import World
@@ -28,27 +37,47 @@ if TYPE_CHECKING:
 _WAKES_PER_INSTANT_MAX = 100
 """More timer events of one node without time passing are a loop in the core."""
 
+KERNEL_BUFFER_PACKETS = 256
+"""Packets that a kernel keeps for a process that doesn't read: Linux' 212,992 bytes hold about so
+many small ones."""
+
 
 class Node:
-    """One node. Its id, address, replica and generation outlive a crash; its core doesn't."""
+    """One node. Its id, address and disk outlive the process; its core doesn't."""
 
-    def __init__(self, world: "World", index: int) -> None:
+    def __init__(self, world: "World", index: int, node_id: str = "") -> None:
         self._world = world
         self.index = index
-        self.id = f"{index + 1:08x}-0000-4000-8000-{world.rng.getrandbits(48):012x}"
+        self.id = node_id or f"{index + 1:08x}-0000-4000-8000-{world.rng.getrandbits(48):012x}"
         self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
+        self.source = self.address
+        """Where its packets seem to come from: another address behind a NAT."""
+        self.disk = Disk()
         self.generation = 0
-        self.incarnation = 1
+        self.life = 0
+        """Counts its processes, whatever their generations."""
+        self.power = True
+        """Without it the machine says nothing at all."""
         self.running = False
-        self.replica = LogReplica()
+        self.left = False
+        """Whether it has left in this life, or is about to."""
+        self.clock_offset = 0.0
+        self.clock_rate = 1.0
+        """Its monotonic clock shows ``offset + rate * world time``."""
+        self.wall_offset = 0.0
+        """What its wall clock is wrong by. The core never sees one."""
         self.highest = EMPTY.version
         """The highest version that its replica has held."""
+        self._now = 0.0
         self._core: Gossip | None = None
         self._streams: dict[int, Connection] = {}
         self._next_accepted = 1
         self._wake_at: float | None = None
         self._woken_at = -1.0
         self._wakes = 0
+        self._unread: deque[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        """What the kernel holds for a process that stands still."""
+        self._unread_max = KERNEL_BUFFER_PACKETS
 
     @property
     def core(self) -> Gossip:
@@ -56,200 +85,314 @@ class Node:
         assert self._core is not None, f"node {self.index} was never started"
         return self._core
 
+    @property
+    def replica(self) -> LogReplica:
+        return self.disk.replica
+
+    @replica.setter
+    def replica(self, replica: LogReplica) -> None:
+        self.disk.replica = replica
+
+    @property
+    def incarnation(self) -> int:
+        """The last one that it stored."""
+        return self.disk.incarnation
+
+    @property
+    def paused(self) -> bool:
+        return self._unread is not None
+
+    def now(self) -> float:
+        """Its monotonic clock."""
+        local = self.clock_offset + self.clock_rate * self._world.clock.now
+        if local > self._now:
+            self._now = local
+        return self._now
+
+    # The process
+
     def start(self) -> None:
         """Begin a new life, with the next generation."""
         assert not self.running, f"node {self.index} runs already"
         world = self._world
-        self.generation += 1
-        self.incarnation = 1
-        self.running = True
+        self.power = self.running = True
+        self.left = False
+        self.life += 1
+        self.disk.generation += 1
+        self.generation = self.disk.generation
+        self.disk.incarnation = 1
         rng = random.Random(world.rng.getrandbits(64))
         identity = Identity(self.id, self.generation, rng.getrandbits(64))
         metadata = Metadata(f"node-{self.index}", "traditional", "", "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
-            world.now, incarnation=self.incarnation, key=world.key,
+            self.now(), incarnation=1, key=world.key,
         )  # fmt: skip
-        world.record("start", self.index, self.generation)
-        self._core.start(world.now)
+        world.record(facts.START, self.index, b"%d" % self.generation)
+        world.checks.lives(self)
+        self._core.start(self.now())
+        peers = [address for id, address in self.disk.peers.items() if id != self.id]
+        if peers:
+            self._core.join(peers[:SEEDS_MAX], self.now())
         self.flush()
 
     def crash(self) -> None:
-        """End at once, as by kill -9: the kernel closes the sockets, the core is gone."""
-        self.running = False
-        self._wake_at = None
-        self._world.record("crash", self.index)
+        """The process ends at once, as by kill -9: its kernel closes the sockets."""
+        self._end(facts.CRASH)
         for stream, connection in list(self._streams.items()):
-            connection.close(self, stream)
+            connection.died(self, stream)
         self._streams.clear()
 
+    def silence(self, unsynced: int = 0) -> None:
+        """The machine loses its power: nobody is told. The last ``unsynced`` changesets were not on
+        the disk yet."""
+        self._end(facts.SILENCE)
+        self.power = False
+        self._streams.clear()
+        if unsynced:
+            self.replica.forget(unsynced)
+            self.highest = self.replica.head()[0]
+
+    def leave(self) -> None:
+        """Begin to leave; the process ends when that is spread."""
+        self.left = True
+        self._world.checks.leaves(self)
+        self.core.leave(self.now())
+        self.flush()
+
+    def pause(self, kernel_buffer: int = KERNEL_BUFFER_PACKETS) -> None:
+        """Stop the process as by SIGSTOP; its kernel keeps so many packets for it."""
+        assert self.running, f"node {self.index} doesn't run"
+        if self._unread is None:
+            self._world.record(facts.PAUSE, self.index, b"")
+            self._unread, self._unread_max = deque(), kernel_buffer
+
+    def resume(self) -> None:
+        """Let it go on: it finds its timers due and its packets unread, in either order."""
+        unread, self._unread = self._unread, None
+        if unread is None or not self.running:
+            return
+        self._world.record(facts.RESUME, self.index, b"")
+        life = self.life
+        if self._world.rng.random() < 0.5:
+            self._advance_if_due()
+            self.flush()
+        for receive, arguments in unread:
+            if self.life == life and self.running:
+                receive(*arguments)
+        if self.life == life and self.running:
+            self._advance_if_due()
+            self.flush()
+
+    # The disk and the network card
+
     def erase(self) -> None:
-        """Lose the disk while it doesn't run."""
+        """Lose the replica while it doesn't run."""
         assert not self.running, f"node {self.index} runs"
         self.replica = LogReplica()
         self.highest = EMPTY.version
 
+    def restore(self, disk: Disk) -> None:
+        """Put an older disk in while it doesn't run."""
+        assert not self.running, f"node {self.index} runs"
+        self.disk = disk.snapshot()
+        self.highest = self.replica.head()[0]
+
+    # Inputs from the application
+
     def committed(self, changeset: Changeset) -> None:
         """This node has committed a changeset at the authority."""
         early = () if self.replica.offer(*changeset) == "applied" else (changeset,)
-        self.core.committed(self._world.now, early)
+        self.core.committed(self.now(), early)
         self.flush()
 
     def fetch_snapshot(self) -> None:
         """The authority is away: take the state from a peer."""
-        self.core.fetch_snapshot(self._world.now)
+        self.core.fetch_snapshot(self.now())
 
     def load(self) -> None:
         """Load the state from the authority, and say that it was confirmed there."""
         authority = self._world.authority
         self.replica.load(authority.after(Head(*self.replica.head()).version))
-        self.core.authority_confirmed(authority.head(), self._world.now)
+        self.core.authority_confirmed(authority.head(), self.now())
+
+    def look_up(self) -> None:
+        """While alone, ask the authority's directory where the others are."""
+        if self.running and not self.paused and not self.left and len(self.alive_seen()) < 2:
+            self.core.join(self._world.directory(self), self.now())
+            self.flush()
+
+    # What it knows
+
+    def members(self) -> list[MemberView]:
+        return self.core.members(self.now())
+
+    @property
+    def health_score(self) -> int:
+        return self.core._health.score
 
     def alive_seen(self) -> list[tuple[str, int]]:
         """(node id, generation) of all members that it holds for alive, sorted."""
-        members = self.core.members(self._world.now)
-        return sorted((m.id, m.generation) for m in members if m.status == "alive")
+        return sorted((m.id, m.generation) for m in self.members() if m.status == "alive")
 
     def status_of(self, other: "Node") -> str | None:
         """What it holds another node for; None when it isn't listed."""
-        for member in self.core.members(self._world.now):
+        for member in self.members():
             if member.id == other.id:
                 return member.status
         return None
 
-    def datagram_received(self, data: bytes, source: Address) -> None:
-        if self.running:
-            self._world.record("datagram", self.index, source, data)
-            self.core.datagram_received(data, source, self._world.now)
-            self.flush()
+    # Inputs from the network
 
-    def stream_accepted(self, connection: "Connection") -> int:
-        """A stream was opened to this node; answers its name for it."""
-        stream, self._next_accepted = self._next_accepted, self._next_accepted + 2
-        self._streams[stream] = connection
-        self.core.stream_accepted(stream, connection.opener.address, self._world.now)
+    def datagram_received(self, data: bytes, source: Address) -> None:
+        if not self.running:
+            return
+        if self._unread is not None:
+            if len(self._unread) < self._unread_max:
+                self._unread.append((self.datagram_received, (data, source)))
+            return
+        self._world.record(facts.DATAGRAM, self.index, data)
+        before = self.core.counters["claims_stale"]
+        self.core.datagram_received(data, source, self.now())
+        if self.core.counters["claims_stale"] > before:
+            self._world.checks.refused(self, source)
         self.flush()
+
+    def stream_offered(self) -> int:
+        """Its name for the next stream that is opened to it."""
+        stream, self._next_accepted = self._next_accepted, self._next_accepted + 2
         return stream
 
+    def stream_accepted(self, stream: int, connection: Connection, source: Address) -> None:
+        if self._defer(self.stream_accepted, stream, connection, source):
+            return
+        self._world.record(facts.ACCEPTED, self.index, b"%d" % stream)
+        self._streams[stream] = connection
+        self.core.stream_accepted(stream, source, self.now())
+        self.flush()
+
     def frame_received(self, stream: int, frame: bytes) -> None:
-        if self.running and stream in self._streams:
-            self._world.record("frame", self.index, stream, frame)
-            self.core.frame_received(stream, frame, self._world.now)
+        if self._defer(self.frame_received, stream, frame) or stream not in self._streams:
+            return
+        self._world.record(facts.FRAME, self.index, frame)
+        self.core.frame_received(stream, frame, self.now())
+        self.flush()
+
+    def stream_closed(self, stream: int, *, refused: bool) -> None:
+        """A stream ended; ``refused`` when a kernel said that nobody is there (any more)."""
+        if self._defer(self._stream_closed, stream, refused):
+            return
+        self._stream_closed(stream, refused)
+
+    def _stream_closed(self, stream: int, refused: bool) -> None:
+        if self._streams.pop(stream, None) is not None:
+            self._world.record(facts.CLOSED, self.index, b"%d %d" % (stream, refused))
+            self.core.stream_closed(stream, self.now())
             self.flush()
 
-    def stream_closed(self, stream: int) -> None:
-        if self.running and self._streams.pop(stream, None) is not None:
-            self._world.record("closed", self.index, stream)
-            self.core.stream_closed(stream, self._world.now)
-            self.flush()
+    # Effects and timers
 
     def flush(self) -> None:
         """Carry out the core's effects and schedule its next deadline."""
-        while effects := self.core.effects():
+        core = self.core
+        while effects := core.effects():
             for effect in effects:
                 self._carry_out(effect)
-        self._world.check_head(self)
-        deadline = self.core.next_deadline()
-        if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
-            self._wake_at = max(deadline, self._world.now)
-            delay = self._wake_at - self._world.now
-            self._world.schedule(delay, self._wake, self._wake_at, self.generation)
+        self._world.checks.stepped(self)
+        deadline = core.next_deadline()
+        if deadline is not None and self.running:
+            at = (deadline - self.clock_offset) / self.clock_rate
+            if self._wake_at is None or at < self._wake_at:
+                now = self._world.clock.now
+                self._wake_at = at = at if at > now else now
+                self._world.schedule(at - now, self._wake, at, self.life)
 
-    def _wake(self, at: float, generation: int) -> None:
+    def _wake(self, at: float, life: int) -> None:
         # Superseded by an earlier one, or of an earlier life.
-        if not self.running or generation != self.generation or self._wake_at != at:
+        if not self.running or life != self.life or self._wake_at != at:
             return
         self._wake_at = None
-        now = self._world.now
+        if self.paused:
+            return
+        now = self._world.clock.now
         self._wakes = self._wakes + 1 if now == self._woken_at else 0
         self._woken_at = now
         assert self._wakes < _WAKES_PER_INSTANT_MAX, "the core's deadline doesn't move"
-        deadline = self.core.next_deadline()
-        if deadline is not None and deadline <= now:
-            self.core.advance(now)
+        # World time and back again may have rounded the deadline into the future.
+        self._now = max(self.now(), self.clock_offset + self.clock_rate * at + 1e-9)
+        self._advance_if_due()
         self.flush()
+
+    def _advance_if_due(self) -> None:
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline <= self.now():
+            self._world.record(facts.TIMER, self.index, b"")
+            self.core.advance(self.now())
 
     def _carry_out(self, effect: Effect) -> None:
         world = self._world
         match effect:
             case SendDatagram(address, data):
                 assert len(data) <= PACKET_BYTES_MAX, f"a packet of {len(data)} bytes"
-                other = world.at_address(address)
-                if other is not None:
-                    for delay in world.network.datagram(self.index, other.index):
-                        world.schedule(delay, other.datagram_received, data, self.address)
+                world.transmit(self, address, data)
             case OpenStream(stream, address, frame):
                 connection = Connection(world, self, stream, address)
                 self._streams[stream] = connection
-                world.connect(connection, frame)
+                connection.connect(frame)
             case SendFrame(stream, frame):
                 if stream in self._streams:
                     self._streams[stream].send(self, stream, frame)
             case CloseStream(stream):
                 closed = self._streams.pop(stream, None)
                 if closed is not None:
-                    closed.close(self, stream)
+                    closed.send(self, stream, None)
             case ResolveSeeds():
-                world.schedule(0.0, self._resolve, self.generation)
+                world.schedule(0.0, self._resolve, self.life)
             case PersistIncarnation(value):
                 assert value > self.incarnation, "the incarnation only grows"
-                self.incarnation = value
+                self.disk.incarnation = value
+                world.checks.lives(self)
             case Notify(event):
+                self._notice(event)
                 world.observe(self, event)
 
-    def _resolve(self, generation: int) -> None:
-        if self.running and generation == self.generation:
-            self.core.seeds_resolved(self._world.seeds, self._world.now)
+    def _notice(self, event: object) -> None:
+        """What the application does for itself."""
+        if isinstance(event, MemberChanged):
+            if event.member.status == "alive":
+                self.disk.peers[event.member.id] = event.member.address
+        elif isinstance(event, GenerationOutdated):
+            # Another process of this node has lived: the next life comes after that one.
+            self.disk.generation = max(self.disk.generation, event.held)
+            self._world.schedule(1.0, self._restart, self.life)
+        elif isinstance(event, LeaveFinished):
+            self._world.schedule(0.0, self._depart, self.life)
+
+    def _restart(self, life: int) -> None:
+        if self.running and not self.paused and self.life == life:
+            self.crash()
+            self.start()
+
+    def _depart(self, life: int) -> None:
+        if self.running and self.life == life:
+            self.crash()
+
+    def _resolve(self, life: int) -> None:
+        if self.running and life == self.life and not self.paused:
+            self.core.seeds_resolved(self._world.seeds, self.now())
             self.flush()
 
+    def _defer(self, receive: Callable[..., None], *arguments: Any) -> bool:
+        """Whether there is no process now that could take this: it waits, or is lost."""
+        if self._unread is not None:
+            self._unread.append((receive, arguments))
+            return True
+        return not self.running
 
-class Connection:
-    """One TCP connection: in order both ways, cut by closing."""
-
-    def __init__(self, world: "World", opener: Node, stream: int, address: Address) -> None:
-        self._world = world
-        self.opener = opener
-        self.address = address
-        self._opener_stream = stream
-        self._acceptor: Node | None = None
-        self._acceptor_stream = -1
-        self._queues: tuple[deque[bytes | None], deque[bytes | None]] = (deque(), deque())
-        """What is under way to the opener, and to the acceptor; None is the end."""
-
-    def refused(self) -> None:
-        self.opener.stream_closed(self._opener_stream)
-
-    def accepted(self, node: Node, frame: bytes) -> None:
-        """The far end's kernel has it, and its first frame."""
-        if not node.running:
-            self.refused()
-            return
-        self._acceptor = node
-        self._acceptor_stream = node.stream_accepted(self)
-        node.frame_received(self._acceptor_stream, frame)
-
-    def send(self, sender: Node, stream: int, frame: bytes) -> None:
-        self._put(sender, stream, frame)
-
-    def close(self, sender: Node, stream: int) -> None:
-        self._put(sender, stream, None)
-
-    def _put(self, sender: Node, stream: int, item: bytes | None) -> None:
-        if self._acceptor is None:
-            return
-        from_opener = sender is self.opener and stream == self._opener_stream
-        receiver = self._acceptor if from_opener else self.opener
-        if self._world.network.passes(sender.index, receiver.index, "tcp"):
-            self._queues[from_opener].append(item)
-            self._world.schedule(self._world.network.segment(), self._deliver, from_opener)
-
-    def _deliver(self, to_acceptor: bool) -> None:
-        """Each delivery takes the oldest item, so whatever the delays the order stays."""
-        item = self._queues[to_acceptor].popleft()
-        receiver = self._acceptor if to_acceptor else self.opener
-        stream = self._acceptor_stream if to_acceptor else self._opener_stream
-        assert receiver is not None
-        if item is None:
-            receiver.stream_closed(stream)
-        else:
-            receiver.frame_received(stream, item)
+    def _end(self, fact: int) -> None:
+        assert self.running, f"node {self.index} doesn't run"
+        self.running = False
+        self._unread = None
+        self._wake_at = None
+        self._world.record(fact, self.index, b"")
+        self._world.checks.sometimes.collect(self)

@@ -12,7 +12,7 @@ from gossip.events import ChangesetApplied, MemberChanged, SnapshotInstalled
 from gossip.profiles import LAN
 from gossip.replica import Version
 from simulations.authority import LogReplica
-from simulations.network import Link
+from simulations.links import Link
 from simulations.world import World
 
 _PARTITION_SECONDS = 600.0

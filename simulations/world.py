@@ -1,21 +1,25 @@
-"""The world: a clock, a heap of events, and nodes that run the real protocol core.
+"""The world: machines on a network, an authority, a clock, and one seed that decides everything.
 
-One seed decides everything, so a run is replayed by its seed, and two runs of one seed have the
-same trace hash. Events of one instant happen in the order in which they were scheduled.
+A run is replayed by its seed: two runs of one seed have the same trace hash.
 """
 
-import hashlib
-import heapq
 import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gossip.events import Behind, Event, MemberChanged
+from gossip.address import Address
+from gossip.events import Behind, Event
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
+from simulations import facts
 from simulations.authority import LogAuthority
-from simulations.network import Link, Network
-from simulations.node import Connection, Node
+from simulations.checks import Checks
+from simulations.clock import Clock, Trace
+from simulations.links import Link, Network
+from simulations.node import Node
+
+_SEEDS = 3
+_LOOK_UP_SECONDS = 5.0
 
 
 class Observed(NamedTuple):
@@ -27,7 +31,10 @@ class Observed(NamedTuple):
 
 
 class World:
-    """Nodes 0 to n - 1 with addresses 10.0.0.1, …; the first three are everyone's seeds."""
+    """Nodes 0 to n - 1 with addresses 10.0.0.1, …; the first three are everyone's seeds.
+
+    With ``skewed`` the nodes' monotonic clocks begin anywhere and run at slightly other rates.
+    """
 
     def __init__(
         self,
@@ -36,76 +43,142 @@ class World:
         profile: Profile = LAN,
         link: Link | None = None,
         key: bytes | None = None,
+        *,
+        skewed: bool = False,
     ) -> None:
-        self.now = 0.0
+        self.clock = Clock()
+        self.schedule = self.clock.after
         self.seed = seed
         self.profile = profile
         self.key = key
         self.rng = random.Random(seed)
         self.network = Network(link or Link(), self.rng)
+        self.network.checksums = key is None
         self.authority = LogAuthority()
         self.observed: list[Observed] = []
-        self.nodes = [Node(self, index) for index in range(nodes)]
-        self._by_address = {node.address: node for node in self.nodes}
-        self.seeds = [node.address for node in self.nodes[:3]]
-        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._order = 0
-        self._trace = hashlib.blake2b(digest_size=16)
-        self._precedences: dict[tuple[int, int, str], tuple[int, int]] = {}
+        self.measures: dict[str, float] = {}
+        """What the scenario has measured, by name."""
+        self.checks = Checks(self)
+        self.nodes: list[Node] = []
+        self._by_address: dict[Address, Node] = {}
+        for _ in range(nodes):
+            self.add_node()
+        self.seeds = [node.address for node in self.nodes[:_SEEDS]]
+        self._trace = Trace()
+        if skewed:
+            for node in self.nodes:
+                node.clock_offset = self.rng.uniform(0.0, 1e6)
+                node.clock_rate = self.rng.uniform(0.9999, 1.0001)
+
+    @property
+    def now(self) -> float:
+        return self.clock.now
 
     @property
     def trace_hash(self) -> str:
         """Stands for everything that happened so far."""
         return self._trace.hexdigest()
 
-    def at_address(self, address: tuple[str, int]) -> Node | None:
+    def record(self, kind: int, node: int, what: bytes) -> None:
+        """Add a fact (``simulations.facts``) to the trace."""
+        self._trace.add(self.clock.now, kind, node, what)
+
+    # Machines and addresses
+
+    def add_node(self, twin_of: Node | None = None) -> Node:
+        """One more machine: a new node or, from a copy of its disk, another one's double."""
+        node = Node(self, len(self.nodes), "" if twin_of is None else twin_of.id)
+        if twin_of is not None:
+            node.disk = twin_of.disk.snapshot()
+        self.nodes.append(node)
+        self._by_address[node.address] = node
+        return node
+
+    def at_address(self, address: Address) -> Node | None:
         return self._by_address.get(address)
 
-    def schedule(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
-        """Call an action ``delay`` seconds from now."""
-        self._order += 1
-        heapq.heappush(self._heap, (self.now + delay, self._order, action, arguments))
+    def swap_addresses(self, one: Node, other: Node) -> None:
+        """Two machines that don't run get each other's address."""
+        assert not one.running and not other.running
+        one.address, other.address = other.address, one.address
+        for node in (one, other):
+            node.source = node.address
+            self._by_address[node.address] = node
 
-    def record(self, kind: str, *what: object) -> None:
-        """Add a fact to the trace."""
-        self._trace.update(repr((round(self.now, 9), kind, *what)).encode())
+    def rebind(self, node: Node) -> None:
+        """A NAT in front of a node gives it another source address; the old one leads nowhere, the
+        advertised one still leads to it."""
+        if node.source != node.address:
+            self._by_address.pop(node.source, None)
+        node.source = (f"192.0.2.{node.index % 250 + 1}", self.rng.randrange(1024, 65536))
+        self._by_address[node.source] = node
+
+    def directory(self, asking: Node) -> list[Address]:
+        """What the authority's directory tells one node: where all others are."""
+        if not self.authority.available:
+            return []
+        return [node.address for node in self.nodes if node is not asking and node.life]
+
+    def keep_directory(self) -> None:
+        """From now on nodes that are alone look the others up at the authority."""
+        for node in self.nodes:
+            node.look_up()
+        self.schedule(_LOOK_UP_SECONDS, self.keep_directory)
+
+    # The network
+
+    def transmit(self, sender: Node, address: Address, data: bytes) -> None:
+        """A datagram goes out."""
+        receiver = self._by_address.get(address)
+        if receiver is None:
+            return
+        now = self.clock.now
+        for delay, arriving in self.network.carry(sender.index, receiver.index, data, now):
+            self.schedule(delay, self._arrive, address, arriving, sender.source)
+
+    def _arrive(self, address: Address, data: bytes, source: Address) -> None:
+        # Whoever has the address now: late packets reach its next tenant.
+        receiver = self._by_address.get(address)
+        if receiver is not None:
+            receiver.datagram_received(data, source)
+
+    # Time
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
-        end = self.now + seconds
-        while self._heap and self._heap[0][0] <= end:
-            self._step()
-        self.now = end
+        self.clock.run(seconds)
 
-    def run_until(self, condition: Callable[[], bool], within: float) -> float:
+    def run_until(self, condition: Callable[[], bool], within: float, what: str = "") -> float:
         """Let time pass until a condition holds; answers how long that took.
 
-        Raises TimeoutError, with the line that replays this world, when it doesn't in time.
+        Raises TimeoutError, saying what was awaited and in which world, when it doesn't in time.
         """
-        begun, end = self.now, self.now + within
-        while not condition():
-            if not self._heap or self._heap[0][0] > end:
-                raise TimeoutError(
-                    f"nothing after {within} s of virtual time (seed {self.seed}, "
-                    f"{len(self.nodes)} nodes, trace {self.trace_hash})"
-                )
-            self._step()
-        return self.now - begun
+        took = self.clock.run_until(condition, within)
+        if took is None:
+            raise TimeoutError(
+                f"{what or 'nothing'} after {within:.6g} s of virtual time (seed {self.seed}, "
+                f"{len(self.nodes)} nodes, trace {self.trace_hash})"
+            )
+        return took
+
+    # The cluster
 
     def start(self, apart: float = 0.1, count: int | None = None) -> None:
         """Start all nodes, or the first ``count``, one after another."""
         for index, node in enumerate(self.nodes[:count]):
             self.schedule(index * apart, node.start)
 
-    def form(self, within: float = 30.0, count: int | None = None) -> float:
+    def form(self, within: float = 30.0, count: int | None = None, apart: float = 0.1) -> float:
         """Start all nodes, or the first ``count``, and let time pass until each sees all alive;
         answers that time. ``within`` counts from the start of the last node.
         """
-        self.start(count=count)
+        self.start(apart, count)
         everyone = len(self.nodes[:count])
-        within += everyone * 0.1
+        within += everyone * apart
         return self.run_until(
-            lambda: sum(node.running for node in self.nodes) == everyone and self.is_whole(), within
+            lambda: sum(node.running for node in self.nodes) == everyone and self.is_whole(),
+            within,
+            "no whole cluster",
         )
 
     def is_whole(self) -> bool:
@@ -117,7 +190,7 @@ class World:
     def commit(self, index: int, body: bytes) -> Changeset:
         """Commit at the authority through a node, which pushes it."""
         changeset = self.authority.commit(body)
-        self.record("commit", index, changeset.version)
+        self.record(facts.COMMIT, index, body)
         self.nodes[index].committed(changeset)
         return changeset
 
@@ -128,44 +201,15 @@ class World:
 
     def observe(self, node: Node, event: Event) -> None:
         """A node's core reported an event."""
-        self.record("event", node.index, event)
-        self.observed.append(Observed(self.now, node.index, event))
-        if isinstance(event, MemberChanged):
-            self._check_monotone(node, event)
-        elif isinstance(event, Behind):
+        self.record(facts.EVENT, node.index, repr(event).encode())
+        self.observed.append(Observed(self.clock.now, node.index, event))
+        self.checks.observed(node, event)
+        if isinstance(event, Behind):
             if self.authority.available:
                 node.load()
             else:
                 node.fetch_snapshot()
 
-    def check_head(self, node: Node) -> None:
-        """A replica's version never goes backwards, not even over a crash (DESIGN 1, P2)."""
-        version = node.replica.head()[0]
-        assert version >= node.highest, f"node {node.index} went back to {version}"
-        node.highest = version
-
-    def connect(self, connection: Connection, frame: bytes) -> None:
-        """A stream is opened; its far end answers, refuses, or can't be reached."""
-        node = self.at_address(connection.address)
-        if node is None or not node.running:
-            self.schedule(2 * self.network.segment(), connection.refused)
-            return
-        there = self.network.passes(connection.opener.index, node.index, "tcp")
-        back = self.network.passes(node.index, connection.opener.index, "tcp")
-        if there and back:
-            # A handshake and the way of the first frame: three times the latency.
-            delay = sum(self.network.segment() for _ in range(3))
-            self.schedule(delay, connection.accepted, node, frame)
-
-    def _check_monotone(self, node: Node, event: MemberChanged) -> None:
-        member = event.member
-        key = (node.index, node.generation, member.id)
-        precedence = (member.generation, member.incarnation)
-        assert self._precedences.get(key, (0, 0)) <= precedence, f"{member} moved backwards"
-        self._precedences[key] = precedence
-
-    def _step(self) -> None:
-        at, _, action, arguments = heapq.heappop(self._heap)
-        assert at >= self.now, "time runs forward"
-        self.now = at
-        action(*arguments)
+    def after(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Schedule an action that a scenario wants later."""
+        self.schedule(seconds, action, *arguments)

@@ -18,7 +18,7 @@ from gossip.events import (
 )
 from gossip.profiles import LAN
 from simulations.authority import LogReplica
-from simulations.network import Link
+from simulations.links import Link
 from simulations.world import World
 
 EVERY_SIZE = pytest.mark.parametrize("nodes", [1, 2, 3, 10])
@@ -104,8 +104,7 @@ def test_a_leave_is_seen_as_left_and_never_as_failed(nodes: int) -> None:
     world = World(nodes, seed=7, link=LOSSY)
     world.form()
     leaver = world.nodes[-1]
-    leaver.core.leave(world.now)
-    leaver.flush()
+    leaver.leave()
     world.run_until(
         lambda: any(isinstance(seen.event, LeaveFinished) for seen in world.observed), within=5.0
     )

@@ -1,0 +1,119 @@
+"""Safety: what must hold at every step, whatever fails (GOSSIP 6.5).
+
+A broken rule raises AssertionError out of the step that broke it. The world knows the truth that no
+node knows: which lives each node has led, and how high it has raised its own incarnation.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+from gossip.address import Address
+from gossip.events import ChangesetApplied, Event, MemberChanged
+from gossip.member import MemberView, Status
+from gossip.replica import Version
+from simulations.sometimes import Sometimes
+
+if TYPE_CHECKING:
+    from simulations.node import Node
+    from simulations.world import World
+
+Precedence = tuple[int, int, int]
+"""(generation, incarnation, rank of the status)."""
+
+_AUDITS_PER_SECOND = 8
+_RANKS = {status.label: int(status) for status in Status}
+_GONE = ("leaving", "left")
+
+
+class Checks:
+    """Watches one world."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.sometimes = Sometimes(world)
+        self._highest: dict[str, tuple[int, int]] = {}
+        """The highest (generation, incarnation) that any process of a node id has had."""
+        self._leavers: dict[tuple[str, int], None] = {}
+        self._held: dict[tuple[int, int, str], Precedence] = {}
+        """By (observer, its life, subject): the last precedence seen there."""
+        self._applied: dict[tuple[int, int], Version] = {}
+        self._audited = 0
+
+    def begin_audits(self) -> None:
+        """Look at whole tables too, in turn, not just at what the nodes report."""
+        nodes = self._world.nodes
+        for _ in range(math.ceil(len(nodes) / _AUDITS_PER_SECOND)):
+            self._audited = (self._audited + 1) % len(nodes)
+            if nodes[self._audited].running:
+                self._audit(nodes[self._audited])
+        self._world.schedule(1.0, self.begin_audits)
+
+    # What the nodes tell
+
+    def lives(self, node: "Node") -> None:
+        """A process begins, or raises its incarnation."""
+        mine = (node.generation, node.incarnation)
+        self._highest[node.id] = max(self._highest.get(node.id, (0, 0)), mine)
+
+    def leaves(self, node: "Node") -> None:
+        self._leavers[node.id, node.generation] = None
+
+    def stepped(self, node: "Node") -> None:
+        """After each step of a node: its replica's version never goes back, not even over a crash
+        (DESIGN 1, P2)."""
+        version = node.replica.head()[0]
+        assert version >= node.highest, f"node {node.index} went back to {version}"
+        node.highest = version
+
+    def observed(self, node: "Node", event: Event) -> None:
+        """After each event that a node reports."""
+        if isinstance(event, MemberChanged):
+            previous = self._held.get((node.index, node.life, event.member.id))
+            self._check_view(node, event.member)
+            self.sometimes.changed(node, event, known=previous is not None)
+        elif isinstance(event, ChangesetApplied):
+            self._check_applied(node, event.changeset.version)
+        else:
+            self.sometimes.told(event)
+
+    def refused(self, node: "Node", source: Address) -> None:
+        """A node has found something in a packet to be stale."""
+        sender = self._world.at_address(source)
+        if sender is not None:
+            self.sometimes.refused(node, sender)
+
+    # The rules
+
+    def _audit(self, node: "Node") -> None:
+        self.sometimes.look(node)
+        views = node.members()
+        ids = dict.fromkeys(view.id for view in views)
+        assert len(ids) == len(views), f"node {node.index} lists a node twice"
+        for view in views:
+            self._check_view(node, view)
+            if view.is_self:
+                mine = (node.generation, node.incarnation)
+                assert (view.generation, view.incarnation) == mine, f"not its own record: {view}"
+
+    def _check_view(self, node: "Node", view: MemberView) -> None:
+        """A record never moves back, isn't above what its owner has said, and nobody else has it
+        leave."""
+        where = f"node {node.index} holds {view.name} for {view.status}"
+        precedence = (view.generation, view.incarnation, _RANKS[view.status])
+        key = (node.index, node.life, view.id)
+        held = self._held.get(key)
+        assert held is None or precedence >= held, f"{where}: moved back from {held}: {precedence}"
+        self._held[key] = precedence
+        truth = self._highest.get(view.id)
+        assert truth is not None, f"{where}, which has never lived"
+        assert precedence[:2] <= truth, f"{where} at {precedence[:2]}; it is at {truth} itself"
+        if view.status in _GONE:
+            left = (view.id, view.generation) in self._leavers
+            assert left, f"{where}, which never began to leave"
+
+    def _check_applied(self, node: "Node", version: Version) -> None:
+        """Each changeset is applied once, in order."""
+        key = (node.index, node.life)
+        last = self._applied.get(key, (0, 0, 0))
+        assert version > last, f"node {node.index} applied {version} after {last}"
+        self._applied[key] = version

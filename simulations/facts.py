@@ -1,0 +1,5 @@
+"""The kinds of facts in a trace."""
+
+START, CRASH, SILENCE, PAUSE, RESUME = 1, 2, 3, 4, 5
+DATAGRAM, ACCEPTED, FRAME, CLOSED, TIMER = 6, 7, 8, 9, 10
+EVENT, COMMIT, OPERATION = 11, 12, 13

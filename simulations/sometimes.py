@@ -1,0 +1,144 @@
+"""What must happen now and then (GOSSIP 6.7): a batch of seeds in which one of these never occurs
+tests less than it claims, and fails."""
+
+import math
+from typing import TYPE_CHECKING
+
+from gossip.address import Address
+from gossip.events import Event, GenerationOutdated, MemberChanged, NameTaken
+from gossip.suspicion import open_suspicion
+
+if TYPE_CHECKING:
+    from simulations.node import Node
+    from simulations.world import World
+
+MEANINGS = {
+    "refuted_in_time": "a suspect refuted before it was declared failed",
+    "refuted_too_late": "a member declared failed was alive all the time, and is again",
+    "restarted_elsewhere": "a node came back at another address",
+    "stale_answered": "a stale claim was answered with what is held",
+    "zombie_blocked": "a tombstone refused the word of a node that had left the listing",
+    "exhumed": "a node that had left the listing refuted, and is listed again",
+    "saved_indirectly": "a helper's ack saved a member",
+    "saved_by_stream": "an answer over TCP saved a member",
+    "health_worst": "the health score reached its bound",
+    "suspicion_shortest": "confirmations brought a suspicion down to its minimum",
+    "suspicion_longest": "a suspicion without confirmation ran to its maximum",
+    "stall_noticed": "a process noticed that it had stood still",
+    "left": "a node left, and was seen to",
+    "silent_leaver": "a node fell silent while leaving, and was taken for left",
+    "outdated": "a process learnt of a later life of its node",
+    "id_contested": "two processes with one node id were told apart",
+    "relay_refused": "an indirect probe was refused",
+    "both_sides_buried": "two nodes that had each declared the other failed met again",
+    "garbage_dropped": "a damaged packet was dropped",
+    "replay_dropped": "a sealed packet was refused the second time",
+}
+"""Name -> what it is. ``make test`` runs a batch in which each of these occurs."""
+
+_COUNTED = {
+    "claims_answered": "stale_answered",
+    "probes_saved_indirectly": "saved_indirectly",
+    "probes_saved_by_stream": "saved_by_stream",
+    "stalls": "stall_noticed",
+    "relays_refused": "relay_refused",
+    "dropped_garbage": "garbage_dropped",
+    "dropped_forged": "garbage_dropped",
+    "dropped_replayed": "replay_dropped",
+}
+"""A counter of the core -> what it shows."""
+
+_RUNNING = ("alive", "suspect", "leaving")
+_TOLERANCE = 0.01
+"""Seconds by which a suspicion may miss its formula, for the timer's sake."""
+
+
+class Sometimes:
+    """Counts how often each has happened in one world."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.seen = dict.fromkeys(MEANINGS, 0)
+        self._suspected: dict[tuple[int, str], tuple[float, int]] = {}
+        """(observer, subject) -> when a suspicion opened there, and among how many."""
+        self._buried: dict[tuple[str, int, str], None] = {}
+        """(observer's id, subject's generation, subject)."""
+        self._addresses: dict[tuple[int, str], Address] = {}
+        self._leaving: dict[tuple[int, str], float] = {}
+
+    def changed(self, node: "Node", event: MemberChanged, *, known: bool) -> None:
+        """A node reports a change of a member."""
+        member, previous = event.member, event.previous
+        if member.is_self:
+            return
+        key = (node.index, member.id)
+        match previous, member.status:
+            case "alive", "suspect":
+                running = sum(m.status in _RUNNING for m in node.members())
+                self._suspected[key] = (node.now(), running)
+            case "suspect", "alive":
+                self.seen["refuted_in_time"] += 1
+            case "suspect", "failed":
+                self._judged(node, member.id)
+            case "failed", "alive":
+                self._rose(node, member.id, member.generation)
+            case None, "alive" if known:
+                self.seen["exhumed"] += 1
+            case _, "leaving":
+                self._leaving[key] = node.now()
+            case "leaving", "left":
+                waited = node.now() - self._leaving.get(key, math.inf)
+                silent = waited >= self._world.profile.leaving_timeout
+                self.seen["silent_leaver" if silent else "left"] += 1
+        if member.status == "failed":
+            self._buried[node.id, member.generation, member.id] = None
+        address = self._addresses.get(key)
+        if address is not None and address != member.address:
+            self.seen["restarted_elsewhere"] += 1
+        self._addresses[key] = member.address
+
+    def refused(self, node: "Node", sender: "Node") -> None:
+        """A node found a packet's claim stale: a zombie's, if it doesn't list the sender."""
+        if node.status_of(sender) is None:
+            self.seen["zombie_blocked"] += 1
+
+    def collect(self, node: "Node") -> None:
+        """Read a process' counters; once, when it has ended or the run has."""
+        for counter, name in _COUNTED.items():
+            self.seen[name] += node.core.counters[counter]
+
+        self.look(node)
+
+    def look(self, node: "Node") -> None:
+        """Now and then: how well does a process think it is?"""
+        if node.health_score == self._world.profile.health_score_max > 0:
+            self.seen["health_worst"] += 1
+
+    def told(self, event: Event) -> None:
+        """What a process is told about itself."""
+        if isinstance(event, GenerationOutdated):
+            self.seen["outdated"] += 1
+        elif isinstance(event, NameTaken) and event.kind == "node id":
+            self.seen["id_contested"] += 1
+
+    def _rose(self, node: "Node", subject: str, generation: int) -> None:
+        if (node.id, generation, subject) not in self._buried:
+            return
+        self.seen["refuted_too_late"] += 1
+        if (subject, node.generation, node.id) in self._buried:
+            self.seen["both_sides_buried"] += 1
+
+    def _judged(self, node: "Node", subject: str) -> None:
+        since = self._suspected.get((node.index, subject))
+        if since is None:
+            return
+        begun, members = since
+        lasted = node.now() - begun
+        case = open_suspicion(self._world.profile, members, "", 0.0)
+        if case.confirmations_expected == 0:
+            return
+        if abs(lasted - case.minimum) < _TOLERANCE:
+            self.seen["suspicion_shortest"] += 1
+        elif abs(lasted - case.maximum) < _TOLERANCE:
+            self.seen["suspicion_longest"] += 1
+
