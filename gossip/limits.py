@@ -6,7 +6,7 @@ Sizes are in bytes, times in seconds. A bound that is hit is counted (``gossip.c
 PACKET_BYTES_MAX = 1400
 """One UDP datagram, so that it fits an Ethernet frame through common tunnels unfragmented."""
 
-HEADER_BYTES = 45
+HEADER_BYTES = 20
 """The envelope's clear header (``gossip.wire``)."""
 
 SEAL_BYTES = 44
