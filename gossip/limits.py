@@ -119,6 +119,9 @@ any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
+KEYS_MAX = 8
+"""Keys in a keyring: two in a rotation, and some that were forgotten."""
+
 SENDERS_SEALED_MAX = 4_096
 """Sender keys and replay windows that are remembered."""
 
