@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from gossip.address import Address
 from gossip.member import MemberView
-from gossip.replica import Changeset, Head
+from gossip.replica import Changeset, Head, Version
 
 
 class MemberChanged(NamedTuple):
@@ -31,8 +31,8 @@ class Behind(NamedTuple):
     """Peers hold a newer head and their logs don't lead there: load from the authority or, while it
     is away, a peer's whole state (``Gossip.fetch_snapshot``). Repeated while it stays so."""
 
-    head: Head
-    """The newest head heard of."""
+    version: Version
+    """The newest version heard of."""
     reason: Literal["log", "silent", "forked"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
     peer holds another history at the same version."""

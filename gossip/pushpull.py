@@ -13,6 +13,7 @@ from gossip import limits
 from gossip.address import Address
 from gossip.counters import Counters
 from gossip.effects import ResolveSeeds
+from gossip.identity import wire_id
 from gossip.member import Status
 from gossip.members import Members, alive_claim
 from gossip.messages import Alive, Heartbeat, Message, PushPull, Verdict
@@ -93,7 +94,7 @@ class TableExchange:
         if origin.stream is None:
             self._counters.add("messages_malformed")
             return
-        if self._members.get(origin.sender) is None:
+        if self._members.sender(origin.sender) is None:
             self._tell_buried(message, origin)
             return
         if message.answer:
@@ -162,7 +163,7 @@ class TableExchange:
         if self._streams.leads_to("push-pull", address):
             return
         self._counters.add("push_pulls")
-        frame = self._outbox.frame(peer, self._table(now, answer=False))
+        frame = self._outbox.frame(wire_id(peer), self._table(now, answer=False))
         self._streams.open("push-pull", address, peer, frame, now)
 
     def _table(self, now: float, *, answer: bool) -> list[Message]:
