@@ -56,8 +56,9 @@ class Link:
         object.__setattr__(self, "calm", not any(rough))
 
 
-Arrivals = Sequence[tuple[float, bytes]]
-"""(seconds from now, the bytes then): nothing when a packet is lost, several when it is doubled."""
+Arrivals = Sequence[tuple[float, bytes, bool]]
+"""(seconds from now, the bytes then, whether it is a replay): nothing when a packet is lost, several
+when it is doubled."""
 
 
 class Network:
@@ -71,6 +72,8 @@ class Network:
         """Machines behind a firewall that swallows refusals: a closed port is silent there."""
         self.checksums = True
         """Whether corrupted packets end at the kernel's checksum."""
+        self.replays = True
+        """Whether the copies that were to turn up later still do."""
         self._rng = rng
         self._cuts: dict[tuple[int, int, Protocol], None] = {}
         self._clogs: dict[tuple[int, int], float] = {}
@@ -141,7 +144,7 @@ class Network:
         if self._clogs:
             delay += self._clogged(sender, receiver, now)
         if link.calm:
-            return ((delay, data),)
+            return ((delay, data, False),)
         return self._carry_roughly(link, sender, receiver, data, delay, now)
 
     def segment(self, sender: int, receiver: int, size: int, now: float) -> float:
@@ -181,11 +184,11 @@ class Network:
             data = data[:place] + bytes((flipped,)) + data[place + 1 :]
         if rng.random() < link.truncation:
             data = data[: rng.randrange(len(data))]
-        arrivals = [(delay, data)]
+        arrivals = [(delay, data, False)]
         if rng.random() < link.duplication:
-            arrivals.append((delay + rng.expovariate(1.0) * link.jitter, data))
+            arrivals.append((delay + rng.expovariate(1.0) * link.jitter, data, False))
         if rng.random() < link.replay:
-            arrivals.append((delay + rng.random() * link.replay_seconds, data))
+            arrivals.append((delay + rng.random() * link.replay_seconds, data, True))
         return arrivals
 
     def _in_bad_spell(self, link: Link, sender: int, receiver: int, now: float) -> bool:

@@ -61,6 +61,8 @@ class Node:
         self.running = False
         self.left = False
         """Whether it has left in this life, or is about to."""
+        self.retired = False
+        """Whether it never starts again."""
         self.clock_offset = 0.0
         self.clock_rate = 1.0
         """Its monotonic clock shows ``offset + rate * world time``."""
@@ -216,11 +218,14 @@ class Node:
         self.replica.load(authority.after(Head(*self.replica.head()).version))
         self.core.authority_confirmed(authority.head(), self.now())
 
-    def look_up(self) -> None:
-        """While alone, ask the authority's directory where the others are."""
-        if self.running and not self.paused and not self.left and len(self.alive_seen()) < 2:
+    def poll(self) -> None:
+        """Ask the authority for what is new and, while alone, where the others are."""
+        if not self._world.authority.available or not self.running or self.paused or self.left:
+            return
+        if len(self.alive_seen()) < 2:
             self.core.join(self._world.directory(self), self.now())
-            self.flush()
+        self.load()
+        self.flush()
 
     # What it knows
 

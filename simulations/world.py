@@ -15,11 +15,13 @@ from simulations import facts
 from simulations.authority import LogAuthority
 from simulations.checks import Checks
 from simulations.clock import Clock, Trace
+from simulations.disk import Disk
 from simulations.links import Link, Network
 from simulations.node import Node
 
 _SEEDS = 3
-_LOOK_UP_SECONDS = 5.0
+_POLL_SECONDS = 30.0
+"""Seldom, so that it's gossip that finds what is missing."""
 
 
 class Observed(NamedTuple):
@@ -58,8 +60,11 @@ class World:
         self.observed: list[Observed] = []
         self.measures: dict[str, float] = {}
         """What the scenario has measured, by name."""
+        self.saved_disks: dict[int, Disk] = {}
+        """Images of disks, by the node's index."""
         self.checks = Checks(self)
         self.nodes: list[Node] = []
+        self._polled = -1
         self._by_address: dict[Address, Node] = {}
         for _ in range(nodes):
             self.add_node()
@@ -115,15 +120,13 @@ class World:
 
     def directory(self, asking: Node) -> list[Address]:
         """What the authority's directory tells one node: where all others are."""
-        if not self.authority.available:
-            return []
         return [node.address for node in self.nodes if node is not asking and node.life]
 
-    def keep_directory(self) -> None:
-        """From now on nodes that are alone look the others up at the authority."""
-        for node in self.nodes:
-            node.look_up()
-        self.schedule(_LOOK_UP_SECONDS, self.keep_directory)
+    def poll_in_turn(self) -> None:
+        """From now on the nodes ask the authority, each every ``_POLL_SECONDS``."""
+        self._polled = (self._polled + 1) % len(self.nodes)
+        self.nodes[self._polled].poll()
+        self.schedule(_POLL_SECONDS / len(self.nodes), self.poll_in_turn)
 
     # The network
 
@@ -133,14 +136,19 @@ class World:
         if receiver is None:
             return
         now = self.clock.now
-        for delay, arriving in self.network.carry(sender.index, receiver.index, data, now):
-            self.schedule(delay, self._arrive, address, arriving, sender.source)
+        for delay, arriving, again in self.network.carry(sender.index, receiver.index, data, now):
+            arrive = self._arrive_again if again else self._arrive
+            self.schedule(delay, arrive, address, arriving, sender.source)
 
     def _arrive(self, address: Address, data: bytes, source: Address) -> None:
         # Whoever has the address now: late packets reach its next tenant.
         receiver = self._by_address.get(address)
         if receiver is not None:
             receiver.datagram_received(data, source)
+
+    def _arrive_again(self, address: Address, data: bytes, source: Address) -> None:
+        if self.network.replays:
+            self._arrive(address, data, source)
 
     # Time
 
@@ -209,7 +217,3 @@ class World:
                 node.load()
             else:
                 node.fetch_snapshot()
-
-    def after(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
-        """Schedule an action that a scenario wants later."""
-        self.schedule(seconds, action, *arguments)

@@ -1,0 +1,132 @@
+"""Liveness: once the faults end, a random core of nodes must become one cluster in bounded time.
+
+The rest stays as bad as it is, for ever: dead, silent, or running behind a cut (TigerBeetle's second
+phase; GOSSIP 6.6).
+"""
+
+import math
+from collections.abc import Sequence
+
+from gossip.events import MemberChanged
+from gossip.profiles import Profile
+from simulations.links import Link
+from simulations.node import Node
+from simulations.world import World
+
+_STEP_SECONDS = 0.25
+QUIET_SECONDS = 20.0
+"""How long the settled core is watched."""
+PACKETS_PER_PROBE = 2
+"""A cluster at rest sends a ping and an ack per node and probe interval, and no more."""
+ECHO_SHARE = 1.1
+"""Above this share of that, something echoes."""
+
+
+def bound(profile: Profile, nodes: int) -> float:
+    """Seconds within which a healed core of a cluster of ``nodes`` has settled.
+
+    The dead are found within two rounds of probes and the longest suspicion. Before that the core
+    finds itself together again: each node tries one failed member and one silent seed per reconnect
+    interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes.
+    """
+    longest = profile.suspicion_mult * profile.suspicion_max_mult * max(1.0, math.log10(nodes))
+    probes = 2 * nodes + profile.health_score_max + 1 + longest
+    searches = 2 * nodes + 4
+    return probes * profile.probe_interval + searches * profile.reconnect_interval
+
+
+class Settled:
+    """Whether the core holds exactly itself for alive, and its heads are the authority's."""
+
+    def __init__(self, world: World, core: Sequence[Node]) -> None:
+        self._world = world
+        self._core = core
+
+    def __call__(self) -> bool:
+        expected = sorted((node.id, node.generation) for node in self._core)
+        head = self._world.authority.head()
+        for node in self._core:
+            if not node.running or node.replica.head() != head:
+                return False
+            running = [
+                (member.id, member.generation)
+                for member in node.members()
+                if member.status in ("alive", "suspect")
+            ]
+            if sorted(running) != expected or len(node.alive_seen()) != len(expected):
+                return False
+        return True
+
+
+def heal(world: World, core: Sequence[Node]) -> None:
+    """End all faults among the core. Outside it a node that runs goes on behind a cut, or not."""
+    outside = [node for node in world.nodes if node not in core]
+    network = world.network
+    network.heal()
+    network.own_links.clear()
+    network.hides_refusals.clear()
+    network.link = Link()
+    world.authority.available = True
+    inside = [node.index for node in core]
+    for node in outside:
+        node.retired = True
+        if node.running and not node.paused and world.rng.random() < 0.3:
+            network.partition(inside, [node.index])
+        elif node.running:
+            (node.silence if world.rng.random() < 0.5 else node.crash)()
+    for node in core:
+        if node.paused:
+            node.resume()
+        if not node.running:
+            node.start()
+
+
+def settle(world: World, core: Sequence[Node]) -> float:
+    """Let the core become one; answers how long that took. Raises TimeoutError."""
+    begun = world.now
+    within = bound(world.profile, len(world.nodes))
+    settled = Settled(world, core)
+    while not settled():
+        if world.now - begun > within:
+            raise TimeoutError(f"not one cluster {within:.0f} s after healing: {views(core)}")
+        world.run(_STEP_SECONDS)
+    return world.now - begun
+
+
+def stay(world: World, core: Sequence[Node]) -> float:
+    """Watch the settled core: nothing changes any more, nothing echoes, and everybody serves the
+    newest head. Answers packets per node and probe interval."""
+    world.network.replays = False
+    # What is still in the queues, and late answers to earlier probes, has its chance.
+    settled = Settled(world, core)
+    world.run(5 * world.profile.probe_interval)
+    seen, sent, begun = len(world.observed), _packets(core), world.now
+    world.run(QUIET_SECONDS)
+    for observed in world.observed[seen:]:
+        event = observed.event
+        if isinstance(event, MemberChanged) and observed.node in [node.index for node in core]:
+            subjects = {node.id: None for node in core}
+            assert event.member.id not in subjects, f"a change in a settled cluster: {observed}"
+    assert settled(), f"no longer one cluster: {views(core)}"
+    intervals = (world.now - begun) / world.profile.probe_interval
+    packets = (_packets(core) - sent) / len(core) / intervals
+    assert packets <= PACKETS_PER_PROBE * ECHO_SHARE, f"{packets:.2f} packets a probe: an echo"
+    return packets
+
+
+def views(core: Sequence[Node]) -> str:
+    """What each node of the core holds of all, one letter per member (capitals for the core)."""
+    ids = {node.id: None for node in core}
+    lines = []
+    for node in core:
+        letters = [
+            (member.name, member.status[:2].upper() if member.id in ids else member.status[:2])
+            for member in node.members()
+        ]
+        head = node.replica.head()[0][2]
+        lines.append(f"{node.index}@{head}:" + ",".join(f"{n[5:]}={s}" for n, s in sorted(letters)))
+    return " ".join(lines)
+
+
+def _packets(core: Sequence[Node]) -> int:
+    return sum(node.core.counters["datagrams_out"] for node in core)
