@@ -1,10 +1,17 @@
-"""``python -m simulations list`` and ``python -m simulations run NAME``."""
+"""``python -m simulations list | run NAME … | replay LINE | mutants``."""
 
 import json
+import shlex
+import sys
+import time
+from typing import Any
 
 import click
 
+from simulations.runner import Batch, Request, run, run_all
 from simulations.scenarios import SCENARIOS
+
+_NODES = 10
 
 
 @click.group()
@@ -16,29 +23,88 @@ def main() -> None:
 def list_scenarios() -> None:
     """Name the scenarios, and what each shows."""
     for name, scenario in SCENARIOS.items():
-        click.echo(f"{name:12} {(scenario.__doc__ or '').splitlines()[0]}")
+        click.echo(f"{name:14} {(scenario.__doc__ or '').splitlines()[0]}")
+
+
+@main.command("run")
+@click.argument("name", type=click.Choice(list(SCENARIOS)))
+@click.option("--nodes", type=click.IntRange(0, 2_000), help="10, or what the seed chooses.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Processes side by side.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Profile, link, …")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+@click.pass_context
+def run_scenario(
+    context: click.Context,
+    name: str,
+    nodes: int | None,
+    seed: int,
+    seeds: int,
+    jobs: int,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run one scenario. Exit code 1 when it doesn't end as it must."""
+    if nodes is None:
+        nodes = 0 if name == "swarm" else _NODES
+    elif nodes == 0 and name != "swarm":
+        raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
+    requests = [Request(name, nodes, seed + number, settings) for number in range(seeds)]
+    try:
+        outcome = _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    _show(outcome, as_json)
+    context.exit(0 if outcome["ok"] else 1)
 
 
 @main.command()
-@click.argument("name", type=click.Choice(list(SCENARIOS)))
-@click.option("--nodes", type=click.IntRange(1, 1_000), default=10, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+@click.argument("line", nargs=-1, required=True)
 @click.pass_context
-def run(context: click.Context, name: str, nodes: int, seed: int, as_json: bool) -> None:
-    """Run one scenario. Exit code 1 when it doesn't end as it must."""
-    outcome: dict[str, object] = {"scenario": name, "nodes": nodes, "seed": seed}
-    try:
-        outcome |= {"ok": True, **SCENARIOS[name](nodes, seed)._asdict()}
-    except (TimeoutError, AssertionError) as error:
-        replay = f"python -m simulations run {name} --nodes {nodes} --seed {seed}"
-        outcome |= {"ok": False, "error": str(error), "replay": replay}
+def replay(context: click.Context, line: tuple[str, ...]) -> None:
+    """Run again what a failure printed: the whole line, quoted or not."""
+    words = [word for part in line for word in shlex.split(part)]
+    if "run" in words:
+        words = words[words.index("run") + 1 :]
+    context.exit(main.main(["run", *words], standalone_mode=False) or 0)
+
+
+def _run_one(request: Request) -> dict[str, Any]:
+    begun = time.monotonic()
+    outcome = run(request)
+    seconds = time.monotonic() - begun
+    if outcome["ok"]:
+        events = outcome["events"]
+        each = seconds / max(events, 1) * 1e6
+        speed = f"{events} events in {seconds:.1f} s: {events / seconds:.0f} a second, {each:.1f} µs"
+        click.echo(speed, err=True)
+    return outcome
+
+
+def _run_batch(requests: list[Request], jobs: int) -> dict[str, Any]:
+    batch = Batch(requests[0].scenario)
+    outcomes = run_all(requests, jobs)
+    with click.progressbar(outcomes, length=len(requests), file=sys.stderr) as progress:
+        for outcome in progress:
+            batch.add(outcome)
+    return batch.outcome()
+
+
+def _show(outcome: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome))
-    else:
-        for key, value in outcome.items():
+        return
+    for key, value in outcome.items():
+        if isinstance(value, dict):
+            click.echo(key)
+            for name, inner in value.items():
+                click.echo(f"  {name:24} {inner}")
+        elif isinstance(value, list):
+            for inner in value:
+                click.echo(f"{key:16} {inner}")
+        else:
             click.echo(f"{key:16} {value}")
-    context.exit(0 if outcome["ok"] else 1)
 
 
 if __name__ == "__main__":

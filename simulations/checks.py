@@ -7,7 +7,6 @@ node knows: which lives each node has led, and how high it has raised its own in
 import math
 from typing import TYPE_CHECKING
 
-from gossip.address import Address
 from gossip.events import ChangesetApplied, Event, MemberChanged
 from gossip.member import MemberView, Status
 from gossip.replica import Version
@@ -76,9 +75,8 @@ class Checks:
         else:
             self.sometimes.told(event)
 
-    def refused(self, node: "Node", source: Address) -> None:
-        """A node has found something in a packet to be stale."""
-        sender = self._world.at_address(source)
+    def refused(self, node: "Node", sender: "Node | None") -> None:
+        """A node has found something in a packet or frame to be stale."""
         if sender is not None:
             self.sometimes.refused(node, sender)
 

@@ -88,6 +88,10 @@ class Connection:
         if len(end.waiting) == 1:
             self._world.schedule(end.busy_until - now, self._arrive, side, now)
 
+    def far_end(self, node: "Node") -> "Node | None":
+        """Who is at the other side."""
+        return next((end.node for end in self._ends if end.node is not node), None)
+
     def died(self, node: "Node", stream: int) -> None:
         """The process is gone, its kernel closes for it."""
         self.send(node, stream, None)

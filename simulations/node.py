@@ -6,7 +6,7 @@ is done here with scheduled events.
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gossip.address import Address
@@ -25,6 +25,8 @@ from gossip.events import GenerationOutdated, LeaveFinished, MemberChanged
 from gossip.identity import Identity
 from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
 from gossip.member import MemberView, Metadata
+from gossip.members import alive_claim
+from gossip.messages import Alive
 from gossip.replica import Changeset, Head
 from simulations import facts
 from simulations.authority import EMPTY, LogReplica
@@ -227,6 +229,17 @@ class Node:
         self.load()
         self.flush()
 
+    def acquaint(self, others: Iterable["Node"]) -> None:
+        """Let it know these as if it had for long: nothing is spread, which would cost the square
+        of a large cluster. For worlds that begin with a formed one."""
+        for other in others:
+            if other is not self:
+                self.core._members.admit_alive(other.claim(), self.now())
+
+    def claim(self) -> Alive:
+        """That it is alive."""
+        return alive_claim(self.core._me)
+
     # What it knows
 
     def members(self) -> list[MemberView]:
@@ -260,7 +273,7 @@ class Node:
         before = self.core.counters["claims_stale"]
         self.core.datagram_received(data, source, self.now())
         if self.core.counters["claims_stale"] > before:
-            self._world.checks.refused(self, source)
+            self._world.checks.refused(self, self._world.at_address(source))
         self.flush()
 
     def stream_offered(self) -> int:
@@ -277,10 +290,16 @@ class Node:
         self.flush()
 
     def frame_received(self, stream: int, frame: bytes) -> None:
-        if self._defer(self.frame_received, stream, frame) or stream not in self._streams:
+        if self._defer(self.frame_received, stream, frame):
+            return
+        connection = self._streams.get(stream)
+        if connection is None:
             return
         self._world.record(facts.FRAME, self.index, frame)
+        before = self.core.counters["claims_stale"]
         self.core.frame_received(stream, frame, self.now())
+        if self.core.counters["claims_stale"] > before:
+            self._world.checks.refused(self, connection.far_end(self))
         self.flush()
 
     def stream_closed(self, stream: int, *, refused: bool) -> None:

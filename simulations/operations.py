@@ -47,17 +47,25 @@ class Wait(Operation):
 
 
 @dataclass(frozen=True)
+class Mark(Operation):
+    """What follows is measured from here."""
+
+    def __call__(self, world: World) -> None:
+        world.marked_at = world.now
+
+
+@dataclass(frozen=True)
 class Until(Operation):
-    """Let time pass until a condition holds; how long that took is measured under a name. Raises
-    TimeoutError when it takes longer than ``within`` seconds."""
+    """Let time pass until a condition holds; the time since the last mark is measured under a name.
+    Raises TimeoutError when it takes longer than ``within`` seconds."""
 
     measure: str
     condition: Callable[[World], bool]
     within: float
 
     def __call__(self, world: World) -> None:
-        took = world.run_until(lambda: self.condition(world), self.within, f"no {self.measure}")
-        world.measures[self.measure] = took
+        world.run_until(lambda: self.condition(world), self.within, f"no {self.measure}")
+        world.measures[self.measure] = world.now - world.marked_at
 
     def __repr__(self) -> str:
         return f"Until({self.measure!r}, within={self.within})"

@@ -60,6 +60,8 @@ class World:
         self.observed: list[Observed] = []
         self.measures: dict[str, float] = {}
         """What the scenario has measured, by name."""
+        self.marked_at = 0.0
+        """Since when the scenario measures."""
         self.saved_disks: dict[int, Disk] = {}
         """Images of disks, by the node's index."""
         self.checks = Checks(self)
