@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from simulations.mutants import MUTANTS, SEEDS_MAX, hunt
 from simulations.runner import Batch, Request, run, run_all
 from simulations.scenarios import SCENARIOS
+from simulations.settings import SettingError
 
 _NODES = 10
 
@@ -32,6 +34,7 @@ def list_scenarios() -> None:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Processes side by side.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first seed that fails.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Profile, link, …")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 @click.pass_context
@@ -42,6 +45,7 @@ def run_scenario(
     seed: int,
     seeds: int,
     jobs: int,
+    fail_fast: bool,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -52,8 +56,10 @@ def run_scenario(
         raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
     requests = [Request(name, nodes, seed + number, settings) for number in range(seeds)]
     try:
-        outcome = _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs)
-    except ValueError as error:
+        outcome = (
+            _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs, fail_fast)
+        )
+    except SettingError as error:
         raise click.UsageError(str(error)) from error
     _show(outcome, as_json)
     context.exit(0 if outcome["ok"] else 1)
@@ -70,6 +76,24 @@ def replay(context: click.Context, line: tuple[str, ...]) -> None:
     context.exit(main.main(["run", *words], standalone_mode=False) or 0)
 
 
+@main.command("mutants")
+@click.option("--seeds", type=click.IntRange(1), default=SEEDS_MAX, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
+@click.option("--only", multiple=True, type=click.Choice([mutant.name for mutant in MUTANTS]))
+@click.pass_context
+def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str, ...]) -> None:
+    """Break the protocol on purpose: which seed catches which mistake?"""
+    escaped = 0
+    for mutant in MUTANTS:
+        if only and mutant.name not in only:
+            continue
+        found = hunt(mutant, seeds, seed)
+        escaped += found.seed is None
+        caught = f"seed {found.seed}" if found.seed is not None else "ESCAPED"
+        click.echo(f"{mutant.name:26} {caught:10} {found.error[:100]}")
+    context.exit(1 if escaped else 0)
+
+
 def _run_one(request: Request) -> dict[str, Any]:
     begun = time.monotonic()
     outcome = run(request)
@@ -82,12 +106,14 @@ def _run_one(request: Request) -> dict[str, Any]:
     return outcome
 
 
-def _run_batch(requests: list[Request], jobs: int) -> dict[str, Any]:
+def _run_batch(requests: list[Request], jobs: int, fail_fast: bool) -> dict[str, Any]:
     batch = Batch(requests[0].scenario)
     outcomes = run_all(requests, jobs)
     with click.progressbar(outcomes, length=len(requests), file=sys.stderr) as progress:
         for outcome in progress:
             batch.add(outcome)
+            if fail_fast and not outcome["ok"]:
+                break
     return batch.outcome()
 
 

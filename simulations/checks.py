@@ -20,6 +20,7 @@ Precedence = tuple[int, int, int]
 """(generation, incarnation, rank of the status)."""
 
 _AUDITS_PER_SECOND = 8
+_TOLERANCE = 0.001
 _RANKS = {status.label: int(status) for status in Status}
 _GONE = ("leaving", "left")
 
@@ -36,6 +37,11 @@ class Checks:
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
         self._applied: dict[tuple[int, int], Version] = {}
+        self._suspected: dict[tuple[int, int, str, int, int], float] = {}
+        """By (observer, its life, subject): since when."""
+        self._accused: dict[tuple[str, int, int], None] = {}
+        self._declared: dict[tuple[str, int, int], None] = {}
+        """Subjects that somebody has declared failed: (node id, generation, incarnation)."""
         self._audited = 0
 
     def begin_audits(self) -> None:
@@ -51,8 +57,13 @@ class Checks:
 
     def lives(self, node: "Node") -> None:
         """A process begins, or raises its incarnation."""
+        before = self._highest.get(node.id, (0, 0))
         mine = (node.generation, node.incarnation)
-        self._highest[node.id] = max(self._highest.get(node.id, (0, 0)), mine)
+        self._highest[node.id] = max(before, mine)
+        if node.incarnation > 1 and not node.left:
+            # Only who is accused (or said to have left) refutes: a cluster at peace has no reason to write.
+            last = (node.id, node.generation, node.incarnation - 1)
+            assert last in self._accused, f"node {node.index} refutes what nobody says: {mine}"
 
     def leaves(self, node: "Node") -> None:
         self._leavers[node.id, node.generation] = None
@@ -69,6 +80,7 @@ class Checks:
         if isinstance(event, MemberChanged):
             previous = self._held.get((node.index, node.life, event.member.id))
             self._check_view(node, event.member)
+            self._check_patience(node, event.member)
             self.sometimes.changed(node, event, known=previous is not None)
         elif isinstance(event, ChangesetApplied):
             self._check_applied(node, event.changeset.version)
@@ -108,6 +120,24 @@ class Checks:
         if view.status in _GONE:
             left = (view.id, view.generation) in self._leavers
             assert left, f"{where}, which never began to leave"
+
+    def _check_patience(self, node: "Node", view: MemberView) -> None:
+        """A process that lives isn't declared failed before it had its time to refute."""
+        subject = (view.id, view.generation, view.incarnation)
+        if view.status != "alive":
+            self._accused[subject] = None
+        if view.status == "suspect":
+            self._suspected.setdefault((node.index, node.life, *subject), node.now())
+        if view.status != "failed" or subject in self._declared:
+            return
+        self._declared[subject] = None
+        since = self._suspected.get((node.index, node.life, *subject))
+        profile = self._world.profile
+        patience = profile.suspicion_mult * profile.probe_interval
+        if any(other.is_life(view.id, view.generation) for other in self._world.nodes):
+            waited = 0.0 if since is None else node.awake_since(since)
+            where = f"node {node.index} declared {view.name} failed"
+            assert waited >= patience - _TOLERANCE, f"{where} after {waited:.3f} s; it is alive"
 
     def _check_applied(self, node: "Node", version: Version) -> None:
         """Each changeset is applied once, in order."""

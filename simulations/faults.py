@@ -94,6 +94,16 @@ def partition(rng: random.Random, nodes: int) -> list[Timed]:
     ]
 
 
+def exile(rng: random.Random, nodes: int) -> list[Timed]:
+    """Some nodes are cut off from the rest for so long that each side has buried the other."""
+    order = rng.sample(range(nodes), nodes)
+    place = rng.randrange(1, nodes) if nodes > 1 else 1
+    one, other = order[:place], order[place:]
+    duration = rng.uniform(30.0, 120.0)
+    cuts = [(one, other), (other, one)]
+    return [(0.0, Cut(*pair)) for pair in cuts] + [(duration, Mend(*pair)) for pair in cuts]
+
+
 def broken_pairs(rng: random.Random, nodes: int) -> list[Timed]:
     """Some pairs can't talk, though both reach others."""
     pairs = [(rng.randrange(nodes), rng.randrange(nodes)) for _ in range(nodes)]
@@ -180,7 +190,7 @@ def outage(rng: random.Random, nodes: int) -> list[Timed]:
 
 
 FAULTS: tuple[Fault, ...] = (
-    crash, power_cut, old_disk, leave, stall, stutter, partition, broken_pairs, swizzle, clog, storm,
+    crash, power_cut, old_disk, leave, stall, stutter, partition, exile, broken_pairs, swizzle, clog, storm,
     bad_cable, rebind, swap, restart_storm, double, firewall, clock_step, outage,
 )  # fmt: skip
 

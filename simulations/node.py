@@ -4,6 +4,7 @@ The one file that knows the core's methods and effects: what ``gossip.transport`
 is done here with scheduled events.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -73,6 +74,9 @@ class Node:
         self.highest = EMPTY.version
         """The highest version that its replica has held."""
         self._now = 0.0
+        self._stood_still: list[tuple[float, float]] = []
+        """(until when, how long) it stood still so that it had to notice, by its own clock."""
+        self._due_at = 0.0
         self._core: Gossip | None = None
         self._streams: dict[int, Connection] = {}
         self._next_accepted = 1
@@ -106,12 +110,20 @@ class Node:
     def paused(self) -> bool:
         return self._unread is not None
 
+    def is_life(self, node_id: str, generation: int) -> bool:
+        """Whether this process, alive, is the one with that identity."""
+        return self.running and self.id == node_id and self.generation == generation
+
     def now(self) -> float:
         """Its monotonic clock."""
         local = self.clock_offset + self.clock_rate * self._world.clock.now
         if local > self._now:
             self._now = local
         return self._now
+
+    def awake_since(self, since: float) -> float:
+        """Seconds by its own clock, without those that it must know it stood still for."""
+        return self.now() - since - sum(late for end, late in self._stood_still if end > since)
 
     # The process
 
@@ -170,6 +182,7 @@ class Node:
         if self._unread is None:
             self._world.record(facts.PAUSE, self.index, b"")
             self._unread, self._unread_max = deque(), kernel_buffer
+            self._due_at = self.core.next_deadline() or math.inf
 
     def resume(self) -> None:
         """Let it go on: it finds its timers due and its packets unread, in either order."""
@@ -177,6 +190,9 @@ class Node:
         if unread is None or not self.running:
             return
         self._world.record(facts.RESUME, self.index, b"")
+        late = self.now() - self._due_at
+        if late > self._world.profile.probe_timeout:
+            self._stood_still.append((self.now(), late))
         life = self.life
         if self._world.rng.random() < 0.5:
             self._advance_if_due()
@@ -393,9 +409,13 @@ class Node:
             self._world.schedule(0.0, self._depart, self.life)
 
     def _restart(self, life: int) -> None:
-        if self.running and not self.paused and self.life == life:
-            self.crash()
-            self.start()
+        if not self.running or self.life != life:
+            return
+        if self.paused:
+            self._world.schedule(1.0, self._restart, life)
+            return
+        self.crash()
+        self.start()
 
     def _depart(self, life: int) -> None:
         if self.running and self.life == life:

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 from simulations.scenarios import SCENARIOS
-from simulations.settings import Settings
+from simulations.settings import SettingError, Settings
 from simulations.sometimes import MEANINGS
 
 COMMAND = "python -m simulations"
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 def run(request: Request) -> dict[str, Any]:
     """Run it; answers what it showed, or why it failed and what replays it.
 
-    Raises ValueError for a setting that the scenario doesn't have.
+    Raises SettingError for a setting that the scenario doesn't have.
     """
     outcome: dict[str, Any] = {
         "scenario": request.scenario,
@@ -47,9 +47,14 @@ def run(request: Request) -> dict[str, Any]:
     scenario = SCENARIOS[request.scenario]
     try:
         shown = scenario(request.nodes, request.seed, Settings.parse(list(request.settings)))
-    except (TimeoutError, AssertionError) as error:
+    except SettingError:
+        raise
+    except Exception as error:
+        # Whatever comes out of a step is a failure of that step, and must name its seed.
         kind = "liveness" if isinstance(error, TimeoutError) else "safety"
-        failure = {"verdicts": {kind: "failed"}, "error": str(error), "replay": request.line()}
+        expected = isinstance(error, TimeoutError | AssertionError)
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        failure = {"verdicts": {kind: "failed"}, "error": text, "replay": request.line()}
         return outcome | {"ok": False, **failure}
     return outcome | {"ok": True, **shown._asdict()}
 

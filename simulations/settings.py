@@ -14,6 +14,10 @@ _PROFILE_FIELDS = tuple(field.name for field in fields(Profile) if field.name !=
 _LINK_FIELDS = tuple(field.name for field in fields(Link) if field.init)
 
 
+class SettingError(ValueError):
+    """A setting that doesn't exist, or a value that it can't have."""
+
+
 class Settings:
     """Texts by key. What nobody asked for by the end is an error: a misspelt key changes nothing,
     and nobody should believe that it did."""
@@ -24,12 +28,12 @@ class Settings:
 
     @classmethod
     def parse(cls, pairs: list[str]) -> "Settings":
-        """From ``key=value`` texts. Raises ValueError for another form."""
+        """From ``key=value`` texts. Raises SettingError for another form."""
         texts = {}
         for pair in pairs:
             key, equals, value = pair.partition("=")
             if not equals:
-                raise ValueError(f"'{pair}' is not of the form key=value")
+                raise SettingError(f"'{pair}' is not of the form key=value")
             texts[key.strip()] = value.strip()
         return cls(texts)
 
@@ -41,7 +45,7 @@ class Settings:
         """``profile`` names another base; the rest are fields of ``gossip.profiles.Profile``."""
         name = self.get("profile", base.name)
         if name != base.name and name not in PROFILES:
-            raise ValueError(f"profile: '{name}' is none of {', '.join(PROFILES)}")
+            raise SettingError(f"profile: '{name}' is none of {', '.join(PROFILES)}")
         base = base if name == base.name else PROFILES[name]
         changed = {key: self.get(key, getattr(base, key)) for key in _PROFILE_FIELDS}
         return replace(base, **changed)
@@ -52,7 +56,7 @@ class Settings:
         return replace(base, **{key: self.get(key, getattr(base, key)) for key in _LINK_FIELDS})
 
     def get(self, key: str, default: Value) -> Value:
-        """One option, of the default's type. Raises ValueError when it isn't one."""
+        """One option, of the default's type. Raises SettingError when it isn't one."""
         self._known[key] = None
         if key not in self._texts:
             return default
@@ -60,7 +64,7 @@ class Settings:
             return type(default)(self._texts[key])
         except ValueError:
             kind = type(default).__name__
-            raise ValueError(f"{key}: '{self._texts[key]}' is not of type {kind}") from None
+            raise SettingError(f"{key}: '{self._texts[key]}' is not of type {kind}") from None
 
     def numbers(self, key: str, default: list[float]) -> list[float]:
         """A list of numbers with commas between them."""
@@ -68,10 +72,10 @@ class Settings:
         try:
             return [float(number) for number in text.split(",")]
         except ValueError:
-            raise ValueError(f"{key}: '{text}' is not a list of numbers") from None
+            raise SettingError(f"{key}: '{text}' is not a list of numbers") from None
 
     def check_used(self) -> None:
-        """Raises ValueError naming a key that the scenario doesn't have."""
+        """Raises SettingError naming a key that the scenario doesn't have."""
         for key in self._texts:
             if key not in self._known:
-                raise ValueError(f"'{key}' is no setting here; there are {', '.join(self._known)}")
+                raise SettingError(f"'{key}' is no setting here; there are {', '.join(self._known)}")
