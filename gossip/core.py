@@ -356,7 +356,8 @@ class Gossip:
             case NoSlice():
                 self._snapshot.declined(message, sender, origin, now)
             case Keys():
-                self._rotation.told(message, sender, now)
+                if self._rotation.told(message, sender, now):
+                    self._outbox.send(sender, [self._dissemination.heartbeat(now)])
             case KeysWanted():
                 self._rotation.wanted(sender, now)
             case _:

@@ -15,8 +15,8 @@ SEAL_BYTES = 28
 PROOF_BYTES = 56
 """What a proof adds: key id 2, salt 16, counter 6, nonce 16, tag 16."""
 
-CHALLENGE_BYTES = HEADER_BYTES + 62
-"""A challenge: key id 2, salt 16, counter 6, the question's counter 6, nonce 16, tag 16."""
+CHALLENGE_BYTES = HEADER_BYTES + 60
+"""A challenge: key id 2, salt 16, counter 6, the question's counter 4, nonce 16, tag 16."""
 
 SEALED_BODY_BYTES_MIN = CHALLENGE_BYTES - HEADER_BYTES - SEAL_BYTES
 """Sealed packets are padded to the size of a challenge: no answer is longer than its question."""

@@ -59,8 +59,9 @@ class Rotation:
             self._counters.add("keyrings_asked")
             self._outbox.send(sender, [KeysWanted()])
 
-    def told(self, message: Keys, sender: Member, now: float) -> None:
-        """A member sent its keyring."""
+    def told(self, message: Keys, sender: Member, now: float) -> bool:
+        """A member sent its keyring. Whether it was adopted: then it should hear so at once, as
+        somebody waits for that before the next step of a rotation."""
         sessions = self._sessions
         if sessions is None:
             self._counters.add("keyrings_refused")
@@ -68,10 +69,12 @@ class Rotation:
             self._counters.add("keyrings_adopted")
             self._adopt(sessions, message.keyring)
             self._outbox.notify(KeyringChanged(message.keyring))
+            return True
         elif sessions.keyring.newer_than(message.keyring) and _take(
             self._told, sender.node_id, now
         ):
             self._tell(sender, sessions.last_key_id)
+        return False
 
     def wanted(self, sender: Member, now: float) -> None:
         """A member asks for our keyring."""

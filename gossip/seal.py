@@ -13,10 +13,11 @@ and frames. At its end the process draws a new salt. After the clear header foll
     form            prefix                                                        ciphertext of
     1 sealed        key id (2), salt id (4), counter (6)                          parts
     2 asking        key id (2), salt id (4), counter (6)                          nonce (16), parts
-    3 challenge     key id (2), salt (16), counter (6), question's counter (6)    nonce (16)
+    3 challenge     key id (2), salt (16), counter (6), question (4)              nonce (16)
     4 proof         key id (2), salt (16), counter (6)                            nonce (16), parts
 
-and a tag of 16. The salt id is a digest of the salt. Associated data, none of which can be altered:
+and a tag of 16. The salt id is a digest of the salt, the question the end of the counter of what is
+challenged. Associated data, none of which can be altered:
 header, prefix, binding, the receiver's whole wire id (zeros when the header has zeros), "P" for a
 packet or "F" for a frame, and in a proof the nonce that it answers, which so needn't travel.
 
@@ -43,6 +44,7 @@ NO_NONCE = bytes(NONCE_BYTES)
 """In a proof that asks for none in return."""
 KEY_ID_BYTES = 2
 COUNTER_BYTES = 6
+QUESTION_BYTES = 4
 COUNTER_LAST = (1 << 8 * COUNTER_BYTES) - 1
 TAG_BYTES = 16
 
@@ -96,7 +98,7 @@ class Envelope(NamedTuple):
     """Whole in challenges and proofs, else its id."""
     counter: int
     question: int
-    """In a challenge: the counter of what it answers; else 0."""
+    """In a challenge: the end of the counter of what it answers; else 0."""
     nonce: bytes
     """As AES-GCM takes it."""
     sealed: bytes
@@ -171,7 +173,7 @@ class Seal:
         whole = form in (CHALLENGE, PROOF)
         start = header + key_id + (self._salt if whole else self._salt_id) + counter
         if form == CHALLENGE:
-            start += question.to_bytes(COUNTER_BYTES, "big")
+            start += counter_end(question).to_bytes(QUESTION_BYTES, "big")
         associated = self._associated(start, receiver, frame, answering)
         return start + key.encrypt(_ZEROS + counter, plain, associated)
 
@@ -183,8 +185,8 @@ class Seal:
         end = counter_at + COUNTER_BYTES
         question = 0
         if form == CHALLENGE:
-            question = int.from_bytes(data[end : end + COUNTER_BYTES], "big")
-            end += COUNTER_BYTES
+            question = int.from_bytes(data[end : end + QUESTION_BYTES], "big")
+            end += QUESTION_BYTES
         if len(data) < end + TAG_BYTES:
             raise Rejected("dropped_garbage")
         counter = data[counter_at : counter_at + COUNTER_BYTES]
@@ -206,6 +208,11 @@ class Seal:
     ) -> bytes:
         kind = b"F" if frame else b"P"
         return start + self._binding + (receiver or _NO_RECEIVER) + kind + answering
+
+
+def counter_end(counter: int) -> int:
+    """What a challenge says of a counter: enough for what was sent lately."""
+    return counter % (1 << 8 * QUESTION_BYTES)
 
 
 def salt_id(salt: bytes) -> bytes:

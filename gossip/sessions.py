@@ -40,7 +40,7 @@ from gossip.hints import KeyHints, hinted
 from gossip.identity import WireId
 from gossip.keyring import Keyring
 from gossip.recent import Recent, Sent
-from gossip.seal import NO_NONCE, NONCE_BYTES, SALT_BYTES, Envelope, Seal, salt_id
+from gossip.seal import NO_NONCE, NONCE_BYTES, SALT_BYTES, Envelope, Seal, counter_end, salt_id
 from gossip.wire import (
     CHALLENGE,
     PROOF,
@@ -204,7 +204,8 @@ class Sessions:
 
     def _challenged(self, envelope: Envelope) -> tuple[Effect, ...]:
         """Prove ourselves, and send again what couldn't be read, to where it went before."""
-        receiver, question = envelope.sender, envelope.question
+        receiver = envelope.sender
+        question = self.seal.counter - counter_end(self.seal.counter - envelope.question)
         packet = self._recent.get(question, receiver, self.now)
         if packet is None or packet.answered:
             raise Rejected("challenges_unexpected")

@@ -20,7 +20,7 @@ from gossip.counters import Counters
 from gossip.effects import Effect, SendFrame
 from gossip.hints import hinted
 from gossip.identity import WireId
-from gossip.seal import NO_NONCE, NONCE_BYTES, Envelope
+from gossip.seal import NO_NONCE, NONCE_BYTES, Envelope, counter_end
 from gossip.sessions import Opened, Sessions
 from gossip.wire import ASKING, CHALLENGE, PROOF, SEALED, UNKNOWN_KEY, Header, Rejected
 
@@ -140,7 +140,7 @@ class StreamSessions:
             or conversation.question is None
             or conversation.nonce is None
             or conversation.challenged
-            or conversation.counter != envelope.question
+            or counter_end(conversation.counter) != envelope.question
         ):
             raise Rejected("challenges_unexpected")
         # It names the frame that was sealed for this stream alone, so it is fresh in any case.

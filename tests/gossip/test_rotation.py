@@ -92,6 +92,21 @@ def test_changes_reach_everyone_in_one_hop_without_loss() -> None:
     assert took < 0.01
 
 
+def test_who_changed_the_keyring_knows_in_one_round_trip_that_all_have_it() -> None:
+    world = World(10, seed=3, keyring=configured(K1))
+    world.form()
+    world.run(5.0)
+    change(world.nodes[0], install, K2)
+    known = [0] * 10
+
+    def all_told() -> bool:
+        members = world.nodes[0].core.members(world.now)
+        known[:] = [member.keyring or 0 for member in members]
+        return known == [1] * 10
+
+    assert world.run_until(all_told, within=1.0) < 0.02
+
+
 def test_who_was_down_during_the_whole_rotation_says_so_and_comes_back_with_the_keyring() -> None:
     world = World(5, seed=4, profile=PATIENT, link=LOSSY, keyring=configured(K1))
     world.form()

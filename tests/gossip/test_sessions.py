@@ -254,6 +254,15 @@ def test_a_challenge_is_answered_once() -> None:
     assert first.counters["challenges_unexpected"] == 1
 
 
+def test_a_challenge_names_its_question_by_the_end_of_a_large_counter() -> None:
+    net = Net(Process(1), Process(2))
+    net.processes[1].sessions.seal.counter = (1 << 32) - 1
+    assert net.send(1, 2) == 4
+    net.replace(Process(2, seed=1))
+    net.processes[1].sessions.seal.counter = (1 << 33) - 2
+    assert net.send(1, 2) == 4
+
+
 def test_a_challenge_from_another_address_is_answered_to_where_the_packet_went() -> None:
     first, second = Process(1), Process(2)
     (challenge,) = second.receive(first.packet(2), 1)
