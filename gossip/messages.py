@@ -23,6 +23,8 @@ class Ping(NamedTuple):
     """Are you there? Answered by an Ack with the same sequence."""
 
     sequence: int
+    clock: int = 0
+    """The sender's cluster clock, whole milliseconds (``gossip.schedule``)."""
 
 
 class Ack(NamedTuple):
@@ -304,7 +306,7 @@ _CURSOR = _integer(0, limits.SNAPSHOT_SLICES_MAX)
 _SLICE: Field = (bytes, lambda raw: _bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
 _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
-    1: (Ping, (_SEQUENCE,)),
+    1: (Ping, (_SEQUENCE, _integer(0, limits.CLOCK_MS_MAX))),
     2: (Ack, (_SEQUENCE,)),
     3: (PingRequest, (_SEQUENCE, _NODE_ID)),
     4: (Nack, (_SEQUENCE,)),
@@ -359,7 +361,7 @@ def is_known(kind: int) -> bool:
 def read_message(kind: int, fields: Sequence[object]) -> Message:
     """The message of a known kind. Raises Malformed."""
     message, readers = _KINDS[kind]
-    if len(fields) < len(readers):
+    if len(fields) < len(readers) - len(message._field_defaults):
         raise Malformed(f"{message.__name__} with {len(fields)} fields of {len(readers)}")
     values = [read(raw) for raw, (_, read) in zip(fields, readers, strict=False)]
     return message(*values)
