@@ -120,8 +120,7 @@ class Gossip:
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
         )
         self._claims = Claims(
-            self._members, updates, self._outbox, self._health, self._prober, profile, rng,
-            self.counters,
+            self._members, updates, self._outbox, self._health, profile, rng, self.counters,
         )  # fmt: skip
         self._leave_at: float | None = None
         self._finished = False
@@ -180,6 +179,10 @@ class Gossip:
         """All listed members, this node first."""
         self._me.serving = self._dissemination.head().version
         return [view(m, is_self=m is self._me) for m in self._members.listed()]
+
+    def health_score(self) -> int:
+        """This node's own health, from 0 (well) to ``health_score_max`` (``gossip.health``)."""
+        return self._health.score
 
     def leave(self, now: float) -> None:
         """Tell everyone that this node goes; the event LeaveFinished says when it may."""
@@ -242,9 +245,9 @@ class Gossip:
         self._notice_stall(now)
         for stream in self._streams.expire(now):
             self._abandon(stream, now)
-        accusation = self._prober.advance(now)
-        if accusation is not None:
-            self._claims.accuse(accusation, now)
+        findings = self._prober.advance(now)
+        for failure in findings.failures:
+            self._claims.accuse(failure.accusation, now)
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
@@ -335,6 +338,8 @@ class Gossip:
     def _answer_ping(
         self, message: Ping, sender: Member | None, origin: Origin, now: float
     ) -> None:
+        if sender is not None:
+            self._prober.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
         if sender is None or sender.status is not Status.ALIVE:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute.

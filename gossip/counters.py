@@ -29,6 +29,7 @@ MEANINGS = {
     "messages_unknown": "messages of a kind that this version doesn't know",
     "amplification_prevented": "answers not sent because they would outweigh an unproven question",
     "probes": "probes begun",
+    "probes_skipped": "probes not begun because too many are under way",
     "probes_failed": "probes without any answer",
     "probes_saved_indirectly": "probes answered through a helper only",
     "probes_saved_by_stream": "probes answered over TCP only: UDP is lost on the way",

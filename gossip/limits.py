@@ -159,7 +159,7 @@ SENDERS_SEALED_MAX = 4_096
 """Sender keys and replay windows that are remembered."""
 
 # One probe of a suspect: ping, the accusation (buddy system), heartbeat, and one whole record.
-_PING_BYTES = 16
+_PING_BYTES = 24
 _VERDICT_BYTES = 64
 _HEARTBEAT_BYTES = 96
 assert _PING_BYTES + _VERDICT_BYTES + _HEARTBEAT_BYTES + ALIVE_BYTES_MAX < PACKET_BODY_BYTES_MAX

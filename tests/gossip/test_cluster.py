@@ -231,6 +231,7 @@ def test_a_node_whose_gap_no_log_covers_loads_from_the_authority() -> None:
     world.nodes[0].replica._log_max = 10
     for _ in range(50):
         world.commit(0, b"x")
+    world.run(0.1)
     world.nodes[1].start()
     world.run_until(world.has_spread, within=10.0)
     assert any(isinstance(seen.event, Behind) for seen in world.observed)

@@ -45,6 +45,7 @@ HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 EVERY_KIND: list[Message] = [
     Ping(0),
+    Ping(1, limits.CLOCK_MS_MAX),
     Ack(2**32 - 1),
     PingRequest(7, node_id(3)),
     Nack(7),
@@ -106,11 +107,17 @@ def test_parts_of_any_size_are_read(size: int) -> None:
 
 
 def test_a_golden_packet_of_protocol_1_is_still_read() -> None:
+    """Its Ping had no clock; one with a clock is read the same way."""
     golden = bytes.fromhex("475600119c04073280000000000000020000000101 0491cd03e7")
     header = decode_header(golden)
     assert (header.sender, header.receiver) == (wire(2), wire(1)[-4:])
     assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999),)
-    assert packet(2, Ping(999)) == golden
+
+
+def test_a_golden_ping_with_a_clock_is_read_and_written() -> None:
+    golden = bytes.fromhex("475600119c04073280000000000000020000000101 0792cd03e7cd1388")
+    assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999, 5_000),)
+    assert packet(2, Ping(999, 5_000)) == golden
 
 
 @pytest.mark.parametrize(
@@ -159,9 +166,9 @@ def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
 
 
 def test_unknown_kinds_and_later_fields_are_skipped() -> None:
-    body = part(200, ["from", "the", "future"]) + part(1, [7, "a later field"])
+    body = part(200, ["from", "the", "future"]) + part(2, [7, "a later field"])
     parts = decode_parts(body, 255)
-    assert parts.messages == (Ping(7),)
+    assert parts.messages == (Ack(7),)
     assert (parts.unknown, parts.malformed) == (1, 0)
 
 
