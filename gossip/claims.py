@@ -83,12 +83,14 @@ class Claims:
         self._counters.add("suspicions")
         self._settle(accusation, self._members.admit_verdict(accusation, now), None, now)
 
+    def condemn(self, member: Member, now: float) -> None:
+        """This node declares a member failed."""
+        self._counters.add("failures")
+        verdict = self._members.verdict(member, Status.FAILED)
+        self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
+
     def advance(self, now: float) -> None:
-        """Declare failed whose time to refute is over, and left who fell silent while leaving."""
-        for member in self._members.condemned(now):
-            self._counters.add("failures")
-            verdict = self._members.verdict(member, Status.FAILED)
-            self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
+        """Declare left who fell silent while leaving."""
         for member in self._members.sweep(now):
             verdict = self._members.verdict(member, Status.LEFT)
             self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)

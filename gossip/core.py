@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from gossip.address import Address, check_advertised
 from gossip.claims import Claims
 from gossip.counters import Counters
+from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.events import LeaveFinished
 from gossip.health import Health
@@ -23,6 +25,8 @@ from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
     Message,
@@ -37,19 +41,23 @@ from gossip.messages import (
     Request,
     Slice,
     TableDigest,
+    Unwatch,
     Verdict,
+    Watch,
 )
 from gossip.outbox import Origin, Outbox
 from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
+from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head, Replica
 from gossip.seal import SALT_BYTES, Seal
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
+from gossip.watch import Watches
 from gossip.wire import Parts, check_cluster_name, cluster_digest
 
 
@@ -112,7 +120,7 @@ class Gossip:
             replica, self._streams, self._outbox, profile, self.counters
         )
         heartbeat = self._dissemination.heartbeat
-        self._prober = Prober(
+        prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
@@ -122,13 +130,25 @@ class Gossip:
         self._claims = Claims(
             self._members, updates, self._outbox, self._health, profile, rng, self.counters,
         )  # fmt: skip
+        self._detection = Detection(
+            self._members,
+            self._outbox,
+            self._claims,
+            prober,
+            Refusals(
+                self._members, self._outbox, profile, rng, self.counters,
+                prober.take_sequence, prober.ping,
+            ),
+            Watches(self._members, self._streams, self._outbox, rng, self.counters),
+            Doubt(profile, self.counters),
+        )  # fmt: skip
         self._leave_at: float | None = None
         self._finished = False
 
     def start(self, now: float) -> None:
         """Begin to probe, and to look for the others."""
         self._claims.introduce()
-        self._prober.start(now)
+        self._detection.start(now)
         self._exchange.start(now)
 
     def seeds_resolved(self, addresses: Iterable[Address], now: float) -> None:
@@ -188,7 +208,7 @@ class Gossip:
         """Tell everyone that this node goes; the event LeaveFinished says when it may."""
         if self._me.status is not Status.ALIVE:
             return
-        self._prober.stop()
+        self._detection.stop()
         self._exchange.stop()
         self._claims.declare(Status.LEAVING, now)
         alone = not self._members.reachable()
@@ -217,7 +237,7 @@ class Gossip:
         if known is None or self._finished:
             self.counters.add("dropped_stream" if known is None else "dropped_finished")
             return
-        read = self._reader.frame(frame, asked_for=known.purpose != "accepted")
+        read = self._reader.frame(frame, asked_for=stream % 2 == 0)
         if read is None:
             # Nothing that follows would make sense.
             self._abandon(known, now)
@@ -232,11 +252,26 @@ class Gossip:
         elif known.purpose == "probe":
             self._streams.finish(stream)
 
-    def stream_closed(self, stream: int, now: float) -> None:
-        """A stream has ended, or could not be opened."""
+    def stream_closed(self, stream: int, now: float, refused: bool = False) -> None:
+        """A stream has ended, or could not be opened.
+
+        ``refused`` says that the other side's machine answers and the process may be gone: the
+        connect was refused, the connection was reset, or a stream that stands has ended.
+        """
         known = self._streams.closed(stream)
-        if known is not None:
-            self._abandon(known, now)
+        if known is not None and not self._finished:
+            self._abandon(known, now, refused)
+
+    def stands(self, stream: int) -> bool:
+        """Whether a stream stays open without a deadline and without being read from: its end is
+        what both sides wait for."""
+        known = self._streams.get(stream)
+        return known is not None and known.stood_since is not None
+
+    def knocked(self, knock: int, udp: UdpOutcome, tcp: TcpOutcome, now: float) -> None:
+        """What came of the effect Knock."""
+        if not self._finished:
+            self._detection.knocked(knock, udp, tcp, now)
 
     def advance(self, now: float) -> None:
         """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
@@ -245,9 +280,7 @@ class Gossip:
         self._notice_stall(now)
         for stream in self._streams.expire(now):
             self._abandon(stream, now)
-        findings = self._prober.advance(now)
-        for failure in findings.failures:
-            self._claims.accuse(failure.accusation, now)
+        self._detection.advance(now)
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
@@ -260,8 +293,8 @@ class Gossip:
             return None
         deadlines = (
             self._streams.next_deadline(),
-            self._prober.next_deadline(),
-            self._members.next_deadline(),
+            self._detection.next_deadline(),
+            self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._leave_at,
@@ -278,6 +311,9 @@ class Gossip:
     def _receive(self, parts: Parts, origin: Origin, now: float) -> None:
         for message in parts.messages:
             self._dispatch(message, origin, now)
+        sender = self._members.sender(origin.sender)
+        if sender is not None:
+            self._detection.heard(sender, now)
         self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
@@ -312,12 +348,8 @@ class Gossip:
                 self._dissemination.heard(message, sender, now)
             case Push():
                 self._dissemination.pushed(message, sender, now)
-            case Ack():
-                self._prober.acked(message, sender, origin, now)
-            case Nack():
-                self._prober.nacked(message, sender)
-            case PingRequest():
-                self._prober.requested(message, sender, now)
+            case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
+                self._detection.received(message, sender, origin, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
@@ -339,7 +371,7 @@ class Gossip:
         self, message: Ping, sender: Member | None, origin: Origin, now: float
     ) -> None:
         if sender is not None:
-            self._prober.clock_heard(message.clock, now)
+            self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
         if sender is None or sender.status is not Status.ALIVE:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute.
@@ -349,10 +381,11 @@ class Gossip:
         answers.append(self._dissemination.heartbeat(now))
         self._outbox.answer(origin, answers)
 
-    def _abandon(self, stream: Stream, now: float) -> None:
+    def _abandon(self, stream: Stream, now: float, refused: bool = False) -> None:
         """A stream ended before it had served its purpose."""
-        if stream.purpose != "accepted":
+        if stream.id % 2 == 0 and stream.stood_since is None:
             self.counters.add("streams_failed")
+        self._detection.stream_ended(stream, refused, now)
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
         elif stream.purpose == "snapshot":
@@ -366,8 +399,7 @@ class Gossip:
             return
         self.counters.add("stalls")
         self._health.add(1)
-        self._members.grant_time(now - due)
-        self._prober.grant_time(now - due)
+        self._detection.grant_time(now - due)
 
     def _advance_leave(self, now: float) -> None:
         if self._me.status is Status.LEAVING:

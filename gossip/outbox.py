@@ -100,6 +100,10 @@ class Outbox:
             return
         self._send_packet(origin.source, origin.sender, body)
 
+    def packet(self, receiver: WireId, messages: Iterable[Message]) -> bytes:
+        """A packet that goes another way than the others."""
+        return self._envelope(receiver, encode_parts(messages), frame=False)
+
     def frame(self, receiver: WireId, messages: Iterable[Message]) -> bytes:
         """A frame for a stream; ``receiver`` is NOBODY when it isn't known who is there."""
         self._counters.add("frames_out")
