@@ -52,7 +52,7 @@ MEANINGS = {
     "watches_accepted": "watch streams of others that are kept",
     "watches_refused": "watch streams of others that were closed: too many, or leaving",
     "watches_ended": "watch streams that ended without notice",
-    "doubts": "times that so many probes failed with nothing heard that this node doubted itself",
+    "doubts": "times that a probe failed with nobody heard, so that this node doubted itself",
     "accusations_dropped": "accusations withheld in doubt and never spoken",
     "stalls": "times this process was stopped or slow, so that no timer was judged",
     "suspicions": "members put under suspicion by this node",

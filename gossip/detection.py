@@ -112,7 +112,7 @@ class Detection:
     def advance(self, now: float) -> None:
         findings = self._prober.advance(now)
         for failure in findings.failures:
-            self._accuse(self._doubt.failed(failure, self._others(), now), now)
+            self._accuse(self._doubt.failed(failure, now), now)
         self._accuse(self._doubt.advance(now), now)
         for member in findings.overdue:
             self._refusals.hint(member, now)

@@ -8,9 +8,12 @@ While anything comes in from any member, a failed probe says something about its
 nothing at all was heard since the probe began, it says as much about this node: the accusation is
 withheld. What happens next decides:
 
-* A member is heard, and the probes of at least ``_FAILURES`` members (or of all others, where those
-  are fewer) had failed by then: it was this node. What was withheld is dropped.
-* A member is heard before: what was withheld is spoken, but what concerns that member.
+* A member is heard again, and by then the probes of ``_FAILURES`` members had failed (or of all
+  others, where those are fewer), or the silence had lasted for ``_SILENT_INTERVALS``: it was this
+  node. What was withheld is dropped. (In every interval some member should have pinged this one,
+  so the silence counts like failed probes of further members; a node in bad health, as this one
+  is by now, would take long to try so many itself.)
+* A member is heard before that: what was withheld is spoken, but what concerns that member.
 * Nobody is heard for ``doubt_max``: cut off for good, or the last one left. What was withheld is
   spoken, and what follows too, until somebody is heard again.
 
@@ -26,6 +29,7 @@ from gossip.probe import Failure
 from gossip.profiles import Profile
 
 _FAILURES = 3
+_SILENT_INTERVALS = 2.5
 
 
 class Doubt:
@@ -35,6 +39,8 @@ class Doubt:
         self._profile = profile
         self._counters = counters
         self._heard_at = -math.inf
+        self._recovered_at = -math.inf
+        """When it last turned out that it was this node: probes begun before say nothing."""
         self._began: float | None = None
         self._withheld: dict[str, Verdict] = {}
         """By the accused, in order of failure."""
@@ -46,28 +52,31 @@ class Doubt:
         """When what is withheld is spoken; None while nothing is."""
         return None if self._began is None else self._began + self._profile.doubt_max
 
-    def failed(self, failure: Failure, others: int, now: float) -> list[Verdict]:
-        """A probe has failed. ``others`` is how many other members run."""
+    def failed(self, failure: Failure, now: float) -> list[Verdict]:
+        """A probe has failed."""
         accusation = failure.accusation
+        if failure.sent_at < self._recovered_at:
+            self._counters.add("accusations_dropped")
+            return []
         if self._heard_at >= failure.sent_at or self._spoken:
             return [accusation]
         if self._began is None:
             self._began = now
-        before = len(self._withheld)
-        self._withheld[accusation.node_id] = accusation
-        enough = min(_FAILURES, others)
-        if before < enough <= len(self._withheld):
             self._counters.add("doubts")
+        self._withheld[accusation.node_id] = accusation
         return []
 
     def heard(self, sender: str | None, others: int, now: float) -> list[Verdict]:
-        """Something came from a member, or (None) from a machine that refuses: we do receive."""
-        self._heard_at = now
+        """Something came from a member, or (None) from a machine that refuses: we do receive.
+        ``others`` is how many other members run."""
+        silence, self._heard_at = now - self._heard_at, now
         self._spoken = False
         if self._began is None:
             return []
         withheld, self._withheld, self._began = self._withheld, {}, None
-        if len(withheld) >= min(_FAILURES, others):
+        long = silence >= _SILENT_INTERVALS * self._profile.probe_interval
+        if long or len(withheld) >= min(_FAILURES, others):
+            self._recovered_at = now
             self._counters.add("accusations_dropped", len(withheld))
             return []
         return [verdict for accused, verdict in withheld.items() if accused != sender]
