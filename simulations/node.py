@@ -2,7 +2,8 @@
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gossip.address import Address
 from gossip.core import Gossip
@@ -51,6 +52,8 @@ class Node:
         self._wake_at: float | None = None
         self._woken_at = -1.0
         self._wakes = 0
+        self._unread: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        """What came in while it stood still; None while it doesn't."""
 
     @property
     def core(self) -> Gossip:
@@ -79,11 +82,24 @@ class Node:
     def crash(self) -> None:
         """End at once, as by kill -9: the kernel closes the sockets, the core is gone."""
         self.running = False
-        self._wake_at = None
+        self._wake_at = self._unread = None
         self._world.record("crash", self.index)
         for stream, connection in list(self._streams.items()):
             connection.close(self, stream)
         self._streams.clear()
+
+    def stop(self) -> None:
+        """Stand still, as by SIGSTOP: its kernel accepts and keeps, the process reads nothing."""
+        assert self.running, f"node {self.index} doesn't run"
+        self._unread = []
+        self._wake_at = None
+
+    def resume(self) -> None:
+        """Go on: what waits in the sockets is read before any timer is looked at."""
+        unread, self._unread = self._unread or [], None
+        for receive, arguments in unread:
+            receive(*arguments)
+        self.flush()
 
     def erase(self) -> None:
         """Lose the disk while it doesn't run."""
@@ -120,7 +136,9 @@ class Node:
         return None
 
     def datagram_received(self, data: bytes, source: Address) -> None:
-        if self.running:
+        if self._unread is not None:
+            self._unread.append((self.datagram_received, (data, source)))
+        elif self.running:
             self._world.record("datagram", self.index, source, data)
             self.core.datagram_received(data, source, self._world.now)
             self.flush()
@@ -134,7 +152,9 @@ class Node:
         return stream
 
     def frame_received(self, stream: int, frame: bytes) -> None:
-        if self.running and stream in self._streams:
+        if self._unread is not None:
+            self._unread.append((self.frame_received, (stream, frame)))
+        elif self.running and stream in self._streams:
             self._world.record("frame", self.index, stream, frame)
             self.core.frame_received(stream, frame, self._world.now)
             self.flush()
@@ -154,6 +174,8 @@ class Node:
 
     def flush(self) -> None:
         """Carry out the core's effects and schedule its next deadline."""
+        if self._unread is not None:
+            return
         while effects := self.core.effects():
             for effect in effects:
                 self._carry_out(effect)

@@ -296,7 +296,9 @@ async def test_a_peer_that_dies_while_it_gives_its_state_is_replaced_by_another(
         node.sockets.close()
 
 
-LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+LOOPS = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 
 
 @LOOPS
