@@ -12,19 +12,26 @@ from collections.abc import Iterable, Sequence
 from gossip.address import Address, check_advertised
 from gossip.claims import Claims
 from gossip.counters import Counters
+from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.events import LeaveFinished
 from gossip.health import Health
 from gossip.identity import Identity, check_identity, wire_id
+from gossip.keyring import Keyring
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
+    Keys,
+    KeysWanted,
     Message,
     Missing,
     Nack,
@@ -37,31 +44,36 @@ from gossip.messages import (
     Request,
     Slice,
     TableDigest,
+    Unwatch,
     Verdict,
+    Watch,
 )
 from gossip.outbox import Origin, Outbox
 from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
+from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head, Replica
-from gossip.seal import SALT_BYTES, Seal
+from gossip.rotation import Rotation
+from gossip.sessions import Sessions
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
-from gossip.wire import Parts, check_cluster_name, cluster_digest
+from gossip.watch import Watches
+from gossip.wire import Parts, check_cluster_name, cluster_binding, cluster_digest
 
 
 class Gossip:
     """One process of one node in one cluster.
 
     ``address`` is what others are told to send to. ``rng`` decides whom to probe and when; seed it
-    from the system's entropy in production (it also draws the salt of the sending key). ``key`` is
-    the cluster key, 32 bytes; with one, nothing in clear is sent or read, without one nothing
-    sealed. ``authority_access`` says whether this node can confirm its head at the authority.
+    from the system's entropy in production (it also draws salts and nonces). With a ``keyring``
+    nothing in clear is sent or read, without one nothing sealed. ``authority_access`` says whether
+    this node can confirm its head at the authority.
 
-    Raises ValueError for an identity, metadata, address or key that others couldn't accept.
+    Raises ValueError for an identity, metadata or address that others couldn't accept.
     """
 
     def __init__(
@@ -76,7 +88,7 @@ class Gossip:
         now: float,
         incarnation: int = 1,
         authority_access: bool = True,
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         check_identity(identity)
         check_metadata(metadata)
@@ -86,24 +98,28 @@ class Gossip:
             *identity[:1], identity.generation, identity.tag, incarnation,
             Status.ALIVE, address, metadata, now,
         )  # fmt: skip
-        seal = None
-        if key is not None:
-            salt = rng.getrandbits(8 * SALT_BYTES).to_bytes(SALT_BYTES, "big")
-            seal = Seal(key, me.wire, salt)
         cluster = cluster_digest(cluster_name)
         self.counters = Counters()
+        self._sessions = None
+        if keyring is not None:
+            binding = cluster_binding(cluster_name)
+            self._sessions = Sessions(
+                keyring, me.wire, cluster, binding, rng, self.counters, now
+            )  # fmt: skip
         self._profile = profile
         self._authority_access = authority_access
         self._me = me
         self._members = Members(me, profile)
         updates = Updates(profile.retransmit_mult)
-        self._outbox = Outbox(self._members, updates, self.counters, cluster, seal)
-        self._reader = Reader(me.wire, cluster, seal, self.counters)
+        self._outbox = Outbox(self._members, updates, self.counters, cluster, self._sessions)
+        self._reader = Reader(me.wire, cluster, self._sessions, self._outbox, self.counters)
+        self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters
-        )
+            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
+            self._rotation,
+        )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
@@ -112,7 +128,7 @@ class Gossip:
             replica, self._streams, self._outbox, profile, self.counters
         )
         heartbeat = self._dissemination.heartbeat
-        self._prober = Prober(
+        prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
@@ -120,8 +136,19 @@ class Gossip:
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
         )
         self._claims = Claims(
-            self._members, updates, self._outbox, self._health, self._prober, profile, rng,
-            self.counters,
+            self._members, updates, self._outbox, self._health, profile, rng, self.counters,
+        )  # fmt: skip
+        self._detection = Detection(
+            self._members,
+            self._outbox,
+            self._claims,
+            prober,
+            Refusals(
+                self._members, self._outbox, profile, rng, self.counters,
+                prober.take_sequence, prober.ping,
+            ),
+            Watches(self._members, self._streams, self._outbox, rng, self.counters),
+            Doubt(profile, self.counters),
         )  # fmt: skip
         self._leave_at: float | None = None
         self._finished = False
@@ -129,7 +156,7 @@ class Gossip:
     def start(self, now: float) -> None:
         """Begin to probe, and to look for the others."""
         self._claims.introduce()
-        self._prober.start(now)
+        self._detection.start(now)
         self._exchange.start(now)
 
     def seeds_resolved(self, addresses: Iterable[Address], now: float) -> None:
@@ -176,16 +203,33 @@ class Gossip:
         """
         return self._running() and self._snapshot.begin(now)
 
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keyring in use; None in clear."""
+        return None if self._sessions is None else self._sessions.keyring
+
+    def offer_keyring(self, keyring: Keyring, now: float) -> bool:
+        """Adopt a keyring if it is newer than the one held, and send it to all members.
+
+        False, and nothing is done, when it isn't newer, or this node talks in clear.
+        """
+        return not self._finished and self._rotation.offer(keyring, now)
+
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first."""
         self._me.serving = self._dissemination.head().version
+        self._me.keyring = self._rotation.mark[0]
         return [view(m, is_self=m is self._me) for m in self._members.listed()]
+
+    def health_score(self) -> int:
+        """This node's own health, from 0 (well) to ``health_score_max`` (``gossip.health``)."""
+        return self._health.score
 
     def leave(self, now: float) -> None:
         """Tell everyone that this node goes; the event LeaveFinished says when it may."""
         if self._me.status is not Status.ALIVE:
             return
-        self._prober.stop()
+        self._detection.stop()
         self._exchange.stop()
         self._claims.declare(Status.LEAVING, now)
         alone = not self._members.reachable()
@@ -198,10 +242,10 @@ class Gossip:
         if self._finished:
             self.counters.add("dropped_finished")
             return
-        read = self._reader.packet(data)
-        if read is not None:
-            sender, parts = read
-            self._receive(parts, Origin(sender, source, None, len(data)), now)
+        read = self._reader.packet(data, source, now)
+        if read is not None and read.parts is not None:
+            self._receive(read.parts, Origin(read.sender, source, None, len(data)), now)
+        self._outbox.settle()
 
     def stream_accepted(self, stream: int, source: Address, now: float) -> None:
         """Another node has connected; ``stream`` is an odd number, unused by open streams."""
@@ -214,14 +258,15 @@ class Gossip:
         if known is None or self._finished:
             self.counters.add("dropped_stream" if known is None else "dropped_finished")
             return
-        read = self._reader.frame(frame, asked_for=known.purpose != "accepted")
+        read = self._reader.frame(frame, stream, now, accepted=stream % 2 == 1)
         if read is None:
             # Nothing that follows would make sense.
             self._abandon(known, now)
             self._streams.finish(stream)
             return
-        sender, parts = read
-        self._receive(parts, Origin(sender, known.address, stream, len(frame)), now)
+        if read.parts is None:
+            return
+        self._receive(read.parts, Origin(read.sender, known.address, stream, len(frame)), now)
         if known.purpose == "accepted":
             self._streams.renew(known, now)
         elif known.purpose == "pull":
@@ -229,22 +274,38 @@ class Gossip:
         elif known.purpose == "probe":
             self._streams.finish(stream)
 
-    def stream_closed(self, stream: int, now: float) -> None:
-        """A stream has ended, or could not be opened."""
+    def stream_closed(self, stream: int, now: float, refused: bool = False) -> None:
+        """A stream has ended, or could not be opened.
+
+        ``refused`` says that the other side's machine answers and the process may be gone: the
+        connect was refused, the connection was reset, or a stream that stands has ended.
+        """
         known = self._streams.closed(stream)
-        if known is not None:
-            self._abandon(known, now)
+        self._outbox.stream_gone(stream)
+        if known is not None and not self._finished:
+            self._abandon(known, now, refused)
+
+    def stands(self, stream: int) -> bool:
+        """Whether a stream stays open without a deadline and without being read from: its end is
+        what both sides wait for."""
+        known = self._streams.get(stream)
+        return known is not None and known.stood_since is not None
+
+    def knocked(self, knock: int, udp: UdpOutcome, tcp: TcpOutcome, now: float) -> None:
+        """What came of the effect Knock."""
+        if not self._finished:
+            self._detection.knocked(knock, udp, tcp, now)
 
     def advance(self, now: float) -> None:
         """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
         if self._finished:
             return
+        if self._sessions is not None:
+            self._sessions.now = now
         self._notice_stall(now)
         for stream in self._streams.expire(now):
             self._abandon(stream, now)
-        accusation = self._prober.advance(now)
-        if accusation is not None:
-            self._claims.accuse(accusation, now)
+        self._detection.advance(now)
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
@@ -257,8 +318,8 @@ class Gossip:
             return None
         deadlines = (
             self._streams.next_deadline(),
-            self._prober.next_deadline(),
-            self._members.next_deadline(),
+            self._detection.next_deadline(),
+            self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._leave_at,
@@ -275,6 +336,9 @@ class Gossip:
     def _receive(self, parts: Parts, origin: Origin, now: float) -> None:
         for message in parts.messages:
             self._dispatch(message, origin, now)
+        sender = self._members.sender(origin.sender)
+        if sender is not None:
+            self._detection.heard(sender, now)
         self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
@@ -307,14 +371,11 @@ class Gossip:
                 self._claims.verdict(message, origin, now)
             case Heartbeat():
                 self._dissemination.heard(message, sender, now)
+                self._rotation.heard(message, sender, now)
             case Push():
                 self._dissemination.pushed(message, sender, now)
-            case Ack():
-                self._prober.acked(message, sender, origin, now)
-            case Nack():
-                self._prober.nacked(message, sender)
-            case PingRequest():
-                self._prober.requested(message, sender, now)
+            case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
+                self._detection.received(message, sender, origin, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
@@ -329,12 +390,19 @@ class Gossip:
                 self._snapshot.received(message, sender, origin, now)
             case NoSlice():
                 self._snapshot.declined(message, sender, origin, now)
+            case Keys():
+                if self._rotation.told(message, sender, now):
+                    self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case KeysWanted():
+                self._rotation.wanted(sender, now)
             case _:
                 self.counters.add("messages_malformed")
 
     def _answer_ping(
         self, message: Ping, sender: Member | None, origin: Origin, now: float
     ) -> None:
+        if sender is not None:
+            self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
         if sender is None or sender.status is not Status.ALIVE:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute.
@@ -344,10 +412,11 @@ class Gossip:
         answers.append(self._dissemination.heartbeat(now))
         self._outbox.answer(origin, answers)
 
-    def _abandon(self, stream: Stream, now: float) -> None:
+    def _abandon(self, stream: Stream, now: float, refused: bool = False) -> None:
         """A stream ended before it had served its purpose."""
-        if stream.purpose != "accepted":
+        if stream.id % 2 == 0 and stream.stood_since is None:
             self.counters.add("streams_failed")
+        self._detection.stream_ended(stream, refused, now)
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
         elif stream.purpose == "snapshot":
@@ -361,8 +430,7 @@ class Gossip:
             return
         self.counters.add("stalls")
         self._health.add(1)
-        self._members.grant_time(now - due)
-        self._prober.grant_time(now - due)
+        self._detection.grant_time(now - due)
 
     def _advance_leave(self, now: float) -> None:
         if self._me.status is Status.LEAVING:

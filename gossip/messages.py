@@ -8,11 +8,13 @@ within the bounds of ``gossip.limits``.
 
 import math
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from gossip import limits
 from gossip.address import Address, reachable_host
 from gossip.identity import node_id_bytes, node_id_text
+from gossip.keyring import Keyring, KeyringRefused, decode, encode
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.replica import Changeset, Head, Version
 
@@ -24,6 +26,8 @@ class Ping(NamedTuple):
     """Are you there? Answered by an Ack with the same sequence."""
 
     sequence: int
+    clock: int = 0
+    """The sender's cluster clock, whole milliseconds (``gossip.schedule``)."""
 
 
 class Ack(NamedTuple):
@@ -77,11 +81,17 @@ class Heartbeat(NamedTuple):
     confirmation_age: float | None
     """Seconds since a member last compared its head with the authority's; None: never heard.
     Travels in whole milliseconds, rounded up."""
+    keyring: int = 0
+    """The counter of the keyring that the sender holds; 0 in clear, too."""
+    keyring_check: int = 0
+    """A byte of its digest, by which two that changed it at once find that they differ."""
 
     @classmethod
-    def of(cls, head: Head, confirmation_age: float | None) -> "Heartbeat":
-        """What is said of a head that is served."""
-        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age)
+    def of(
+        cls, head: Head, confirmation_age: float | None, keyring: tuple[int, int] = (0, 0)
+    ) -> "Heartbeat":
+        """What is said of a head that is served, and of the keyring (its ``mark``)."""
+        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring)
 
     def agrees(self, mine: Head) -> bool:
         """Whether nothing says that this is another history than that of a head of ours."""
@@ -160,6 +170,60 @@ class NoSlice(NamedTuple):
     cursor: int
 
 
+class Watch(NamedTuple):
+    """On a stream: keep it open, idle, so that its end tells whoever remains (``gossip.watch``).
+    Answered by the same where it is kept."""
+
+
+class Parting(IntEnum):
+    """Why a watch stream is closed on purpose. The numbers are on the wire."""
+
+    MOVED = 0
+    """Another member is watched instead."""
+    LEAVING = 1
+    FULL = 2
+    """As many watch streams are kept as may be."""
+
+
+class Unwatch(NamedTuple):
+    """On a watch stream: I close this on purpose; it means nothing about me."""
+
+    reason: Parting
+
+
+class Outcome(IntEnum):
+    """What a knock at a member has shown. The numbers are on the wire."""
+
+    REACHED = 0
+    REFUSED = 1
+    SILENT = 2
+
+
+class Check(NamedTuple):
+    """This life of a member was refused to me: knock there, and tell me what you see."""
+
+    target: str
+    generation: int
+
+
+class Checked(NamedTuple):
+    """What my own knock at that life of a member has shown."""
+
+    target: str
+    generation: int
+    outcome: Outcome
+
+
+class Keys(NamedTuple):
+    """The keyring that I hold. Only ever sealed."""
+
+    keyring: Keyring
+
+
+class KeysWanted(NamedTuple):
+    """Send me your keyring: its counter is above mine."""
+
+
 Message = (
     Ping
     | Ack
@@ -178,6 +242,12 @@ Message = (
     | Fetch
     | Slice
     | NoSlice
+    | Watch
+    | Unwatch
+    | Check
+    | Checked
+    | Keys
+    | KeysWanted
 )
 
 
@@ -281,6 +351,15 @@ def _read_status(raw: object) -> Status:
     return Status(raw)
 
 
+def _one_of(kinds: type[IntEnum]) -> Field:
+    def read(raw: object) -> IntEnum:
+        if type(raw) is not int or raw not in [*kinds]:
+            raise Malformed(f"{type(raw).__name__} is not one of {kinds.__name__}")
+        return kinds(raw)
+
+    return int, read
+
+
 def _read_version(raw: object) -> Version:
     parts = _array(raw, 3)[:3]
     bounds = (limits.REVISION_MAX, limits.TAG_MAX, limits.REVISION_MAX)
@@ -294,6 +373,13 @@ def _read_version(raw: object) -> Version:
 def _read_head(raw: object) -> Head:
     version, digest = _array(raw, 2)[:2]
     return Head(_read_version(version), _bytes(digest, 32, 32))
+
+
+def _read_keyring(raw: object) -> Keyring:
+    try:
+        return decode(_bytes(raw, 1, limits.KEYRING_BYTES_MAX))
+    except KeyringRefused as error:
+        raise Malformed(str(error)) from error
 
 
 def _read_changeset(raw: object) -> Changeset:
@@ -314,7 +400,7 @@ _CURSOR = _integer(0, limits.SNAPSHOT_SLICES_MAX)
 _SLICE: Field = (bytes, lambda raw: _bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
 _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
-    1: (Ping, (_SEQUENCE,)),
+    1: (Ping, (_SEQUENCE, _integer(0, limits.CLOCK_MS_MAX))),
     2: (Ack, (_SEQUENCE,)),
     3: (PingRequest, (_SEQUENCE, _NODE_ID)),
     4: (Nack, (_SEQUENCE,)),
@@ -336,6 +422,8 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
             (list, _read_version),
             (bytes, lambda raw: _bytes(raw, CHECK_BYTES, CHECK_BYTES)),
             _milliseconds(limits.CONFIRMATION_AGE_MAX),
+            _integer(0, limits.COUNTER_MAX),
+            _integer(0, 255),
         ),
     ),
     8: (
@@ -357,6 +445,12 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
             (bool, _read_bool),
         ),
     ),
+    20: (Watch, ()),
+    21: (Unwatch, (_one_of(Parting),)),
+    22: (Check, (_NODE_ID, _COUNTER)),
+    23: (Checked, (_NODE_ID, _COUNTER, _one_of(Outcome))),
+    40: (Keys, ((encode, _read_keyring),)),
+    41: (KeysWanted, ()),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
 
@@ -376,7 +470,7 @@ def is_known(kind: int) -> bool:
 def read_message(kind: int, fields: Sequence[object]) -> Message:
     """The message of a known kind. Raises Malformed."""
     message, readers = _KINDS[kind]
-    if len(fields) < len(readers):
+    if len(fields) < len(readers) - len(message._field_defaults):
         raise Malformed(f"{message.__name__} with {len(fields)} fields of {len(readers)}")
     values = [read(raw) for raw, (_, read) in zip(fields, readers, strict=False)]
     return message(*values)

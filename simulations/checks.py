@@ -122,7 +122,8 @@ class Checks:
             assert left, f"{where}, which never began to leave"
 
     def _check_patience(self, node: "Node", view: MemberView) -> None:
-        """A process that lives isn't declared failed before it had its time to refute."""
+        """A process that lives isn't declared failed before it had its time to refute: only a dead
+        one's kernel refuses for it. (Of one with a double the double's kernel may.)"""
         subject = (view.id, view.generation, view.incarnation)
         if view.status != "alive":
             self._accused[subject] = None
@@ -134,7 +135,8 @@ class Checks:
         since = self._suspected.get((node.index, node.life, *subject))
         profile = self._world.profile
         patience = profile.suspicion_mult * profile.probe_interval
-        if any(other.is_life(view.id, view.generation) for other in self._world.nodes):
+        processes = [other for other in self._world.nodes if other.id == view.id]
+        if len(processes) == 1 and processes[0].is_life(view.id, view.generation):
             waited = 0.0 if since is None else node.awake_since(since)
             where = f"node {node.index} declared {view.name} failed"
             assert waited >= patience - _TOLERANCE, f"{where} after {waited:.3f} s; it is alive"

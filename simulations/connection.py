@@ -60,7 +60,7 @@ class Connection:
                 now = world.now
                 delay = network.segment(here, there, 0, now) + network.segment(there, here, 0, now)
                 if not target.running:
-                    if target.index not in network.hides_refusals:
+                    if target.answers():
                         world.schedule(delay, self._refused)
                         return
                 else:
@@ -114,7 +114,7 @@ class Connection:
         if not target.power:
             return
         if not target.running or target.life != life:
-            if target.index not in self._world.network.hides_refusals:
+            if target.answers():
                 self._refused()
             return
         stream = target.stream_offered()
@@ -144,7 +144,7 @@ class Connection:
                 self._end(side, refused=False)
             return
         if other.died():
-            self._end(side, refused=here not in world.network.hides_refusals)
+            self._end(side, refused=other.node.answers())
             return
         _, item = end.waiting.popleft()
         if item is None:

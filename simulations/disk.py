@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gossip.address import Address
+from gossip.keyring import Keyring
 from simulations.authority import LogReplica
 
 
@@ -12,9 +13,12 @@ class Disk:
 
     generation: int = 0
     incarnation: int = 1
+    keyring: Keyring | None = None
     peers: dict[str, Address] = field(default_factory=dict)
     """Where the other members were, by node id: asked again at the next start."""
     replica: LogReplica = field(default_factory=LogReplica)
 
     def snapshot(self) -> "Disk":
-        return Disk(self.generation, self.incarnation, dict(self.peers), self.replica.copy())
+        return Disk(
+            self.generation, self.incarnation, self.keyring, dict(self.peers), self.replica.copy()
+        )

@@ -22,6 +22,7 @@ from simulations.operations import (
     Rebind,
     RestartAll,
     Resume,
+    Rotate,
     SaveDisk,
     SetLink,
     SetOwnLink,
@@ -184,6 +185,12 @@ def clock_step(rng: random.Random, nodes: int) -> list[Timed]:
     return [(0.0, StepWallClock(rng.randrange(nodes), rng.uniform(-1e6, 1e6)))]
 
 
+def rotation(rng: random.Random, nodes: int) -> list[Timed]:
+    """Keys are changed, whether or not all have heard of the step before."""
+    gap = 20.0 * rng.random()
+    return [(step * gap, Rotate(rng.randrange(nodes))) for step in range(rng.randrange(1, 6))]
+
+
 def outage(rng: random.Random, nodes: int) -> list[Timed]:
     """The authority is away for a while."""
     return [(0.0, AuthorityAway()), (_duration(rng), AuthorityAway(away=False))]
@@ -191,7 +198,7 @@ def outage(rng: random.Random, nodes: int) -> list[Timed]:
 
 FAULTS: tuple[Fault, ...] = (
     crash, power_cut, old_disk, leave, stall, stutter, partition, exile, broken_pairs, swizzle, clog, storm,
-    bad_cable, rebind, swap, restart_storm, double, firewall, clock_step, outage,
+    bad_cable, rebind, swap, restart_storm, double, firewall, clock_step, rotation, outage,
 )  # fmt: skip
 
 

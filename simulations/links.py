@@ -176,13 +176,13 @@ class Network:
             delay += self._sends_until[sender] - now
         if rng.random() < link.spike:
             delay += rng.expovariate(1.0) * link.spike_seconds
-        if rng.random() < link.corruption:
+        if data and rng.random() < link.corruption:
             if self.checksums:
                 return ()
             place = rng.randrange(len(data))
             flipped = data[place] ^ rng.randrange(1, 256)
             data = data[:place] + bytes((flipped,)) + data[place + 1 :]
-        if rng.random() < link.truncation:
+        if data and rng.random() < link.truncation:
             data = data[: rng.randrange(len(data))]
         arrivals = [(delay, data, False)]
         if rng.random() < link.duplication:

@@ -15,6 +15,7 @@ from gossip.core import Gossip
 from gossip.effects import (
     CloseStream,
     Effect,
+    Knock,
     Notify,
     OpenStream,
     PersistIncarnation,
@@ -22,17 +23,20 @@ from gossip.effects import (
     SendDatagram,
     SendFrame,
 )
-from gossip.events import GenerationOutdated, LeaveFinished, MemberChanged
+from gossip.events import GenerationOutdated, KeyringChanged, LeaveFinished, MemberChanged
 from gossip.identity import Identity
+from gossip.keyring import Keyring
 from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
 from gossip.member import MemberView, Metadata
 from gossip.members import alive_claim
 from gossip.messages import Alive
+from gossip.refusal import TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head
 from simulations import facts
 from simulations.authority import EMPTY, LogReplica
 from simulations.connection import Connection
 from simulations.disk import Disk
+from simulations.knock import Visit
 
 if TYPE_CHECKING:
     from simulations.world import World
@@ -55,7 +59,7 @@ class Node:
         self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
         self.source = self.address
         """Where its packets seem to come from: another address behind a NAT."""
-        self.disk = Disk()
+        self.disk = Disk(keyring=world.keyring)
         self.generation = 0
         self.life = 0
         """Counts its processes, whatever their generations."""
@@ -76,7 +80,6 @@ class Node:
         self._now = 0.0
         self._stood_still: list[tuple[float, float]] = []
         """(until when, how long) it stood still so that it had to notice, by its own clock."""
-        self._due_at = 0.0
         self._core: Gossip | None = None
         self._streams: dict[int, Connection] = {}
         self._next_accepted = 1
@@ -102,6 +105,11 @@ class Node:
         self.disk.replica = replica
 
     @property
+    def keyring(self) -> Keyring | None:
+        """The one that it stored."""
+        return self.disk.keyring
+
+    @property
     def incarnation(self) -> int:
         """The last one that it stored."""
         return self.disk.incarnation
@@ -113,6 +121,10 @@ class Node:
     def is_life(self, node_id: str, generation: int) -> bool:
         """Whether this process, alive, is the one with that identity."""
         return self.running and self.id == node_id and self.generation == generation
+
+    def answers(self) -> bool:
+        """Whether its kernel says that a port is closed, and that is heard."""
+        return self.power and self.index not in self._world.network.hides_refusals
 
     def now(self) -> float:
         """Its monotonic clock."""
@@ -142,7 +154,7 @@ class Node:
         metadata = Metadata(f"node-{self.index}", "traditional", "", "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
-            self.now(), incarnation=1, key=world.key,
+            self.now(), incarnation=1, keyring=self.disk.keyring,
         )  # fmt: skip
         world.record(facts.START, self.index, b"%d" % self.generation)
         world.checks.lives(self)
@@ -182,25 +194,22 @@ class Node:
         if self._unread is None:
             self._world.record(facts.PAUSE, self.index, b"")
             self._unread, self._unread_max = deque(), kernel_buffer
-            self._due_at = self.core.next_deadline() or math.inf
 
     def resume(self) -> None:
-        """Let it go on: it finds its timers due and its packets unread, in either order."""
+        """Let it go on: it finds its timers due and its packets unread, and reads those first, as
+        ``gossip.transport`` does."""
         unread, self._unread = self._unread, None
         if unread is None or not self.running:
             return
         self._world.record(facts.RESUME, self.index, b"")
-        late = self.now() - self._due_at
-        if late > self._world.profile.probe_timeout:
-            self._stood_still.append((self.now(), late))
         life = self.life
-        if self._world.rng.random() < 0.5:
-            self._advance_if_due()
-            self.flush()
         for receive, arguments in unread:
             if self.life == life and self.running:
                 receive(*arguments)
         if self.life == life and self.running:
+            late = self.now() - (self.core.next_deadline() or math.inf)
+            if late > self._world.profile.probe_timeout:
+                self._stood_still.append((self.now(), late))
             self._advance_if_due()
             self.flush()
 
@@ -226,6 +235,12 @@ class Node:
         self.core.committed(self.now(), early)
         self.flush()
 
+    def offer_keyring(self, keyring: Keyring) -> None:
+        """An operator has changed the keyring here, or it was fetched from where it is kept."""
+        if self.core.offer_keyring(keyring, self.now()):
+            self.disk.keyring = keyring
+        self.flush()
+
     def fetch_snapshot(self) -> None:
         """The authority is away: take the state from a peer."""
         self.core.fetch_snapshot(self.now())
@@ -243,6 +258,8 @@ class Node:
         if len(self.alive_seen()) < 2:
             self.core.join(self._world.directory(self), self.now())
         self.load()
+        if self._world.keyring is not None:
+            self.offer_keyring(self._world.keyring)
         self.flush()
 
     def acquaint(self, others: Iterable["Node"]) -> None:
@@ -263,7 +280,7 @@ class Node:
 
     @property
     def health_score(self) -> int:
-        return self.core._health.score
+        return self.core.health_score()
 
     def alive_seen(self) -> list[tuple[str, int]]:
         """(node id, generation) of all members that it holds for alive, sorted."""
@@ -326,9 +343,18 @@ class Node:
 
     def _stream_closed(self, stream: int, refused: bool) -> None:
         if self._streams.pop(stream, None) is not None:
+            refused = refused or self.core.stands(stream)
             self._world.record(facts.CLOSED, self.index, b"%d %d" % (stream, refused))
-            self.core.stream_closed(stream, self.now())
+            self.core.stream_closed(stream, self.now(), refused)
             self.flush()
+
+    def knocked(self, knock: int, udp: UdpOutcome, tcp: TcpOutcome) -> None:
+        """What came of a knock."""
+        if self._defer(self.knocked, knock, udp, tcp):
+            return
+        self._world.record(facts.KNOCKED, self.index, f"{knock} {udp} {tcp}".encode())
+        self.core.knocked(knock, udp, tcp, self.now())
+        self.flush()
 
     # Effects and timers
 
@@ -386,6 +412,8 @@ class Node:
                 closed = self._streams.pop(stream, None)
                 if closed is not None:
                     closed.send(self, stream, None)
+            case Knock():
+                Visit(world, self, effect).begin()
             case ResolveSeeds():
                 world.schedule(0.0, self._resolve, self.life)
             case PersistIncarnation(value):
@@ -401,6 +429,8 @@ class Node:
         if isinstance(event, MemberChanged):
             if event.member.status == "alive":
                 self.disk.peers[event.member.id] = event.member.address
+        elif isinstance(event, KeyringChanged):
+            self.disk.keyring = event.keyring
         elif isinstance(event, GenerationOutdated):
             # Another process of this node has lived: the next life comes after that one.
             self.disk.generation = max(self.disk.generation, event.held)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gossip.identity import Identity
+from gossip.keyring import KEY_BYTES, install, remove, use
 from simulations import facts
 from simulations.disk import Disk
 from simulations.links import BOTH, Link, Protocol
@@ -349,6 +351,29 @@ class Rebind(Operation):
 
     def __call__(self, world: World) -> None:
         world.rebind(world.nodes[self.node])
+
+
+@dataclass(frozen=True)
+class Rotate(Operation):
+    """The operator takes the next step of a key rotation through a node: install a new key, send
+    under it, or remove an old one. The authority keeps the result."""
+
+    node: int
+
+    def __call__(self, world: World) -> None:
+        node, kept = world.nodes[self.node], world.keyring
+        if kept is None or not node.running or node.paused or node.left:
+            return
+        by = Identity(node.id, node.generation, node.generation)
+        if len(kept.keys) == 1:
+            changed = install(kept, world.rng.randbytes(KEY_BYTES), by)
+        elif world.rng.random() < 0.5:
+            changed = use(kept, kept.keys[-1], by)
+        else:
+            changed = remove(kept, kept.keys[-1], by)
+        if changed.newer_than(kept):
+            world.keyring = changed
+            node.offer_keyring(changed)
 
 
 # The data

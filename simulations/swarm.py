@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gossip.keyring import Keyring, configured
 from gossip.profiles import LAN, Profile
 from simulations import liveness
 from simulations.faults import FAULTS, Fault, Timed
@@ -53,7 +54,7 @@ class Plan:
     nodes: int
     profile: Profile
     link: Link
-    key: bytes | None
+    keyring: Keyring | None
     skewed: bool
     seconds: float
     operations: Sequence[Timed]
@@ -68,7 +69,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         nodes = rng.randrange(1, NODES_MAX + 1)
     if seconds is None:
         seconds = rng.choice([20.0, 40.0, 80.0, 80.0])
-    key = rng.randbytes(32) if rng.random() < 0.3 else None
+    keyring = configured(rng.randbytes(32)) if rng.random() < 0.3 else None
     core = rng.sample(range(nodes), rng.randrange((nodes + 1) // 2, nodes + 1))
     if min(core) > 2:
         # Somebody must sit where newcomers look.
@@ -77,7 +78,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         nodes=nodes,
         profile=_draw_profile(rng),
         link=_draw_link(rng),
-        key=key,
+        keyring=keyring,
         skewed=rng.random() < 0.5,
         seconds=seconds,
         operations=_draw_operations(rng, nodes, seconds),
@@ -87,7 +88,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
 
 def build(plan: Plan, seed: int) -> World:
     """The world of a plan, before anything happens in it."""
-    world = World(plan.nodes, seed, plan.profile, plan.link, plan.key, skewed=plan.skewed)
+    world = World(plan.nodes, seed, plan.profile, plan.link, plan.keyring, skewed=plan.skewed)
     world.checks.begin_audits()
     world.poll_in_turn()
     return world

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gossip.address import Address
 from gossip.events import Behind, Event
+from gossip.keyring import Keyring
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
 from simulations import facts
@@ -16,6 +17,7 @@ from simulations.authority import LogAuthority
 from simulations.checks import Checks
 from simulations.clock import Clock, Trace
 from simulations.disk import Disk
+from simulations.knock import Visit
 from simulations.links import Link, Network
 from simulations.node import Node
 
@@ -44,7 +46,7 @@ class World:
         seed: int,
         profile: Profile = LAN,
         link: Link | None = None,
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
         *,
         skewed: bool = False,
     ) -> None:
@@ -52,10 +54,13 @@ class World:
         self.schedule = self.clock.after
         self.seed = seed
         self.profile = profile
-        self.key = key
+        self.keyring = keyring
+        """As it is kept outside the cluster, by the authority; None in clear."""
         self.rng = random.Random(seed)
+        self.visits: dict[Address, Visit] = {}
+        """Knocks under way, by the address that they come from."""
         self.network = Network(link or Link(), self.rng)
-        self.network.checksums = key is None
+        self.network.checksums = keyring is None
         self.authority = LogAuthority()
         self.observed: list[Observed] = []
         self.measures: dict[str, float] = {}
@@ -136,6 +141,9 @@ class World:
         """A datagram goes out."""
         receiver = self._by_address.get(address)
         if receiver is None:
+            visit = self.visits.get(address)
+            if visit is not None:
+                visit.answered(sender, data)
             return
         now = self.clock.now
         for delay, arriving, again in self.network.carry(sender.index, receiver.index, data, now):

@@ -10,6 +10,7 @@ from gossip.core import Gossip
 from gossip.effects import Effect, Notify, OpenStream, SendDatagram, SendFrame
 from gossip.events import Event
 from gossip.identity import NOBODY, Identity, WireId, wire_id
+from gossip.keyring import Keyring
 from gossip.member import MemberView, Metadata, Status
 from gossip.messages import Ack, Alive, Message, Ping, Verdict
 from gossip.profiles import LAN, Profile
@@ -77,7 +78,7 @@ class Driver:
     """One node, the first unless told otherwise, and a test that plays all others."""
 
     def __init__(
-        self, profile: Profile = PROFILE, key: bytes | None = None, number: int = 1
+        self, profile: Profile = PROFILE, keyring: Keyring | None = None, number: int = 1
     ) -> None:
         self.now = 100.0
         self.number = number
@@ -92,7 +93,7 @@ class Driver:
             self.replica,
             random.Random(number),
             self.now,
-            key=key,
+            keyring=keyring,
         )
         self.core.start(self.now)
         self.effects: list[Effect] = []
@@ -131,14 +132,18 @@ class Driver:
         """Let time pass while these nodes answer every probe."""
         end = self.now + seconds
         answering = {address(number): number for number in numbers}
+        effects: list[Effect] = []
         while (deadline := self.core.next_deadline()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
             self.core.advance(self.now)
             self.effects = self.core.effects()
+            effects += self.effects
             for where, message in self.sent(Ping):
                 if where in answering:
                     self.receive(answering[where], Ack(message.sequence))
+                    effects += self.effects
         self.now = end
+        self.effects = effects
 
     def sent(self, kind: type[AnyMessage]) -> list[tuple[Address, AnyMessage]]:
         """Messages of a kind in the packets sent by the last input, with where they went."""

@@ -19,7 +19,10 @@ from gossip.events import (
     SnapshotInstalled,
 )
 from gossip.identity import Identity
-from gossip.limits import PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
+from gossip.keyring import Keyring, configured
+from gossip.knocks import knock
+from gossip.limits import KNOCK_SECONDS_MAX, PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
+from gossip.messages import Ping
 from gossip.profiles import LOCAL
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
@@ -27,6 +30,8 @@ from simulations.authority import LogAuthority, LogReplica
 from tests.gossip.drive import metadata, node_id
 
 DEADLINE = 10.0
+
+KEYRING = configured(b"k" * 32)
 
 
 class LoopbackNode:
@@ -37,7 +42,7 @@ class LoopbackNode:
         number: int,
         host: str,
         seeds: list[str],
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
         replica: LogReplica | None = None,
     ) -> None:
         self.sockets: Sockets = bind((host, 0))
@@ -54,7 +59,7 @@ class LoopbackNode:
             self.replica,
             random.Random(number),
             asyncio.get_running_loop().time(),
-            key=key,
+            keyring=keyring,
         )
         self.transport = Transport(self.core, seeds, self.events.append, self.incarnations.append)
 
@@ -218,8 +223,8 @@ async def test_a_seed_that_does_not_resolve_is_counted() -> None:
 
 def test_it_runs_on_uvloop() -> None:
     async def meet() -> None:
-        first = LoopbackNode(1, "127.0.0.1", [], key=b"k" * 32)
-        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key=b"k" * 32)
+        first = LoopbackNode(1, "127.0.0.1", [], KEYRING)
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], KEYRING)
         await first.start()
         await second.start()
         await eventually(lambda: first.sees_alive() == second.sees_alive() == 2)
@@ -253,11 +258,13 @@ async def begin_to_fill(node: LoopbackNode) -> None:
     assert not node.has_event(SnapshotInstalled)
 
 
-@pytest.mark.parametrize("key", [None, b"k" * 32], ids=["in clear", "sealed"])
-def test_20_mb_of_state_are_taken_from_a_peer_while_a_change_arrives(key: bytes | None) -> None:
+@pytest.mark.parametrize("keyring", [None, KEYRING], ids=["in clear", "sealed"])
+def test_20_mb_of_state_are_taken_from_a_peer_while_a_change_arrives(
+    keyring: Keyring | None,
+) -> None:
     async def fill() -> None:
-        first = LoopbackNode(1, "127.0.0.1", [], key, large_state(authority))
-        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key)
+        first = LoopbackNode(1, "127.0.0.1", [], keyring, large_state(authority))
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], keyring)
         await first.start()
         await second.start()
         await begin_to_fill(second)
@@ -292,3 +299,123 @@ async def test_a_peer_that_dies_while_it_gives_its_state_is_replaced_by_another(
     for node in (*givers, newcomer):
         await node.transport.close()
         node.sockets.close()
+
+
+LOOPS = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+
+
+@LOOPS
+def test_a_knock_at_a_closed_port_is_refused_both_ways(
+    host: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def visit() -> None:
+        sockets = bind((host, 0))
+        sockets.close()
+        assert await knock(sockets.address, b"packet") == ("refused", "refused", None)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(visit())
+
+
+async def test_a_knock_at_a_running_node_is_answered_and_open(pair: Pair) -> None:
+    first, second = pair
+    other = first.core._members.sender(second.core._members.me.wire)
+    assert other is not None
+    packet = first.core._outbox.packet(other, [Ping(1)])
+    udp, tcp, answer = await knock(second.address, packet)
+    assert (udp, tcp) == ("answered", "open")
+    assert answer is not None
+
+
+async def test_a_knock_that_nobody_answers_is_silent_in_time(host: str) -> None:
+    sockets = bind((host, 0))
+    sockets.tcp.listen()
+    try:
+        async with asyncio.timeout(2 * KNOCK_SECONDS_MAX):
+            assert await knock(sockets.address, b"packet") == ("silent", "open", None)
+    finally:
+        sockets.close()
+
+
+@LOOPS
+def test_a_node_whose_sockets_are_closed_is_failed_at_once(
+    host: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """As the kernel does for a killed process: the watch streams end, the ports are closed."""
+
+    async def kill() -> None:
+        first = LoopbackNode(1, host, [])
+        seeds = [format_address(first.address)]
+        second, third = (LoopbackNode(n, host, seeds) for n in (2, 3))
+        for node in (first, second, third):
+            await node.start()
+        await eventually(
+            lambda: all(len(n.core._streams.watches()) == 4 for n in (first, second, third))
+        )
+        await eventually(
+            lambda: all(
+                stream.stood_since is not None
+                for node in (first, second, third)
+                for stream in node.core._streams.watches()
+            )
+        )
+        await second.transport.close()
+        begun = first.transport.now()
+        await eventually(lambda: status_of(first, 2) == status_of(third, 2) == "failed")
+        assert first.transport.now() - begun < LOCAL.suspicion_mult * LOCAL.probe_interval
+        counters = [node.core.counters["refusal_verdicts"] for node in (first, third)]
+        assert sum(counters) >= 1
+        assert first.sees_alive() == third.sees_alive() == 2
+        for node in (first, third):
+            await node.transport.close()
+            node.sockets.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(kill())
+
+
+def status_of(node: LoopbackNode, number: int) -> str | None:
+    for member in node.core.members(node.transport.now()):
+        if member.id == node_id(number):
+            return member.status
+    return None
+
+
+async def test_what_waits_in_the_socket_is_read_before_a_late_timer_is_judged(pair: Pair) -> None:
+    first, _ = pair
+    packets_at_advance: list[int] = []
+    advance = first.core.advance
+
+    def observe(now: float) -> None:
+        packets_at_advance.append(first.core.counters["datagrams_in"])
+        advance(now)
+
+    first.core.advance = observe  # type: ignore[method-assign]
+    before = first.core.counters["datagrams_in"]
+    family = socket.AF_INET6 if ":" in first.address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        for _ in range(50):
+            stranger.sendto(b"waiting", first.address)
+    first.transport._timer_at = first.transport.now() - 1.0
+    first.transport._on_timer()
+    await eventually(lambda: bool(packets_at_advance))
+    assert packets_at_advance[0] >= before + 50
+
+
+async def test_a_refused_stream_raises_nothing_and_is_told(pair: Pair, host: str) -> None:
+    first, _ = pair
+    told: list[bool] = []
+    closed = bind((host, 0))
+    closed.close()
+
+    def observe(stream: int, now: float, refused: bool = False) -> None:
+        told.append(refused)
+
+    first.core.stream_closed = observe  # type: ignore[method-assign]
+    first.core.join([closed.address], first.transport.now())
+    first.transport.flush()
+    await eventually(lambda: bool(told))
+    assert told[0] is True
+    assert first.transport.counters["errors"] == 0

@@ -6,18 +6,25 @@ import msgpack
 import pytest
 
 from gossip import limits
-from gossip.identity import NOBODY
+from gossip.identity import NOBODY, Identity
+from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
+    Keys,
+    KeysWanted,
     Message,
     Missing,
     Nack,
     NoSlice,
+    Outcome,
+    Parting,
     Ping,
     PingRequest,
     Pull,
@@ -26,6 +33,8 @@ from gossip.messages import (
     Request,
     Slice,
     TableDigest,
+    Unwatch,
+    Watch,
 )
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -38,13 +47,16 @@ from gossip.wire import (
     encode_header,
     encode_part,
     encode_parts,
+    pad,
 )
 from tests.gossip.drive import alive, node_id, packet, verdict, wire
 
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
+KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
 EVERY_KIND: list[Message] = [
     Ping(0),
+    Ping(1, limits.CLOCK_MS_MAX),
     Ack(2**32 - 1),
     PingRequest(7, node_id(3)),
     Nack(7),
@@ -59,10 +71,17 @@ EVERY_KIND: list[Message] = [
     Pull(HEAD),
     Missing(HEAD),
     PushPull(True),
+    Watch(),
+    Unwatch(Parting.FULL),
+    Check(node_id(3), 2),
+    Checked(node_id(3), 2, Outcome.REFUSED),
     TableDigest(b"t" * 16, False),
     Fetch(0),
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
     NoSlice(1),
+    Heartbeat.of(HEAD, 1.5, KEYRING.mark),
+    Keys(KEYRING),
+    KeysWanted(),
 ]
 
 
@@ -99,6 +118,22 @@ def test_a_receiver_is_known_by_the_end_of_its_id() -> None:
     assert decode_header(packet(2, Ping(1), receiver=0)).is_for(wire(4))
 
 
+@pytest.mark.parametrize("size", range(1, 60))
+def test_padding_brings_parts_to_a_size_and_means_nothing(size: int) -> None:
+    body = encode_part(Ping(999))
+    padded = pad(body, size)
+    assert max(size, len(body)) <= len(padded) <= max(size, len(body)) + 1
+    parts = decode_parts(padded, 2)
+    assert parts.messages == (Ping(999),)
+    assert parts.unknown == parts.malformed == 0
+
+
+def test_a_heartbeat_of_an_earlier_version_is_read() -> None:
+    heartbeat = Heartbeat.of(HEAD, 1.5)
+    fields = [list(heartbeat.version), heartbeat.check, 1500]
+    assert decode_parts(part(7, fields), 1).messages == (heartbeat,)
+
+
 @pytest.mark.parametrize("size", [0, 254 - 5, 255 - 5, 256, 70_000])
 def test_parts_of_any_size_are_read(size: int) -> None:
     message = Slice(Head((1, 2, 3), b"d" * 32), 7, b"x" * max(1, size), False)
@@ -106,11 +141,17 @@ def test_parts_of_any_size_are_read(size: int) -> None:
 
 
 def test_a_golden_packet_of_protocol_1_is_still_read() -> None:
+    """Its Ping had no clock; one with a clock is read the same way."""
     golden = bytes.fromhex("475600119c04073280000000000000020000000101 0491cd03e7")
     header = decode_header(golden)
     assert (header.sender, header.receiver) == (wire(2), wire(1)[-4:])
     assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999),)
-    assert packet(2, Ping(999)) == golden
+
+
+def test_a_golden_ping_with_a_clock_is_read_and_written() -> None:
+    golden = bytes.fromhex("475600119c04073280000000000000020000000101 0792cd03e7cd1388")
+    assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999, 5_000),)
+    assert packet(2, Ping(999, 5_000)) == golden
 
 
 @pytest.mark.parametrize(
@@ -159,9 +200,9 @@ def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
 
 
 def test_unknown_kinds_and_later_fields_are_skipped() -> None:
-    body = part(200, ["from", "the", "future"]) + part(1, [7, "a later field"])
+    body = part(200, ["from", "the", "future"]) + part(2, [7, "a later field"])
     parts = decode_parts(body, 255)
-    assert parts.messages == (Ping(7),)
+    assert parts.messages == (Ack(7),)
     assert (parts.unknown, parts.malformed) == (1, 0)
 
 

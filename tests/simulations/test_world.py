@@ -3,7 +3,7 @@
 import pytest
 
 from simulations.authority import EMPTY, LogAuthority, LogReplica
-from simulations.network import Link, Network
+from simulations.links import Link, Network
 from simulations.world import World
 
 
