@@ -13,7 +13,7 @@ from simulations.sometimes import MEANINGS
 
 COMMAND = "python -m simulations"
 
-BATCH_MIN = 100
+BATCH_MIN = 400
 """From so many swarm seeds on, everything in ``simulations.sometimes`` must have happened."""
 
 

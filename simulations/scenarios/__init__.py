@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from gossip.profiles import Profile
 from simulations import swarm as swarms
+from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
 from simulations.report import Report, report
 from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
 from simulations.settings import Settings
+from simulations.swim import swim
 from simulations.world import World
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -46,6 +48,8 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
-    **{scenario.__name__: scenario for scenario in (spread, newcomer, scale, swarm)},
+    **{scenario.__name__: scenario for scenario in (
+        spread, newcomer, scale, swarm, swim, lifeguard,
+    )},
 }
 """By name, as ``python -m simulations list`` prints them."""
