@@ -56,17 +56,15 @@ def run_scenario(
         raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
     requests = [Request(name, nodes, seed + number, settings) for number in range(seeds)]
     try:
-        outcome = (
-            _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs, fail_fast)
-        )
+        outcome = _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs, fail_fast)
     except SettingError as error:
         raise click.UsageError(str(error)) from error
     _show(outcome, as_json)
     context.exit(0 if outcome["ok"] else 1)
 
 
-@main.command()
-@click.argument("line", nargs=-1, required=True)
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def replay(context: click.Context, line: tuple[str, ...]) -> None:
     """Run again what a failure printed: the whole line, quoted or not."""
@@ -101,7 +99,9 @@ def _run_one(request: Request) -> dict[str, Any]:
     if outcome["ok"]:
         events = outcome["events"]
         each = seconds / max(events, 1) * 1e6
-        speed = f"{events} events in {seconds:.1f} s: {events / seconds:.0f} a second, {each:.1f} µs"
+        speed = (
+            f"{events} events in {seconds:.1f} s: {events / seconds:.0f} a second, {each:.1f} µs"
+        )
         click.echo(speed, err=True)
     return outcome
 

@@ -7,7 +7,7 @@ beginning, operation). Which kinds a run has, and how often, its seed decides (`
 import random
 from collections.abc import Callable
 
-from simulations.links import Link
+from simulations.links import BOTH, Link, Protocol
 from simulations.operations import (
     AuthorityAway,
     Clog,
@@ -87,12 +87,12 @@ def partition(rng: random.Random, nodes: int) -> list[Timed]:
     order = rng.sample(range(nodes), nodes)
     place = rng.choice([1, rng.randrange(1, nodes)]) if nodes > 1 else 1
     one, other = order[:place], order[place:]
-    protocols = rng.choice([("udp", "tcp"), ("udp", "tcp"), ("udp",), ("tcp",)])
+    choices: list[tuple[Protocol, ...]] = [BOTH, BOTH, ("udp",), ("tcp",)]
+    protocols = rng.choice(choices)
     cuts = [(one, other), (other, one)][: rng.choice([1, 2, 2])]
+    begin: list[Timed] = [(0.0, Cut(*pair, protocols)) for pair in cuts]
     duration = _duration(rng)
-    return [(0.0, Cut(*pair, protocols)) for pair in cuts] + [
-        (duration, Mend(*pair, protocols)) for pair in cuts
-    ]
+    return [*begin, *((duration, Mend(*pair, protocols)) for pair in cuts)]
 
 
 def exile(rng: random.Random, nodes: int) -> list[Timed]:
@@ -197,8 +197,9 @@ def outage(rng: random.Random, nodes: int) -> list[Timed]:
 
 
 FAULTS: tuple[Fault, ...] = (
-    crash, power_cut, old_disk, leave, stall, stutter, partition, exile, broken_pairs, swizzle, clog, storm,
-    bad_cable, rebind, swap, restart_storm, double, firewall, clock_step, rotation, outage,
+    crash, power_cut, old_disk, leave, stall, stutter, partition, exile, broken_pairs, swizzle,
+    clog, storm, bad_cable, rebind, swap, restart_storm, double, firewall, clock_step, rotation,
+    outage,
 )  # fmt: skip
 
 

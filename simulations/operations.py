@@ -264,7 +264,8 @@ class Cut(Operation):
     protocols: Sequence[Protocol] = BOTH
 
     def __call__(self, world: World) -> None:
-        world.network.cut(*_indices(world, self.senders, self.receivers), self.protocols)
+        senders, receivers = _pair(world, self.senders, self.receivers)
+        world.network.cut(senders, receivers, self.protocols)
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,8 @@ class Mend(Operation):
     protocols: Sequence[Protocol] = BOTH
 
     def __call__(self, world: World) -> None:
-        world.network.mend(*_indices(world, self.senders, self.receivers), self.protocols)
+        senders, receivers = _pair(world, self.senders, self.receivers)
+        world.network.mend(senders, receivers, self.protocols)
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,7 @@ class Partition(Operation):
     sides: Sequence[Nodes]
 
     def __call__(self, world: World) -> None:
-        world.network.partition(*_indices(world, *self.sides))
+        world.network.partition(*(_indices(world, side) for side in self.sides))
 
 
 @dataclass(frozen=True)
@@ -298,8 +300,8 @@ class Clog(Operation):
     seconds: float
 
     def __call__(self, world: World) -> None:
-        pairs = _indices(world, self.senders, self.receivers)
-        world.network.clog(*pairs, world.now + self.seconds)
+        senders, receivers = _pair(world, self.senders, self.receivers)
+        world.network.clog(senders, receivers, world.now + self.seconds)
 
 
 @dataclass(frozen=True)
@@ -413,5 +415,9 @@ def _power_off(node: Node) -> None:
         node.silence()
 
 
-def _indices(world: World, *groups: Nodes) -> list[list[int]]:
-    return [[world.nodes[index].index for index in group] for group in groups]
+def _indices(world: World, group: Nodes) -> list[int]:
+    return [world.nodes[index].index for index in group]
+
+
+def _pair(world: World, one: Nodes, other: Nodes) -> tuple[list[int], list[int]]:
+    return _indices(world, one), _indices(world, other)

@@ -78,4 +78,6 @@ class Settings:
         """Raises SettingError naming a key that the scenario doesn't have."""
         for key in self._texts:
             if key not in self._known:
-                raise SettingError(f"'{key}' is no setting here; there are {', '.join(self._known)}")
+                raise SettingError(
+                    f"'{key}' is no setting here; there are {', '.join(self._known)}"
+                )

@@ -141,4 +141,3 @@ class Sometimes:
             self.seen["suspicion_shortest"] += 1
         elif abs(lasted - case.maximum) < _TOLERANCE:
             self.seen["suspicion_longest"] += 1
-

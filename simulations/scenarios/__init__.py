@@ -48,8 +48,16 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
-    **{scenario.__name__: scenario for scenario in (
-        spread, newcomer, scale, swarm, swim, lifeguard,
-    )},
+    **{
+        scenario.__name__: scenario
+        for scenario in (
+            spread,
+            newcomer,
+            scale,
+            swarm,
+            swim,
+            lifeguard,
+        )
+    },
 }
 """By name, as ``python -m simulations list`` prints them."""
