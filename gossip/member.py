@@ -74,7 +74,7 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``path`` and ``stream_only``: observations, not claims."""
+    ``serving``, ``rtt``, ``keyring``, ``path`` and ``stream_only``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -93,6 +93,8 @@ class Member:
     """What answered the last probes; None before the first answer."""
     stream_only: int = 0
     """For how much the probes count that only a stream answered, since the last packet."""
+    keyring: int | None = None
+    """The counter of the keyring that it told last."""
 
     @property
     def wire(self) -> WireId:
@@ -124,6 +126,8 @@ class MemberView(NamedTuple):
     path: Path | None
     """``udp``, or ``tcp`` while packets are lost and only streams get through; None before its
     first answer to a probe, and for this node."""
+    keyring: int | None
+    """The counter of its keyring, told last; None before the first heartbeat."""
     proxy: str
     admin: str
     is_self: bool
@@ -145,6 +149,7 @@ def view(member: Member, *, is_self: bool) -> MemberView:
         serving=member.serving,
         rtt=member.rtt,
         path=member.path,
+        keyring=member.keyring,
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,

@@ -245,7 +245,7 @@ class Refusals:
         ends_at = now + limits.KNOCK_SECONDS_MAX + _KNOCK_GRACE_SECONDS
         knock = _Knock(member.node_id, member.generation, ends_at, own=False)
         self._knocks[sequence] = knock
-        packet = self._outbox.packet(member.wire, self._ping(sequence, now))
+        packet = self._outbox.packet(member, self._ping(sequence, now))
         self._outbox.add(Knock(sequence, member.address, packet))
         return knock
 

@@ -10,7 +10,7 @@ from gossip.member import Status
 from gossip.messages import Ack, Alive, Check, Checked, Outcome, Ping, PingRequest, Verdict
 from gossip.profiles import LAN
 from gossip.refusal import TcpOutcome, UdpOutcome, outcome_of
-from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, packet, read, verdict
+from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, read, verdict, wire
 
 TARGET = 2
 
@@ -25,8 +25,9 @@ def driver() -> Driver:
 
 def hint(driver: Driver, number: int = TARGET) -> list[Knock]:
     """A stream of node 1's to this member is reset; answers the knocks that follow."""
+    question = driver.core._outbox.frame(wire(number), [Ping(1)])
     stream = driver.core._streams.open(
-        "probe", address(number), node_id(number), packet(1, Ping(1)), driver.now
+        "probe", address(number), node_id(number), question, driver.now
     )
     assert stream is not None
     driver.core.effects()
@@ -81,7 +82,8 @@ def test_a_refused_stream_has_the_member_knocked_at_with_a_ping(driver: Driver) 
 
 
 def test_a_stream_that_ends_without_refusal_is_no_hint(driver: Driver) -> None:
-    stream = driver.core._streams.open("probe", address(2), node_id(2), b"", driver.now)
+    question = driver.core._outbox.frame(wire(2), [Ping(1)])
+    stream = driver.core._streams.open("probe", address(2), node_id(2), question, driver.now)
     assert stream is not None
     driver.core.stream_closed(stream.id, driver.now)
     driver.effects = driver.core.effects()
