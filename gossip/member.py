@@ -74,7 +74,7 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``keyring``, ``path`` and ``stream_only``: observations, not claims."""
+    ``serving``, ``rtt``, ``path``, ``stream_only`` and ``keyring``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -89,12 +89,12 @@ class Member:
     """The newest version it told that it serves."""
     rtt: float | None = None
     """Smoothed round trip of direct probes, seconds."""
+    keyring: int | None = None
+    """The counter of the keyring that it told last."""
     path: Path | None = None
     """What answered the last probes; None before the first answer."""
     stream_only: int = 0
     """For how much the probes count that only a stream answered, since the last packet."""
-    keyring: int | None = None
-    """The counter of the keyring that it told last."""
 
     @property
     def wire(self) -> WireId:
@@ -123,11 +123,11 @@ class MemberView(NamedTuple):
     """The newest version heard from it; its own for this node. None before the first."""
     rtt: float | None
     """Smoothed round trip, seconds; None before the first direct answer."""
+    keyring: int | None
+    """The counter of its keyring, told last; None before the first heartbeat."""
     path: Path | None
     """``udp``, or ``tcp`` while packets are lost and only streams get through; None before its
     first answer to a probe, and for this node."""
-    keyring: int | None
-    """The counter of its keyring, told last; None before the first heartbeat."""
     proxy: str
     admin: str
     is_self: bool
@@ -148,8 +148,8 @@ def view(member: Member, *, is_self: bool) -> MemberView:
         generation=member.generation,
         serving=member.serving,
         rtt=member.rtt,
-        path=member.path,
         keyring=member.keyring,
+        path=member.path,
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,

@@ -142,7 +142,7 @@ class Members:
         previous = held.status
         if held.generation != claim.generation or held.address != claim.address:
             # Another process or another path: what was observed of the old one doesn't count.
-            held.rtt = held.serving = held.keyring = held.path = None
+            held.rtt = held.serving = held.path = held.keyring = None
             held.stream_only = 0
         held.generation, held.incarnation = claim.generation, claim.incarnation
         held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata

@@ -26,6 +26,8 @@ from gossip.messages import (
     Push,
     Request,
     Slice,
+    Unwatch,
+    Watch,
 )
 from gossip.replica import Changeset, Head
 from tests.gossip.drive import Driver, address, alive, packet, verdict

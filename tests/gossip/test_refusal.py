@@ -8,8 +8,10 @@ from gossip import limits
 from gossip.effects import Knock, OpenStream
 from gossip.member import Status
 from gossip.messages import Ack, Alive, Check, Checked, Outcome, Ping, PingRequest, Verdict
+from gossip.outbox import Question
 from gossip.profiles import LAN
 from gossip.refusal import TcpOutcome, UdpOutcome, outcome_of
+from gossip.wire import encode_parts
 from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, read, verdict, wire
 
 TARGET = 2
@@ -25,7 +27,7 @@ def driver() -> Driver:
 
 def hint(driver: Driver, number: int = TARGET) -> list[Knock]:
     """A stream of node 1's to this member is reset; answers the knocks that follow."""
-    question = driver.core._outbox.frame(wire(number), [Ping(1)])
+    question = Question(wire(number), encode_parts([Ping(1)]))
     stream = driver.core._streams.open(
         "probe", address(number), node_id(number), question, driver.now
     )
@@ -82,8 +84,9 @@ def test_a_refused_stream_has_the_member_knocked_at_with_a_ping(driver: Driver) 
 
 
 def test_a_stream_that_ends_without_refusal_is_no_hint(driver: Driver) -> None:
-    question = driver.core._outbox.frame(wire(2), [Ping(1)])
-    stream = driver.core._streams.open("probe", address(2), node_id(2), question, driver.now)
+    stream = driver.core._streams.open(
+        "probe", address(2), node_id(2), Question(wire(2), b""), driver.now
+    )
     assert stream is not None
     driver.core.stream_closed(stream.id, driver.now)
     driver.effects = driver.core.effects()

@@ -321,9 +321,9 @@ def test_a_knock_at_a_closed_port_is_refused_both_ways(
 
 async def test_a_knock_at_a_running_node_is_answered_and_open(pair: Pair) -> None:
     first, second = pair
-    member = first.core._members.get(node_id(2))
-    assert member is not None
-    packet = first.core._outbox.packet(member, [Ping(1)])
+    other = first.core._members.sender(second.core._members.me.wire)
+    assert other is not None
+    packet = first.core._outbox.packet(other, [Ping(1)])
     udp, tcp, answer = await knock(second.address, packet)
     assert (udp, tcp) == ("answered", "open")
     assert answer is not None
