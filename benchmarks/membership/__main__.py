@@ -17,8 +17,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from benchmarks.membership.measures.cpu import cpu
+from benchmarks.membership.measures.false_deaths import false_deaths
 from benchmarks.membership.measures.form import form
+from benchmarks.membership.measures.heal import heal
+from benchmarks.membership.measures.idle import idle
 from benchmarks.membership.measures.kill import kill
+from benchmarks.membership.measures.silent import silent
 from benchmarks.membership.plan import Plan, tell
 from benchmarks.membership.report import OURS, Report
 from benchmarks.membership.systems import System, Unavailable
@@ -51,6 +56,11 @@ class Measure:
 MEASURES = {
     "form": Measure(form, "time to one view", (30,), 20, 5),
     "kill": Measure(kill, "kill -9 to the verdict", (10, 30), 20, 5),
+    "idle": Measure(idle, "what an idle cluster sends", (10, 20, 30)),
+    "cpu": Measure(cpu, "what an idle agent takes", (10, 30)),
+    "false-deaths": Measure(false_deaths, "verdicts about members that are well", (30,)),
+    "silent": Measure(silent, "a silent host to the verdict", (10, 30), 10, 3),
+    "heal": Measure(heal, "a mended cut to whole views", (30,), 10, 2, 90.0),
 }
 SHORT = {
     "form": ((5,), 2),

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -120,13 +121,15 @@ class Hosts:
     def enter(self, number: int) -> list[str]:
         return self._hosts[number - 1].enter
 
-    async def silence(self, number: int) -> None:
-        """Drop whatever this host sends and is sent, without a word. Raises ProgramFailed."""
+    async def silence(self, number: int) -> float:
+        """Drop whatever this host sends and is sent, without a word; since when."""
         both = [
             faults.filtered(f"port{number}", direction, faults.ALL_BUT_ARP)
             for direction in ("ingress", "egress")
         ]
+        began = time.monotonic()
         await self._switch.tc(*dict.fromkeys(line for lines in both for line in lines))
+        return (began + time.monotonic()) / 2
 
     async def hear(self, number: int) -> None:
         """End the host's silence."""
