@@ -12,6 +12,7 @@ from gossip.counters import Counters
 from gossip.effects import PersistIncarnation
 from gossip.events import GenerationOutdated, MemberChanged, NameTaken
 from gossip.health import Health
+from gossip.identity import wire_id
 from gossip.member import Member, Status, view
 from gossip.members import Admission, Members, alive_claim
 from gossip.messages import Alive, Message, Verdict
@@ -77,7 +78,7 @@ class Claims:
         if origin.stream is not None and claim.status is Status.FAILED and running:
             # A table may be old news, from the far side of a partition: the accused, whom we may
             # well hear, gets its time to refute.
-            claim = claim._replace(status=Status.SUSPECT, accuser=origin.sender)
+            claim = claim._replace(status=Status.SUSPECT, accuser=self._teller(origin))
         self._settle(claim, self._members.admit_verdict(claim, now), origin, now)
 
     def accuse(self, accusation: Verdict, now: float) -> None:
@@ -142,7 +143,7 @@ class Claims:
             self._updates.put(claim.node_id, encode_part(claim))
         elif outcome == "stale":
             self._counters.add("claims_stale")
-            held = self._members.held_claim(claim.node_id)
+            held = self._members.held_claim(wire_id(claim.node_id))
             if held is not None and origin is not None:
                 self._corrections[claim.node_id] = held
         elif outcome in ("unknown", "refused"):
@@ -159,17 +160,22 @@ class Claims:
             return True
         if origin.stream is None:
             return len(self._members.reachable()) > limits.DIRECT_MEMBERS_MAX
-        return previous is not None or claim.node_id == origin.sender
+        return previous is not None or wire_id(claim.node_id) == origin.sender
 
     def _spread(self, claim: Alive | Verdict, subject: Member, origin: Origin | None) -> None:
         sender = None if origin is None else origin.sender
-        receivers = [m for m in self._members.reachable() if m.node_id != sender]
+        receivers = [m for m in self._members.reachable() if m.wire != sender]
         if len(receivers) > limits.DIRECT_MEMBERS_MAX:
             receivers = self._rng.sample(receivers, self._profile.eager_fanout)
-        if isinstance(claim, Verdict) and subject not in receivers and subject.node_id != sender:
+        if isinstance(claim, Verdict) and subject not in receivers and subject.wire != sender:
             # The accused above all: it may be able to refute.
             receivers.append(subject)
         self._outbox.broadcast(receivers, [claim])
+
+    def _teller(self, origin: Origin) -> str:
+        """The node id of who sent a claim about somebody else: a member."""
+        sender = self._members.sender(origin.sender)
+        return self._me.node_id if sender is None else sender.node_id
 
     def _alive_about_me(self, claim: Alive) -> None:
         mine = (self._me.generation, self._me.incarnation)

@@ -16,7 +16,7 @@ from gossip.dissemination import Dissemination
 from gossip.effects import Effect
 from gossip.events import LeaveFinished
 from gossip.health import Health
-from gossip.identity import Identity, check_identity
+from gossip.identity import Identity, check_identity, wire_id
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages import (
@@ -36,6 +36,7 @@ from gossip.messages import (
     PushPull,
     Request,
     Slice,
+    TableDigest,
     Verdict,
 )
 from gossip.outbox import Origin, Outbox
@@ -88,7 +89,7 @@ class Gossip:
         seal = None
         if key is not None:
             salt = rng.getrandbits(8 * SALT_BYTES).to_bytes(SALT_BYTES, "big")
-            seal = Seal(key, identity.node_id, salt)
+            seal = Seal(key, me.wire, salt)
         cluster = cluster_digest(cluster_name)
         self.counters = Counters()
         self._profile = profile
@@ -97,7 +98,7 @@ class Gossip:
         self._members = Members(me, profile)
         updates = Updates(profile.retransmit_mult)
         self._outbox = Outbox(self._members, updates, self.counters, cluster, seal)
-        self._reader = Reader(me.node_id, cluster, seal, self.counters)
+        self._reader = Reader(me.wire, cluster, seal, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
         self._dissemination = Dissemination(
@@ -139,7 +140,7 @@ class Gossip:
     def join(self, addresses: Iterable[Address], now: float) -> None:
         """Look for members at these addresses, now and whenever nobody runs there."""
         if self._running():
-            self._exchange.join(addresses, now)
+            self._exchange.join(list(addresses), now)
 
     def committed(self, now: float, early: Sequence[Changeset] = ()) -> None:
         """Changesets committed by this node have just been offered to the replica: push them.
@@ -177,7 +178,7 @@ class Gossip:
 
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first."""
-        self._me.head = self._dissemination.head()
+        self._me.serving = self._dissemination.head().version
         return [view(m, is_self=m is self._me) for m in self._members.listed()]
 
     def leave(self, now: float) -> None:
@@ -279,14 +280,16 @@ class Gossip:
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
         """Messages that anyone may send: claims (strangers about themselves or us), pings and table
         exchanges. Looked up per message: a claim may have made the sender a member just now."""
-        sender = self._members.get(origin.sender)
+        sender = self._members.sender(origin.sender)
         match message:
-            case Alive() if sender is not None or message.node_id == origin.sender:
+            case Alive() if sender is not None or wire_id(message.node_id) == origin.sender:
                 self._claims.alive(message, origin, now)
             case Ping():
                 self._answer_ping(message, sender, origin, now)
             case PushPull():
                 self._exchange.received(message, origin, now)
+            case TableDigest() if sender is not None:
+                self._exchange.compared(message, origin, now)
             case Verdict() if message.node_id == self._me.node_id:
                 # From strangers too: who buried this node must be able to tell it.
                 self._claims.verdict(message, origin, now)
@@ -307,27 +310,25 @@ class Gossip:
             case Push():
                 self._dissemination.pushed(message, sender, now)
             case Ack():
-                self._prober.acked(message, origin, now)
+                self._prober.acked(message, sender, origin, now)
             case Nack():
-                self._prober.nacked(message, origin)
+                self._prober.nacked(message, sender)
             case PingRequest():
-                self._prober.requested(message, origin, now)
+                self._prober.requested(message, sender, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
                 self._dissemination.missing(message, sender, now)
             case Request():
-                heartbeat = self._dissemination.heartbeat(now)
-                self._dissemination.supply.requested(sender, message, heartbeat, now)
+                self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:
-                heartbeat = self._dissemination.heartbeat(now)
-                self._dissemination.supply.pulled(origin, message, heartbeat, now)
+                self._dissemination.pulled(origin, message, now)
             case Fetch():
                 self._snapshot_supply.fetched(message, origin, now)
             case Slice():
-                self._snapshot.received(message, origin, now)
+                self._snapshot.received(message, sender, origin, now)
             case NoSlice():
-                self._snapshot.declined(message, origin, now)
+                self._snapshot.declined(message, sender, origin, now)
             case _:
                 self.counters.add("messages_malformed")
 

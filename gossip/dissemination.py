@@ -14,13 +14,14 @@ from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
 from gossip.events import Behind, ChangesetApplied
+from gossip.identity import wire_id
 from gossip.member import Member
 from gossip.members import Members
 from gossip.messages import Announce, Heartbeat, Missing, Pull, Push, Request
-from gossip.outbox import Outbox
+from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
-from gossip.replica import Changeset, Head, Replica
+from gossip.replica import Changeset, Head, Replica, Version
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
 
@@ -48,31 +49,31 @@ class Dissemination:
         self._early = EarlyBuffer()
         self._lineage = Lineage()
         self._repair = Repair(profile, rng)
-        self.supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
+        self._supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
-        self._fork_told: Head | None = None
+        self._fork_told: tuple[Version, bytes] | None = None
 
     def head(self) -> Head:
         """What the replica serves."""
         return Head(*self._replica.head())
 
     def heartbeat(self, now: float) -> Heartbeat:
-        return Heartbeat(self.head(), self.confirmation.age(now))
+        return Heartbeat.of(self.head(), self.confirmation.age(now))
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
         ``early`` ones that it couldn't apply yet."""
         fresh = self._unpushed()
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
-            self.supply.announce(self.heartbeat(now))
+            self._supply.announce(self.head(), self.heartbeat(now))
         else:
             own = [*fresh, *early]
             for changeset in own:
                 self._lineage.record(changeset.version, now, hops=0)
             self._counters.add("pushes", len(own))
-            self.supply.push(own, self.heartbeat(now), now)
+            self._supply.push(own, self.heartbeat(now), now)
         me = self._members.me.node_id
         for changeset in early:
             self._keep(Arrival(changeset, now, 0.0, 0, me), now)
@@ -91,36 +92,47 @@ class Dissemination:
         """A member's head and how fresh the cluster's knowledge is."""
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
-        self._saw(message.head, sender, now)
+        self._saw(message.version, sender)
         mine = self.head()
-        if message.head.version > mine.version:
-            self._repair.behind(message.head, sender.node_id, now)
-        elif message.head.version == mine.version and message.head.digest != mine.digest:
+        if message.version > mine.version:
+            self._repair.behind(message.version, sender.node_id, now)
+        elif not message.agrees(mine):
             self._counters.add("heads_forked")
-            if self._fork_told != message.head:
-                self._fork_told = message.head
-                self._outbox.notify(Behind(message.head, "forked"))
+            if self._fork_told != (message.version, message.check):
+                self._fork_told = (message.version, message.check)
+                self._outbox.notify(Behind(message.version, "forked"))
 
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
-        self._saw(message.head, sender, now)
-        if message.head.version > self.head().version:
-            self._repair.announced(message.head, sender.node_id, now)
+        version = message.head.version
+        self._saw(version, sender)
+        if version > self.head().version:
+            self._repair.announced(version, sender.node_id, now)
 
     def missing(self, message: Missing, sender: Member, now: float) -> None:
         """A member can't repair us from the head we asked for."""
         if message.after == self.head():
             self._repair.refused(sender.node_id, "log", now)
 
+    def requested(self, asker: Member, message: Request, now: float) -> None:
+        """A member asks by packet for what follows its head."""
+        self._supply.requested(asker, message, self.head(), self.heartbeat(now), now)
+
+    def pulled(self, origin: Origin, message: Pull, now: float) -> None:
+        """A member asks by stream for what follows its head."""
+        self._supply.pulled(origin, message, self.heartbeat(now), now)
+
     def pull_answered(self, stream: Stream, now: float) -> None:
         """A whole answer has come on the stream of a pull: ask on, or be done."""
         peer = self._members.get(stream.peer)
         mine = self.head()
-        more = peer is not None and peer.head is not None and peer.head.version > mine.version
+        more = peer is not None and peer.serving is not None and peer.serving > mine.version
         if more and mine != self._pulled_from:
             self._pulled_from = mine
             stream.deadline = now + self._profile.stream_timeout
-            self._outbox.send_frame(stream.id, stream.peer, [Pull(mine), self.heartbeat(now)])
+            self._outbox.send_frame(
+                stream.id, wire_id(stream.peer), [Pull(mine), self.heartbeat(now)]
+            )
             return
         self._streams.finish(stream.id)
         self._repair.stream_ended(now)
@@ -137,7 +149,7 @@ class Dissemination:
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):
             self._counters.add("behind")
-            self._outbox.notify(Behind(decision.head, decision.reason))
+            self._outbox.notify(Behind(decision.version, decision.reason))
 
     def next_deadline(self) -> float | None:
         return self._repair.deadline
@@ -153,7 +165,7 @@ class Dissemination:
             return
         self._counters.add("pulls")
         self._pulled_from = mine
-        frame = self._outbox.frame(peer.node_id, [Pull(mine), self.heartbeat(now)])
+        frame = self._outbox.frame(peer.wire, [Pull(mine), self.heartbeat(now)])
         if self._streams.open("pull", peer.address, peer.node_id, frame, now) is None:
             self._repair.stream_ended(now)
 
@@ -170,7 +182,7 @@ class Dissemination:
             self._keep(arrival, now)
         else:
             self._counters.add(f"changesets_{verdict}")
-            self._repair.behind(Head(changeset.version, changeset.digest), sender, now)
+            self._repair.behind(changeset.version, sender, now)
             self._repair.refused(sender, "forked" if verdict == "forked" else "silent", now)
 
     def _applied(self, arrival: Arrival, now: float) -> None:
@@ -187,8 +199,7 @@ class Dissemination:
             self._lineage.record(
                 arrival.changeset.version, arrival.at - arrival.delay, arrival.hops
             )
-        head = Head(arrival.changeset.version, arrival.changeset.digest)
-        self._repair.behind(head, arrival.sender, now)
+        self._repair.behind(arrival.changeset.version, arrival.sender, now)
 
     def confirmed(self, now: float) -> None:
         """The authority was read; the replica may have been brought up to date from it."""
@@ -216,7 +227,7 @@ class Dissemination:
             own = arrival.sender == self._members.me.node_id
             if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
                 # Announced before we could serve it: whoever asked in vain asks again.
-                self.supply.announce(self.heartbeat(now))
+                self._supply.announce(self.head(), self.heartbeat(now))
 
     def _unpushed(self) -> list[Changeset] | None:
         """What the replica holds above the last push; None when its log doesn't tell."""
@@ -231,7 +242,7 @@ class Dissemination:
             fresh += [Changeset(*changeset) for changeset in held]
             after = Head(fresh[-1].version, fresh[-1].digest)
 
-    def _saw(self, head: Head, sender: Member, now: float) -> None:
-        """Packets overtake each other, heads only rise."""
-        if sender.head is None or head.version >= sender.head.version:
-            sender.head = head
+    def _saw(self, version: Version, sender: Member) -> None:
+        """Packets overtake each other, versions only rise."""
+        if sender.serving is None or version >= sender.serving:
+            sender.serving = version

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from gossip.address import Address
 from gossip.member import MemberView
-from gossip.replica import Changeset, Head
+from gossip.replica import Changeset, Head, Version
 
 
 class MemberChanged(NamedTuple):
@@ -31,8 +31,8 @@ class Behind(NamedTuple):
     """Peers hold a newer head and their logs don't lead there: load from the authority or, while it
     is away, a peer's whole state (``Gossip.fetch_snapshot``). Repeated while it stays so."""
 
-    head: Head
-    """The newest head heard of."""
+    version: Version
+    """The newest version heard of."""
     reason: Literal["log", "silent", "forked"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
     peer holds another history at the same version."""
@@ -76,6 +76,13 @@ class GenerationOutdated(NamedTuple):
     held: int
 
 
+class Isolated(NamedTuple):
+    """No other member has answered for a while, though there are addresses where some should be.
+    Repeated every ``limits.ISOLATION_REPEAT_SECONDS`` while it lasts."""
+
+    seconds: float
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -88,5 +95,6 @@ Event = (
     | SnapshotFailed
     | NameTaken
     | GenerationOutdated
+    | Isolated
     | LeaveFinished
 )

@@ -1,6 +1,7 @@
 """Who a process is."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from gossip.limits import COUNTER_MAX, TAG_MAX
@@ -23,6 +24,16 @@ class Identity(NamedTuple):
     """64 random bits of the process: tells two processes with one node id apart."""
 
 
+WireId = bytes
+"""The last 8 bytes of a node id, 62 of their bits random: who sent a packet, in its envelope. Fat
+identities in every packet left foca's users little room for anything else (caio/foca#15). Two nodes
+whose wire ids meet can't be members of one cluster: the second is refused and counted."""
+
+WIRE_ID_BYTES = 8
+NOBODY: WireId = b""
+"""In place of a receiver that isn't known: a seed's address."""
+
+
 def check_identity(identity: Identity) -> None:
     """Raises ValueError naming the field that is out of range."""
     if not _NODE_ID.fullmatch(identity.node_id):
@@ -31,6 +42,12 @@ def check_identity(identity: Identity) -> None:
         raise ValueError(f"generation {identity.generation} is not between 1 and 2^62")
     if not 0 <= identity.tag <= TAG_MAX:
         raise ValueError(f"process tag {identity.tag} is not a 64-bit number")
+
+
+@lru_cache(maxsize=65_536)
+def wire_id(node_id: str) -> WireId:
+    """The wire id of a node id; NOBODY for the empty one."""
+    return bytes.fromhex(node_id.replace("-", "")[-2 * WIRE_ID_BYTES :])
 
 
 def node_id_bytes(node_id: str) -> bytes:

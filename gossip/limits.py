@@ -6,7 +6,7 @@ Sizes are in bytes, times in seconds. A bound that is hit is counted (``gossip.c
 PACKET_BYTES_MAX = 1400
 """One UDP datagram, so that it fits an Ethernet frame through common tunnels unfragmented."""
 
-HEADER_BYTES = 45
+HEADER_BYTES = 20
 """The envelope's clear header (``gossip.wire``)."""
 
 SEAL_BYTES = 44
@@ -64,6 +64,11 @@ MEMBERS_MAX = 16_384
 TOMBSTONES_MAX = 4_096
 UPDATES_MAX = MEMBERS_MAX
 SEEDS_MAX = 64
+CONTACTS_MAX = 1_024
+"""Addresses joined by hand, from the peers file or from the authority's rows."""
+FORMER_MAX = 1_024
+"""Addresses of failed members that have left the listing, tried again now and then."""
+ISOLATION_REPEAT_SECONDS = 600.0
 RELAYS_MAX = 256
 """Indirect probes run for others at once."""
 
@@ -118,6 +123,9 @@ ACCEPTED_SECONDS_MAX = 60.0
 any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
+
+KEYS_MAX = 8
+"""Keys in a keyring: two in a rotation, and some that were forgotten."""
 
 SENDERS_SEALED_MAX = 4_096
 """Sender keys and replay windows that are remembered."""

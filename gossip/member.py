@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from gossip import limits
 from gossip.address import Address
-from gossip.replica import Head
+from gossip.identity import WireId, wire_id
+from gossip.replica import Version
 from gossip.suspicion import Suspicion
 
 
@@ -69,7 +70,7 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``head``, ``rtt``: observations, not claims."""
+    ``serving``, ``rtt``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -80,10 +81,15 @@ class Member:
     metadata: Metadata
     status_since: float
     suspicion: Suspicion | None = None
-    head: Head | None = None
-    """The newest head it told."""
+    serving: Version | None = None
+    """The newest version it told that it serves."""
     rtt: float | None = None
     """Smoothed round trip of direct probes, seconds."""
+
+    @property
+    def wire(self) -> WireId:
+        """Who it is in the envelopes of its packets."""
+        return wire_id(self.node_id)
 
     @property
     def precedence(self) -> Precedence:
@@ -103,8 +109,8 @@ class MemberView(NamedTuple):
     zone: str
     incarnation: int
     generation: int
-    head: Head | None
-    """The newest head heard from it; its own for this node. None before the first."""
+    serving: Version | None
+    """The newest version heard from it; its own for this node. None before the first."""
     rtt: float | None
     """Smoothed round trip, seconds; None before the first direct answer."""
     proxy: str
@@ -125,7 +131,7 @@ def view(member: Member, *, is_self: bool) -> MemberView:
         zone=data.zone,
         incarnation=member.incarnation,
         generation=member.generation,
-        head=member.head,
+        serving=member.serving,
         rtt=member.rtt,
         proxy=data.proxy,
         admin=data.admin,

@@ -44,6 +44,8 @@ import math
 from typing import Literal, NamedTuple
 
 from gossip import limits
+from gossip.address import Address
+from gossip.identity import WireId, wire_id
 from gossip.member import Member, Precedence, Status
 from gossip.messages import Alive, Verdict
 from gossip.profiles import Profile
@@ -52,7 +54,7 @@ from gossip.suspicion import open_suspicion
 Outcome = Literal["changed", "confirmed", "same", "stale", "unknown", "refused"]
 """``changed``: the claim now holds. ``confirmed``: a new accuser in a running suspicion. ``same``:
 held already. ``stale``: less than what is held. ``unknown``: a verdict about no listed member.
-``refused``: the table is full."""
+``refused``: the table is full, or another member has the same wire id."""
 
 SWEEP_INTERVAL = 1.0
 """How often the listing is searched for members whose time is over, seconds."""
@@ -70,6 +72,7 @@ class Admission(NamedTuple):
 class Tombstone(NamedTuple):
     """The last word about a node that left the listing."""
 
+    node_id: str
     precedence: Precedence
     buried_at: float
 
@@ -83,7 +86,11 @@ class Members:
         """Smoothed round trip over all members, seconds: the guess for one not yet measured."""
         self._profile = profile
         self._by_id: dict[str, Member] = {me.node_id: me}
-        self._tombstones: dict[str, Tombstone] = {}
+        self._by_wire: dict[WireId, Member] = {me.wire: me}
+        self._tombstones: dict[WireId, Tombstone] = {}
+        self.former: dict[Address, float] = {}
+        """Where members were that left the listing as failed, and since when they have been so. An
+        address goes when somebody runs there again."""
         self._suspects: dict[str, Member] = {}
         self._sweep_at: float | None = None
         self._reachable: tuple[Member, ...] | None = None
@@ -94,6 +101,10 @@ class Members:
 
     def get(self, node_id: str) -> Member | None:
         return self._by_id.get(node_id)
+
+    def sender(self, wire: WireId) -> Member | None:
+        """Whoever is listed with this wire id."""
+        return self._by_wire.get(wire)
 
     def listed(self) -> tuple[Member, ...]:
         """All members, this node included, in the order they were first heard of."""
@@ -119,10 +130,11 @@ class Members:
         held = self._by_id.get(claim.node_id)
         precedence = Precedence(claim.generation, claim.incarnation, Status.ALIVE)
         if held is None:
-            tombstone = self._tombstones.get(claim.node_id)
+            tombstone = self._tombstones.get(wire_id(claim.node_id))
             if tombstone is not None and precedence <= tombstone.precedence:
                 return Admission("stale")
-            if len(self._by_id) >= limits.MEMBERS_MAX:
+            full = len(self._by_id) >= limits.MEMBERS_MAX
+            if full or wire_id(claim.node_id) in self._by_wire:
                 return Admission("refused")
             return self._list(claim, now)
         if precedence <= held.precedence:
@@ -130,7 +142,7 @@ class Members:
         previous = held.status
         if held.generation != claim.generation or held.address != claim.address:
             # Another process or another path: what was observed of the old one doesn't count.
-            held.rtt = held.head = None
+            held.rtt = held.serving = None
         held.generation, held.incarnation = claim.generation, claim.incarnation
         held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata
         self._set_status(held, Status.ALIVE, now)
@@ -158,15 +170,15 @@ class Members:
             self._suspects[held.node_id] = held
         return Admission("changed", held, previous)
 
-    def held_claim(self, node_id: str) -> Alive | Verdict | None:
+    def held_claim(self, wire: WireId) -> Alive | Verdict | None:
         """What is held about a node, as a claim to tell others; None when nothing is."""
-        held = self._by_id.get(node_id)
+        held = self._by_wire.get(wire)
         if held is not None:
             return alive_claim(held) if held.status is Status.ALIVE else self.verdict(held)
-        tombstone = self._tombstones.get(node_id)
+        tombstone = self._tombstones.get(wire)
         if tombstone is None:
             return None
-        return Verdict(node_id, *tombstone.precedence, accuser=self.me.node_id)
+        return Verdict(tombstone.node_id, *tombstone.precedence, accuser=self.me.node_id)
 
     def verdict(self, member: Member, status: Status | None = None) -> Verdict:
         """This node's claim that a member has a status (the one held, unless another is given)."""
@@ -232,8 +244,9 @@ class Members:
             metadata=claim.metadata,
             status_since=now,
         )
-        self._by_id[claim.node_id] = member
-        self._tombstones.pop(claim.node_id, None)
+        self._by_id[claim.node_id] = self._by_wire[member.wire] = member
+        self._tombstones.pop(member.wire, None)
+        self.former.pop(member.address, None)
         self._reachable = None
         return Admission("changed", member)
 
@@ -253,11 +266,16 @@ class Members:
         return ttls.get(status, math.inf)
 
     def _bury(self, member: Member, now: float) -> None:
-        del self._by_id[member.node_id]
+        del self._by_id[member.node_id], self._by_wire[member.wire]
         self._reachable = None
         while len(self._tombstones) >= limits.TOMBSTONES_MAX:
             del self._tombstones[next(iter(self._tombstones))]
-        self._tombstones[member.node_id] = Tombstone(member.precedence, now)
+        if member.status is Status.FAILED:
+            self.former.pop(member.address, None)
+            self.former[member.address] = member.status_since
+            if len(self.former) > limits.FORMER_MAX:
+                del self.former[next(iter(self.former))]
+        self._tombstones[member.wire] = Tombstone(member.node_id, member.precedence, now)
 
     def _forget_tombstones(self, now: float) -> None:
         # Insertion order is burial order: the oldest come first.

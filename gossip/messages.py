@@ -6,6 +6,7 @@ and skip kinds they don't know. Everything read is checked: what gets past ``rea
 within the bounds of ``gossip.limits``.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ from gossip.address import Address, reachable_host
 from gossip.identity import node_id_bytes, node_id_text
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.replica import Changeset, Head, Version
+
+CHECK_BYTES = 4
+TABLE_DIGEST_BYTES = 16
 
 
 class Ping(NamedTuple):
@@ -66,9 +70,22 @@ class Verdict(NamedTuple):
 class Heartbeat(NamedTuple):
     """Rides on pings, acks, pushes and push-pulls: what the sender serves, and how fresh it is."""
 
-    head: Head
+    version: Version
+    check: bytes
+    """The first 4 bytes of the head's digest, by which two that are at one version find that their
+    histories differ. They differ at every version from there on, so 32 bits find it in the end."""
     confirmation_age: float | None
-    """Seconds since a member last compared its head with the authority's; None: never heard."""
+    """Seconds since a member last compared its head with the authority's; None: never heard.
+    Travels in whole milliseconds, rounded up."""
+
+    @classmethod
+    def of(cls, head: Head, confirmation_age: float | None) -> "Heartbeat":
+        """What is said of a head that is served."""
+        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age)
+
+    def agrees(self, mine: Head) -> bool:
+        """Whether nothing says that this is another history than that of a head of ours."""
+        return self.version != mine.version or self.check == mine.digest[:CHECK_BYTES]
 
 
 class Push(NamedTuple):
@@ -112,6 +129,14 @@ class PushPull(NamedTuple):
     """False: send me yours."""
 
 
+class TableDigest(NamedTuple):
+    """On a stream: what stands for the sender's whole member table. Last part of its frame."""
+
+    digest: bytes
+    answer: bool
+    """True: yours is alike. False: tell me yours, or that it is."""
+
+
 class Fetch(NamedTuple):
     """On a stream: send me this slice of your whole state. Slices are asked for one after another,
     from 0; that question pins the state as it is then, for as long as the stream lives."""
@@ -149,6 +174,7 @@ Message = (
     | Pull
     | Missing
     | PushPull
+    | TableDigest
     | Fetch
     | Slice
     | NoSlice
@@ -182,6 +208,20 @@ def _real(high: float) -> Field:
 
     def write(value: float | None) -> float | None:
         return None if value is None else min(max(float(value), 0.0), high)
+
+    return write, read
+
+
+def _milliseconds(high: float) -> Field:
+    def read(raw: object) -> float | None:
+        if raw is None:
+            return None
+        if type(raw) is not int or not 0 <= raw <= high * 1000:
+            raise Malformed(f"{type(raw).__name__} is not a number of ms up to {high} s")
+        return raw / 1000
+
+    def write(value: float | None) -> int | None:
+        return None if value is None else math.ceil(min(max(value, 0.0), high) * 1000)
 
     return write, read
 
@@ -290,7 +330,14 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
         ),
     ),
     6: (Verdict, (_NODE_ID, _COUNTER, _COUNTER, (int, _read_status), _NODE_ID)),
-    7: (Heartbeat, (_HEAD, _real(limits.CONFIRMATION_AGE_MAX))),
+    7: (
+        Heartbeat,
+        (
+            (list, _read_version),
+            (bytes, lambda raw: _bytes(raw, CHECK_BYTES, CHECK_BYTES)),
+            _milliseconds(limits.CONFIRMATION_AGE_MAX),
+        ),
+    ),
     8: (
         Push,
         ((list, _read_changeset), _real(limits.RESIDENCE_MAX), _integer(0, limits.HOPS_MAX)),
@@ -303,6 +350,13 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     14: (Fetch, (_CURSOR,)),
     15: (Slice, (_HEAD, _CURSOR, _SLICE, (bool, _read_bool))),
     16: (NoSlice, (_CURSOR,)),
+    17: (
+        TableDigest,
+        (
+            (bytes, lambda raw: _bytes(raw, TABLE_DIGEST_BYTES, TABLE_DIGEST_BYTES)),
+            (bool, _read_bool),
+        ),
+    ),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
 

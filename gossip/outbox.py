@@ -8,6 +8,7 @@ from gossip.address import Address
 from gossip.counters import Counters
 from gossip.effects import Effect, Notify, SendDatagram, SendFrame
 from gossip.events import Event
+from gossip.identity import WireId
 from gossip.member import Member
 from gossip.members import Members
 from gossip.messages import Message
@@ -19,8 +20,8 @@ from gossip.wire import CLEAR, SEALED, encode_header, encode_part, encode_parts
 class Origin(NamedTuple):
     """Where a packet or frame came from."""
 
-    sender: str
-    """Node id, as the envelope says."""
+    sender: WireId
+    """Who, as the envelope says."""
     source: Address
     stream: int | None
     """The stream that a frame came on; None for a packet."""
@@ -62,7 +63,7 @@ class Outbox:
         body = encode_parts(messages)
         room = limits.PACKET_BODY_BYTES_MAX - len(body)
         riders = self._updates.take(room, self._members.running())
-        self._send_packet(member.address, member.node_id, b"".join([body, *riders]))
+        self._send_packet(member.address, member.wire, b"".join([body, *riders]))
 
     def broadcast(self, members: Sequence[Member], messages: Sequence[Message]) -> None:
         """Send the same packet to each of these members, encoded once."""
@@ -72,7 +73,7 @@ class Outbox:
     def broadcast_parts(self, members: Iterable[Member], body: bytes) -> None:
         """Send messages that are encoded already to each of these members."""
         for member in members:
-            self._send_packet(member.address, member.node_id, body)
+            self._send_packet(member.address, member.wire, body)
 
     def answer(self, origin: Origin, messages: Sequence[Message]) -> None:
         """Answer where a question came from: on its stream, or with a packet to its source.
@@ -84,7 +85,7 @@ class Outbox:
         if origin.stream is not None:
             self.send_frame(origin.stream, origin.sender, messages)
             return
-        member = self._members.get(origin.sender)
+        member = self._members.sender(origin.sender)
         if member is not None and member.address == origin.source:
             self.send(member, messages)
             return
@@ -99,24 +100,24 @@ class Outbox:
             return
         self._send_packet(origin.source, origin.sender, body)
 
-    def frame(self, receiver: str, messages: Iterable[Message]) -> bytes:
-        """A frame for a stream; ``receiver`` is empty when it isn't known who is there."""
+    def frame(self, receiver: WireId, messages: Iterable[Message]) -> bytes:
+        """A frame for a stream; ``receiver`` is NOBODY when it isn't known who is there."""
         self._counters.add("frames_out")
         return self._envelope(receiver, b"".join(map(encode_part, messages)), frame=True)
 
-    def send_frame(self, stream: int, receiver: str, messages: Iterable[Message]) -> None:
+    def send_frame(self, stream: int, receiver: WireId, messages: Iterable[Message]) -> None:
         """Send a frame on an open stream."""
         self.add(SendFrame(stream, self.frame(receiver, messages)))
 
-    def _send_packet(self, address: Address, receiver: str, body: bytes) -> None:
+    def _send_packet(self, address: Address, receiver: WireId, body: bytes) -> None:
         data = self._envelope(receiver, body, frame=False)
         assert len(data) <= limits.PACKET_BYTES_MAX
         self._counters.add("datagrams_out")
         self._counters.add("datagram_bytes_out", len(data))
         self._effects.append(SendDatagram(address, data))
 
-    def _envelope(self, receiver: str, body: bytes, *, frame: bool) -> bytes:
-        sender = self._members.me.node_id
+    def _envelope(self, receiver: WireId, body: bytes, *, frame: bool) -> bytes:
+        sender = self._members.me.wire
         if self._seal is None:
             return encode_header(CLEAR, self._cluster, sender, receiver) + body
         header = encode_header(SEALED, self._cluster, sender, receiver)

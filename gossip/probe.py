@@ -131,10 +131,10 @@ class Prober:
             deadlines.append(self._probe.escalates_at or self._probe.ends_at)
         return min(deadlines, default=None)
 
-    def acked(self, message: Ack, origin: Origin, now: float) -> None:
+    def acked(self, message: Ack, sender: Member, origin: Origin, now: float) -> None:
         """An ack: for our probe, directly or through a helper, or for one run for another."""
         relay = self._relays.get(message.sequence)
-        if relay is not None and relay.target == origin.sender:
+        if relay is not None and relay.target == sender.node_id:
             del self._relays[message.sequence]
             requester = self._members.get(relay.requester)
             if requester is not None:
@@ -143,27 +143,28 @@ class Prober:
         probe = self._probe
         if probe is None or probe.sequence != message.sequence:
             self._counters.add("acks_unexpected")
-        elif origin.sender == probe.target:
+        elif sender.node_id == probe.target:
             if origin.stream is not None:
                 self._counters.add("probes_saved_by_stream")
             else:
                 self._measure(probe, now)
             self._succeed()
-        elif origin.sender in probe.nacked:
+        elif sender.node_id in probe.nacked:
             self._counters.add("probes_saved_indirectly")
             self._succeed()
         else:
             self._counters.add("acks_unexpected")
 
-    def nacked(self, message: Nack, origin: Origin) -> None:
+    def nacked(self, message: Nack, sender: Member) -> None:
         """A helper is there, the probed member not yet."""
         probe = self._probe
-        if probe is None or probe.sequence != message.sequence or origin.sender not in probe.nacked:
+        expected = probe is not None and probe.sequence == message.sequence
+        if probe is None or not expected or sender.node_id not in probe.nacked:
             self._counters.add("acks_unexpected")
             return
-        probe.nacked[origin.sender] = True
+        probe.nacked[sender.node_id] = True
 
-    def requested(self, message: PingRequest, origin: Origin, now: float) -> None:
+    def requested(self, message: PingRequest, sender: Member, now: float) -> None:
         """Ping a member for another. Only members, at the address held here: nobody can have us
         send packets to an address of their choice."""
         target = self._members.get(message.target)
@@ -174,7 +175,7 @@ class Prober:
         sequence = self._take_sequence()
         timeout = self._profile.probe_timeout
         self._relays[sequence] = _Relay(
-            origin.sender,
+            sender.node_id,
             message.sequence,
             target.node_id,
             nack_at=now + timeout * self._profile.nack_share,
@@ -220,7 +221,7 @@ class Prober:
         for helper in self._rng.sample(helpers, count):
             probe.nacked[helper.node_id] = False
             self._outbox.send(helper, [PingRequest(probe.sequence, probe.target)])
-        frame = self._outbox.frame(target.node_id, [Ping(probe.sequence), self._heartbeat(now)])
+        frame = self._outbox.frame(target.wire, [Ping(probe.sequence), self._heartbeat(now)])
         self._streams.open("probe", target.address, target.node_id, frame, now)
 
     def _succeed(self) -> None:

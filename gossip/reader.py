@@ -2,6 +2,7 @@
 
 from gossip import limits
 from gossip.counters import Counters
+from gossip.identity import WireId
 from gossip.seal import Seal
 from gossip.wire import CLEAR, SEALED, Header, Parts, Rejected, decode_header, decode_parts
 
@@ -9,24 +10,24 @@ from gossip.wire import CLEAR, SEALED, Header, Parts, Rejected, decode_header, d
 class Reader:
     """Turns bytes into a sender and messages, or nothing."""
 
-    def __init__(self, node_id: str, cluster: bytes, seal: Seal | None, counters: Counters) -> None:
-        self._node_id = node_id
+    def __init__(self, wire: WireId, cluster: bytes, seal: Seal | None, counters: Counters) -> None:
+        self._wire = wire
         self._cluster = cluster
         self._seal = seal
         self._counters = counters
 
-    def packet(self, data: bytes) -> tuple[str, Parts] | None:
+    def packet(self, data: bytes) -> tuple[WireId, Parts] | None:
         """Read a UDP packet; None, counted, when it is refused."""
         return self._read(data, limits.PACKET_BYTES_MAX, limits.PACKET_PARTS_MAX, frame=False)
 
-    def frame(self, data: bytes, *, asked_for: bool) -> tuple[str, Parts] | None:
+    def frame(self, data: bytes, *, asked_for: bool) -> tuple[WireId, Parts] | None:
         """Read a stream frame. One that answers our question may be larger than a question."""
         size_max = limits.FRAME_BYTES_MAX if asked_for else limits.REQUEST_FRAME_BYTES_MAX
         return self._read(data, size_max, limits.FRAME_PARTS_MAX, frame=True)
 
     def _read(
         self, data: bytes, size_max: int, parts_max: int, *, frame: bool
-    ) -> tuple[str, Parts] | None:
+    ) -> tuple[WireId, Parts] | None:
         try:
             if len(data) > size_max:
                 raise Rejected("dropped_oversized")
@@ -47,9 +48,9 @@ class Reader:
     def _check(self, header: Header) -> None:
         if header.cluster != self._cluster:
             raise Rejected("dropped_cluster")
-        if header.sender == self._node_id:
+        if header.sender == self._wire:
             raise Rejected("dropped_own")
-        if header.receiver not in ("", self._node_id):
+        if not header.is_for(self._wire):
             # A ping for the previous tenant of this address must not keep it alive.
             raise Rejected("dropped_receiver")
         if header.form == CLEAR and self._seal is not None:

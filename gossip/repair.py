@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from gossip import limits
 from gossip.member import Member
 from gossip.profiles import Profile
-from gossip.replica import Head
+from gossip.replica import Head, Version
 
 Reason = Literal["log", "silent", "forked"]
 
@@ -37,7 +37,7 @@ class Ask(NamedTuple):
 class GiveUp(NamedTuple):
     """Peers can't help, for now."""
 
-    head: Head
+    version: Version
     reason: Reason
 
 
@@ -47,7 +47,7 @@ class Repair:
     def __init__(self, profile: Profile, rng: random.Random) -> None:
         self._profile = profile
         self._rng = rng
-        self._wanted: Head | None = None
+        self._wanted: Version | None = None
         self._preferred = ""
         self._by_stream = False
         """The next request goes by stream."""
@@ -62,10 +62,10 @@ class Repair:
         self.deadline: float | None = None
         """When ``decide`` has something to decide."""
 
-    def behind(self, head: Head, peer: str, now: float) -> None:
-        """A peer showed a head above ours."""
-        if self._wanted is None or head.version > self._wanted.version:
-            self._wanted = head
+    def behind(self, version: Version, peer: str, now: float) -> None:
+        """A peer showed a version above ours."""
+        if self._wanted is None or version > self._wanted:
+            self._wanted = version
         if self.deadline is None:
             self._since = now
         if self.deadline is None or self._starving:
@@ -73,9 +73,9 @@ class Repair:
             self._starving = False
             self.deadline = now + self._profile.repair_patience
 
-    def announced(self, head: Head, peer: str, now: float) -> None:
+    def announced(self, version: Version, peer: str, now: float) -> None:
         """A peer says that what it has doesn't fit packets: ask it by stream, without patience."""
-        self.behind(head, peer, now)
+        self.behind(version, peer, now)
         if self._resting or self._pulling:
             return
         self._preferred, self._by_stream = peer, True
@@ -86,7 +86,7 @@ class Repair:
         """Our head has moved."""
         if self._wanted is None:
             return
-        if mine.version >= self._wanted.version:
+        if mine.version >= self._wanted:
             self._reset()
             return
         self._attempts = 0
@@ -113,7 +113,7 @@ class Repair:
         """What to do now that ``deadline`` has passed; ``peers`` are the running members."""
         if self.deadline is None or self.deadline > now:
             return None
-        if self._wanted is None or mine.version >= self._wanted.version:
+        if self._wanted is None or mine.version >= self._wanted:
             self._reset()
             return None
         if self._resting:
@@ -153,8 +153,8 @@ class Repair:
             member.node_id
             for member in peers
             if member.node_id not in self._refusals
-            and member.head is not None
-            and member.head.version > mine.version
+            and member.serving is not None
+            and member.serving > mine.version
         ]
 
     def _all_too_short(self) -> bool:
@@ -167,7 +167,7 @@ class Repair:
         doublings = min(self._attempts, _DOUBLINGS_MAX)
         return min(self._profile.repair_timeout * 2.0**doublings, self._profile.repair_give_up)
 
-    def _give_up(self, wanted: Head, now: float) -> GiveUp:
+    def _give_up(self, wanted: Version, now: float) -> GiveUp:
         self._resting = True
         self._by_stream = self._pulling = self._starving = False
         self.deadline = now + self._profile.repair_rest * (1 + self._rng.random())
@@ -179,7 +179,7 @@ class Repair:
             return "forked"
         return "log" if "log" in reasons else "silent"
 
-    def _reset(self, keep: Head | None = None) -> None:
+    def _reset(self, keep: Version | None = None) -> None:
         self._wanted = keep
         self.deadline = None
         self._attempts = 0

@@ -2,7 +2,7 @@
 
 Each process has a sending key of its own, so that a counter can be the nonce without any agreement:
 
-    key   = HKDF-SHA256(cluster key, salt = 16 bytes drawn by the process, info = sender node id)
+    key   = HKDF-SHA256(cluster key, salt = 16 bytes drawn by the process, info = sender wire id)
     nonce = 4 zero bytes || counter (8 bytes, from 1)
 
     sealed body = key id (4) || salt (16) || counter (8) || ciphertext and tag
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gossip import limits
+from gossip.identity import WireId
 from gossip.wire import Rejected
 
 KEY_BYTES = 32
@@ -69,7 +70,7 @@ class _Sender:
 class Seal:
     """Seals what this process sends and opens what others sent."""
 
-    def __init__(self, cluster_key: bytes, sender: str, salt: bytes) -> None:
+    def __init__(self, cluster_key: bytes, sender: WireId, salt: bytes) -> None:
         if len(cluster_key) != KEY_BYTES:
             raise ValueError(
                 f"the cluster key has {len(cluster_key)} bytes; {KEY_BYTES} are needed"
@@ -83,7 +84,7 @@ class Seal:
         self._salt = salt
         self._key = self._derive(sender, salt)
         self._counter = 0
-        self._senders: OrderedDict[tuple[str, bytes], _Sender] = OrderedDict()
+        self._senders: OrderedDict[tuple[WireId, bytes], _Sender] = OrderedDict()
 
     def seal(self, header: bytes, body: bytes, *, frame: bool) -> bytes:
         """What follows the header on the wire. Every call uses a new nonce."""
@@ -94,7 +95,7 @@ class Seal:
         )
         return self._key_id + self._salt + counter + sealed
 
-    def open(self, header: bytes, sender: str, sealed: bytes, *, frame: bool) -> bytes:
+    def open(self, header: bytes, sender: WireId, sealed: bytes, *, frame: bool) -> bytes:
         """The body. Raises Rejected: another key, forged, or seen before."""
         if len(sealed) < limits.SEAL_BYTES:
             raise Rejected("dropped_garbage")
@@ -117,14 +118,14 @@ class Seal:
             raise Rejected("dropped_replayed")
         return body
 
-    def _remember(self, sender: str, salt: bytes, other: _Sender) -> None:
+    def _remember(self, sender: WireId, salt: bytes, other: _Sender) -> None:
         self._senders[sender, salt] = other
         self._senders.move_to_end((sender, salt))
         if len(self._senders) > limits.SENDERS_SEALED_MAX:
             self._senders.popitem(last=False)
 
-    def _derive(self, sender: str, salt: bytes) -> AESGCM:
-        hkdf = HKDF(hashes.SHA256(), length=KEY_BYTES, salt=salt, info=sender.encode())
+    def _derive(self, sender: WireId, salt: bytes) -> AESGCM:
+        hkdf = HKDF(hashes.SHA256(), length=KEY_BYTES, salt=salt, info=sender)
         return AESGCM(hkdf.derive(self._cluster_key))
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 from gossip import limits
 from gossip.counters import Counters
 from gossip.events import SnapshotFailed, SnapshotInstalled
+from gossip.identity import wire_id
 from gossip.member import Member
 from gossip.members import Members
 from gossip.messages import Fetch, NoSlice, Slice
@@ -100,9 +101,9 @@ class SnapshotFetch:
             self._ask_next(now)
         return self._attempt is not None
 
-    def received(self, message: Slice, origin: Origin, now: float) -> None:
+    def received(self, message: Slice, sender: Member, origin: Origin, now: float) -> None:
         """A slice has come: keep it and ask for the next, or install them all."""
-        attempt = self._answered(origin)
+        attempt = self._answered(sender, origin)
         if attempt is None:
             return
         self._counters.add("slices_in")
@@ -119,11 +120,11 @@ class SnapshotFetch:
             return
         attempt.stream.deadline = now + self._profile.slice_timeout
         following = Fetch(message.cursor + 1)
-        self._outbox.send_frame(attempt.stream.id, attempt.peer, [following])
+        self._outbox.send_frame(attempt.stream.id, wire_id(attempt.peer), [following])
 
-    def declined(self, message: NoSlice, origin: Origin, now: float) -> None:
+    def declined(self, message: NoSlice, sender: Member, origin: Origin, now: float) -> None:
         """The peer doesn't give one now."""
-        attempt = self._answered(origin)
+        attempt = self._answered(sender, origin)
         if attempt is not None:
             self._fail(attempt, "busy", now)
 
@@ -132,10 +133,11 @@ class SnapshotFetch:
         if self._attempt is not None and self._attempt.stream is stream:
             self._fail(self._attempt, "silent", now)
 
-    def _answered(self, origin: Origin) -> _Attempt | None:
+    def _answered(self, sender: Member, origin: Origin) -> _Attempt | None:
         """The attempt that a message answers."""
         attempt = self._attempt
-        if attempt is None or origin.stream != attempt.stream.id or origin.sender != attempt.peer:
+        expected = None if attempt is None else (attempt.stream.id, attempt.peer)
+        if attempt is None or (origin.stream, sender.node_id) != expected:
             self._counters.add("slices_unexpected")
             return None
         return attempt
@@ -148,7 +150,7 @@ class SnapshotFetch:
             return
         self._counters.add("snapshots_asked")
         above = self._replica.head()[0]
-        frame = self._outbox.frame(peer.node_id, [Fetch(0)])
+        frame = self._outbox.frame(peer.wire, [Fetch(0)])
         stream = self._streams.open("snapshot", peer.address, peer.node_id, frame, now)
         if stream is None:
             self._failures[peer.node_id] = "silent"
@@ -160,10 +162,10 @@ class SnapshotFetch:
     def _choose(self) -> Member | None:
         mine = self._replica.head()[0]
         able = [
-            (member.head.version, member)
+            (member.serving, member)
             for member in self._members.reachable()
-            if member.head is not None
-            and member.head.version > mine
+            if member.serving is not None
+            and member.serving > mine
             and member.node_id not in self._failures
         ]
         drawn = self._rng.sample(able, min(len(able), _CANDIDATES))

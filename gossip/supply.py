@@ -43,12 +43,14 @@ class Supply:
         for packet in self._packets(changesets, heartbeat, now):
             self._outbox.broadcast_parts(receivers, packet)
 
-    def announce(self, heartbeat: Heartbeat) -> None:
+    def announce(self, head: Head, heartbeat: Heartbeat) -> None:
         """Tell every running member this head; what led to it must be pulled."""
         self._counters.add("announcements")
-        self._outbox.broadcast(self._members.reachable(), [Announce(heartbeat.head), heartbeat])
+        self._outbox.broadcast(self._members.reachable(), [Announce(head), heartbeat])
 
-    def requested(self, asker: Member, message: Request, heartbeat: Heartbeat, now: float) -> None:
+    def requested(
+        self, asker: Member, message: Request, head: Head, heartbeat: Heartbeat, now: float
+    ) -> None:
         """Answer a gap request with packets, to the member's own address; with an announcement if
         that would take too many."""
         changesets = self._after(message.after, limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX)
@@ -56,10 +58,10 @@ class Supply:
             self._outbox.send(asker, [Missing(message.after), heartbeat])
             return
         self._counters.add("repairs_answered")
-        whole = not changesets or changesets[-1].version == heartbeat.head.version
+        whole = not changesets or changesets[-1].version == head.version
         packets = list(self._packets(changesets, heartbeat, now)) if whole else []
         if not whole or len(packets) > limits.REPAIR_PACKETS_MAX:
-            self._outbox.send(asker, [Announce(heartbeat.head), heartbeat])
+            self._outbox.send(asker, [Announce(head), heartbeat])
             return
         for packet in packets or [encode_part(heartbeat)]:
             self._outbox.broadcast_parts([asker], packet)
@@ -76,7 +78,7 @@ class Supply:
             return
         self._counters.add("pulls_answered")
         room = limits.PULL_BYTES_MAX - sum(len(changeset.body) for changeset in changesets)
-        changesets += self._early.above(max(message.after.version, heartbeat.head.version), room)
+        changesets += self._early.above(max(message.after.version, heartbeat.version), room)
         pushes: list[Message] = [
             self._as_push(changeset, now) for changeset in changesets[:_CHANGESETS_PER_FRAME_MAX]
         ]

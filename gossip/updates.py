@@ -80,5 +80,5 @@ class Updates:
         return [update.encoded for update in taken]
 
 
-_SMALLEST = 48
+_SMALLEST = 42
 """No encoded claim is shorter: a verdict holds two node ids."""

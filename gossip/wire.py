@@ -2,16 +2,16 @@
 
     magic      2  "GV"
     form       1  0 in clear, 1 sealed (``gossip.seal``)
-    lowest     1  lowest protocol version that the sender speaks
-    highest    1  highest one
-    cluster    8  digest of the cluster name: another cluster's packets end here
-    sender    16  node id
-    receiver  16  node id, or zeros when the sender doesn't know it (a seed)
-    parts         each a length (4 bytes, big-endian), a kind (1) and a msgpack array (length - 1)
+    versions   1  lowest and highest protocol version that the sender speaks, 4 bits each
+    cluster    4  digest of the cluster name: another cluster's packets end here
+    sender     8  wire id (``gossip.identity``)
+    receiver   4  the end of its wire id, or zeros when the sender doesn't know it (a seed)
+    parts         each a kind (1), a length (1, or 255 and 4 more, big-endian) and a msgpack array
 
 Several messages share a packet (SWIM's piggyback). A part's length lets a reader skip kinds it
 doesn't know and messages it can't read, and keep the rest. Nothing is allocated by a number that a
-stranger wrote: lengths are compared with what is there, msgpack arrays bounded.
+stranger wrote: lengths are compared with what is there, msgpack arrays bounded. Packets of an idle
+cluster are little but envelope, so every byte here costs twice a second on every node.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgpack
 
 from gossip import limits
-from gossip.identity import node_id_bytes, node_id_text
+from gossip.identity import NOBODY, WireId
 from gossip.messages import Malformed, Message, is_known, message_fields, read_message
 
 PROTOCOL_LOWEST = 1
@@ -32,9 +32,14 @@ CLEAR = 0
 SEALED = 1
 
 _MAGIC = b"GV"
-_HEADER = struct.Struct(">2sBBB8s16s16s")
-_PART = struct.Struct(">IB")
+_HEADER = struct.Struct(">2sBB4s8s4s")
+_PART = struct.Struct(">BB")
+_LENGTH = struct.Struct(">I")
+_LONG = 255
+"""In a part's length byte: the length follows."""
+_RECEIVER_BYTES = 4
 assert _HEADER.size == limits.HEADER_BYTES
+assert 0 < PROTOCOL_LOWEST <= PROTOCOL_HIGHEST < 16
 
 
 class Rejected(Exception):
@@ -52,9 +57,13 @@ class Header(NamedTuple):
     lowest: int
     highest: int
     cluster: bytes
-    sender: str
-    receiver: str
-    """Empty when the sender doesn't know who is at the address."""
+    sender: WireId
+    receiver: bytes
+    """The end of a wire id; NOBODY when the sender doesn't know who is at the address."""
+
+    def is_for(self, node: WireId) -> bool:
+        """Whether a node of this wire id may be meant."""
+        return self.receiver in (NOBODY, node[-_RECEIVER_BYTES:])
 
 
 class Parts(NamedTuple):
@@ -77,40 +86,36 @@ def check_cluster_name(name: str) -> None:
 
 
 def cluster_digest(name: str) -> bytes:
-    """The 8 bytes that stand for a cluster name."""
-    return hashlib.blake2b(name.encode(), digest_size=8, person=b"grapevine-cname").digest()
+    """The 4 bytes that stand for a cluster name."""
+    return hashlib.blake2b(name.encode(), digest_size=4, person=b"grapevine-cname").digest()
 
 
-def encode_header(form: int, cluster: bytes, sender: str, receiver: str) -> bytes:
+def encode_header(form: int, cluster: bytes, sender: WireId, receiver: WireId) -> bytes:
     """The header's bytes, with the protocol versions of this software."""
-    return _HEADER.pack(
-        _MAGIC,
-        form,
-        PROTOCOL_LOWEST,
-        PROTOCOL_HIGHEST,
-        cluster,
-        node_id_bytes(sender),
-        node_id_bytes(receiver),
-    )
+    versions = PROTOCOL_LOWEST << 4 | PROTOCOL_HIGHEST
+    return _HEADER.pack(_MAGIC, form, versions, cluster, sender, receiver[-_RECEIVER_BYTES:])
 
 
 def decode_header(data: bytes) -> Header:
     """Read a header. Raises Rejected when the bytes are not of this protocol or version."""
     if len(data) < _HEADER.size:
         raise Rejected("dropped_garbage")
-    magic, form, lowest, highest, cluster, sender, receiver = _HEADER.unpack_from(data)
+    magic, form, versions, cluster, sender, receiver = _HEADER.unpack_from(data)
+    lowest, highest = versions >> 4, versions & 15
     if magic != _MAGIC or not any(sender) or lowest > highest:
         raise Rejected("dropped_garbage")
     if lowest > PROTOCOL_HIGHEST or highest < PROTOCOL_LOWEST or form not in (CLEAR, SEALED):
         raise Rejected("dropped_version")
-    return Header(form, lowest, highest, cluster, node_id_text(sender), node_id_text(receiver))
+    return Header(form, lowest, highest, cluster, sender, receiver if any(receiver) else NOBODY)
 
 
 def encode_part(message: Message) -> bytes:
     """One message with its length and kind."""
     kind, fields = message_fields(message)
     packed: bytes = msgpack.packb(fields)
-    return _PART.pack(1 + len(packed), kind) + packed
+    if len(packed) < _LONG:
+        return _PART.pack(kind, len(packed)) + packed
+    return _PART.pack(kind, _LONG) + _LENGTH.pack(len(packed)) + packed
 
 
 def encode_parts(messages: Iterable[Message]) -> bytes:
@@ -126,16 +131,21 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
         count += 1
         if offset + _PART.size > len(body) or count > parts_max:
             raise Rejected("dropped_garbage")
-        length, kind = _PART.unpack_from(body, offset)
-        begin, end = offset + _PART.size, offset + _PART.size - 1 + length
-        if length < 2 or end > len(body):
+        kind, length = _PART.unpack_from(body, offset)
+        begin = offset + _PART.size
+        if length == _LONG:
+            if begin + _LENGTH.size > len(body):
+                raise Rejected("dropped_garbage")
+            (length,) = _LENGTH.unpack_from(body, begin)
+            begin += _LENGTH.size
+        offset = begin + length
+        if offset > len(body):
             raise Rejected("dropped_garbage")
-        offset = end
         if not is_known(kind):
             unknown += 1
             continue
         try:
-            messages.append(read_message(kind, _unpack_fields(body[begin:end])))
+            messages.append(read_message(kind, _unpack_fields(body[begin:offset])))
         except Malformed:
             malformed += 1
     return Parts(tuple(messages), unknown, malformed)

@@ -62,9 +62,7 @@ class Following:
 
     def behind(self, event: Behind) -> None:
         """Peers hold a newer state and can't lead this node there change by change."""
-        log.info(
-            "peers can't bring this node up to date", head=event.head.version, why=event.reason
-        )
+        log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
         if self._link.reachable:
             self._wake.set()
         else:

@@ -142,9 +142,9 @@ class Membership:
         """The newest version that a live member is known to hold; None when none is known."""
         return max(
             (
-                Version(*member.head.version)
+                Version(*member.serving)
                 for member in self._views()
-                if member.head is not None and member.status == "alive" and not member.is_self
+                if member.serving is not None and member.status == "alive" and not member.is_self
             ),
             default=None,
         )
@@ -279,6 +279,6 @@ def _shown(member: MemberView) -> dict[str, Any]:
         "version": member.version,
         "zone": member.zone,
         "incarnation": member.incarnation,
-        "revision": str(Version(*member.head.version)) if member.head is not None else None,
+        "revision": str(Version(*member.serving)) if member.serving is not None else None,
         "rtt": member.rtt,
     }

@@ -9,7 +9,7 @@ from gossip.address import Address
 from gossip.core import Gossip
 from gossip.effects import Effect, Notify, OpenStream, SendDatagram, SendFrame
 from gossip.events import Event
-from gossip.identity import Identity
+from gossip.identity import NOBODY, Identity, WireId, wire_id
 from gossip.member import MemberView, Metadata, Status
 from gossip.messages import Ack, Alive, Message, Ping, Verdict
 from gossip.profiles import LAN, Profile
@@ -36,6 +36,10 @@ def node_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
+def wire(number: int) -> WireId:
+    return wire_id(node_id(number))
+
+
 def address(number: int) -> Address:
     return f"10.0.0.{number}", 8005
 
@@ -59,8 +63,8 @@ def verdict(
 
 def packet(sender: int, *messages: Message, receiver: int = 1, cluster: str = CLUSTER) -> bytes:
     """What node ``sender`` puts on the wire."""
-    to = node_id(receiver) if receiver else ""
-    header = encode_header(CLEAR, cluster_digest(cluster), node_id(sender), to)
+    to = wire(receiver) if receiver else NOBODY
+    header = encode_header(CLEAR, cluster_digest(cluster), wire(sender), to)
     return header + encode_parts(messages)
 
 
@@ -70,30 +74,34 @@ def read(data: bytes) -> tuple[Message, ...]:
 
 
 class Driver:
-    """Node 1, and a test that plays all others."""
+    """One node, the first unless told otherwise, and a test that plays all others."""
 
-    def __init__(self, profile: Profile = PROFILE, key: bytes | None = None) -> None:
+    def __init__(
+        self, profile: Profile = PROFILE, key: bytes | None = None, number: int = 1
+    ) -> None:
         self.now = 100.0
+        self.number = number
         self.authority = LogAuthority()
         self.replica = LogReplica()
         self.core = Gossip(
-            Identity(node_id(1), 1, 1),
-            metadata("node-1"),
-            address(1),
+            Identity(node_id(number), 1, number),
+            metadata(f"node-{number}"),
+            address(number),
             CLUSTER,
             profile,
             self.replica,
-            random.Random(1),
+            random.Random(number),
             self.now,
             key=key,
         )
         self.core.start(self.now)
         self.effects: list[Effect] = []
 
-    def receive(self, sender: int, *messages: Message, receiver: int = 1) -> None:
+    def receive(self, sender: int, *messages: Message, receiver: int | None = None) -> None:
         """A packet from node ``sender`` arrives."""
         self.effects = []
-        data = packet(sender, *messages, receiver=receiver)
+        to = self.number if receiver is None else receiver
+        data = packet(sender, *messages, receiver=to)
         self.core.datagram_received(data, address(sender), self.now)
         self.effects += self.core.effects()
 

@@ -50,8 +50,8 @@ def test_a_commit_goes_at_once_to_every_running_member(driver: Driver) -> None:
 
 def test_a_push_carries_the_head_it_leads_to(driver: Driver) -> None:
     changeset = commit(driver)
-    heads = [message.head for _, message in driver.sent(Heartbeat)]
-    assert heads == [head_of(changeset)] * 2
+    heartbeats = [message for _, message in driver.sent(Heartbeat)]
+    assert heartbeats == [Heartbeat.of(head_of(changeset), None)] * 2
 
 
 def test_a_commit_is_pushed_once(driver: Driver) -> None:
@@ -147,15 +147,15 @@ def test_a_gap_that_closes_in_time_is_not_asked_for(driver: Driver) -> None:
 
 def test_a_higher_head_on_a_ping_is_asked_for(driver: Driver) -> None:
     changeset = driver.authority.commit(b"lost")
-    driver.receive(2, Ping(1), Heartbeat(head_of(changeset), None))
+    driver.receive(2, Ping(1), Heartbeat.of(head_of(changeset), None))
     driver.pass_time(PATIENCE)
     assert driver.sent(Request) == [(address(2), Request(EMPTY))]
 
 
 def test_without_an_answer_another_peer_is_asked_then_a_stream_opened(driver: Driver) -> None:
     head = head_of(driver.authority.commit(b"lost"))
-    driver.receive(2, Heartbeat(head, None))
-    driver.receive(3, Heartbeat(head, None))
+    driver.receive(2, Heartbeat.of(head, None))
+    driver.receive(3, Heartbeat.of(head, None))
     driver.pass_time(PATIENCE + 5 * PROFILE.repair_timeout)
     assert len(driver.sent(Request)) == 2
     assert driver.framed(Pull) == [Pull(EMPTY)]
@@ -163,11 +163,11 @@ def test_without_an_answer_another_peer_is_asked_then_a_stream_opened(driver: Dr
 
 def test_an_announcement_is_pulled_by_stream(driver: Driver) -> None:
     big = driver.authority.commit(b"x" * 10_000)
-    driver.receive(2, Announce(head_of(big)), Heartbeat(head_of(big), None))
+    driver.receive(2, Announce(head_of(big)), Heartbeat.of(head_of(big), None))
     driver.pass_time(0.0)
     (stream,) = driver.done(OpenStream)
     assert stream.address == address(2)
-    answer = packet(2, push(big), Heartbeat(head_of(big), None))
+    answer = packet(2, push(big), Heartbeat.of(head_of(big), None))
     driver.core.frame_received(stream.stream, answer, driver.now)
     driver.effects = driver.core.effects()
     assert driver.replica.head() == head_of(big)
@@ -179,7 +179,7 @@ def test_a_pull_asks_on_until_it_has_the_peers_head(driver: Driver) -> None:
     driver.receive(2, Announce(head_of(second)))
     driver.pass_time(0.0)
     (stream,) = driver.done(OpenStream)
-    answer = packet(2, push(first), Heartbeat(head_of(second), None))
+    answer = packet(2, push(first), Heartbeat.of(head_of(second), None))
     driver.core.frame_received(stream.stream, answer, driver.now)
     driver.effects = driver.core.effects()
     assert driver.framed(Pull) == [Pull(head_of(first))]
@@ -212,7 +212,7 @@ def test_a_gap_request_from_ahead_of_us_is_answered_with_our_head_only(driver: D
     ahead = head_of(driver.authority.commit(b"not here yet"))
     driver.receive(2, Request(ahead))
     assert driver.sent(Missing) == []
-    assert [message.head for _, message in driver.sent(Heartbeat)] == [EMPTY]
+    assert [message for _, message in driver.sent(Heartbeat)] == [Heartbeat.of(EMPTY, None)]
 
 
 def test_a_pull_brings_what_waits_for_its_predecessor_too(driver: Driver) -> None:
@@ -232,12 +232,12 @@ def test_a_pull_is_answered_with_a_bounded_frame(driver: Driver) -> None:
 @pytest.mark.parametrize("answering", [True, False])
 def test_when_no_peer_can_repair_the_application_is_told(driver: Driver, answering: bool) -> None:
     head = head_of(driver.authority.commit(b"trimmed everywhere"))
-    driver.receive(2, Heartbeat(head, None))
+    driver.receive(2, Heartbeat.of(head, None))
     if answering:
         driver.pass_time(PATIENCE)
         driver.receive(2, Missing(EMPTY))
         driver.pass_time(0.0)
-        assert driver.events(Behind) == [Behind(head, "log")]
+        assert driver.events(Behind) == [Behind(head.version, "log")]
     else:
         driver.pass_time_answering(90.0, 2, 3)
         assert driver.core.counters["behind"] >= 1
@@ -245,7 +245,7 @@ def test_when_no_peer_can_repair_the_application_is_told(driver: Driver, answeri
 
 def test_a_corrupt_changeset_is_counted_and_asked_of_another_peer(driver: Driver) -> None:
     good = driver.authority.commit(b"good")
-    driver.receive(3, Heartbeat(head_of(good), None))
+    driver.receive(3, Heartbeat.of(head_of(good), None))
     driver.receive(2, push(good._replace(body=b"evil")))
     assert driver.core.counters["changesets_corrupt"] == 1
     assert driver.replica.head() == EMPTY
@@ -265,15 +265,15 @@ def test_a_forked_changeset_is_counted_and_not_applied(driver: Driver) -> None:
 def test_another_digest_at_our_version_is_told_once(driver: Driver) -> None:
     commit(driver)
     other = head_of(LogAuthority().commit(b"another"))
-    driver.receive(2, Heartbeat(other, None))
-    assert driver.events(Behind) == [Behind(other, "forked")]
-    driver.receive(2, Heartbeat(other, None))
+    driver.receive(2, Heartbeat.of(other, None))
+    assert driver.events(Behind) == [Behind(other.version, "forked")]
+    driver.receive(2, Heartbeat.of(other, None))
     assert driver.events(Behind) == []
     assert driver.core.counters["heads_forked"] == 2
 
 
 def test_a_forged_high_head_costs_one_event_and_then_rest(driver: Driver) -> None:
-    driver.receive(2, Heartbeat(Head((9, 9, 9), b"f" * 32), None))
+    driver.receive(2, Heartbeat.of(Head((9, 9, 9), b"f" * 32), None))
     driver.receive(2, verdict(2, Status.LEFT, by=2))
     driver.pass_time_answering(60.0, 3)
     assert driver.core.counters["behind"] <= 1
@@ -281,22 +281,22 @@ def test_a_forged_high_head_costs_one_event_and_then_rest(driver: Driver) -> Non
 
 def test_a_restarted_member_may_hold_less_than_before(driver: Driver) -> None:
     head = head_of(driver.authority.commit(b"x"))
-    driver.receive(2, Heartbeat(head, None))
+    driver.receive(2, Heartbeat.of(head, None))
     driver.receive(2, alive(2, generation=2))
-    driver.receive(2, Heartbeat(EMPTY, None))
+    driver.receive(2, Heartbeat.of(EMPTY, None))
     member = driver.member(2)
     assert member is not None
-    assert member.head == EMPTY
+    assert member.serving == EMPTY.version
 
 
 def test_the_confirmation_age_spreads_and_never_gets_younger_by_echo(driver: Driver) -> None:
     assert driver.core.confirmation_age(driver.now) == float("inf")
-    driver.receive(2, Heartbeat(EMPTY, 2.0))
+    driver.receive(2, Heartbeat.of(EMPTY, 2.0))
     told = driver.core.confirmation_age(driver.now)
     assert told >= 2.0
     for _ in range(100):
         driver.now += 0.01
-        driver.receive(2, Heartbeat(EMPTY, driver.core.confirmation_age(driver.now)))
+        driver.receive(2, Heartbeat.of(EMPTY, driver.core.confirmation_age(driver.now)))
     assert driver.core.confirmation_age(driver.now) >= told + 0.99
 
 

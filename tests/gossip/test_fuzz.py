@@ -31,7 +31,7 @@ MESSAGES: list[Message] = [
     alive(4),
     verdict(3, Status.SUSPECT),
     verdict(2, Status.FAILED),
-    Heartbeat(HEAD, 1.0),
+    Heartbeat.of(HEAD, 1.0),
     Push(Changeset(HEAD.version, bytes(32), HEAD.digest, b"body"), 0.1, 1),
     Request(HEAD),
     Missing(HEAD),

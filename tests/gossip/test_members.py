@@ -8,7 +8,7 @@ from gossip import limits
 from gossip.member import Member, Status
 from gossip.members import Members, Outcome
 from gossip.profiles import LAN
-from tests.gossip.drive import address, alive, metadata, node_id, verdict
+from tests.gossip.drive import address, alive, metadata, node_id, verdict, wire
 
 NOW = 10.0
 ALIVE, SUSPECT, FAILED = Status.ALIVE, Status.SUSPECT, Status.FAILED
@@ -142,7 +142,7 @@ def test_a_tombstone_keeps_an_old_alive_from_raising_the_dead(members: Members) 
     members.sweep(NOW + LAN.failed_ttl + 1)
     later = NOW + LAN.failed_ttl + 2
     assert members.admit_alive(alive(2, 5), later).outcome == "stale"
-    assert members.held_claim(node_id(2)) == verdict(2, FAILED, 5, by=1)
+    assert members.held_claim(wire(2)) == verdict(2, FAILED, 5, by=1)
     assert members.admit_alive(alive(2, 6), later).outcome == "changed"
 
 
@@ -150,7 +150,7 @@ def test_tombstones_are_bounded_by_age(members: Members) -> None:
     hold(members, FAILED, incarnation=5)
     members.sweep(NOW + LAN.failed_ttl + 1)
     members.sweep(NOW + LAN.failed_ttl + LAN.tombstone_ttl + 2)
-    assert members.held_claim(node_id(2)) is None
+    assert members.held_claim(wire(2)) is None
 
 
 def test_tombstones_and_members_are_bounded_by_count(
@@ -163,7 +163,7 @@ def test_tombstones_and_members_are_bounded_by_count(
         members.admit_verdict(verdict(number, LEFT), NOW)
     assert members.admit_alive(alive(5), NOW).outcome == "refused"
     members.sweep(NOW + LAN.left_ttl + 1)
-    held = [members.held_claim(node_id(number)) is not None for number in (2, 3, 4)]
+    held = [members.held_claim(wire(number)) is not None for number in (2, 3, 4)]
     assert held == [False, True, True], "the oldest tombstone went"
 
 

@@ -7,7 +7,7 @@ import pytest
 from gossip import limits
 from gossip.member import Member, Status
 from gossip.repair import Ask, GiveUp, Repair
-from gossip.replica import Head
+from gossip.replica import Head, Version
 from simulations.authority import EMPTY
 from tests.gossip.drive import PROFILE, address, metadata, node_id
 
@@ -15,9 +15,9 @@ HIGH = Head((1, 1, 9), b"9" * 32)
 HIGHER = Head((1, 1, 10), b"A" * 32)
 
 
-def peer(number: int, head: Head | None = HIGH) -> Member:
+def peer(number: int, serving: Version | None = HIGH.version) -> Member:
     return Member(
-        node_id(number), 1, 1, 1, Status.ALIVE, address(number), metadata("x"), 0.0, head=head
+        node_id(number), 1, 1, 1, Status.ALIVE, address(number), metadata("x"), 0.0, serving=serving
     )
 
 
@@ -37,20 +37,20 @@ def test_an_idle_repair_has_no_deadline(repair: Repair) -> None:
 
 
 def test_patience_comes_first(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=5.0)
+    repair.behind(HIGH.version, node_id(2), now=5.0)
     assert repair.deadline == 5.0 + PROFILE.repair_patience
     assert repair.decide(EMPTY, [peer(2)], 5.0) is None
     assert at_deadline(repair, EMPTY, peer(2), peer(3)) == Ask(node_id(2), by_stream=False)
 
 
 def test_reaching_the_head_ends_the_effort(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     repair.progressed(HIGH, now=0.0005)
     assert repair.deadline is None
 
 
 def test_each_attempt_waits_longer(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     waits = []
     for _ in range(2):
         asked_at = repair.deadline
@@ -62,32 +62,32 @@ def test_each_attempt_waits_longer(repair: Repair) -> None:
 
 
 def test_announcements_in_a_burst_do_not_use_up_attempts(repair: Repair) -> None:
-    repair.announced(HIGH, node_id(2), now=0.0)
+    repair.announced(HIGH.version, node_id(2), now=0.0)
     assert at_deadline(repair, EMPTY, peer(2)) == Ask(node_id(2), by_stream=True)
     deadline = repair.deadline
     for _ in range(50):
-        repair.announced(HIGHER, node_id(3), now=0.001)
+        repair.announced(HIGHER.version, node_id(3), now=0.001)
     assert repair.deadline == deadline
 
 
 def test_a_peer_that_refused_is_not_asked_again(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     at_deadline(repair, EMPTY, peer(2), peer(3))
     repair.refused(node_id(2), "log", now=0.01)
     assert at_deadline(repair, EMPTY, peer(2), peer(3)) == Ask(node_id(3), by_stream=False)
 
 
 def test_when_all_refuse_it_gives_up_with_their_reason(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     at_deadline(repair, EMPTY, peer(2))
     repair.refused(node_id(2), "forked", now=0.01)
-    assert at_deadline(repair, EMPTY, peer(2)) == GiveUp(HIGH, "forked")
+    assert at_deadline(repair, EMPTY, peer(2)) == GiveUp(HIGH.version, "forked")
     assert repair.deadline is not None
     assert repair.deadline >= 0.01 + PROFILE.repair_rest
 
 
 def test_silence_is_given_up_after_its_time_and_tried_again_after_rest(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     decision: Ask | GiveUp | None = None
     while not isinstance(decision, GiveUp):
         decision = at_deadline(repair, EMPTY, peer(2))
@@ -99,28 +99,28 @@ def test_silence_is_given_up_after_its_time_and_tried_again_after_rest(repair: R
 
 
 def test_after_rest_a_head_that_nobody_shows_is_forgotten(repair: Repair) -> None:
-    repair.behind(HIGHER, node_id(2), now=0.0)
+    repair.behind(HIGHER.version, node_id(2), now=0.0)
     at_deadline(repair, EMPTY, peer(2))
     repair.refused(node_id(2), "log", now=0.01)
     assert isinstance(at_deadline(repair, EMPTY, peer(2)), GiveUp)
-    assert at_deadline(repair, EMPTY, peer(3, head=EMPTY)) is None
+    assert at_deadline(repair, EMPTY, peer(3, EMPTY.version)) is None
     assert repair.deadline is None
 
 
 def test_with_nobody_to_ask_it_waits_for_a_peer_that_shows_the_head(repair: Repair) -> None:
-    repair.behind(HIGH, node_id(1), now=0.0)
-    assert at_deadline(repair, EMPTY, peer(2, head=None)) is None
-    repair.behind(HIGH, node_id(2), now=0.01)
+    repair.behind(HIGH.version, node_id(1), now=0.0)
+    assert at_deadline(repair, EMPTY, peer(2, serving=None)) is None
+    repair.behind(HIGH.version, node_id(2), now=0.01)
     assert repair.deadline == 0.01 + PROFILE.repair_patience
     assert at_deadline(repair, EMPTY, peer(2)) == Ask(node_id(2), by_stream=False)
 
 
 def test_a_few_logs_that_do_not_reach_speak_for_all(repair: Repair) -> None:
     peers = [peer(number) for number in range(2, 200)]
-    repair.behind(HIGH, node_id(2), now=0.0)
+    repair.behind(HIGH.version, node_id(2), now=0.0)
     asked = 0
     while isinstance(decision := at_deadline(repair, EMPTY, *peers), Ask):
         asked += 1
         repair.refused(decision.peer, "log", now=0.01)
-    assert decision == GiveUp(HIGH, "log")
+    assert decision == GiveUp(HIGH.version, "log")
     assert asked == limits.LOG_REFUSALS_MAX

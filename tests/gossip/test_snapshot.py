@@ -39,7 +39,7 @@ class Asking:
 
     def show_heads(self, *numbers: int) -> None:
         for number in numbers:
-            self.driver.receive(number, Heartbeat(self.head, None))
+            self.driver.receive(number, Heartbeat.of(self.head, None))
 
     def begin(self) -> bool:
         begun = self.driver.core.fetch_snapshot(self.driver.now)
@@ -112,7 +112,7 @@ def test_one_is_taken_at_a_time(asking: Asking) -> None:
 def test_without_a_peer_above_us_nothing_is_asked() -> None:
     asking = Asking()
     assert not asking.begin()
-    asking.driver.receive(2, Heartbeat(EMPTY, None))
+    asking.driver.receive(2, Heartbeat.of(EMPTY, None))
     assert not asking.begin()
     assert asking.asked == []
     assert asking.failures() == []
@@ -128,7 +128,7 @@ def test_only_peers_above_us_are_asked() -> None:
 
 def test_of_the_peers_drawn_the_one_furthest_ahead_is_asked(asking: Asking) -> None:
     further = Head((1, 1, 6), b"f" * 32)
-    asking.driver.receive(4, Heartbeat(further, None))
+    asking.driver.receive(4, Heartbeat.of(further, None))
     asking.begin()
     assert asking.asked == [4]
 
@@ -306,7 +306,7 @@ def test_an_empty_replica_among_peers_with_a_state_is_told_at_once(asking: Askin
         told += asking.driver.events(Behind)
         for number in PEERS:
             asking.driver.receive(number, Missing(EMPTY))
-    assert told == [Behind(asking.head, "log")]
+    assert told == [Behind(asking.head.version, "log")]
 
 
 def test_after_a_failed_fetch_it_is_told_again(asking: Asking) -> None:
@@ -315,7 +315,7 @@ def test_after_a_failed_fetch_it_is_told_again(asking: Asking) -> None:
         for _ in range(60):
             asking.driver.pass_time_answering(0.1, *PEERS)
             for number in PEERS:
-                asking.driver.receive(number, Missing(EMPTY), Heartbeat(asking.head, None))
+                asking.driver.receive(number, Missing(EMPTY), Heartbeat.of(asking.head, None))
             if asking.count("behind") > before:
                 break
         assert asking.count("behind") > before
