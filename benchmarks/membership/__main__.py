@@ -1,7 +1,7 @@
 """Membership: Grapevine beside Serf and kinship, as processes of this machine, in the same run.
 
     python -m benchmarks.membership MEASURE [--nodes 10,30] [--runs 20] [--peer-runs 5]
-        [--systems grapevine,serf,kinship] [--seconds 60] [--seed 1] [--short]
+        [--systems grapevine,serf,kinship] [--seconds 60] [--settle 30] [--seed 1] [--short]
 
 MEASURE is one of those below, or `all`. Nothing is sent beyond loopbacks and network namespaces of
 our own, which need root; what can't be measured here says so.
@@ -113,6 +113,7 @@ def _plan(name: str, options: argparse.Namespace, systems: list[System]) -> Plan
         runs=options.runs or runs,
         peer_runs=options.peer_runs or min(usual.peer_runs, options.runs or runs),
         seconds=options.seconds or usual.seconds,
+        settle=options.settle,
         rng=random.Random(options.seed),
     )
 
@@ -152,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=_bounded(int, 1, RUNS_MAX), help="how often, for ours")
     parser.add_argument("--peer-runs", type=_bounded(int, 1, RUNS_MAX), help="and for the others")
     parser.add_argument("--seconds", type=_bounded(float, 1, SECONDS_MAX), help="one observation")
+    parser.add_argument(
+        "--settle", type=_bounded(float, 1, SECONDS_MAX), default=30.0, help="wait until it is idle"
+    )
     parser.add_argument("--systems", type=_system_names, default=None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--short", action="store_true", help="a smoke run of ours, under a minute")

@@ -16,13 +16,15 @@ REASON_LINES_MAX = 25
 
 @dataclass(slots=True)
 class Plan:
-    """One measure's share of the command line. ``seconds`` is the length of one observation."""
+    """One measure's share of the command line. ``seconds`` is the length of one observation,
+    ``settle`` what passes before what is idle is observed."""
 
     systems: list[System]
     nodes: tuple[int, ...]
     runs: int
     peer_runs: int
     seconds: float
+    settle: float
     rng: random.Random
 
     @property

@@ -13,7 +13,6 @@ from benchmarks.membership.plan import Plan, attempt, loopback
 from benchmarks.membership.report import Goal, Report, Row
 from benchmarks.membership.systems import System
 
-SETTLE_SECONDS = 30.0
 GOAL = Goal(middle=200.0)
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED: what clock_getcpuclockid(3) puts into its answer
 
@@ -22,7 +21,7 @@ async def cpu(plan: Plan) -> Report:
     """A cluster for each system and size, in clear."""
     report = Report(
         "cpu",
-        f"Idle for {plan.seconds:g} s after {SETTLE_SECONDS:g} s: an agent's processor time and "
+        f"Idle for {plan.seconds:g} s after {plan.settle:g} s: an agent's processor time and "
         "memory, median (least - most of an agent)",
         _rows(plan.nodes),
         plan.names,
@@ -48,7 +47,7 @@ def _rows(sizes: tuple[int, ...]) -> list[Row]:
 async def _once(report: Report, plan: Plan, system: System, count: int) -> None:
     async def work() -> None:
         async with running(system, loopback(), count) as cluster:
-            await formed(cluster, SETTLE_SECONDS)
+            await formed(cluster, plan.settle)
             before, began = _used(cluster), time.monotonic()
             await cluster.quiet(plan.seconds)
             after, minutes = _used(cluster), (time.monotonic() - began) / 60.0

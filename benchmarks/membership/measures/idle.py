@@ -15,7 +15,6 @@ from benchmarks.membership.plan import Plan, attempt
 from benchmarks.membership.report import Goal, Report, Row
 from benchmarks.membership.systems import System
 
-SETTLE_SECONDS = 30.0
 MODES = {"plain": False, "encrypted": True}
 PACKETS_GOAL = Goal(middle=2.02)
 """Two packets a second, within what one more or less at the edges of a minute makes."""
@@ -26,7 +25,7 @@ async def idle(plan: Plan) -> Report:
     """A cluster for each system, size and mode; UDP by agent, TCP as the mean of all agents."""
     report = Report(
         "idle",
-        f"Idle for {plan.seconds:g} s after {SETTLE_SECONDS:g} s, sent each second by an agent: "
+        f"Idle for {plan.seconds:g} s after {plan.settle:g} s, sent each second by an agent: "
         "mean (least - most of an agent)",
         _rows(plan.nodes),
         plan.names,
@@ -63,7 +62,7 @@ async def _once(
     async def work() -> None:
         ground = OwnLoopback()
         async with running(system, ground, count, encrypted=encrypted) as cluster:
-            await formed(cluster, SETTLE_SECONDS)
+            await formed(cluster, plan.settle)
             capture = Capture(ground.namespace)
             try:
                 began = asyncio.get_running_loop().time()
