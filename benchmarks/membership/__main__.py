@@ -23,6 +23,7 @@ from benchmarks.membership.measures.form import form
 from benchmarks.membership.measures.heal import heal
 from benchmarks.membership.measures.idle import idle
 from benchmarks.membership.measures.kill import kill
+from benchmarks.membership.measures.packet import packet
 from benchmarks.membership.measures.silent import silent
 from benchmarks.membership.plan import Plan, tell
 from benchmarks.membership.report import OURS, Report
@@ -61,10 +62,12 @@ MEASURES = {
     "false-deaths": Measure(false_deaths, "verdicts about members that are well", (30,)),
     "silent": Measure(silent, "a silent host to the verdict", (10, 30), 10, 3),
     "heal": Measure(heal, "a mended cut to whole views", (30,), 10, 2, 90.0),
+    "packet": Measure(packet, "one packet in our core", (10, 30), 20),
 }
 SHORT = {
     "form": ((5,), 2),
     "kill": ((5,), 2),
+    "packet": ((5,), 5),
 }
 """What `--short` runs: ours alone, without need of root, in under a minute."""
 

@@ -44,7 +44,9 @@ class Cluster:
         self._joining: dict[int, float] = {}
         self._up = {number: asyncio.Event() for number in self.numbers}
         self._ended: AgentsFailed | None = None
-        self.views = Views([seat.name for seat in self._seats.values()])
+        self.views = Views(
+            [seat.name for seat in self._seats.values()], tells_recovery=system.tells_recovery
+        )
 
     def name(self, number: int) -> str:
         """What the others call an agent."""

@@ -24,10 +24,15 @@ class Heard(NamedTuple):
 
 
 class Views:
-    """The views of a fixed set of agents. What an agent says of itself or of others is ignored."""
+    """The views of a fixed set of agents; what one says of itself or of strangers is ignored.
 
-    def __init__(self, names: list[str]) -> None:
+    Where a system doesn't tell that a suspicion is over (``tells_recovery``), a suspicion is noted
+    and changes no view.
+    """
+
+    def __init__(self, names: list[str], *, tells_recovery: bool = True) -> None:
         self.names = names
+        self._tells_recovery = tells_recovery
         self.history: list[Heard] = []
         self._beliefs: dict[tuple[str, str], Kind] = {}
         self._holders: Counter[tuple[str, Kind]] = Counter()
@@ -43,7 +48,8 @@ class Views:
             return
         self.history.append(Heard(at, observer, said.member, said.kind))
         was_whole = self.whole()
-        self._believe(observer, said.member, said.kind)
+        if said.kind != "suspect" or self._tells_recovery:
+            self._believe(observer, said.member, said.kind)
         if self.whole() and not was_whole:
             self.whole_since = at
         for condition, waiter in self._waiters:

@@ -49,6 +49,8 @@ class System(Protocol):
     """One of the compared systems."""
 
     name: str
+    tells_recovery: bool
+    """Whether a line tells that a suspected member is alive after all."""
 
     async def prepare(self) -> str:
         """Get what it needs on this machine; answers its version. Raises Unavailable."""

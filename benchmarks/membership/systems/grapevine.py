@@ -20,6 +20,7 @@ class Grapevine:
     """Satisfies System. It begins to join when it says that gossip has started."""
 
     name = "grapevine"
+    tells_recovery = True
 
     async def prepare(self) -> str:
         return VERSION

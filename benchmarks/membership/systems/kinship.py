@@ -17,6 +17,7 @@ class Kinship:
     """Satisfies System. An environment of its own is made in the user's cache when missing."""
 
     name = "kinship"
+    tells_recovery = True
 
     def __init__(self) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

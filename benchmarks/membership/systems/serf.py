@@ -16,6 +16,7 @@ class Serf:
     """Satisfies System. Its log tells a suspicion at the accuser only, not where it is heard."""
 
     name = "serf"
+    tells_recovery = False
 
     async def prepare(self) -> str:
         program = shutil.which("serf")
