@@ -13,6 +13,7 @@ from gossip.address import Address, format_address
 from gossip.core import Gossip
 from gossip.events import Event, LeaveFinished
 from gossip.identity import Identity
+from gossip.keyring import configured
 from gossip.member import MemberView, Metadata
 from gossip.profiles import PROFILES
 from gossip.replica import Changeset, Replica
@@ -89,7 +90,7 @@ class Membership:
             self._replica,
             random.Random(secrets.randbits(256)),
             time.monotonic(),
-            key=key,
+            keyring=None if key is None else configured(key),
         )
         self._transport = Transport(
             self._gossip, settings.cluster_seeds, self._heard, self._persist
