@@ -15,6 +15,7 @@ from gossip.address import Address
 from gossip.core import Gossip
 from gossip.effects import CloseStream, Effect, OpenStream, SendDatagram, SendFrame
 from gossip.identity import Identity
+from gossip.keyring import Keyring
 from gossip.member import Metadata
 from gossip.profiles import LAN
 from simulations.authority import LogReplica
@@ -45,9 +46,9 @@ class Delivery(NamedTuple):
 class MemoryNetwork:
     """A cluster that loses nothing. Times are seconds of virtual time."""
 
-    def __init__(self, rng: random.Random, key: bytes | None) -> None:
+    def __init__(self, rng: random.Random, keyring: Keyring | None) -> None:
         self._rng = rng
-        self._key = key
+        self._keyring = keyring
         self._now = 1000.0
         self._order = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -71,7 +72,7 @@ class MemoryNetwork:
             LogReplica(),
             rng,
             self._now,
-            key=self._key,
+            keyring=self._keyring,
         )
         first = next(iter(self._cores), None)
         self._cores[where] = core

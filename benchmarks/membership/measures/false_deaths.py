@@ -71,7 +71,10 @@ def _rows(case: _Case, count: int) -> list[Row]:
         Row(f"suspicions_{case.key}_{count}", f"{title}: suspect", case.suspicions, digits=0),
     ]
     if case.stops:
-        rows.append(Row(f"stopped_{count}", f"{title}: failed, of the stopped one", digits=0))
+        rows += [
+            Row(f"stopped_failed_{count}", f"{title}: failed, of the stopped one", digits=0),
+            Row(f"stopped_suspect_{count}", f"{title}: suspect, of the stopped one", digits=0),
+        ]
     return rows
 
 
@@ -92,9 +95,9 @@ async def _once(report: Report, plan: Plan, system: System, case: _Case, count: 
                 f"suspicions_{case.key}_{count}": sum(word.kind == "suspect" for word in well),
             }
             if case.stops:
-                figures[f"stopped_{count}"] = sum(
-                    word.kind in DEAD for word in heard if word.subject == sick
-                )
+                kinds = [word.kind for word in heard if word.subject == sick]
+                figures[f"stopped_failed_{count}"] = sum(kind in DEAD for kind in kinds)
+                figures[f"stopped_suspect_{count}"] = kinds.count("suspect")
             for key, value in figures.items():
                 report.samples(system.name, key).add(value)
 
