@@ -15,7 +15,7 @@ from benchmarks.membership.grounds import Ground
 from benchmarks.membership.systems import System
 from benchmarks.membership.views import AgentsFailed, Views
 
-UP_SECONDS_MAX = 30.0
+UP_SECONDS_MAX = 90.0
 FORM_SECONDS_MAX = 60.0
 KEY_BYTES = 32
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.membership.grounds import Ground, OwnLoopback, SharedLoopback
+from benchmarks.membership.programs import ProgramFailed
 from benchmarks.membership.report import OURS, Report
 from benchmarks.membership.systems import System, Unavailable
 from benchmarks.membership.views import AgentsFailed
@@ -52,7 +53,7 @@ async def attempt(report: Report, what: str, work: Callable[[], Coroutine[Any, A
     tell(f"{report.measure}: {what}")
     try:
         await work()
-    except (Unavailable, AgentsFailed) as error:
+    except (Unavailable, AgentsFailed, ProgramFailed) as error:
         reason = "\n    ".join(str(error).splitlines()[:REASON_LINES_MAX])
         report.notes.append(f"{what}: not measured: {reason}")
         return False
