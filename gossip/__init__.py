@@ -9,7 +9,7 @@ Where to find what:
     claims         what follows from claims: spreading, correcting, refuting
     probe          failure detection; suspicion, health
     updates        the piggyback queue
-    pushpull       joining, table exchange, reconnecting; streams
+    pushpull       joining, table exchange; contacts: whom to call when members are missing; streams
 
     dissemination  how changesets arrive; early, repair, confirmation
     supply         how changesets are given to others

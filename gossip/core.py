@@ -36,6 +36,7 @@ from gossip.messages import (
     PushPull,
     Request,
     Slice,
+    TableDigest,
     Verdict,
 )
 from gossip.outbox import Origin, Outbox
@@ -139,7 +140,7 @@ class Gossip:
     def join(self, addresses: Iterable[Address], now: float) -> None:
         """Look for members at these addresses, now and whenever nobody runs there."""
         if self._running():
-            self._exchange.join(addresses, now)
+            self._exchange.join(list(addresses), now)
 
     def committed(self, now: float, early: Sequence[Changeset] = ()) -> None:
         """Changesets committed by this node have just been offered to the replica: push them.
@@ -287,6 +288,8 @@ class Gossip:
                 self._answer_ping(message, sender, origin, now)
             case PushPull():
                 self._exchange.received(message, origin, now)
+            case TableDigest() if sender is not None:
+                self._exchange.compared(message, origin, now)
             case Verdict() if message.node_id == self._me.node_id:
                 # From strangers too: who buried this node must be able to tell it.
                 self._claims.verdict(message, origin, now)

@@ -47,6 +47,7 @@ MEANINGS = {
     "identity_conflicts": "claims of another process with a node id or name in use",
     "push_pulls": "member table exchanges begun",
     "push_pulls_answered": "member table exchanges answered",
+    "push_pulls_alike": "member table exchanges answered that found both tables alike",
     "pushes": "changesets pushed, counted once for all receivers",
     "announcements": "heads announced because a changeset is too large to push",
     "changesets_applied": "changesets from peers that were applied",

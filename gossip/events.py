@@ -76,6 +76,13 @@ class GenerationOutdated(NamedTuple):
     held: int
 
 
+class Isolated(NamedTuple):
+    """No other member has answered for a while, though there are addresses where some should be.
+    Repeated every ``limits.ISOLATION_REPEAT_SECONDS`` while it lasts."""
+
+    seconds: float
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -88,5 +95,6 @@ Event = (
     | SnapshotFailed
     | NameTaken
     | GenerationOutdated
+    | Isolated
     | LeaveFinished
 )

@@ -64,6 +64,11 @@ MEMBERS_MAX = 16_384
 TOMBSTONES_MAX = 4_096
 UPDATES_MAX = MEMBERS_MAX
 SEEDS_MAX = 64
+CONTACTS_MAX = 1_024
+"""Addresses joined by hand, from the peers file or from the authority's rows."""
+FORMER_MAX = 1_024
+"""Addresses of failed members that have left the listing, tried again now and then."""
+ISOLATION_REPEAT_SECONDS = 600.0
 RELAYS_MAX = 256
 """Indirect probes run for others at once."""
 

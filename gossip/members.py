@@ -44,6 +44,7 @@ import math
 from typing import Literal, NamedTuple
 
 from gossip import limits
+from gossip.address import Address
 from gossip.identity import WireId, wire_id
 from gossip.member import Member, Precedence, Status
 from gossip.messages import Alive, Verdict
@@ -87,6 +88,9 @@ class Members:
         self._by_id: dict[str, Member] = {me.node_id: me}
         self._by_wire: dict[WireId, Member] = {me.wire: me}
         self._tombstones: dict[WireId, Tombstone] = {}
+        self.former: dict[Address, float] = {}
+        """Where members were that left the listing as failed, and since when they have been so. An
+        address goes when somebody runs there again."""
         self._suspects: dict[str, Member] = {}
         self._sweep_at: float | None = None
         self._reachable: tuple[Member, ...] | None = None
@@ -242,6 +246,7 @@ class Members:
         )
         self._by_id[claim.node_id] = self._by_wire[member.wire] = member
         self._tombstones.pop(member.wire, None)
+        self.former.pop(member.address, None)
         self._reachable = None
         return Admission("changed", member)
 
@@ -265,6 +270,11 @@ class Members:
         self._reachable = None
         while len(self._tombstones) >= limits.TOMBSTONES_MAX:
             del self._tombstones[next(iter(self._tombstones))]
+        if member.status is Status.FAILED:
+            self.former.pop(member.address, None)
+            self.former[member.address] = member.status_since
+            if len(self.former) > limits.FORMER_MAX:
+                del self.former[next(iter(self.former))]
         self._tombstones[member.wire] = Tombstone(member.node_id, member.precedence, now)
 
     def _forget_tombstones(self, now: float) -> None:

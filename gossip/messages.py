@@ -17,6 +17,7 @@ from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.replica import Changeset, Head, Version
 
 CHECK_BYTES = 4
+TABLE_DIGEST_BYTES = 16
 
 
 class Ping(NamedTuple):
@@ -128,6 +129,14 @@ class PushPull(NamedTuple):
     """False: send me yours."""
 
 
+class TableDigest(NamedTuple):
+    """On a stream: what stands for the sender's whole member table. Last part of its frame."""
+
+    digest: bytes
+    answer: bool
+    """True: yours is alike. False: tell me yours, or that it is."""
+
+
 class Fetch(NamedTuple):
     """On a stream: send me this slice of your whole state. Slices are asked for one after another,
     from 0; that question pins the state as it is then, for as long as the stream lives."""
@@ -165,6 +174,7 @@ Message = (
     | Pull
     | Missing
     | PushPull
+    | TableDigest
     | Fetch
     | Slice
     | NoSlice
@@ -340,6 +350,13 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     14: (Fetch, (_CURSOR,)),
     15: (Slice, (_HEAD, _CURSOR, _SLICE, (bool, _read_bool))),
     16: (NoSlice, (_CURSOR,)),
+    17: (
+        TableDigest,
+        (
+            (bytes, lambda raw: _bytes(raw, TABLE_DIGEST_BYTES, TABLE_DIGEST_BYTES)),
+            (bool, _read_bool),
+        ),
+    ),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
 

@@ -46,6 +46,15 @@ class Profile:
     """One failed member and one silent seed are tried again this often, times U(0.5, 1.5), for as
     long as they are listed: a partition of any length heals. memberlist never does this; five
     products bolted it on (hashicorp/memberlist#222)."""
+    call_timeout: float = 5.0
+    """A table exchange with an address where perhaps nobody is, connect and all. No longer than
+    ``reconnect_interval``, or a host that comes back waits for a connect that TCP repeats ever more
+    seldom."""
+    reconnect_age: float = 300.0
+    """Who has been gone for longer is tried with the probability ``reconnect_age / age`` each time:
+    after an hour every minute, after a day every half hour, by each node."""
+    isolation_alarm: float = 30.0
+    """A node that should have peers and has heard of none for so long says so."""
     join_retry_min: float = 0.2
     """While no peer is known the seeds are tried again after this, doubled up to
     reconnect_interval."""
@@ -112,4 +121,5 @@ PROFILES = {profile.name: profile for profile in (LOCAL, LAN, WAN)}
 for _profile in PROFILES.values():
     assert _profile.probe_timeout < _profile.probe_interval
     assert _profile.suspicion_mult > 2
+    assert _profile.call_timeout <= _profile.reconnect_interval
     assert _profile.tombstone_ttl > 2 * _profile.push_pull_interval

@@ -1,27 +1,45 @@
 """Push-pull: exchanging whole member tables by stream, to join, to repair, to heal partitions.
 
 Three occasions: joining (every seed is tried until one answers), a random member now and then, and
-reconnecting, in which failed members and seeds that no running member sits at are tried again for
-as long as they are listed.
+reconnecting to whoever is missing (``contacts``). Members whose tables are alike, which is the
+rule, exchange no more than digests of them:
+
+    opener    own record, TableDigest             own record, table, PushPull(False)   (a stranger)
+    acceptor  own record, TableDigest if alike     own record, table, PushPull(True)
+              else table, PushPull(False)
+    opener    table, PushPull(True)
 """
 
+import hashlib
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from gossip import limits
 from gossip.address import Address
+from gossip.contacts import Contacts
 from gossip.counters import Counters
 from gossip.effects import ResolveSeeds
-from gossip.identity import wire_id
-from gossip.member import Status
+from gossip.events import Isolated
+from gossip.identity import NOBODY, WireId
+from gossip.member import Member, Status
 from gossip.members import Members, alive_claim
-from gossip.messages import Alive, Heartbeat, Message, PushPull, Verdict
+from gossip.messages import (
+    TABLE_DIGEST_BYTES,
+    Alive,
+    Heartbeat,
+    Message,
+    PushPull,
+    TableDigest,
+    Verdict,
+)
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.streams import Streams
 
-_SEEDS_AT_ONCE = 5
+_AT_ONCE = 5
+"""Addresses that are called at once: a node with a long list of peers must not call them all, or a
+restart of the whole cluster would be n squared whole tables."""
 
 
 class TableExchange:
@@ -44,12 +62,13 @@ class TableExchange:
         self._rng = rng
         self._counters = counters
         self._heartbeat = heartbeat
-        self._seeds: tuple[Address, ...] = ()
-        self._joined: dict[Address, None] = {}
+        self._contacts = Contacts(members, profile, rng)
         self._retry = profile.join_retry_min
         self._periodic_at: float | None = None
         self._reconnect_at: float | None = None
         self._resolve_at = 0.0
+        self._alone_since: float | None = None
+        self._isolation_told_at = -math.inf
 
     def start(self, now: float) -> None:
         self._periodic_at = now + self._rng.uniform(0.5, 1.0) * self._profile.push_pull_interval
@@ -62,26 +81,22 @@ class TableExchange:
 
     def seeds_resolved(self, addresses: Iterable[Address], now: float) -> None:
         """What the seeds' names lead to now."""
-        self._seeds = tuple(addresses)[: limits.SEEDS_MAX]
+        self._contacts.set_seeds(addresses)
         if not self._members.reachable():
-            self._try_seeds(now)
+            self._call(self._contacts.silent(), now)
 
-    def join(self, addresses: Iterable[Address], now: float) -> None:
-        """Try these now, and again whenever nobody runs there, like seeds."""
-        for address in addresses:
-            self._joined[address] = None
-            if len(self._joined) > limits.SEEDS_MAX:
-                del self._joined[next(iter(self._joined))]
-            if address in self._silent_seeds():
-                self._begin(address, "", now)
+    def join(self, addresses: Sequence[Address], now: float) -> None:
+        """Try some of these now, and all again whenever nobody runs there, like seeds."""
+        self._contacts.add(addresses)
+        silent = self._contacts.silent()
+        self._call([address for address in addresses if address in silent], now)
 
     def advance(self, now: float) -> None:
         if self._periodic_at is not None and self._periodic_at <= now:
             self._periodic_at = now + self._interval() * self._rng.uniform(0.75, 1.25)
             alive = [m for m in self._members.reachable() if m.status is Status.ALIVE]
             if alive:
-                member = self._rng.choice(alive)
-                self._begin(member.address, member.node_id, now)
+                self._compare(self._rng.choice(alive), now)
         if self._reconnect_at is not None and self._reconnect_at <= now:
             self._reconnect(now)
 
@@ -102,6 +117,24 @@ class TableExchange:
             return
         self._counters.add("push_pulls_answered")
         self._outbox.answer(origin, self._table(now, answer=True))
+
+    def compared(self, message: TableDigest, origin: Origin, now: float) -> None:
+        """A member's table in short: alike, or each tells the other all."""
+        if origin.stream is None:
+            self._counters.add("messages_malformed")
+            return
+        if message.answer:
+            self._streams.finish(origin.stream)
+            return
+        self._counters.add("push_pulls_answered")
+        mine = self._digest()
+        if message.digest == mine:
+            self._counters.add("push_pulls_alike")
+            me = alive_claim(self._members.me)
+            digest = TableDigest(mine, answer=True)
+            self._outbox.answer(origin, [me, self._heartbeat(now), digest])
+        else:
+            self._outbox.answer(origin, self._table(now, answer=False))
 
     def _tell_buried(self, message: PushPull, origin: Origin) -> None:
         """A node whose record here says that its life is over, and that lives: tell it, so that it
@@ -129,42 +162,73 @@ class TableExchange:
         alone = not self._members.reachable()
         if alone or now >= self._resolve_at:
             self._resolve(now)
-        failed = [m for m in self._members.listed() if m.status is Status.FAILED]
-        if failed:
-            member = self._rng.choice(failed)
-            self._begin(member.address, "", now)
+        missing = self._contacts.to_call(now)
         if alone:
-            self._try_seeds(now)
             self._retry = min(self._retry * 2, self._profile.reconnect_interval)
+            missing += self._contacts.silent()
         else:
-            silent = self._silent_seeds()
-            if silent:
-                self._begin(self._rng.choice(silent), "", now)
             self._retry = self._profile.reconnect_interval
+        self._call(missing, now)
+        self._notice_isolation(alone, now)
         self._reconnect_at = now + self._retry * self._rng.uniform(0.5, 1.5)
+
+    def _notice_isolation(self, alone: bool, now: float) -> None:
+        """A frozen view is an alarm, not a quiet state: a node that rejoined nothing and said
+        nothing cost eleven hours of errors (grafana/mimir#16254)."""
+        if not alone or not self._contacts.lost():
+            self._alone_since = None
+            self._isolation_told_at = -math.inf
+            return
+        if self._alone_since is None:
+            self._alone_since = now
+        lasting = now - self._alone_since
+        quiet = now - self._isolation_told_at
+        if lasting >= self._profile.isolation_alarm and quiet >= limits.ISOLATION_REPEAT_SECONDS:
+            self._isolation_told_at = now
+            self._outbox.notify(Isolated(lasting))
 
     def _resolve(self, now: float) -> None:
         self._resolve_at = now + self._profile.resolve_interval
         self._outbox.add(ResolveSeeds())
 
-    def _try_seeds(self, now: float) -> None:
-        silent = self._silent_seeds()
-        for address in self._rng.sample(silent, min(len(silent), _SEEDS_AT_ONCE)):
-            self._begin(address, "", now)
+    def _call(self, addresses: Sequence[Address], now: float) -> None:
+        """Exchange tables with whoever is at some of these."""
+        addresses = list(dict.fromkeys(addresses))
+        table = self._table(now, answer=False) if addresses else []
+        for address in self._rng.sample(addresses, min(len(addresses), _AT_ONCE)):
+            self._begin(address, NOBODY, "", table, now)
 
-    def _silent_seeds(self) -> list[Address]:
-        """Seeds that no running member, this node included, sits at."""
-        seeds = dict.fromkeys([*self._seeds, *self._joined])
-        running = {member.address for member in self._members.reachable()}
-        running.add(self._members.me.address)
-        return [address for address in seeds if address not in running]
+    def _compare(self, member: Member, now: float) -> None:
+        """Exchange what differs with a member."""
+        me = alive_claim(self._members.me)
+        digest = TableDigest(self._digest(), answer=False)
+        messages: list[Message] = [me, self._heartbeat(now), digest]
+        self._begin(member.address, member.wire, member.node_id, messages, now)
 
-    def _begin(self, address: Address, peer: str, now: float) -> None:
+    def _begin(
+        self,
+        address: Address,
+        receiver: WireId,
+        peer: str,
+        messages: Iterable[Message],
+        now: float,
+    ) -> None:
         if self._streams.leads_to("push-pull", address):
             return
         self._counters.add("push_pulls")
-        frame = self._outbox.frame(wire_id(peer), self._table(now, answer=False))
-        self._streams.open("push-pull", address, peer, frame, now)
+        frame = self._outbox.frame(receiver, messages)
+        stream = self._streams.open("push-pull", address, peer, frame, now)
+        if stream is not None and not peer:
+            # Nobody may be there, and a host that is dead now may be back in a moment.
+            stream.deadline = now + self._profile.call_timeout
+
+    def _digest(self) -> bytes:
+        """Stands for all claims of the table, whatever order they came in."""
+        whole = hashlib.blake2b(digest_size=TABLE_DIGEST_BYTES)
+        for member in sorted(self._members.listed(), key=lambda member: member.node_id):
+            record = (member.node_id, *map(int, member.precedence), member.tag, member.address)
+            whole.update(repr(record).encode())
+        return whole.digest()
 
     def _table(self, now: float, *, answer: bool) -> list[Message]:
         """This node's own record first: a stranger that reads it in order knows us by then."""

@@ -18,6 +18,7 @@ from gossip.events import (
     Behind,
     ChangesetApplied,
     GenerationOutdated,
+    Isolated,
     MemberChanged,
     NameTaken,
     SnapshotFailed,
@@ -284,6 +285,8 @@ class Node:
             self._following.behind(event)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
             self._following.moved()
+        elif isinstance(event, Isolated):
+            log.warning("no other member answers", for_seconds=round(event.seconds))
         elif isinstance(event, SnapshotFailed):
             log.warning("no peer could give the whole state", reason=event.reason)
         elif isinstance(event, NameTaken):

@@ -86,6 +86,7 @@ class SlotSockets:
 
     def bind(self, listeners: Sequence[ListenAddress], slots: int) -> list[list[socket.socket]]:
         """Sockets by slot, then by listener: those that are there, and new ones for the rest.
+        Without a listener there is nothing for a worker to do, and no slot.
 
         Raises PortTaken, and then nothing has changed.
         """
@@ -102,6 +103,8 @@ class SlotSockets:
                 new.close()
             raise
         self._by_listener = bound
+        if not listeners:
+            return []
         return [[bound[listen.address][slot] for listen in listeners] for slot in range(slots)]
 
     def take_no_more(self) -> None:

@@ -58,3 +58,12 @@ def test_no_connection_begins_any_more_but_those_that_have_begun_go_on(host: str
             accepted.sendall(b"answered")
             assert early.recv(64) == b"answered"
     sockets.keep_only((), 0)
+
+
+def test_a_node_that_does_not_proxy_has_no_slots() -> None:
+    sockets = SlotSockets()
+    assert sockets.bind([], 4) == []
+    listen = ListenAddress("127.0.0.1", 0)
+    assert len(sockets.bind([listen], 4)) == 4
+    assert sockets.bind([], 4) == []
+    sockets.keep_only((), 0)

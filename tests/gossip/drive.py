@@ -74,30 +74,34 @@ def read(data: bytes) -> tuple[Message, ...]:
 
 
 class Driver:
-    """Node 1, and a test that plays all others."""
+    """One node, the first unless told otherwise, and a test that plays all others."""
 
-    def __init__(self, profile: Profile = PROFILE, key: bytes | None = None) -> None:
+    def __init__(
+        self, profile: Profile = PROFILE, key: bytes | None = None, number: int = 1
+    ) -> None:
         self.now = 100.0
+        self.number = number
         self.authority = LogAuthority()
         self.replica = LogReplica()
         self.core = Gossip(
-            Identity(node_id(1), 1, 1),
-            metadata("node-1"),
-            address(1),
+            Identity(node_id(number), 1, number),
+            metadata(f"node-{number}"),
+            address(number),
             CLUSTER,
             profile,
             self.replica,
-            random.Random(1),
+            random.Random(number),
             self.now,
             key=key,
         )
         self.core.start(self.now)
         self.effects: list[Effect] = []
 
-    def receive(self, sender: int, *messages: Message, receiver: int = 1) -> None:
+    def receive(self, sender: int, *messages: Message, receiver: int | None = None) -> None:
         """A packet from node ``sender`` arrives."""
         self.effects = []
-        data = packet(sender, *messages, receiver=receiver)
+        to = self.number if receiver is None else receiver
+        data = packet(sender, *messages, receiver=to)
         self.core.datagram_received(data, address(sender), self.now)
         self.effects += self.core.effects()
 

@@ -1,10 +1,13 @@
 """Joining, exchanging tables and reconnecting, driven by hand at one node."""
 
+from dataclasses import replace
+
 import pytest
 
-from gossip.effects import OpenStream, ResolveSeeds
+from gossip.effects import OpenStream, ResolveSeeds, SendFrame
+from gossip.events import Isolated
 from gossip.member import Status
-from gossip.messages import Alive, PushPull, Verdict
+from gossip.messages import Alive, PushPull, TableDigest, Verdict
 from gossip.profiles import LAN
 from tests.gossip.drive import Driver, address, alive, packet, verdict
 
@@ -82,6 +85,115 @@ def test_an_address_joined_by_hand_is_tried_at_once_and_once_at_a_time(driver: D
     assert opened(driver) == [address(5)]
 
 
+def periodic(driver: Driver, *numbers: int) -> OpenStream:
+    """The push-pull that begins by itself, while these members answer probes."""
+    for _ in range(200):
+        driver.pass_time_answering(0.25, *numbers)
+        for stream in driver.done(OpenStream):
+            return stream
+    raise AssertionError("no push-pull began")
+
+
+def exchange(driver: Driver, other: Driver, stream: OpenStream) -> int:
+    """Carry the frames of a stream between the two until it is closed; answers their bytes."""
+    other.core.stream_accepted(1, address(1), other.now)
+    size, to_other, to_driver = 0, [stream.frame], list[bytes]()
+    while to_other or to_driver:
+        for frame in to_other:
+            size += len(frame)
+            other.core.frame_received(1, frame, other.now)
+        to_driver = [e.frame for e in other.core.effects() if isinstance(e, SendFrame)]
+        for frame in to_driver:
+            size += len(frame)
+            driver.core.frame_received(stream.stream, frame, driver.now)
+        driver.effects = driver.core.effects()
+        to_other = [e.frame for e in driver.effects if isinstance(e, SendFrame)]
+        to_driver = []
+    return size
+
+
+def test_members_with_like_tables_exchange_digests_only(driver: Driver) -> None:
+    driver.meet(*range(2, 30))
+    stream = periodic(driver, *range(2, 30))
+    other = Driver(LAN, number=int(stream.address[0].rpartition(".")[2]))
+    other.meet(*(number for number in range(1, 30) if number != other.number))
+    size = exchange(driver, other, stream)
+    assert size < 600
+    assert other.core.counters["push_pulls_alike"] == 1
+
+
+def test_members_with_unlike_tables_end_with_like_ones(driver: Driver) -> None:
+    other = Driver(LAN, number=2)
+    driver.meet(2, 3)
+    other.meet(1, 4)
+    while (stream := periodic(driver, 2, 3)).address != address(2):
+        driver.core.stream_closed(stream.stream, driver.now)
+    exchange(driver, other, stream)
+    assert other.status(3) == driver.status(4) == "alive"
+    assert other.core.counters["push_pulls_alike"] == 0
+
+
+def test_a_stranger_can_not_compare_tables(driver: Driver) -> None:
+    driver.receive_table(9, TableDigest(bytes(16), False))
+    assert driver.core.counters["dropped_stranger"] == 1
+    assert driver.framed(TableDigest) == []
+
+
+def attempts(driver: Driver, seconds: float) -> int:
+    """Push-pulls begun in this time, while node 2 answers probes."""
+    before = driver.core.counters["push_pulls"]
+    end = driver.now + seconds
+    while driver.now < end:
+        driver.pass_time_answering(5.0, 2)
+        for stream in range(0, 2 * driver.core.counters["streams_opened"], 2):
+            driver.core.stream_closed(stream, driver.now)
+    return driver.core.counters["push_pulls"] - before
+
+
+def test_the_failed_are_called_ever_more_seldom_and_never_forgotten() -> None:
+    """memberlist forgets them after 30 s, and partitions never heal (hashicorp/memberlist#222)."""
+    driver = Driver(replace(LAN, push_pull_interval=1e9, failed_ttl=7_200.0))
+    driver.meet(2, 3)
+    driver.receive(2, verdict(3, Status.FAILED))
+    early = attempts(driver, 300.0)
+    assert early >= 40
+    attempts(driver, 3_300.0)
+    assert 0 < attempts(driver, 300.0) < early / 3
+    attempts(driver, 7_200.0)
+    assert driver.status(3) is None
+    assert attempts(driver, 3_600.0) > 0
+
+
+def test_a_failed_member_is_not_called_at_an_address_that_another_has() -> None:
+    """One record of an address, the newest: the others cost packets (caio/foca#15)."""
+    driver = Driver(replace(LAN, push_pull_interval=1e9))
+    driver.meet(2)
+    driver.receive(3, alive(3, at=4))
+    driver.receive(2, verdict(3, Status.FAILED))
+    driver.meet(4)
+    driver.pass_time_answering(10 * LAN.reconnect_interval, 2, 4)
+    assert driver.core.counters["push_pulls"] == 0
+
+
+def test_a_node_that_misses_everybody_says_so_and_again(driver: Driver) -> None:
+    """A frozen view without a log line cost eleven hours (grafana/mimir#16254)."""
+    resolve(driver, 2)
+    told = []
+    for _ in range(200):
+        for stream in driver.done(OpenStream):
+            driver.core.stream_closed(stream.stream, driver.now)
+        driver.pass_time(5.0)
+        told += driver.events(Isolated)
+    assert len(told) == 2
+    assert 30.0 <= told[0].seconds <= 45.0
+
+
+def test_a_node_that_is_meant_to_be_alone_says_nothing() -> None:
+    driver = Driver(LAN)
+    driver.pass_time(3_600.0)
+    assert driver.events(Isolated) == []
+
+
 def test_a_member_is_not_joined_again(driver: Driver) -> None:
     driver.meet(5)
     driver.core.effects()
@@ -104,8 +216,23 @@ def test_another_cluster_is_refused_and_counted(driver: Driver) -> None:
     assert driver.core.counters["dropped_cluster"] == 1
 
 
-def test_streams_are_bounded_in_time_and_number(driver: Driver) -> None:
+def test_of_many_addresses_a_few_are_tried_at_once(driver: Driver) -> None:
+    """A restart of a whole cluster would else be n squared whole tables (quickwit#5446)."""
     driver.core.join([address(number) for number in range(2, 80)], driver.now)
+    driver.effects = driver.core.effects()
+    assert len(set(opened(driver))) == 5
+    tried = set(opened(driver))
+    for _ in range(100):
+        for stream in driver.done(OpenStream):
+            driver.core.stream_closed(stream.stream, driver.now)
+        driver.pass_time(LAN.reconnect_interval)
+        tried |= set(opened(driver))
+    assert len(tried) == 78
+
+
+def test_streams_are_bounded_in_time_and_number(driver: Driver) -> None:
+    for number in range(2, 80):
+        driver.core.join([address(number)], driver.now)
     assert driver.core.counters["streams_opened"] == 64
     assert driver.core.counters["streams_refused"] > 0
     driver.core.effects()

@@ -25,6 +25,7 @@ from gossip.messages import (
     PushPull,
     Request,
     Slice,
+    TableDigest,
 )
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -58,6 +59,7 @@ EVERY_KIND: list[Message] = [
     Pull(HEAD),
     Missing(HEAD),
     PushPull(True),
+    TableDigest(b"t" * 16, False),
     Fetch(0),
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
     NoSlice(1),
