@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from gossip.address import Address
+from gossip.keyring import Keyring
 from gossip.member import MemberView
 from gossip.replica import Changeset, Head, Version
 
@@ -83,6 +84,21 @@ class Isolated(NamedTuple):
     seconds: float
 
 
+class KeyringChanged(NamedTuple):
+    """A keyring that came from a peer was adopted: store it."""
+
+    keyring: Keyring
+
+
+class KeyUnknown(NamedTuple):
+    """Others send under a key that this node doesn't have, or don't have one that it sends under:
+    fetch the keyring from where it is kept. Anyone can cause this, so it changes nothing, and comes
+    at most once in 5 s."""
+
+    key_id: str
+    """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -96,5 +112,7 @@ Event = (
     | NameTaken
     | GenerationOutdated
     | Isolated
+    | KeyringChanged
+    | KeyUnknown
     | LeaveFinished
 )

@@ -17,7 +17,7 @@ from node import logs
 from node.admin.node_view import Conflict, NotAvailable
 from node.agent.keeper import Keeper
 from node.agent.keepsakes import KeptKeys, load_keys, store_keys
-from node.agent.limits import KEYRING_ATTEMPTS_MAX, KEYRING_STORERS
+from node.agent.limits import KEY_UNKNOWN_LOG_SECONDS, KEYRING_ATTEMPTS_MAX, KEYRING_STORERS
 from node.agent.wrapping import is_wrapped_for, open_with, wrap_for
 from store.authority import AuthorityInfo, KeyringRow
 from store.errors import AuthorityUnavailable
@@ -95,6 +95,7 @@ class Keys:
         """The authority's keyring that was complained of."""
         self._put_by_look: tuple[int, str, int] | None = None
         """The last keyring that ``look`` has put into the authority."""
+        self._told_at: float | None = None
         self._changing = asyncio.Lock()
         self._file = Keeper("the keyring", self._write)
         self._look_again = False
@@ -148,6 +149,18 @@ class Keys:
         who made the change has stored it there, unless that went wrong."""
         if self._take(keyring) and self._is_storer():
             self.look()
+
+    def unknown(self, shown_id: str) -> None:
+        """Others use a key that this node doesn't have, or don't have one that it uses; anyone can
+        make it believe so."""
+        now = asyncio.get_running_loop().time()
+        if self._told_at is None or now - self._told_at >= KEY_UNKNOWN_LOG_SECONDS:
+            self._told_at = now
+            log.warning(
+                "peers use keys that this node lacks, or lack its own; it asks the authority",
+                key=shown_id,
+            )
+        self.look()
 
     def look(self) -> None:
         """Compare with the authority's keyring, and bring the older one up to date."""

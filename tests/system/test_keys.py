@@ -5,7 +5,7 @@ import base64
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,18 @@ async def change(
     async with cluster.session.request(method, url, json=body or None) as response:
         await response.read()
         return response.status
+
+
+async def until_seen(
+    cluster: LocalCluster, by: Sequence[LocalNode], name: str, statuses: Sequence[str]
+) -> None:
+    """Wait until these nodes see a member in one of these states (``unlisted``: not at all)."""
+
+    async def is_seen() -> bool:
+        seen = [(await cluster.members(node)).get(name, "unlisted") for node in by]
+        return all(status in statuses for status in seen)
+
+    await until(is_seen, f"{name} is seen {' or '.join(statuses)}")
 
 
 async def until_all_have(cluster: LocalCluster, counter: int, total: int) -> None:
@@ -100,13 +112,7 @@ async def test_a_rotation_loses_nobody_and_who_was_away_comes_back(
     away = cluster.nodes[3]
     await away.stop()
 
-    async def has_left() -> bool:
-        return all(
-            (await cluster.members(node)).get("node4", "left") == "left"
-            for node in cluster.nodes[:3]
-        )
-
-    await until(has_left, "node4 has left")
+    await until_seen(cluster, cluster.nodes[:3], "node4", ("left", "unlisted"))
     async with nobody_is_lost(cluster):
         await rotate(cluster, 3)
     for node in cluster.nodes[:3]:
@@ -146,13 +152,7 @@ async def test_a_node_that_was_paused_through_a_rotation_finds_the_new_key(
     first, second, paused = cluster.nodes
     paused.signal(signal.SIGSTOP)
     try:
-
-        async def has_failed() -> bool:
-            return all(
-                (await cluster.members(node))["node3"] == "failed" for node in (first, second)
-            )
-
-        await until(has_failed, "node3 is held for failed")
+        await until_seen(cluster, (first, second), "node3", ("failed",))
         assert await change(cluster, first, "POST", key=TEXT2) == 201
 
         async def is_used() -> bool:
