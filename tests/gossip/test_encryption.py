@@ -2,33 +2,15 @@
 
 import pytest
 
-from gossip.keyring import configured
 from gossip.limits import SEAL_BYTES
 from gossip.profiles import LAN
 from simulations.authority import LogAuthority
 from simulations.network import Link
 from simulations.world import World
 from tests.gossip.drive import Driver, alive, packet
+from tests.gossip.hostile import RING, Tapped
 
-RING = configured(b"k" * 32)
 NAMES = ("datagrams_out", "datagram_bytes_out")
-
-
-class Tapped(World):
-    """A world of which every packet and frame is on tape."""
-
-    tape: list[tuple[str, int, bytes]]
-    """(kind, receiver, data)."""
-
-    def record(self, kind: str, *what: object) -> None:
-        super().record(kind, *what)
-        if not hasattr(self, "tape"):
-            self.tape = []
-        if kind in ("datagram", "frame"):
-            node, _, data = what
-            assert isinstance(node, int)
-            assert isinstance(data, bytes)
-            self.tape.append((kind, node, data))
 
 
 def test_clear_packets_are_dropped_with_a_key_and_sealed_ones_without() -> None:

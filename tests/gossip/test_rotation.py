@@ -189,7 +189,8 @@ def test_a_keyring_does_not_travel_in_clear() -> None:
     sent = [effect for effect in driver.effects if isinstance(effect, SendDatagram)]
     assert all(K1 not in packet.data for packet in sent)
     driver.receive(2, Heartbeat.of(Head((0, 0, 0), bytes(32)), None, (5, 0)), Ping(1))
-    assert driver.sent(Keys) == driver.sent(KeysWanted) == []
+    assert driver.sent(Keys) == []
+    assert driver.sent(KeysWanted) == []
 
 
 def test_a_new_keyring_is_told_under_a_key_that_is_in_it() -> None:
