@@ -16,6 +16,12 @@ class MemberChanged(NamedTuple):
     """Its status before; None for one that wasn't known (or had left the listing)."""
 
 
+class PathChanged(NamedTuple):
+    """Packets no longer reach a running member, or do again; streams reach it (``path``)."""
+
+    member: MemberView
+
+
 class ChangesetApplied(NamedTuple):
     """The replica applied a changeset that came from a peer."""
 
@@ -105,6 +111,7 @@ class LeaveFinished(NamedTuple):
 
 Event = (
     MemberChanged
+    | PathChanged
     | ChangesetApplied
     | Behind
     | SnapshotInstalled
