@@ -56,8 +56,10 @@ async def attempt(report: Report, what: str, work: Callable[[], Coroutine[Any, A
         await work()
     except (Unavailable, AgentsFailed, ProgramFailed) as error:
         reason = "\n    ".join(str(error).splitlines()[:REASON_LINES_MAX])
-        report.notes.append(f"{what}: not measured: {reason}")
-        return isinstance(error, Unavailable)
+        unavailable = isinstance(error, Unavailable)
+        outcome = "not measured" if unavailable else "broke off"
+        report.notes.append(f"{what}: {outcome}: {reason}")
+        return unavailable
     return True
 
 
