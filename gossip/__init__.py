@@ -3,11 +3,12 @@
 Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
-    transport      the asyncio side (with sockets, datagrams)
+    transport      the asyncio side (with sockets, datagrams, knocks)
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting
-    probe          failure detection; suspicion, health
+    detection      failure detection: probe (with schedule, health), refusal, watch, doubt;
+                   suspicion: the time that an accused member has
     updates        the piggyback queue
     pushpull       joining, table exchange; contacts: whom to call when members are missing; streams
 

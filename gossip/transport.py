@@ -239,7 +239,12 @@ class Transport:
         self._writers[stream] = writer
         self._gossip.stream_accepted(stream, peer[:2], self.now())
         self.flush()
-        await self._read_frames(stream, reader, limits.REQUEST_FRAME_BYTES_MAX)
+        try:
+            await self._read_frames(stream, reader, limits.REQUEST_FRAME_BYTES_MAX)
+        except asyncio.CancelledError:
+            # Only this object cancels it; and asyncio before 3.12 reports a handler that was
+            # cancelled as one that failed.
+            return
 
     async def _converse(self, effect: OpenStream) -> None:
         """Open a stream, send the first frame, and read until it ends. The core's deadline for the

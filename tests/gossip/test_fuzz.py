@@ -13,15 +13,21 @@ from gossip.member import Status
 from gossip.messages import (
     Ack,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
     Message,
     Missing,
     NoSlice,
+    Outcome,
+    Parting,
     Ping,
     Push,
     Request,
     Slice,
+    Unwatch,
+    Watch,
 )
 from gossip.replica import Changeset, Head
 from tests.gossip.drive import Driver, address, alive, packet, verdict
@@ -43,6 +49,10 @@ MESSAGES: list[Message] = [
     Fetch(0),
     Slice(HEAD, 0, b"slice", True),
     NoSlice(0),
+    Watch(),
+    Unwatch(Parting.MOVED),
+    Check(alive(2).node_id, 1),
+    Checked(alive(2).node_id, 1, Outcome.REFUSED),
 ]
 FUZZ = settings(max_examples=200, deadline=None)
 

@@ -120,6 +120,20 @@ async def test_a_commit_reaches_the_other_node(pair: Pair, size: int) -> None:
     assert second.has_event(ChangesetApplied)
 
 
+async def test_closing_with_streams_that_stand_reports_no_error(host: str) -> None:
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    node = LoopbackNode(1, host, [])
+    await node.start()
+    reader, writer = await asyncio.open_connection(*node.address)
+    await eventually(lambda: node.core.counters["streams_accepted"] == 1)
+    await node.transport.close()
+    assert await reader.read() == b""
+    writer.close()
+    node.sockets.close()
+    assert reported == []
+
+
 async def test_garbage_on_the_udp_port_is_counted_and_dropped(pair: Pair) -> None:
     first, second = pair
     host = first.address[0]

@@ -217,7 +217,7 @@ class TestSchema:
         ("version", "text"),
         [
             (0, "older than this software's (1); run 'grapevine migrations up'"),
-            (2, "newer than this software's (1); upgrade grapevine on this node"),
+            (3, "newer than this software's (2); upgrade grapevine on this node"),
         ],
     )
     async def test_another_version_says_what_to_do(

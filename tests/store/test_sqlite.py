@@ -50,7 +50,7 @@ async def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     ("version", "text"),
     [
         (0, "older than this software's (1); run 'grapevine migrations up'"),
-        (2, "newer than this software's (1); upgrade grapevine on this node"),
+        (3, "newer than this software's (2); upgrade grapevine on this node"),
     ],
 )
 async def test_another_schema_says_what_to_do(path: Path, version: int, text: str) -> None:
