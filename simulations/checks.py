@@ -61,7 +61,7 @@ class Checks:
         mine = (node.generation, node.incarnation)
         self._highest[node.id] = max(before, mine)
         if node.incarnation > 1 and not node.left:
-            # Only who is accused (or said to have left) refutes: a cluster at peace has no reason to write.
+            # Only who is accused, or said to have left, refutes.
             last = (node.id, node.generation, node.incarnation - 1)
             assert last in self._accused, f"node {node.index} refutes what nobody says: {mine}"
 

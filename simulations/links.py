@@ -57,8 +57,8 @@ class Link:
 
 
 Arrivals = Sequence[tuple[float, bytes, bool]]
-"""(seconds from now, the bytes then, whether it is a replay): nothing when a packet is lost, several
-when it is doubled."""
+"""(seconds from now, the bytes then, whether it is a replay): nothing when a packet is lost,
+several when it is doubled."""
 
 
 class Network:

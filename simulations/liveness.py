@@ -1,7 +1,7 @@
 """Liveness: once the faults end, a random core of nodes must become one cluster in bounded time.
 
-The rest stays as bad as it is, for ever: dead, silent, or running behind a cut (TigerBeetle's second
-phase; GOSSIP 6.6).
+The rest stays as bad as it is, for ever: dead, silent, or running behind a cut (TigerBeetle's
+second phase; GOSSIP 6.6).
 """
 
 import math

@@ -8,8 +8,8 @@ The formulas beside them. SWIM picks targets at random: some member probes the d
 period with probability 1 - (1 - 1/(n-1))^(n-1), and the first that does needs
 ``1 / (1 - (1 - 1/(n-1))^(n-1))`` periods on average, e/(e-1) = 1.58 for large n; within the first
 one the crash comes half a period late on average. Here members probe in an even order (each member
-is probed once per period, by another each time), so that the wait is uniform over one period, 0.5 on
-average, before the probe that fails takes one more to its verdict.
+is probed once per period, by another each time), so that the wait is uniform over one period, 0.5
+on average, before the probe that fails takes one more to its verdict.
 """
 
 import math

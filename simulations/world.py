@@ -5,7 +5,7 @@ A run is replayed by its seed: two runs of one seed have the same trace hash.
 
 import random
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gossip.address import Address
 from gossip.events import Behind, Event
@@ -111,7 +111,8 @@ class World:
 
     def swap_addresses(self, one: Node, other: Node) -> None:
         """Two machines that don't run get each other's address."""
-        assert not one.running and not other.running
+        assert not one.running
+        assert not other.running
         one.address, other.address = other.address, one.address
         for node in (one, other):
             node.source = node.address

@@ -1,9 +1,12 @@
 """The simulated world itself: time, machines, processes, disks and streams."""
 
+from functools import partial
+
 import pytest
 
 from gossip.events import Event, MemberChanged
 from simulations.authority import EMPTY, LogAuthority, LogReplica
+from simulations.conditions import hold
 from simulations.connection import Connection
 from simulations.links import Link
 from simulations.node import Node
@@ -11,8 +14,8 @@ from simulations.operations import Double, RestartAll, Start, StepWallClock, Swa
 from simulations.world import World
 
 
-def formed(nodes: int, seed: int = 1, **options: bool) -> World:
-    world = World(nodes, seed, **options)
+def formed(nodes: int, *, skewed: bool = False) -> World:
+    world = World(nodes, seed=1, skewed=skewed)
     world.form()
     return world
 
@@ -129,12 +132,7 @@ def test_a_killed_process_is_found_sooner_than_a_silent_machine() -> None:
         world = formed(5)
         world.run(5.0)
         end(world.nodes[4])
-        others = world.nodes[:4]
-        took.append(
-            world.run_until(
-                lambda w=world, o=others: all(n.status_of(w.nodes[4]) == "failed" for n in o), 60.0
-            )
-        )
+        took.append(world.run_until(partial(hold(range(4), 4, "failed"), world), within=60.0))
     assert took[0] < 1.0 < took[1]
 
 
