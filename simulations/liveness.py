@@ -18,6 +18,7 @@ from simulations.world import World
 _STEP_SECONDS = 0.25
 _DRAINING_PACKETS = 15
 """After so many packets of a node its piggyback queue is empty, unless something refills it."""
+_WATCHES_MAX = 5
 QUIET_SECONDS = 20.0
 """How long the settled core is watched."""
 PACKETS_PER_PROBE = 2
@@ -104,33 +105,48 @@ def stay(world: World, core: Sequence[Node]) -> float:
     """Watch the settled core: nothing changes any more, nothing echoes, and everybody serves the
     newest head. Answers packets per node and probe interval."""
     world.network.replays = False
-    # What is still in the queues, and late answers to earlier probes, has its chance.
-    settled = Settled(world, core)
-    indices, ids = [node.index for node in core], [node.id for node in core]
-    world.run(5 * world.profile.probe_interval)
+    for _ in range(_WATCHES_MAX):
+        # What is still in the queues, and late answers to earlier probes, has its chance.
+        world.run(5 * world.profile.probe_interval)
+        packets = _watch(world, core)
+        if packets is not None:
+            return packets
+    raise AssertionError(f"no rest in a settled cluster: {views(core)}")
+
+
+def _watch(world: World, core: Sequence[Node]) -> float | None:
+    """One stretch of watching. None when some change came in, which is passed on and answered: the
+    last word of somebody outside, or a refutation that one of the core had missed."""
     seen, sent, begun = len(world.observed), _packets(core), world.now
     world.run(QUIET_SECONDS / 2)
     sent_late, bytes_late = _packets(core), _bytes(core)
     world.run(QUIET_SECONDS / 2)
+    if _changes(world, core, seen):
+        return None
+    assert Settled(world, core)(), f"no longer one cluster: {views(core)}"
+    late = max(1, _packets(core) - sent_late)
+    size, at_rest = (_bytes(core) - bytes_late) / late, packet_at_rest(world.keyring is not None)
+    drained = (sent_late - sent) / len(core) >= _DRAINING_PACKETS
+    echoes = drained and size > at_rest * ECHO_SIZE_SHARE
+    assert not echoes, f"{size:.0f} bytes a packet, {at_rest:.0f} at rest: an echo"
+    intervals = (world.now - begun) / world.profile.probe_interval
+    packets = (_packets(core) - sent) / len(core) / intervals
+    assert packets <= PACKETS_PER_PROBE * ECHO_SHARE, f"{packets:.2f} packets a probe: an echo"
+    return packets
+
+
+def _changes(world: World, core: Sequence[Node], seen: int) -> int:
+    """How many changes the core has reported since then; none may concern its own status."""
+    indices, ids = [node.index for node in core], [node.id for node in core]
     changes = 0
     for observed in world.observed[seen:]:
         event = observed.event
         if isinstance(event, MemberChanged) and observed.node in indices:
             changes += 1
-            # A refutation that one of them had missed may still come by push-pull.
             late_news = (event.previous, event.member.status) == ("alive", "alive")
             inside = event.member.id in ids
             assert late_news or not inside, f"a change in a settled cluster: {observed}"
-    assert settled(), f"no longer one cluster: {views(core)}"
-    intervals = (world.now - begun) / world.profile.probe_interval
-    late = max(1, _packets(core) - sent_late)
-    size, at_rest = (_bytes(core) - bytes_late) / late, packet_at_rest(world.keyring is not None)
-    drained = (sent_late - sent) / len(core) >= _DRAINING_PACKETS
-    echoes = drained and not changes and size > at_rest * ECHO_SIZE_SHARE
-    assert not echoes, f"{size:.0f} bytes a packet, {at_rest:.0f} at rest: an echo"
-    packets = (_packets(core) - sent) / len(core) / intervals
-    assert packets <= PACKETS_PER_PROBE * ECHO_SHARE, f"{packets:.2f} packets a probe: an echo"
-    return packets
+    return changes
 
 
 def views(core: Sequence[Node]) -> str:
