@@ -33,6 +33,8 @@ class Checks:
         self.sometimes = Sometimes(world)
         self._highest: dict[str, tuple[int, int]] = {}
         """The highest (generation, incarnation) that any process of a node id has had."""
+        self._processes: dict[tuple[str, int], int] = {}
+        """How many processes have had a (node id, generation)."""
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
@@ -57,6 +59,9 @@ class Checks:
 
     def lives(self, node: "Node") -> None:
         """A process begins, or raises its incarnation."""
+        if node.incarnation == 1:
+            identity = (node.id, node.generation)
+            self._processes[identity] = self._processes.get(identity, 0) + 1
         before = self._highest.get(node.id, (0, 0))
         mine = (node.generation, node.incarnation)
         self._highest[node.id] = max(before, mine)
@@ -64,6 +69,10 @@ class Checks:
             # Only who is accused, or said to have left, refutes.
             last = (node.id, node.generation, node.incarnation - 1)
             assert last in self._accused, f"node {node.index} refutes what nobody says: {mine}"
+
+    def ambiguous(self, node: "Node") -> bool:
+        """Whether other processes have had the same node id and generation."""
+        return self._processes[node.id, node.generation] > 1
 
     def leaves(self, node: "Node") -> None:
         self._leavers[node.id, node.generation] = None
@@ -123,7 +132,8 @@ class Checks:
 
     def _check_patience(self, node: "Node", view: MemberView) -> None:
         """A process that lives isn't declared failed before it had its time to refute: only a dead
-        one's kernel refuses for it. (Of one with a double the double's kernel may.)"""
+        one's kernel refuses for it. (Where a copy of the disk gave two processes one generation,
+        the other's kernel may.)"""
         subject = (view.id, view.generation, view.incarnation)
         if view.status != "alive":
             self._accused[subject] = None
@@ -135,8 +145,8 @@ class Checks:
         since = self._suspected.get((node.index, node.life, *subject))
         profile = self._world.profile
         patience = profile.suspicion_mult * profile.probe_interval
-        processes = [other for other in self._world.nodes if other.id == view.id]
-        if len(processes) == 1 and processes[0].is_life(view.id, view.generation):
+        alone = self._processes.get((view.id, view.generation)) == 1
+        if alone and any(other.is_life(view.id, view.generation) for other in self._world.nodes):
             waited = 0.0 if since is None else node.awake_since(since)
             where = f"node {node.index} declared {view.name} failed"
             assert waited >= patience - _TOLERANCE, f"{where} after {waited:.3f} s; it is alive"

@@ -14,12 +14,14 @@ from typing import Any
 from gossip.keyring import Keyring, configured
 from gossip.profiles import LAN, Profile
 from simulations import liveness
-from simulations.faults import FAULTS, Fault, Timed
+from simulations.faults import FAULTS, Fault, Timed, exile
 from simulations.links import Link
 from simulations.node import Node
 from simulations.operations import Join, Write, perform
 from simulations.world import World
 
+_SPLIT_SHARE = 0.15
+"""So many runs are one long partition: what heals those is seldom needed elsewhere."""
 NODES_MAX = 7
 """The largest cluster that a seed chooses by itself: small ones find most, and fast."""
 
@@ -147,7 +149,10 @@ def _draw_link(rng: random.Random) -> Link:
 def _draw_operations(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
     chosen: list[Fault] = [fault for fault in FAULTS if rng.random() < 0.3]
     timed: list[Timed] = []
-    if chosen:
+    if rng.random() < _SPLIT_SHARE:
+        # Undisturbed, or restarts would bring the sides together again.
+        timed += [(seconds / 8, cut) for begins, cut in exile(rng, nodes) if not begins]
+    elif chosen:
         gap = 30.0 ** rng.random()
         at = rng.expovariate(1 / gap)
         while at < seconds:
