@@ -95,14 +95,30 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyringRow:
+    """The cluster's keys as they are kept. Of two the greater (counter, author, tag) holds."""
+
+    counter: int
+    """From 1; each change adds one."""
+    author: str
+    """Node id of who made the change."""
+    tag: int
+    """Its process tag, 64 bits."""
+    wrapped: bytes = field(repr=False)
+    """Opaque here; at most KEYRING_BYTES_MAX."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorityInfo:
-    """What bootstrap put there."""
+    """What bootstrap put there, and the keyring."""
 
     id: str
     """Authority id, a UUID: tells one authority from another, kept by backup and restore."""
-    cluster_key: bytes
+    cluster_key: bytes = field(repr=False)
     """32 random bytes; the cluster's gossip key unless configuration names another."""
     schema_version: int
+    keyring: KeyringRow | None = None
+    """None before the first change of keys, and while the schema has no place for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +178,13 @@ class Authority(Protocol):
 
     async def forget(self, node_id: str, generation: int) -> None:
         """Delete a node's row unless it is of a higher generation."""
+
+    async def keyring(self) -> KeyringRow | None:
+        """The keyring; None before the first change of keys."""
+
+    async def store_keyring(self, row: KeyringRow, expected_counter: int) -> bool:
+        """Put a keyring in the place of the one with that counter (0: of none).
+
+        False when another one is there: of two changes at once exactly one is stored. Raises
+        SchemaMismatch when the schema has no place for it yet.
+        """

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+from store import keyring as keyrings
 from store import read as reads
-from store.authority import Entity, NodeRow, Page, Query, State
+from store.authority import Entity, KeyringRow, NodeRow, Page, Query, State
 from store.changeset import Changeset
 from store.plan import Plan, Result
 from store.schema import schema
@@ -53,3 +54,9 @@ class Engine(ABC):
 
     async def forget(self, node_id: str, generation: int) -> None:
         await self._change(lambda: reads.forget_node(node_id, generation))
+
+    async def keyring(self) -> KeyringRow | None:
+        return await self._read(keyrings.read_keyring)
+
+    async def store_keyring(self, row: KeyringRow, expected_counter: int) -> bool:
+        return await self._change(lambda: keyrings.store_keyring(row, expected_counter))

@@ -44,6 +44,9 @@ INTEGER_MAX = 2**53 - 1
 STATE_ROWS_MAX = 2_000
 """Entities that one statement reads when the whole state is read."""
 
+KEYRING_BYTES_MAX = 65_536
+"""The wrapped keyring; both schemas say so, too."""
+
 BUSY_SECONDS_MAX = 5.0
 """How long a write or read waits for a locked SQLite file before it answers 503 (DESIGN 3)."""
 

@@ -154,7 +154,8 @@ class PostgresAuthority(Engine):
         return await self._transaction(READ, make_plan)
 
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
-        """A change of a node's row, all of which may be done twice."""
+        """A change of a row that is no entity: doing it again after a COMMIT that was lost does no
+        harm."""
         try:
             return await self._transaction(CHANGE, make_plan)
         except CommitLost as lost:

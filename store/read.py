@@ -5,19 +5,24 @@ runs in one read transaction.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from store.authority import AuthorityInfo, Entity, NodeRow, Page, Query, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset
 from store.errors import SchemaMismatch
+from store.keyring import read_keyring
 from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX, STATE_ROWS_MAX
 from store.plan import Plan, Row, Rows, Statement
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
 from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The schema of the tables that this software reads and writes."""
+
+SCHEMA_VERSION_MIN = 1
+"""The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed."""
 
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
@@ -35,22 +40,23 @@ def _version(epoch: int, tag: bytes, revision: int) -> Version:
 
 
 def read_info() -> Plan[AuthorityInfo]:
-    """What bootstrap put there. Raises SchemaMismatch for another schema than ours."""
+    """What bootstrap put there, and the keyring. Raises SchemaMismatch for a schema that isn't
+    ours."""
     rows = yield Statement("SELECT id, cluster_key, schema_version FROM authority")
     if not rows:
         raise SchemaMismatch(BOOTSTRAP_NEEDED)
     info = AuthorityInfo(*rows[0])
-    if info.schema_version < SCHEMA_VERSION:
+    if info.schema_version < SCHEMA_VERSION_MIN:
         raise SchemaMismatch(
             f"database schema {info.schema_version} is older than this software's"
-            f" ({SCHEMA_VERSION}); run 'grapevine migrations up'"
+            f" ({SCHEMA_VERSION_MIN}); run 'grapevine migrations up'"
         )
     if info.schema_version > SCHEMA_VERSION:
         raise SchemaMismatch(
             f"database schema {info.schema_version} is newer than this software's"
             f" ({SCHEMA_VERSION}); upgrade grapevine on this node"
         )
-    return info
+    return replace(info, keyring=(yield from read_keyring()))
 
 
 def is_storable(text: str) -> bool:

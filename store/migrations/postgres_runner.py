@@ -31,6 +31,7 @@ TABLES = (
     "entity_tag",
     "entity_unique",
     "head",
+    "keyring",
     "log",
     "migration",
     "node",

@@ -14,10 +14,13 @@ from store.migrations.sqlite_runner import SqliteMigrations, statements
 from store.read import SCHEMA_VERSION
 from store.sqlite import SqliteAuthority
 
-INITIAL = catalogue.load("sqlite")
-SECOND = (
-    Migration(2, "pre", "more", "CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT;"),
-    Migration(2, "post", "more", "-- after the roll-out\nDROP TABLE node;"),
+OURS = catalogue.load("sqlite")
+LABELS = tuple(item.label for item in OURS)
+NEXT = len(OURS) + 1
+MORE = f"{NEXT:04d}_more.pre"
+NEWER = (
+    Migration(NEXT, "pre", "more", "CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT;"),
+    Migration(NEXT, "post", "more", "-- after the roll-out\nDROP TABLE node;"),
 )
 
 
@@ -43,7 +46,7 @@ def open_to_all(path: Path) -> None:
 
 
 def test_the_files_lead_to_the_schema_that_this_software_reads() -> None:
-    assert max(item.number for item in INITIAL) == SCHEMA_VERSION
+    assert max(item.number for item in OURS) == SCHEMA_VERSION
 
 
 async def test_bootstrap_makes_a_private_file_once(path: Path) -> None:
@@ -94,48 +97,48 @@ async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 async def test_status_tells_what_was_run_and_what_is_pending(path: Path) -> None:
     before = await SqliteMigrations(path).status()
-    assert (before.bootstrapped, before.pending_pre) == (False, ("0001_initial.pre",))
+    assert (before.bootstrapped, before.pending_pre) == (False, LABELS)
     await SqliteMigrations(path).bootstrap()
-    after = await SqliteMigrations(path, migrations=(*INITIAL, *SECOND)).status()
+    after = await SqliteMigrations(path, migrations=(*OURS, *NEWER)).status()
     assert after.bootstrapped
-    assert after.applied == ("0001_initial.pre",)
-    assert (after.pending_pre, after.pending_post) == (("0002_more.pre",), ("0002_more.post",))
+    assert after.applied == LABELS
+    assert (after.pending_pre, after.pending_post) == ((MORE,), (f"{NEXT:04d}_more.post",))
 
 
 async def test_up_runs_before_the_new_version_and_finish_after_it(path: Path) -> None:
     await SqliteMigrations(path).bootstrap()
-    newer = SqliteMigrations(path, migrations=(*INITIAL, *SECOND))
-    with pytest.raises(MigrationRefused, match=r"0002_more\.pre must run first"):
+    newer = SqliteMigrations(path, migrations=(*OURS, *NEWER))
+    with pytest.raises(MigrationRefused, match=f"{MORE} must run first"):
         await newer.finish()
-    assert await newer.up() == ("0002_more.pre",)
+    assert await newer.up() == (MORE,)
     assert {"more", "node"} <= tables(path)
     assert await newer.up() == ()
-    assert await newer.finish() == ("0002_more.post",)
+    assert await newer.finish() == (f"{NEXT:04d}_more.post",)
     assert "node" not in tables(path)
-    with pytest.raises(SchemaMismatch, match="schema 2 is newer than this software's"):
+    with pytest.raises(SchemaMismatch, match=f"schema {NEXT} is newer than this software's"):
         await SqliteAuthority(path).open()
 
 
 async def test_a_bootstrap_of_a_newer_version_runs_all_files(path: Path) -> None:
-    made = await SqliteMigrations(path, migrations=(*INITIAL, *SECOND)).bootstrap()
-    assert made.info.schema_version == 2
+    made = await SqliteMigrations(path, migrations=(*OURS, *NEWER)).bootstrap()
+    assert made.info.schema_version == NEXT
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(path: Path) -> None:
     await SqliteMigrations(path).bootstrap()
     before = tables(path)
-    broken = Migration(2, "pre", "broken", "CREATE TABLE half (id);\nCREATE TABLE node (id);")
+    broken = Migration(NEXT, "pre", "broken", "CREATE TABLE half (id);\nCREATE TABLE node (id);")
     with pytest.raises(Exception, match="table node already exists"):
-        await SqliteMigrations(path, migrations=(*INITIAL, broken)).up()
+        await SqliteMigrations(path, migrations=(*OURS, broken)).up()
     assert tables(path) == before
 
 
 async def test_a_file_that_was_changed_after_it_ran_is_refused(path: Path) -> None:
     await SqliteMigrations(path).bootstrap()
-    (initial,) = INITIAL
+    initial, *rest = OURS
     changed = Migration(1, "pre", initial.name, initial.sql + "-- changed\n")
     with pytest.raises(MigrationRefused, match=r"0001_initial\.pre was changed after it ran"):
-        await SqliteMigrations(path, migrations=[changed]).up()
+        await SqliteMigrations(path, migrations=[changed, *rest]).up()
 
 
 async def test_reset_wants_the_name_typed_and_bootstrap_begins_anew(path: Path) -> None:
@@ -149,7 +152,7 @@ async def test_reset_wants_the_name_typed_and_bootstrap_begins_anew(path: Path) 
 
 def test_files_must_be_numbered_without_gaps() -> None:
     with pytest.raises(ValueError, match="must be numbered 1, 2, 3"):
-        catalogue.in_order([Migration(3, "pre", "late", ""), *INITIAL])
+        catalogue.in_order([Migration(NEXT + 1, "pre", "late", ""), *OURS])
 
 
 def test_a_script_is_split_at_its_statements() -> None:

@@ -14,10 +14,13 @@ from store.postgres_address import PostgresAddress, PostgresHost
 from store.read import SCHEMA_VERSION
 from tests.postgres_server import execute, fetch
 
-INITIAL = catalogue.load("postgres")
-SECOND = (
-    Migration(2, "pre", "more", "CREATE TABLE more (id integer PRIMARY KEY);"),
-    Migration(2, "post", "more", "-- after the roll-out\nDROP TABLE node;"),
+OURS = catalogue.load("postgres")
+LABELS = tuple(item.label for item in OURS)
+NEXT = len(OURS) + 1
+MORE = f"{NEXT:04d}_more.pre"
+NEWER = (
+    Migration(NEXT, "pre", "more", "CREATE TABLE more (id integer PRIMARY KEY);"),
+    Migration(NEXT, "post", "more", "-- after the roll-out\nDROP TABLE node;"),
 )
 
 
@@ -39,12 +42,12 @@ async def schema_exists(address: PostgresAddress) -> bool:
 
 
 def test_the_files_lead_to_the_schema_that_this_software_reads() -> None:
-    assert max(item.number for item in INITIAL) == SCHEMA_VERSION
+    assert max(item.number for item in OURS) == SCHEMA_VERSION
 
 
 def test_both_engines_have_the_same_files() -> None:
     sqlite = catalogue.load("sqlite")
-    assert [item.label for item in INITIAL] == [item.label for item in sqlite]
+    assert [item.label for item in OURS] == [item.label for item in sqlite]
 
 
 async def test_bootstrap_makes_the_schema_and_its_tables_once(database: PostgresAddress) -> None:
@@ -103,29 +106,29 @@ async def test_a_schema_made_by_the_administrator_is_enough(
 
 async def test_status_tells_what_was_run_and_what_is_pending(database: PostgresAddress) -> None:
     before = await PostgresMigrations(database).status()
-    assert (before.bootstrapped, before.pending_pre) == (False, ("0001_initial.pre",))
+    assert (before.bootstrapped, before.pending_pre) == (False, LABELS)
     assert not await schema_exists(database)
     await PostgresMigrations(database).bootstrap()
-    after = await PostgresMigrations(database, migrations=(*INITIAL, *SECOND)).status()
+    after = await PostgresMigrations(database, migrations=(*OURS, *NEWER)).status()
     assert after.bootstrapped
-    assert after.applied == ("0001_initial.pre",)
-    assert (after.pending_pre, after.pending_post) == (("0002_more.pre",), ("0002_more.post",))
+    assert after.applied == LABELS
+    assert (after.pending_pre, after.pending_post) == ((MORE,), (f"{NEXT:04d}_more.post",))
 
 
 async def test_up_runs_before_the_new_version_and_finish_after_it(
     database: PostgresAddress,
 ) -> None:
     await PostgresMigrations(database).bootstrap()
-    newer = PostgresMigrations(database, migrations=(*INITIAL, *SECOND))
-    with pytest.raises(MigrationRefused, match=r"0002_more\.pre must run first"):
+    newer = PostgresMigrations(database, migrations=(*OURS, *NEWER))
+    with pytest.raises(MigrationRefused, match=f"{MORE} must run first"):
         await newer.finish()
     both = await asyncio.gather(newer.up(), newer.up())
-    assert sorted(both) == [(), ("0002_more.pre",)]
+    assert sorted(both) == [(), (MORE,)]
     assert {"more", "node"} <= await tables(database)
-    assert await newer.finish() == ("0002_more.post",)
+    assert await newer.finish() == (f"{NEXT:04d}_more.post",)
     assert "node" not in await tables(database)
     authority = PostgresAuthority(database)
-    with pytest.raises(SchemaMismatch, match="schema 2 is newer than this software's"):
+    with pytest.raises(SchemaMismatch, match=f"schema {NEXT} is newer than this software's"):
         await authority.open()
     await authority.close()
     with pytest.raises(MigrationRefused, match="migrated by a newer version"):
@@ -135,19 +138,19 @@ async def test_up_runs_before_the_new_version_and_finish_after_it(
 async def test_a_migration_that_fails_leaves_nothing_behind(database: PostgresAddress) -> None:
     await PostgresMigrations(database).bootstrap()
     broken = Migration(
-        2, "pre", "broken", "CREATE TABLE half (id int);\nCREATE TABLE node (id int);"
+        NEXT, "pre", "broken", "CREATE TABLE half (id int);\nCREATE TABLE node (id int);"
     )
     with pytest.raises(MigrationRefused, match='relation "node" already exists'):
-        await PostgresMigrations(database, migrations=(*INITIAL, broken)).up()
+        await PostgresMigrations(database, migrations=(*OURS, broken)).up()
     assert await tables(database) == set(TABLES)
 
 
 async def test_a_file_that_was_changed_after_it_ran_is_refused(database: PostgresAddress) -> None:
     await PostgresMigrations(database).bootstrap()
-    (initial,) = INITIAL
+    initial, *rest = OURS
     changed = Migration(1, "pre", initial.name, initial.sql + "-- changed\n")
     with pytest.raises(MigrationRefused, match=r"0001_initial\.pre was changed after it ran"):
-        await PostgresMigrations(database, migrations=[changed]).up()
+        await PostgresMigrations(database, migrations=[changed, *rest]).up()
 
 
 async def test_reset_wants_the_databases_name_and_bootstrap_begins_anew(
