@@ -19,6 +19,7 @@ from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
 from node.admin.guard import bound_requests, refuse_strangers
 from node.admin.headers import CommonHeaders, answer_options, note_start
+from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
@@ -46,6 +47,9 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})
     add(app, "/cluster/revision", {"GET": cluster.revision})
     add(app, "/cluster/nodes/{name}", {"DELETE": cluster.force_leave})
+    keys = Keys(node)
+    add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})
+    add(app, "/cluster/keys/{id}", {"PATCH": keys.use, "DELETE": keys.remove})
     add(app, "/cluster/events", {"GET": streams.serve}, head=False)
     app.on_shutdown.append(streams.close)
     for kind in store_schema.kinds():

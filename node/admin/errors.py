@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from node import logs
 from node.admin.answers import json_answer, message
-from node.admin.node_view import NoSuchMember, NotAvailable
+from node.admin.node_view import Conflict, NoSuchKey, NoSuchMember, NotAvailable
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
 
 log = logs.get("admin")
@@ -105,8 +105,10 @@ def error_answer(error: Exception) -> web.Response | None:
         return json_answer({"message": str(error), "outcome": "unknown", "id": write_id}, 503)
     if isinstance(error, AuthorityUnavailable | NotAvailable):
         return message(str(error), 503)
-    if isinstance(error, NoSuchMember):
+    if isinstance(error, NoSuchMember | NoSuchKey):
         return message(str(error), 404)
+    if isinstance(error, Conflict):
+        return message(str(error), 409)
     if isinstance(error, web.RequestPayloadError):
         return message(MESSAGE_BY_STATUS[400], 400)
     return None

@@ -16,6 +16,47 @@ class NoSuchMember(Exception):
     """No member of that name is listed; the message names it (answered 404)."""
 
 
+class NoSuchKey(Exception):
+    """The keyring holds no key with that id; the message names it (answered 404)."""
+
+
+class Conflict(Exception):
+    """What was asked for can't be done as things stand; the message says why (answered 409)."""
+
+
+class KeysStatus(NamedTuple):
+    """The cluster's keys and who has them."""
+
+    ids: Sequence[str]
+    """What names each key; the first is the one in use."""
+    counter: int
+    """Number of the last change; 0 before the first."""
+    total: int
+    """Members that count: those that run, as far as is known."""
+    behind: Sequence[str]
+    """Names of those that have not told that they have the last change."""
+
+
+class KeysView(Protocol):
+    """The cluster's keys. Ids and counts come out of it, never a key.
+
+    All raise Conflict when the cluster talks in clear, NotAvailable and AuthorityUnavailable when
+    this node can't tell or change anything now.
+    """
+
+    def status(self) -> KeysStatus: ...
+
+    async def install(self, key: bytes | None, *, replace_unopened: bool) -> tuple[str, bool]:
+        """Add a key (a new one is drawn for None), to read by. Its id, and whether it is new."""
+
+    async def use(self, shown_id: str) -> None:
+        """Send under this key. Raises NoSuchKey, and Conflict unless all live members have it."""
+
+    async def remove(self, shown_id: str, *, force: bool) -> None:
+        """Forget a key. Raises NoSuchKey, Conflict for the one in use, and Conflict unless all
+        members, also failed ones, have made the last change; ``force`` leaves that out."""
+
+
 class AuthorityStatus(NamedTuple):
     """How the authority looks from this node."""
 
@@ -62,6 +103,9 @@ class NodeView(Protocol):
 
     @property
     def replica(self) -> ReplicaView: ...
+
+    @property
+    def keys(self) -> KeysView: ...
 
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""

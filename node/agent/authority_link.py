@@ -2,17 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from node import logs
 from node.agent.limits import AUTHORITY_RETRY_SECONDS, LOG_READ_CHANGESETS
 from node.agent.serving import Serving
-from store.authority import Authority, AuthorityInfo, Committed, Mutation
+from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, SchemaMismatch
 from store.version import Head
 
 log = logs.get("authority")
+
+Answer = TypeVar("Answer")
 
 
 class AuthorityLink:
@@ -100,6 +103,31 @@ class AuthorityLink:
             await self.catch_up()
         return committed
 
+    async def keyring(self) -> KeyringRow | None:
+        """The keyring that the authority keeps. Raises AuthorityUnavailable."""
+        return await self._asked(self.authority.keyring())
+
+    async def store_keyring(self, row: KeyringRow, expected_counter: int) -> bool:
+        """Put a keyring in the place of the one with that counter; False when another is there.
+
+        Raises AuthorityUnavailable.
+        """
+        return await self._asked(self.authority.store_keyring(row, expected_counter))
+
+    async def _asked(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
+        if self._changed or self.info is None:
+            asking.close()
+            raise AuthorityUnavailable(self.reason)
+        try:
+            answer = await asking
+        except SchemaMismatch:
+            raise  # too old for this alone: everything else goes on
+        except AuthorityUnavailable as error:
+            self._failed(str(error))
+            raise
+        self._succeeded()
+        return answer
+
     async def catch_up(self) -> None:
         """Bring the replica to the authority's head. Raises AuthorityUnavailable."""
         async with self._catching_up:
@@ -138,9 +166,8 @@ class AuthorityLink:
             self._failed(f"authority changed from {self.info.id} to {info.id}; restart this node")
             return
         self._changed = False
-        if self.info != info:
-            self._identified(info)
         self.info = info
+        self._identified(info)
         self._succeeded()
 
     def _failed(self, reason: str) -> None:

@@ -17,6 +17,8 @@ class Keeper:
     def __init__(self, what: str, write: Callable[[], None]) -> None:
         self._what = what
         self._write = write
+        self.problem = ""
+        """Why the last attempt to write failed; empty when it didn't."""
         self._again = False
         self._task: asyncio.Task[None] | None = None
 
@@ -36,5 +38,7 @@ class Keeper:
             self._again = False
             try:
                 await asyncio.to_thread(self._write)
+                self.problem = ""
             except OSError as error:
+                self.problem = str(error)
                 log.error(f"{self._what} can't be written", reason=str(error))

@@ -54,6 +54,13 @@ REVISIONS_PENDING_MAX = 4_096
 
 JOIN_ADDRESSES_MAX = 1_024
 
+KEYRING_ATTEMPTS_MAX = 5
+"""How often a change of keys is made anew when another node's came first."""
+KEYRING_STORERS = 3
+"""So many live nodes see to it that a keyring which came by gossip is in the authority, too."""
+NAMES_SHOWN_MAX = 10
+"""Members that an error names; the rest are counted."""
+
 IDENTITY_BYTES_MAX = 4_096
 KEEPSAKE_BYTES_MAX = 1024 * 1024
 PEERS_KEPT_MAX = 1_024

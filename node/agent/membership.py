@@ -13,6 +13,7 @@ from gossip.address import Address, format_address
 from gossip.core import Gossip
 from gossip.events import Event, LeaveFinished
 from gossip.identity import Identity
+from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
 from gossip.profiles import PROFILES
 from gossip.replica import Changeset, Replica
@@ -22,6 +23,7 @@ from gossip.transport import Transport
 from node import logs
 from node.agent.advertise import default_advertise, is_loopback
 from node.agent.authorities import database_addresses
+from node.agent.keys import KeyHolder
 from node.agent.sockets import PortTaken
 from node.config.listen import HostPort, ListenAddress, parse_host_port
 from node.config.settings import Settings
@@ -59,12 +61,13 @@ class Membership:
         self._persist = persist
         self._generation = 0
         self._address: Address | None = None
+        self._identity: Identity | None = None
         self._gossip: Gossip | None = None
         self._transport: Transport | None = None
         self._left: asyncio.Future[None] | None = None
 
-    async def start(self, generation: int, cluster_key: bytes | None) -> None:
-        """Bind and begin; ``cluster_key`` is the authority's, if it is known.
+    async def start(self, generation: int, keyring: Keyring | None) -> None:
+        """Bind and begin; ``keyring`` is the newest that is known, if any is.
 
         Raises PortTaken and MembershipRefused.
         """
@@ -74,14 +77,15 @@ class Membership:
         try:
             listen = sockets.address
             address = await self._advertised(listen)
-            key = self._key(listen, address, cluster_key)
+            keyring = self._keyring(listen, address, keyring)
         except BaseException:
             sockets.close()
             raise
         self._generation, self._address = generation, address
         self._left = asyncio.get_running_loop().create_future()
+        self._identity = Identity(self._node_id, generation, secrets.randbits(64))
         self._gossip = Gossip(
-            Identity(self._node_id, generation, secrets.randbits(64)),
+            self._identity,
             self._metadata(),
             address,
             settings.cluster_name,
@@ -89,7 +93,7 @@ class Membership:
             self._replica,
             random.Random(secrets.randbits(256)),
             time.monotonic(),
-            key=key,
+            key=keyring.keys[0] if keyring is not None else None,
         )
         self._transport = Transport(
             self._gossip, settings.cluster_seeds, self._heard, self._persist
@@ -102,7 +106,8 @@ class Membership:
             generation=generation,
             listen=format_address(listen),
             advertise=format_address(address),
-            encrypted=key is not None,
+            encrypted=keyring is not None,
+            key=key_id(keyring.keys[0]) if keyring is not None else "none",
         )
 
     async def leave(self) -> None:
@@ -187,6 +192,25 @@ class Membership:
         """What ``GET /cluster`` lists."""
         return [_shown(member) for member in self._views()]
 
+    def identity(self) -> Identity | None:
+        """Who this process is there; None before it takes part."""
+        return self._identity
+
+    def keyring(self) -> Keyring | None:
+        """What is sent and read under; None in clear."""
+        return None
+
+    def offer_keyring(self, keyring: Keyring) -> bool:
+        """Adopt and spread it if it is newer than what is in use."""
+        return False
+
+    def key_holders(self) -> list[KeyHolder]:
+        """All listed members, and which change of keys each has told last."""
+        return [
+            KeyHolder(member.id, member.name, member.status, None, member.is_self)
+            for member in self._views()
+        ]
+
     def counters(self) -> dict[str, int]:
         """Traffic and drops by reason, of the core and of its transport."""
         if self._gossip is None or self._transport is None:
@@ -230,19 +254,21 @@ class Membership:
                 continue
         return default_advertise(listen, routes_to)
 
-    def _key(self, listen: Address, address: Address, cluster_key: bytes | None) -> bytes | None:
-        """The cluster key, or None to talk in clear, which is for loopback alone."""
-        if self._settings.cluster_encrypt_key is not None:
-            return self._settings.cluster_encrypt_key
-        if is_loopback(listen[0]) and is_loopback(address[0]):
+    def _keyring(
+        self, listen: Address, address: Address, keyring: Keyring | None
+    ) -> Keyring | None:
+        """The keys to talk under, or None to talk in clear, which is for loopback alone."""
+        settings = self._settings
+        named = settings.cluster_encrypt_key or settings.cluster_keyring_file
+        if not named and is_loopback(listen[0]) and is_loopback(address[0]):
             return None
-        if cluster_key is None:
+        if keyring is None:
             raise MembershipRefused(
                 f"cluster_listen: {format_address(listen)} is reachable from other machines and no "
                 "cluster key is known: the authority has not told it yet and cluster_encrypt_key "
                 "is not set"
             )
-        return cluster_key
+        return keyring
 
 
 def _bind(listen: Address) -> Sockets:

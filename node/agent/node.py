@@ -37,7 +37,9 @@ from node.agent.following import Following
 from node.agent.http_servers import HttpServers
 from node.agent.identity import StoredIdentity, store_identity
 from node.agent.keeper import Keeper
-from node.agent.keepsakes import load_keyring, load_peers, store_keyring, store_peers
+from node.agent.keepsakes import load_peers, store_peers
+from node.agent.key_changes import KeyChanges
+from node.agent.keys import Keys
 from node.agent.limits import (
     AUTHORITY_PATIENCE_SECONDS,
     COMMIT_WORKERS_SECONDS,
@@ -53,6 +55,7 @@ from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
 from node.agent.workers import Workers
+from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
 from node.version import VERSION
 from store.authority import AuthorityInfo, Committed, Mutation
@@ -114,6 +117,13 @@ class Node:
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
+        self._keys = Keys(
+            settings.prefix,
+            configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
+            self._link if settings.database != "off" else None,
+            self._membership,
+        )
+        self.keys = KeyChanges(self._keys, self._membership)
         self._directory = Directory(
             self.authority, self._membership.row, self._membership.alone, self._membership.join
         )
@@ -151,6 +161,7 @@ class Node:
             await self._membership.close()
             await self._identity_file.finish()
             await self._peers_file.finish()
+            await self._keys.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -186,15 +197,15 @@ class Node:
         peers = load_peers(self.settings.prefix)
         told = ""
         while True:
-            keyring = load_keyring(self.settings.prefix)
             try:
-                await self._membership.start(generation, keyring.cluster_key if keyring else None)
+                await self._membership.start(generation, self._keys.current())
             except MembershipRefused as error:
                 if str(error) != told:
                     told = str(error)
                     log.error("this node takes no part in gossip", reason=told)
                 await asyncio.sleep(GOSSIP_RETRY_SECONDS)
             else:
+                self._keys.gossip_started()
                 self._membership.join(peers)
                 return
 
@@ -301,7 +312,7 @@ class Node:
 
     def _identified(self, info: AuthorityInfo) -> None:
         self.replica.authority_id = info.id
-        store_keyring(self.settings.prefix, info)
+        self._keys.authority_opened(info)
 
     # What the APIs ask
 

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from node.config import plugins, postgres
+from node.config.keyring_file import configured_keyring, is_readable_by_others
 from node.config.listen import HostPort
 
 LISTENERS = ("proxy_listen", "admin_listen", "status_listen", "admin_gui_listen")
@@ -41,6 +42,7 @@ def problems(values: Mapping[str, Any]) -> Iterator[str]:
         ("pg_ssl_cert", "pg_ssl_cert_key"),
     ):
         yield from _certificate(values, certificate, private_key)
+    yield from _keys(values)
     yield from postgres.problems(values)
     yield from _shared_ports(values)
 
@@ -53,6 +55,16 @@ def warnings(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"plugins that this version doesn't run yet: {', '.join(missing)}"
     if values["admin_gui_listen"]:
         yield "admin_gui_listen: the dashboard is not built yet; nothing listens there"
+    file = values["cluster_keyring_file"]
+    if file is not None and is_readable_by_others(file.path):
+        yield f"cluster_keyring_file: {file}: every user may read it; chmod it to 0600"
+
+
+def _keys(values: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        configured_keyring(values["cluster_keyring_file"], values["cluster_encrypt_key"])
+    except ValueError as error:
+        yield f"cluster_keyring_file, cluster_encrypt_key: {error}"
 
 
 def _certificate(values: Mapping[str, Any], certificate: str, private_key: str) -> Iterator[str]:

@@ -14,6 +14,8 @@ LIST_ITEMS_MAX = 1_024
 SECRET_FILE_BYTES_MAX = 65_536
 """What ``<KEY>_FILE`` names."""
 
+KEYRING_FILE_BYTES_MAX = 65_536
+
 NAME_CHARS_MAX = 128
 """node_name, cluster_name, cluster_zone: they ride in gossip packets of 1,400 bytes."""
 HOST_CHARS_MAX = 253

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from node.config import postgres, values
+from node.config.keyring_file import KeyringFile, keyring_file
 from node.config.limits import BACKLOG_MAX, PG_POOL_MAX
 from node.config.listen import HostPort, ListenAddress, parse_listeners
 from node.config.plugins import plugin_names
@@ -332,9 +333,16 @@ class Settings:
     cluster_encrypt_key: bytes | None = key(
         values.cluster_key,
         None,
-        "Key of the gossip traffic: 32 bytes in base64, from `grapevine cluster keygen`.",
+        "Key of the gossip traffic: 32 bytes in base64, from `grapevine cluster keygen`. Until the "
+        "first change by `grapevine cluster keys`; then it opens what is stored.",
         secret=True,
         derived="the authority's",
+    )
+    cluster_keyring_file: KeyringFile | None = key(
+        keyring_file,
+        None,
+        'JSON file of several such keys, `["…", "…"]` as Serf\'s or `{"keys": […]}`, of which the '
+        "first is sent under and opens what is stored; it goes before `cluster_encrypt_key`.",
     )
     cluster_ttl_on_failure: float = key(
         values.seconds(60),

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from gossip.keyring import configured
 from node.admin.node_view import AuthorityStatus, NoSuchMember
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
 from store.version import Head
+from tests.agent.key_nodes import K1, Database
+from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
 
@@ -35,6 +38,9 @@ class SmallNode:
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.subscribers = 0
+        self.keyring = KeyNode(settings.prefix, configured(K1), Database())
+        """To be started by whoever wants keys."""
+        self.keys = self.keyring.changes
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from node.agent.keepsakes import load_keyring, load_peers, store_keyring, store_peers
+from node.agent.keepsakes import KeptKeys, load_keys, load_peers, store_keys, store_peers
 from node.agent.prefix import PrefixError, lock_prefix, prepare_prefix
-from store.authority import AuthorityInfo
 
-INFO = AuthorityInfo("8c5d3c0e-1d7c-4a7e-9f3b-2c2f6a1f0b57", bytes(range(32)), 1)
+KEYS = KeptKeys("8c5d3c0e-1d7c-4a7e-9f3b-2c2f6a1f0b57", bytes(range(32)), b"sealed")
 
 
 def test_a_prefix_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
@@ -34,22 +33,33 @@ def test_a_prefix_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         prepare_prefix(tmp_path / "file" / "below")
 
 
-def test_the_keyring_is_kept_and_private(tmp_path: Path) -> None:
-    assert load_keyring(tmp_path) is None
-    store_keyring(tmp_path, INFO)
-    keyring = load_keyring(tmp_path)
-    assert keyring is not None
-    assert (keyring.authority_id, keyring.cluster_key) == (INFO.id, INFO.cluster_key)
+@pytest.mark.parametrize(
+    "keys", [KEYS, KeptKeys(wrapped=b"sealed"), KeptKeys(KEYS.authority_id, KEYS.cluster_key)]
+)
+def test_the_keyring_is_kept_and_private(tmp_path: Path, keys: KeptKeys) -> None:
+    assert load_keys(tmp_path) == KeptKeys()
+    store_keys(tmp_path, keys)
+    assert load_keys(tmp_path) == keys
     assert stat.S_IMODE((tmp_path / "keyring").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"authority_id": 1, "cluster_key": "AA=="}', b"\xff"]
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"authority_id": 1}',
+        b'{"cluster_key": "AA=="}',
+        b'{"keyring": 7}',
+        b'{"keyring": "!"}',
+        b"\xff",
+    ],
 )
 def test_a_damaged_keyring_or_list_of_peers_is_none(tmp_path: Path, content: bytes) -> None:
     for name in ("keyring", "peers.json"):
         (tmp_path / name).write_bytes(content)
-    assert load_keyring(tmp_path) is None
+    assert load_keys(tmp_path) == KeptKeys()
     assert load_peers(tmp_path) == []
 
 
