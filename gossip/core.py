@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from gossip.address import Address, check_advertised
 from gossip.claims import Claims
+from gossip.contest import Contests
 from gossip.counters import Counters
+from gossip.departure import Departure
 from gossip.dissemination import Dissemination
 from gossip.effects import Effect
-from gossip.events import LeaveFinished
 from gossip.health import Health
 from gossip.identity import Identity, check_identity, wire_id
+from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages import (
@@ -25,6 +27,8 @@ from gossip.messages import (
     Announce,
     Fetch,
     Heartbeat,
+    Identified,
+    Identify,
     Message,
     Missing,
     Nack,
@@ -40,6 +44,7 @@ from gossip.messages import (
     Verdict,
 )
 from gossip.outbox import Origin, Outbox
+from gossip.own_record import OwnRecord
 from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
@@ -48,6 +53,7 @@ from gossip.replica import Changeset, Head, Replica
 from gossip.seal import SALT_BYTES, Seal
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
+from gossip.strays import Strays
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
 from gossip.wire import Parts, check_cluster_name, cluster_digest
@@ -119,16 +125,20 @@ class Gossip:
         self._exchange = TableExchange(
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
         )
+        self._own = OwnRecord(self._members, updates, self._outbox, profile, rng)
+        self._contests = Contests(
+            self._members, self._own, self._streams, self._outbox, profile, rng, self.counters
+        )
+        self._strays = Strays(self._members, self._own, self._contests, self._outbox)
+        self._departure = Departure(self._members, self._own, profile)
         self._claims = Claims(
-            self._members, updates, self._outbox, self._health, self._prober, profile, rng,
-            self.counters,
+            self._members, self._own, self._contests, updates, self._outbox, self._health,
+            self._prober, profile, rng, self.counters,
         )  # fmt: skip
-        self._leave_at: float | None = None
-        self._finished = False
 
     def start(self, now: float) -> None:
         """Begin to probe, and to look for the others."""
-        self._claims.introduce()
+        self._own.introduce()
         self._prober.start(now)
         self._exchange.start(now)
 
@@ -149,7 +159,7 @@ class Gossip:
         commit before them hasn't arrived yet. They are pushed all the same, and offered again (with
         the event ChangesetApplied, hops 0) when their predecessor is here.
         """
-        if not self._finished:
+        if not self._own.ended:
             self._dissemination.committed(now, early)
 
     def authority_confirmed(self, head: Head, now: float) -> None:
@@ -177,9 +187,42 @@ class Gossip:
         return self._running() and self._snapshot.begin(now)
 
     def members(self, now: float) -> list[MemberView]:
-        """All listed members, this node first."""
+        """All listed members, this node first; only that once it has no part any more."""
         self._me.serving = self._dissemination.head().version
+        if self._own.ended:
+            return [view(self._me, is_self=True)]
         return [view(m, is_self=m is self._me) for m in self._members.listed()]
+
+    def readvertise(self, address: Address, now: float) -> None:
+        """Others are to send to this address from now on.
+
+        Raises ValueError for one that they couldn't send to.
+        """
+        check_advertised(address)
+        if self._running() and address != self._me.address:
+            self._own.move(address)
+
+    def force_leave(self, node_id: str, now: float) -> int:
+        """Make a member leave: its process can't object, and only a later life brings the node
+        back. Answers the generation up to which it is gone.
+
+        Raises KeyError when none of that id is listed and ValueError for this node's own.
+        """
+        if node_id == self._me.node_id:
+            raise ValueError("a node can't force itself out; it can leave")
+        member = self._members.get(node_id)
+        if member is None:
+            raise KeyError(node_id)
+        self.removed(node_id, member.generation, now)
+        return member.generation
+
+    def removed(self, node_id: str, generation: int, now: float) -> None:
+        """The authority says that this node was forced out, up to this generation."""
+        if self._running():
+            verdict = Verdict(
+                node_id, generation, COUNTER_MAX, Status.LEFT, accuser=self._me.node_id
+            )
+            self._claims.force_out(verdict, now)
 
     def leave(self, now: float) -> None:
         """Tell everyone that this node goes; the event LeaveFinished says when it may."""
@@ -187,21 +230,24 @@ class Gossip:
             return
         self._prober.stop()
         self._exchange.stop()
-        self._claims.declare(Status.LEAVING, now)
-        alone = not self._members.reachable()
-        self._leave_at = now if alone else now + self._profile.leave_delay
+        self._contests.stop()
+        self._departure.begin(now)
 
     def datagram_received(self, data: bytes, source: Address, now: float) -> None:
         """A UDP packet has arrived. Whatever it is, this doesn't raise."""
         self.counters.add("datagrams_in")
         self.counters.add("datagram_bytes_in", len(data))
-        if self._finished:
+        if self._own.ended:
             self.counters.add("dropped_finished")
             return
         read = self._reader.packet(data)
-        if read is not None:
-            sender, parts = read
-            self._receive(parts, Origin(sender, source, None, len(data)), now)
+        if read is None:
+            return
+        origin = Origin(read.sender, source, None, len(data))
+        if read.stray:
+            self._strays.received(read.stray, origin, now)
+        else:
+            self._receive(read.parts, origin, now)
 
     def stream_accepted(self, stream: int, source: Address, now: float) -> None:
         """Another node has connected; ``stream`` is an odd number, unused by open streams."""
@@ -211,22 +257,25 @@ class Gossip:
         """A whole frame has arrived on a stream. Whatever it is, this doesn't raise."""
         self.counters.add("frames_in")
         known = self._streams.get(stream)
-        if known is None or self._finished:
+        if known is None or self._own.ended:
             self.counters.add("dropped_stream" if known is None else "dropped_finished")
             return
         read = self._reader.frame(frame, asked_for=known.purpose != "accepted")
-        if read is None:
+        if read is None or read.stray:
             # Nothing that follows would make sense.
             self._abandon(known, now)
             self._streams.finish(stream)
             return
-        sender, parts = read
-        self._receive(parts, Origin(sender, known.address, stream, len(frame)), now)
+        self._receive(read.parts, Origin(read.sender, known.address, stream, len(frame)), now)
+        if read.sender == self._me.wire:
+            # Said is said: two processes of one node have no tables to exchange.
+            self._streams.finish(stream)
+            return
         if known.purpose == "accepted":
             self._streams.renew(known, now)
         elif known.purpose == "pull":
             self._dissemination.pull_answered(known, now)
-        elif known.purpose == "probe":
+        elif known.purpose in ("probe", "contest"):
             self._streams.finish(stream)
 
     def stream_closed(self, stream: int, now: float) -> None:
@@ -237,7 +286,7 @@ class Gossip:
 
     def advance(self, now: float) -> None:
         """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
-        if self._finished:
+        if self._own.ended:
             return
         self._notice_stall(now)
         for stream in self._streams.expire(now):
@@ -248,12 +297,12 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
-        if self._leave_at is not None and self._leave_at <= now:
-            self._advance_leave(now)
+        self._contests.advance(now)
+        self._departure.advance(now)
 
     def next_deadline(self) -> float | None:
         """When ``advance`` must be called at the latest; None when never."""
-        if self._finished:
+        if self._own.ended:
             return None
         deadlines = (
             self._streams.next_deadline(),
@@ -261,7 +310,8 @@ class Gossip:
             self._members.next_deadline(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
-            self._leave_at,
+            self._contests.next_deadline(),
+            self._departure.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -274,18 +324,25 @@ class Gossip:
 
     def _receive(self, parts: Parts, origin: Origin, now: float) -> None:
         for message in parts.messages:
+            if self._own.ended:
+                return
             self._dispatch(message, origin, now)
         self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
-        """Messages that anyone may send: claims (strangers about themselves or us), pings and table
-        exchanges. Looked up per message: a claim may have made the sender a member just now."""
+        """Messages that anyone may send: claims (strangers about themselves or us), pings,
+        questions of identity and table exchanges. Looked up per message: a claim may have made the
+        sender a member just now."""
         sender = self._members.sender(origin.sender)
         match message:
             case Alive() if sender is not None or wire_id(message.node_id) == origin.sender:
                 self._claims.alive(message, origin, now)
             case Ping():
                 self._answer_ping(message, sender, origin, now)
+            case Identify():
+                self._contests.asked(message, origin, now)
+            case Identified():
+                self._contests.answered(message, origin)
             case PushPull():
                 self._exchange.received(message, origin, now)
             case TableDigest() if sender is not None:
@@ -363,15 +420,4 @@ class Gossip:
         self._health.add(1)
         self._members.grant_time(now - due)
         self._prober.grant_time(now - due)
-
-    def _advance_leave(self, now: float) -> None:
-        if self._me.status is Status.LEAVING:
-            self._claims.declare(Status.LEFT, now)
-            self._leave_at = now + self._profile.leave_delay
-            if self._members.reachable():
-                return
-        else:
-            self._claims.repeat()
-        self._leave_at = None
-        self._finished = True
-        self._outbox.notify(LeaveFinished())
+        self._contests.grant_time(now - due)

@@ -46,6 +46,12 @@ class PersistIncarnation(NamedTuple):
     value: int
 
 
+class PersistGeneration(NamedTuple):
+    """Store the generation, and incarnation 1 with it: this process goes on as a later life."""
+
+    value: int
+
+
 class Notify(NamedTuple):
     """Tell the application."""
 
@@ -53,5 +59,12 @@ class Notify(NamedTuple):
 
 
 Effect = (
-    SendDatagram | OpenStream | SendFrame | CloseStream | ResolveSeeds | PersistIncarnation | Notify
+    SendDatagram
+    | OpenStream
+    | SendFrame
+    | CloseStream
+    | ResolveSeeds
+    | PersistIncarnation
+    | PersistGeneration
+    | Notify
 )

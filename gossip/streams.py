@@ -16,7 +16,7 @@ from gossip.outbox import Outbox
 from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile
 
-Purpose = Literal["push-pull", "probe", "pull", "snapshot", "accepted"]
+Purpose = Literal["push-pull", "probe", "pull", "snapshot", "contest", "accepted"]
 
 
 @dataclass(slots=True, eq=False)

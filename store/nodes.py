@@ -52,7 +52,7 @@ def read_nodes() -> Plan[Sequence[NodeRow]]:
     removed: dict[str, int] = {}
     if (yield from _has_removals()):
         rows = yield Statement("SELECT id, generation FROM removed_node")
-        removed = dict(rows)
+        removed = {row[0]: row[1] for row in rows}
     rows = yield Statement(
         "SELECT id, name, generation, address FROM node WHERE address <> '' ORDER BY id"
     )

@@ -20,7 +20,9 @@ class Cluster:
     async def members(self, request: web.Request) -> web.Response:
         """``GET /cluster``"""
         members = self._node.members()
-        return json_answer({"data": members, "total": len(members)})
+        return json_answer(
+            {"data": members, "total": len(members), "notices": list(self._node.notices())}
+        )
 
     async def join(self, request: web.Request) -> web.Response:
         """``POST /cluster {address}``: joining goes on after the answer; /cluster shows it."""

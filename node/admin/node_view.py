@@ -120,6 +120,10 @@ class NodeView(Protocol):
         revision, rtt (seconds or None).
         """
 
+    def notices(self) -> Sequence[str]:
+        """What an operator should know of this node's identity: that it goes on under another name
+        or id, or was forced out. Oldest first, bounded."""
+
     def authority_status(self) -> AuthorityStatus: ...
 
     def ready(self) -> tuple[bool, str]:
@@ -143,7 +147,8 @@ class NodeView(Protocol):
         """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""
 
     async def force_leave(self, name: str) -> None:
-        """Take a failed member out of the listing. Raises NoSuchMember and NotAvailable."""
+        """Force a member out, by name or node id, until it is restarted. Raises NoSuchMember, and
+        Conflict for this node itself or a name of several members."""
 
     def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         """Events from now on, each a dict with ``type``. Bounded: what a slow reader loses is

@@ -35,6 +35,7 @@ class SmallNode:
         """Why the authority can't be reached; empty when it can."""
         self.readiness = (True, "ready")
         self.joined: list[str] = []
+        self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.subscribers = 0
@@ -62,6 +63,9 @@ class SmallNode:
             "rtt": None,
         }
         return [own, *self.peers]
+
+    def notices(self) -> Sequence[str]:
+        return self.told
 
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
