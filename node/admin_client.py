@@ -3,7 +3,7 @@
 import http.client
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,14 +62,25 @@ class AdminClient:
 
     def get(self, path: str) -> Any:
         """The decoded JSON answer to GET ``path``. Raises AdminUnreachable or AdminFailed."""
+        return self.send("GET", path)
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The decoded JSON answer to one request, None when it has no body.
+
+        ``body`` is sent as JSON. Raises AdminUnreachable or AdminFailed.
+        """
         connection = self._connection()
         headers = {"Accept": "application/json", "Host": str(self.address)}
         if self.token is not None:
             headers[TOKEN_HEADER] = self.token
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, content, headers)
             with connection.getresponse() as answer:
-                status, body = answer.status, answer.read(ANSWER_BYTES_MAX + 1)
+                status, answered = answer.status, answer.read(ANSWER_BYTES_MAX + 1)
         except ssl.SSLError as error:
             raise AdminFailed(f"{self.address}: TLS failed: {error.reason}") from None
         except OSError as error:
@@ -81,7 +92,7 @@ class AdminClient:
             raise AdminFailed(f"{self.address} answers no HTTP: {error!r}") from None
         finally:
             connection.close()
-        return _decoded(self.address, path, status, body)
+        return _decoded(self.address, path, status, answered)
 
     def _connection(self) -> http.client.HTTPConnection:
         if not self.tls:
@@ -97,13 +108,15 @@ class AdminClient:
 def _decoded(address: HostPort, path: str, status: int, body: bytes) -> Any:
     if len(body) > ANSWER_BYTES_MAX:
         raise AdminFailed(f"{address} answers {path} with more than {ANSWER_BYTES_MAX} bytes")
+    if status == http.HTTPStatus.NO_CONTENT:
+        return None
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         raise AdminFailed(
             f"{address} answers {path} with {status} and no JSON; is it an Admin API?"
         ) from None
-    if status == http.HTTPStatus.OK:
+    if 200 <= status < 300:
         return answer
     message = answer.get("message") if isinstance(answer, dict) else None
     raise AdminFailed(f"{address} answers {path} with {status}: {message or 'no message'}")

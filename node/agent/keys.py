@@ -338,16 +338,17 @@ class Keys:
         return KeyringRow(keyring.counter, keyring.author, keyring.tag, wrapped)
 
     def _wrapping_keys(self, keyring: Keyring) -> tuple[bytes, ...]:
-        first = self._named.keys[:1] if self._named is not None else self._own_key()
-        return tuple(dict.fromkeys((*first, *keyring.keys)))
+        return tuple(dict.fromkeys((*self._given()[:1], *keyring.keys)))
 
     def _opening_keys(self) -> tuple[bytes, ...]:
-        named = self._named.keys if self._named is not None else ()
         held = self._held.keys if self._held is not None else ()
-        return tuple(dict.fromkeys((*named, *held, *self._own_key())))
+        return tuple(dict.fromkeys((*self._given(), *held)))
 
-    def _own_key(self) -> tuple[bytes, ...]:
-        return () if self._cluster_key is None else (self._cluster_key,)
+    def _given(self) -> tuple[bytes, ...]:
+        """The keys of before the first change. Those that are configured leave out the authority's
+        own: whoever sets a key wants what that opens, and nothing that the database gives away."""
+        first = self._first()
+        return () if first is None else first.keys
 
 
 def _register(row: KeyringRow) -> tuple[int, str, int]:

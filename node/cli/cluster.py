@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from node.admin_client import AdminClient, AdminFailed, AdminUnreachable
-from node.cli.configuration import configuration_options, gathered, settings
-from node.cli.failure import Failure, NotRunning
+from node.cli import keys
+from node.cli.admin_api import ADMIN_URL, JSON, admin_api
+from node.cli.configuration import configuration_options
+from node.cli.failure import Failure
 from node.cli.table import aligned
 from node.config.values import CLUSTER_KEY_BYTES
 
@@ -18,36 +19,19 @@ COLUMNS = ("name", "address", "status", "role", "version", "revision", "rtt")
 
 @click.group("cluster")
 def command() -> None:
-    """Look at the cluster through a running node; make its key."""
+    """Look at the cluster through a running node; make and rotate its keys."""
 
 
-def _ask(path: str, admin_url: str | None, options: dict[str, Any]) -> Any:
-    """The answer of the Admin API that the configuration (or --admin-url) names."""
-    found = settings(gathered(options))
-    try:
-        client = AdminClient.at(admin_url, found.admin_listen, found.admin_token)
-        return client.get(path)
-    except ValueError as error:
-        raise Failure(str(error)) from None
-    except AdminUnreachable as error:
-        raise NotRunning(str(error)) from None
-    except AdminFailed as error:
-        raise Failure(str(error)) from None
-
-
-_ADMIN_URL = click.option(
-    "--admin-url", metavar="URL", help="Admin API to ask, instead of the configuration's."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+command.add_command(keys.command)
 
 
 @command.command("members")
-@_ADMIN_URL
-@_JSON
+@ADMIN_URL
+@JSON
 @configuration_options
 def members(admin_url: str | None, as_json: bool, **options: Any) -> None:
     """List the members that the node knows, itself included."""
-    answer = _ask("/cluster", admin_url, options)
+    answer = admin_api(admin_url, options).get("/cluster")
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
@@ -67,12 +51,12 @@ def _cell(member: dict[str, Any], column: str) -> str:
 
 
 @command.command("revision")
-@_ADMIN_URL
-@_JSON
+@ADMIN_URL
+@JSON
 @configuration_options
 def revision(admin_url: str | None, as_json: bool, **options: Any) -> None:
     """Print the revision that the node serves."""
-    answer = _ask("/cluster/revision", admin_url, options)
+    answer = admin_api(admin_url, options).get("/cluster/revision")
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return

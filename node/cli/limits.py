@@ -25,6 +25,13 @@ LOG_TAIL_BYTES = 16_384
 LOG_TAIL_LINES = 20
 """How much of the log is shown of a node that didn't start."""
 
+WAIT_SECONDS_MAX = 86_400.0
+"""How long `cluster keys install --wait` may be told to wait."""
+KEYS_POLL_SECONDS = 0.2
+"""Between two looks at which members have a key."""
+KEY_TEXT_BYTES_MAX = 1_024
+"""What is read of standard input as a key."""
+
 PID_FILE_BYTES_MAX = 32
 FACTS_BYTES_MAX = 1024 * 1024
 """What a running node notes about itself; listeners and problems are bounded one by one."""

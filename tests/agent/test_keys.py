@@ -321,6 +321,38 @@ async def test_what_can_not_be_opened_is_replaced_by_force_alone(
     assert opens(database.row, K3)
 
 
+@pytest.mark.parametrize("named", [configured(K1), None])
+async def test_a_key_that_opens_nothing_begins_anew_when_all_nodes_are_started_with_it(
+    tmp_path: Path, database: Database, named: Keyring | None
+) -> None:
+    """What docs/operations.md gives for a key that has become known."""
+    await rotated(tmp_path / "1", named, database)
+    nodes = [
+        await (await Node(tmp_path / name, configured(K3), database).start()).settled()
+        for name in ("1", "2")
+    ]
+    assert [node.in_use for node in nodes] == [configured(K3)] * 2
+    await nodes[0].keys.change(lambda ring: install(ring, K1, OTHER), replace_unopened=True)
+    nodes[1].keys.look()
+    await nodes[1].settled()
+    assert nodes[1].in_use == nodes[0].in_use
+    assert ids_of(nodes[0].in_use) == (4, (K3, K1))
+
+
+async def test_a_cluster_gets_a_configured_key_node_by_node(
+    tmp_path: Path, database: Database
+) -> None:
+    first = await Node(tmp_path / "1", None, database).start()
+    await first.keys.change(lambda ring: install(ring, K2, OTHER))
+    await first.keys.change(lambda ring: use(ring, K2, OTHER))
+    await first.settled()
+    second = await (await Node(tmp_path / "2", configured(K2), database).start()).settled()
+    assert second.in_use == first.in_use
+    assert (await Node(tmp_path / "3", None, database).start()).in_use == first.in_use
+    await second.keys.change(lambda ring: remove(ring, OWN, OTHER))
+    assert not opens(database.row, OWN), "from now on the database gives nothing away"
+
+
 async def test_a_slip_in_the_configuration_does_not_cost_what_is_kept(prefix: Path) -> None:
     await rotated(prefix, configured(K1), None)
     slipped = await (await Node(prefix, configured(K3), None).start()).settled()
