@@ -191,7 +191,7 @@ class Gossip:
         self._me.serving = self._dissemination.head().version
         if self._own.ended:
             return [view(self._me, is_self=True)]
-        return [view(m, is_self=m is self._me) for m in self._members.listed()]
+        return [view(m, is_self=m is self._me, now=now) for m in self._members.listed()]
 
     def readvertise(self, address: Address, now: float) -> None:
         """Others are to send to this address from now on.
@@ -328,6 +328,9 @@ class Gossip:
                 return
             self._dispatch(message, origin, now)
         self._claims.correct(origin)
+        sender = self._members.sender(origin.sender)
+        if sender is not None and sender is not self._me:
+            sender.heard_at = now
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
         """Messages that anyone may send: claims (strangers about themselves or us), pings,

@@ -70,7 +70,7 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``: observations, not claims."""
+    ``serving``, ``rtt``, ``heard_at``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -85,6 +85,8 @@ class Member:
     """The newest version it told that it serves."""
     rtt: float | None = None
     """Smoothed round trip of direct probes, seconds."""
+    heard_at: float | None = None
+    """When something came from it last, directly."""
 
     @property
     def wire(self) -> WireId:
@@ -116,9 +118,12 @@ class MemberView(NamedTuple):
     proxy: str
     admin: str
     is_self: bool
+    heard: float | None
+    """Seconds since something came from it directly. None before that, in events, and for this
+    node."""
 
 
-def view(member: Member, *, is_self: bool) -> MemberView:
+def view(member: Member, *, is_self: bool, now: float | None = None) -> MemberView:
     """What is shown of a member."""
     data = member.metadata
     return MemberView(
@@ -136,4 +141,5 @@ def view(member: Member, *, is_self: bool) -> MemberView:
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,
+        heard=None if now is None or member.heard_at is None else now - member.heard_at,
     )

@@ -114,10 +114,11 @@ class NodeView(Protocol):
         """What this node serves."""
 
     def members(self) -> list[dict[str, Any]]:
-        """The members this node knows, itself included, shaped as DESIGN 9 says.
+        """The members this node knows, itself first, shaped as DESIGN 9 says.
 
         Keys: id, name, address (``host:port``), status, role, version, zone, incarnation,
-        revision, rtt (seconds or None).
+        revision, rtt (seconds or None), heard (seconds since something came from it directly, or
+        None).
         """
 
     def notices(self) -> Sequence[str]:
@@ -146,9 +147,11 @@ class NodeView(Protocol):
     async def join(self, addresses: Sequence[str]) -> None:
         """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""
 
-    async def force_leave(self, name: str) -> None:
-        """Force a member out, by name or node id, until it is restarted. Raises NoSuchMember, and
-        Conflict for this node itself or a name of several members."""
+    async def force_leave(self, node_id: str) -> None:
+        """Force another member out, until it is restarted. Raises NoSuchMember."""
+
+    def leave(self) -> None:
+        """Begin to leave the cluster, and to stop: as TERM does."""
 
     def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         """Events from now on, each a dict with ``type``. Bounded: what a slow reader loses is

@@ -21,7 +21,7 @@ from gossip.replica import Head as GossipHead
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
-from node.admin.node_view import Conflict, NoSuchMember
+from node.admin.node_view import NoSuchMember
 from node.agent.advertise import default_advertise, is_loopback, is_numeric
 from node.agent.authorities import database_addresses
 from node.agent.identity import OwnIdentity
@@ -191,25 +191,16 @@ class Membership:
                 self._gossip.removed(removal.id, removal.generation, self._transport.now())
             self._transport.flush()
 
-    def force_leave(self, name: str) -> Removal:
-        """Force a member out, by its name or node id; answers up to which generation.
-
-        Raises NoSuchMember, and Conflict for this node itself or a name of several members.
-        """
-        views = self._views()
-        found = [member for member in views if member.id == name.lower()]
-        found = found or [member for member in views if member.name == name]
-        if not found or self._gossip is None or self._transport is None:
-            raise NoSuchMember(f"No member named '{name}'")
-        if len(found) > 1:
-            ids = ", ".join(member.id for member in found)
-            raise Conflict(f"{len(found)} members are called '{name}'; name one by its id: {ids}")
-        (member,) = found
-        if member.is_self:
-            raise Conflict(f"'{name}' is this node itself; to stop it, use grapevine stop")
-        generation = self._gossip.force_leave(member.id, self._transport.now())
+    def force_leave(self, node_id: str) -> Removal:
+        """Force another member out; answers up to which generation. Raises NoSuchMember."""
+        if self._gossip is None or self._transport is None:
+            raise NoSuchMember(f"No member named '{node_id}'")
+        try:
+            generation = self._gossip.force_leave(node_id, self._transport.now())
+        except KeyError:
+            raise NoSuchMember(f"No member named '{node_id}'") from None
         self._transport.flush()
-        return Removal(member.id, generation)
+        return Removal(node_id, generation)
 
     def newest_head(self) -> Version | None:
         """The newest version that a live member is known to hold; None when none is known."""
@@ -377,4 +368,5 @@ def _shown(member: MemberView) -> dict[str, Any]:
         "incarnation": member.incarnation,
         "revision": str(Version(*member.serving)) if member.serving is not None else None,
         "rtt": member.rtt,
+        "heard": member.heard,
     }

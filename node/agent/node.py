@@ -138,11 +138,13 @@ class Node:
         )
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
+        self._signals: Signals | None = None
 
     # Life cycle
 
     async def run(self, signals: Signals) -> None:
         """Serve until a signal says stop. Raises what makes the node unable to go on."""
+        self._signals = signals
         life = asyncio.create_task(self._live_on())
         try:
             await _first_of(life, signals.stop)
@@ -337,16 +339,20 @@ class Node:
         except MembershipRefused as error:
             raise NotAvailable(str(error)) from error
 
-    async def force_leave(self, name: str) -> None:
-        removal = self._membership.force_leave(name)
+    async def force_leave(self, node_id: str) -> None:
+        removal = self._membership.force_leave(node_id)
         await self._removals.add(removal)
-        log.notice("forced out", name=name, id=removal.id, generation=removal.generation)
+        log.notice("forced out", id=removal.id, generation=removal.generation)
         try:
             await self._directory.tell()
         except AuthorityUnavailable as error:
             log.warning(
                 "the authority will be told who was forced out when it can be", reason=str(error)
             )
+
+    def leave(self) -> None:
+        if self._signals is not None:
+            self._signals.terminate(self.shutdown_timeout())
 
     def subscribe(self) -> AsyncIterator[Event]:
         return self._bus.subscribe()

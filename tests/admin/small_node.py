@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, NoSuchMember
+from node.admin.node_view import AuthorityStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -35,6 +35,7 @@ class SmallNode:
         """Why the authority can't be reached; empty when it can."""
         self.readiness = (True, "ready")
         self.joined: list[str] = []
+        self.leaving = False
         self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -93,11 +94,11 @@ class SmallNode:
     async def join(self, addresses: Sequence[str]) -> None:
         self.joined += addresses
 
-    async def force_leave(self, name: str) -> None:
-        kept = [peer for peer in self.peers if peer["name"] != name]
-        if kept == self.peers:
-            raise NoSuchMember(f"No member named '{name}'")
-        self.peers = kept
+    async def force_leave(self, node_id: str) -> None:
+        self.peers = [peer for peer in self.peers if peer["id"] != node_id]
+
+    def leave(self) -> None:
+        self.leaving = True
 
     async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         self.subscribers += 1
