@@ -33,8 +33,8 @@ def failures(world: World) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("loss", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("loss", [0.05, 0.2])
 @pytest.mark.parametrize("nodes", [1, 2, 3, 10])
 def test_a_leave_is_seen_as_one_whatever_is_lost(nodes: int, loss: float, seed: int) -> None:
     world = World(nodes, seed, link=Link(loss=loss))
@@ -50,7 +50,7 @@ def test_a_leave_is_seen_as_one_whatever_is_lost(nodes: int, loss: float, seed: 
     assert {node.status_of(leaver) for node in others} <= {None}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("after", [0.0, 0.5, 1.5])
 @pytest.mark.parametrize("nodes", [2, 3, 10])
 def test_a_node_that_is_killed_while_it_leaves_has_left(
