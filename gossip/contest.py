@@ -42,8 +42,9 @@ _ATTEMPTS = 2
 class _Contest:
     """A question that is under way. There is one at most for each node that is asked."""
 
-    stake: Literal["claim", "question", "name"]
-    """What it is about: this node's id, claimed by a record or by another's question; its name."""
+    stake: Literal["claim", "hint", "name"]
+    """What it is about: this node's id, claimed by a record; who is at an address that a question
+    or a packet hints at; this node's name."""
     receiver: WireId
     address: Address
     claimed: tuple[int, int]
@@ -101,7 +102,7 @@ class Contests:
             # A stream comes from a port where nobody listens; a packet from where its sender does,
             # whatever it believes to be its address.
             address = origin.source if origin.stream is None else message.address
-            self._begin("question", self._me.wire, address, theirs, now)
+            self._begin("hint", self._me.wire, address, theirs, now)
 
     def answered(self, message: Identified, origin: Origin) -> None:
         """The answer to a question of ours, hopefully."""
@@ -140,14 +141,18 @@ class Contests:
         for contest in self._running.values():
             contest.asks_again_at += seconds
 
-    def led_back(self, address: Address) -> None:
-        """What was sent there has come back here."""
+    def check_address(self, address: Address, now: float) -> None:
+        """What was sent to this member's address seems to come back here."""
+        if address != self._me.address and ("address", str(address)) not in self._told:
+            self._begin("hint", self._me.wire, address, (0, 0), now)
+
+    def _led_back(self, address: Address) -> None:
         if address != self._me.address and self._is_news(("address", str(address))):
             self._outbox.notify(LedBack(address))
 
     def _begin(
         self,
-        stake: Literal["claim", "question", "name"],
+        stake: Literal["claim", "hint", "name"],
         receiver: WireId,
         address: Address,
         claimed: tuple[int, int],
@@ -173,7 +178,7 @@ class Contests:
     def _settle_identity(self, contest: _Contest, theirs: tuple[int, int]) -> None:
         mine = (self._me.generation, self._me.tag)
         if theirs[1] == self._me.tag:
-            self.led_back(contest.address)
+            self._led_back(contest.address)
         elif theirs > mine:
             self._own.end(IdentityTaken(contest.address))
             return

@@ -18,6 +18,7 @@ from gossip.dissemination import Dissemination
 from gossip.effects import Effect
 from gossip.health import Health
 from gossip.identity import Identity, check_identity, wire_id
+from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
@@ -29,6 +30,8 @@ from gossip.messages import (
     Heartbeat,
     Identified,
     Identify,
+    Keys,
+    KeysWanted,
     Message,
     Missing,
     Nack,
@@ -50,24 +53,25 @@ from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.replica import Changeset, Head, Replica
-from gossip.seal import SALT_BYTES, Seal
+from gossip.rotation import Rotation
+from gossip.sessions import Sessions
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
-from gossip.wire import Parts, check_cluster_name, cluster_digest
+from gossip.wire import Parts, check_cluster_name, cluster_binding, cluster_digest
 
 
 class Gossip:
     """One process of one node in one cluster.
 
     ``address`` is what others are told to send to. ``rng`` decides whom to probe and when; seed it
-    from the system's entropy in production (it also draws the salt of the sending key). ``key`` is
-    the cluster key, 32 bytes; with one, nothing in clear is sent or read, without one nothing
-    sealed. ``authority_access`` says whether this node can confirm its head at the authority.
+    from the system's entropy in production (it also draws salts and nonces). With a ``keyring``
+    nothing in clear is sent or read, without one nothing sealed. ``authority_access`` says whether
+    this node can confirm its head at the authority.
 
-    Raises ValueError for an identity, metadata, address or key that others couldn't accept.
+    Raises ValueError for an identity, metadata or address that others couldn't accept.
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class Gossip:
         now: float,
         incarnation: int = 1,
         authority_access: bool = True,
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         check_identity(identity)
         check_metadata(metadata)
@@ -92,24 +96,28 @@ class Gossip:
             *identity[:1], identity.generation, identity.tag, incarnation,
             Status.ALIVE, address, metadata, now,
         )  # fmt: skip
-        seal = None
-        if key is not None:
-            salt = rng.getrandbits(8 * SALT_BYTES).to_bytes(SALT_BYTES, "big")
-            seal = Seal(key, me.wire, salt)
         cluster = cluster_digest(cluster_name)
         self.counters = Counters()
+        self._sessions = None
+        if keyring is not None:
+            binding = cluster_binding(cluster_name)
+            self._sessions = Sessions(
+                keyring, me.wire, cluster, binding, rng, self.counters, now
+            )  # fmt: skip
         self._profile = profile
         self._authority_access = authority_access
         self._me = me
         self._members = Members(me, profile)
         updates = Updates(profile.retransmit_mult)
-        self._outbox = Outbox(self._members, updates, self.counters, cluster, seal)
-        self._reader = Reader(me.wire, cluster, seal, self.counters)
+        self._outbox = Outbox(self._members, updates, self.counters, cluster, self._sessions)
+        self._reader = Reader(me.wire, cluster, self._sessions, self._outbox, self.counters)
+        self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters
-        )
+            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
+            self._rotation,
+        )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
@@ -186,9 +194,22 @@ class Gossip:
         """
         return self._running() and self._snapshot.begin(now)
 
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keyring in use; None in clear."""
+        return None if self._sessions is None else self._sessions.keyring
+
+    def offer_keyring(self, keyring: Keyring, now: float) -> bool:
+        """Adopt a keyring if it is newer than the one held, and send it to all members.
+
+        False, and nothing is done, when it isn't newer, or this node talks in clear.
+        """
+        return not self._own.ended and self._rotation.offer(keyring, now)
+
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first; only that once it has no part any more."""
         self._me.serving = self._dissemination.head().version
+        self._me.keyring = self._rotation.mark[0]
         if self._own.ended:
             return [view(self._me, is_self=True)]
         return [view(m, is_self=m is self._me, now=now) for m in self._members.listed()]
@@ -240,14 +261,14 @@ class Gossip:
         if self._own.ended:
             self.counters.add("dropped_finished")
             return
-        read = self._reader.packet(data)
-        if read is None:
-            return
-        origin = Origin(read.sender, source, None, len(data))
-        if read.stray:
-            self._strays.received(read.stray, origin, now)
-        else:
-            self._receive(read.parts, origin, now)
+        read = self._reader.packet(data, source, now)
+        if read is not None:
+            origin = Origin(read.sender, source, None, len(data))
+            if read.stray:
+                self._strays.received(read.stray, read.sender, now)
+            elif read.parts is not None:
+                self._receive(read.parts, origin, now)
+        self._outbox.settle()
 
     def stream_accepted(self, stream: int, source: Address, now: float) -> None:
         """Another node has connected; ``stream`` is an odd number, unused by open streams."""
@@ -260,11 +281,13 @@ class Gossip:
         if known is None or self._own.ended:
             self.counters.add("dropped_stream" if known is None else "dropped_finished")
             return
-        read = self._reader.frame(frame, asked_for=known.purpose != "accepted")
+        read = self._reader.frame(frame, stream, now, accepted=known.purpose == "accepted")
         if read is None or read.stray:
             # Nothing that follows would make sense.
             self._abandon(known, now)
             self._streams.finish(stream)
+            return
+        if read.parts is None:
             return
         self._receive(read.parts, Origin(read.sender, known.address, stream, len(frame)), now)
         if read.sender == self._me.wire:
@@ -281,6 +304,7 @@ class Gossip:
     def stream_closed(self, stream: int, now: float) -> None:
         """A stream has ended, or could not be opened."""
         known = self._streams.closed(stream)
+        self._outbox.stream_gone(stream)
         if known is not None:
             self._abandon(known, now)
 
@@ -288,6 +312,8 @@ class Gossip:
         """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
         if self._own.ended:
             return
+        if self._sessions is not None:
+            self._sessions.now = now
         self._notice_stall(now)
         for stream in self._streams.expire(now):
             self._abandon(stream, now)
@@ -367,6 +393,7 @@ class Gossip:
                 self._claims.verdict(message, origin, now)
             case Heartbeat():
                 self._dissemination.heard(message, sender, now)
+                self._rotation.heard(message, sender, now)
             case Push():
                 self._dissemination.pushed(message, sender, now)
             case Ack():
@@ -389,6 +416,11 @@ class Gossip:
                 self._snapshot.received(message, sender, origin, now)
             case NoSlice():
                 self._snapshot.declined(message, sender, origin, now)
+            case Keys():
+                if self._rotation.told(message, sender, now):
+                    self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case KeysWanted():
+                self._rotation.wanted(sender, now)
             case _:
                 self.counters.add("messages_malformed")
 

@@ -22,6 +22,7 @@ from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
 from gossip.replica import Changeset, Head, Replica, Version
+from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
 
@@ -38,7 +39,9 @@ class Dissemination:
         profile: Profile,
         rng: random.Random,
         counters: Counters,
+        rotation: Rotation,
     ) -> None:
+        self._rotation = rotation
         self._replica = replica
         self._members = members
         self._streams = streams
@@ -60,7 +63,7 @@ class Dissemination:
         return Head(*self._replica.head())
 
     def heartbeat(self, now: float) -> Heartbeat:
-        return Heartbeat.of(self.head(), self.confirmation.age(now))
+        return Heartbeat.of(self.head(), self.confirmation.age(now), self._rotation.mark)
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and

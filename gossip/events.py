@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from gossip.address import Address
+from gossip.keyring import Keyring
 from gossip.member import MemberView
 from gossip.replica import Changeset, Head, Version
 
@@ -88,8 +89,8 @@ class NameKept(NamedTuple):
 
 
 class LedBack(NamedTuple):
-    """A packet to another node's address came back to this one: nobody else is reached there from
-    here. Told once for each address."""
+    """What is sent to another node's address comes back to this one: nobody else is reached there
+    from here. Told once for each address."""
 
     address: Address
 
@@ -110,6 +111,21 @@ class Isolated(NamedTuple):
     seconds: float
 
 
+class KeyringChanged(NamedTuple):
+    """A keyring that came from a peer was adopted: store it."""
+
+    keyring: Keyring
+
+
+class KeyUnknown(NamedTuple):
+    """Others send under a key that this node doesn't have, or don't have one that it sends under:
+    fetch the keyring from where it is kept. Anyone can cause this, so it changes nothing, and comes
+    at most once in 5 s."""
+
+    key_id: str
+    """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -127,5 +143,7 @@ Event = (
     | LedBack
     | ForcedOut
     | Isolated
+    | KeyringChanged
+    | KeyUnknown
     | LeaveFinished
 )

@@ -9,11 +9,21 @@ PACKET_BYTES_MAX = 1400
 HEADER_BYTES = 20
 """The envelope's clear header (``gossip.wire``)."""
 
-SEAL_BYTES = 44
-"""What sealing adds: key id 4, salt 16, counter 8, authentication tag 16 (``gossip.seal``)."""
+SEAL_BYTES = 28
+"""What sealing adds: key id 2, salt id 4, counter 6, authentication tag 16 (``gossip.seal``)."""
 
-PACKET_BODY_BYTES_MAX = PACKET_BYTES_MAX - HEADER_BYTES - SEAL_BYTES
-"""Room for messages. The same with and without a key, so that what fits doesn't depend on it."""
+PROOF_BYTES = 56
+"""What a proof adds: key id 2, salt 16, counter 6, nonce 16, tag 16."""
+
+CHALLENGE_BYTES = HEADER_BYTES + 60
+"""A challenge: key id 2, salt 16, counter 6, the question's counter 4, nonce 16, tag 16."""
+
+SEALED_BODY_BYTES_MIN = CHALLENGE_BYTES - HEADER_BYTES - SEAL_BYTES
+"""Sealed packets are padded to the size of a challenge: no answer is longer than its question."""
+
+PACKET_BODY_BYTES_MAX = PACKET_BYTES_MAX - HEADER_BYTES - PROOF_BYTES
+"""Room for messages. The same with and without a key, so that what fits doesn't depend on it; and
+with a proof, so that any packet that a new process couldn't read can be sent again in one."""
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """One changeset's body."""
@@ -136,8 +146,30 @@ STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
 KEYS_MAX = 8
 """Keys in a keyring: two in a rotation, and some that were forgotten."""
 
-SENDERS_SEALED_MAX = 4_096
-"""Sender keys and replay windows that are remembered."""
+SALTS_ADMITTED_MAX = MEMBERS_MAX + 1_024
+"""Processes that have proved themselves, with their replay windows. The least recently heard goes
+first, and is challenged anew."""
+CHALLENGES_MAX = 4_096
+"""Challenges that await their proof."""
+CHALLENGE_SECONDS_MAX = 5.0
+CHALLENGE_INTERVAL = 0.1
+"""One process is challenged by packet at most so often."""
+CHALLENGES_PER_SECOND = 2_000
+"""By packet, in all: what strangers can have this node do for them."""
+SENT_MAX = 4_096
+SENT_SECONDS_MAX = 5.0
+"""Packets that can be sent again, to a process that didn't know their sender yet."""
+RESENT_MAX = 8
+"""Packets sent again in answer to one challenge."""
+HINTS_PER_SECOND = 20
+HINT_INTERVAL = 1.0
+HINT_SOURCES_MAX = 1_024
+"""Hints of unknown keys: in all, to one source, and sources remembered for that."""
+KEY_UNKNOWN_INTERVAL = 5.0
+"""The application is told of unknown keys at most so often."""
+KEYRING_INTERVAL = 1.0
+"""One member is sent or asked for the keyring at most so often."""
+KEYRING_BYTES_MAX = 64 + KEYS_MAX * 34
 
 # One probe of a suspect: ping, the accusation (buddy system), heartbeat, and one whole record.
 _PING_BYTES = 16
@@ -149,4 +181,5 @@ assert 2 * MEMBERS_MAX + 16 <= FRAME_PARTS_MAX
 assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
 assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
-assert SLICE_BYTES_MAX + HEADER_BYTES + SEAL_BYTES + 256 < FRAME_BYTES_MAX
+assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
+assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX

@@ -70,7 +70,7 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``heard_at``: observations, not claims."""
+    ``serving``, ``rtt``, ``keyring``, ``heard_at``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -85,6 +85,8 @@ class Member:
     """The newest version it told that it serves."""
     rtt: float | None = None
     """Smoothed round trip of direct probes, seconds."""
+    keyring: int | None = None
+    """The counter of the keyring that it told last."""
     heard_at: float | None = None
     """When something came from it last, directly."""
 
@@ -115,6 +117,8 @@ class MemberView(NamedTuple):
     """The newest version heard from it; its own for this node. None before the first."""
     rtt: float | None
     """Smoothed round trip, seconds; None before the first direct answer."""
+    keyring: int | None
+    """The counter of its keyring, told last; None before the first heartbeat."""
     proxy: str
     admin: str
     is_self: bool
@@ -138,6 +142,7 @@ def view(member: Member, *, is_self: bool, now: float | None = None) -> MemberVi
         generation=member.generation,
         serving=member.serving,
         rtt=member.rtt,
+        keyring=member.keyring,
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,

@@ -148,7 +148,7 @@ class Members:
         previous = held.status
         if held.generation != claim.generation or held.address != claim.address:
             # Another process or another path: what was observed of the old one doesn't count.
-            held.rtt = held.serving = held.heard_at = None
+            held.rtt = held.serving = held.keyring = held.heard_at = None
         held.generation, held.incarnation = claim.generation, claim.incarnation
         held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata
         self._set_status(held, Status.ALIVE, now)

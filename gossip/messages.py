@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from gossip import limits
 from gossip.address import Address, reachable_host
 from gossip.identity import node_id_bytes, node_id_text
+from gossip.keyring import Keyring, KeyringRefused, decode, encode
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.replica import Changeset, Head, Version
 
@@ -77,11 +78,17 @@ class Heartbeat(NamedTuple):
     confirmation_age: float | None
     """Seconds since a member last compared its head with the authority's; None: never heard.
     Travels in whole milliseconds, rounded up."""
+    keyring: int = 0
+    """The counter of the keyring that the sender holds; 0 in clear, too."""
+    keyring_check: int = 0
+    """A byte of its digest, by which two that changed it at once find that they differ."""
 
     @classmethod
-    def of(cls, head: Head, confirmation_age: float | None) -> "Heartbeat":
-        """What is said of a head that is served."""
-        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age)
+    def of(
+        cls, head: Head, confirmation_age: float | None, keyring: tuple[int, int] = (0, 0)
+    ) -> "Heartbeat":
+        """What is said of a head that is served, and of the keyring (its ``mark``)."""
+        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring)
 
     def agrees(self, mine: Head) -> bool:
         """Whether nothing says that this is another history than that of a head of ours."""
@@ -180,6 +187,16 @@ class Identified(NamedTuple):
     tag: int
 
 
+class Keys(NamedTuple):
+    """The keyring that I hold. Only ever sealed."""
+
+    keyring: Keyring
+
+
+class KeysWanted(NamedTuple):
+    """Send me your keyring: its counter is above mine."""
+
+
 Message = (
     Ping
     | Ack
@@ -200,6 +217,8 @@ Message = (
     | NoSlice
     | Identify
     | Identified
+    | Keys
+    | KeysWanted
 )
 
 
@@ -330,6 +349,13 @@ def _read_head(raw: object) -> Head:
     return Head(_read_version(version), _bytes(digest, 32, 32))
 
 
+def _read_keyring(raw: object) -> Keyring:
+    try:
+        return decode(_bytes(raw, 1, limits.KEYRING_BYTES_MAX))
+    except KeyringRefused as error:
+        raise Malformed(str(error)) from error
+
+
 def _read_changeset(raw: object) -> Changeset:
     version, predecessor, digest, body = _array(raw, 4)[:4]
     return Changeset(
@@ -371,6 +397,8 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
             (list, _read_version),
             (bytes, lambda raw: _bytes(raw, CHECK_BYTES, CHECK_BYTES)),
             _milliseconds(limits.CONFIRMATION_AGE_MAX),
+            _integer(0, limits.COUNTER_MAX),
+            _integer(0, 255),
         ),
     ),
     8: (
@@ -394,6 +422,8 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     ),
     30: (Identify, (*_PROCESS, (list, _read_address))),
     31: (Identified, _PROCESS),
+    40: (Keys, ((encode, _read_keyring),)),
+    41: (KeysWanted, ()),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
 
@@ -413,7 +443,7 @@ def is_known(kind: int) -> bool:
 def read_message(kind: int, fields: Sequence[object]) -> Message:
     """The message of a known kind. Raises Malformed."""
     message, readers = _KINDS[kind]
-    if len(fields) < len(readers):
+    if len(fields) < len(readers) - len(message._field_defaults):
         raise Malformed(f"{message.__name__} with {len(fields)} fields of {len(readers)}")
     values = [read(raw) for raw, (_, read) in zip(fields, readers, strict=False)]
     return message(*values)

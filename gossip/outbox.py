@@ -6,15 +6,16 @@ from typing import NamedTuple
 from gossip import limits
 from gossip.address import Address
 from gossip.counters import Counters
-from gossip.effects import Effect, Notify, SendDatagram, SendFrame
+from gossip.effects import CloseStream, Effect, Notify, OpenStream, SendDatagram, SendFrame
 from gossip.events import Event
 from gossip.identity import WireId
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Message
-from gossip.seal import Seal
+from gossip.messages import Keys, Message
+from gossip.sessions import Sessions
+from gossip.stream_sessions import StreamSessions
 from gossip.updates import Updates
-from gossip.wire import CLEAR, SEALED, encode_header, encode_part, encode_parts
+from gossip.wire import CLEAR, encode_header, encode_part, encode_parts
 
 
 class Origin(NamedTuple):
@@ -29,6 +30,14 @@ class Origin(NamedTuple):
     """Bytes of the packet or frame."""
 
 
+class Question(NamedTuple):
+    """The first frame of a stream that isn't open yet."""
+
+    receiver: WireId
+    """NOBODY when it isn't known who is there."""
+    body: bytes
+
+
 class Outbox:
     """Builds envelopes and collects effects in order."""
 
@@ -38,13 +47,15 @@ class Outbox:
         updates: Updates,
         counters: Counters,
         cluster: bytes,
-        seal: Seal | None,
+        sessions: Sessions | None,
     ) -> None:
         self._members = members
         self._updates = updates
         self._counters = counters
         self._cluster = cluster
-        self._seal = seal
+        self._sessions = sessions
+        self.streams = None if sessions is None else StreamSessions(sessions, counters)
+        """How frames are sealed and opened; None in clear."""
         self._effects: list[Effect] = []
 
     def drain(self) -> list[Effect]:
@@ -54,6 +65,13 @@ class Outbox:
 
     def add(self, effect: Effect) -> None:
         self._effects.append(effect)
+        if type(effect) is CloseStream:
+            self.stream_gone(effect.stream)
+
+    def stream_gone(self, stream: int) -> None:
+        """A stream has ended: nothing is owed on it any more."""
+        if self.streams is not None:
+            self.streams.forget(stream)
 
     def notify(self, event: Event) -> None:
         self._effects.append(Notify(event))
@@ -79,6 +97,19 @@ class Outbox:
         for member in members:
             self._send_packet(member.address, member.wire, body)
 
+    def send_keyring(self, member: Member, message: Keys, key_id: bytes) -> None:
+        """Send the keyring under a key that a member has; if that isn't in the ring, the first."""
+        assert self._sessions is not None, "a keyring doesn't travel in clear"
+        body = encode_part(message)
+        data = self._sessions.packet(member.address, member.wire, body, key_id)
+        self.transmit(SendDatagram(member.address, data))
+
+    def settle(self) -> None:
+        """Answer what other processes asked this one to prove, unless an answer has done it."""
+        if self._sessions is not None:
+            for packet in self._sessions.settle():
+                self.transmit(packet)
+
     def answer(self, origin: Origin, messages: Sequence[Message]) -> None:
         """Answer where a question came from: on its stream, or with a packet to its source.
 
@@ -93,36 +124,59 @@ class Outbox:
         if member is not None and member.address == origin.source:
             self.send(member, messages)
             return
-        room = origin.size - limits.HEADER_BYTES - (limits.SEAL_BYTES if self._seal else 0)
+        room, least = origin.size - limits.HEADER_BYTES, 1
+        if self._sessions is not None:
+            room -= self._sessions.overhead(origin.sender)
+            least = limits.SEALED_BODY_BYTES_MIN
         body = b""
         for part in map(encode_part, messages):
             if len(body) + len(part) > room:
                 break
             body += part
-        if not body:
+        if not body or room < least:
             self._counters.add("amplification_prevented")
             return
         self._send_packet(origin.source, origin.sender, body)
 
-    def frame(self, receiver: WireId, messages: Iterable[Message]) -> bytes:
-        """A frame for a stream; ``receiver`` is NOBODY when it isn't known who is there."""
+    def frame(self, receiver: WireId, messages: Iterable[Message]) -> Question:
+        """What to open a stream with; ``receiver`` is NOBODY when it isn't known who is there."""
+        return Question(receiver, encode_parts(messages))
+
+    def open_stream(self, stream: int, address: Address, question: Question) -> None:
+        """Open a stream and send the first frame on it."""
         self._counters.add("frames_out")
-        return self._envelope(receiver, b"".join(map(encode_part, messages)), frame=True)
+        receiver, body = question
+        if self.streams is None:
+            data = self._in_clear(receiver, body)
+        else:
+            data = self.streams.opening(stream, receiver, body)
+        self._effects.append(OpenStream(stream, address, data))
 
     def send_frame(self, stream: int, receiver: WireId, messages: Iterable[Message]) -> None:
         """Send a frame on an open stream."""
-        self.add(SendFrame(stream, self.frame(receiver, messages)))
+        body = encode_parts(messages)
+        if self.streams is None:
+            data = self._in_clear(receiver, body)
+        else:
+            data = self.streams.frame(stream, receiver, body)
+        self.transmit(SendFrame(stream, data))
+
+    def transmit(self, effect: Effect) -> None:
+        """Send, or tell, what is whole already."""
+        if type(effect) is SendDatagram:
+            assert len(effect.data) <= limits.PACKET_BYTES_MAX
+            self._counters.add("datagrams_out")
+            self._counters.add("datagram_bytes_out", len(effect.data))
+        elif type(effect) is SendFrame:
+            self._counters.add("frames_out")
+        self._effects.append(effect)
 
     def _send_packet(self, address: Address, receiver: WireId, body: bytes) -> None:
-        data = self._envelope(receiver, body, frame=False)
-        assert len(data) <= limits.PACKET_BYTES_MAX
-        self._counters.add("datagrams_out")
-        self._counters.add("datagram_bytes_out", len(data))
-        self._effects.append(SendDatagram(address, data))
+        if self._sessions is None:
+            data = self._in_clear(receiver, body)
+        else:
+            data = self._sessions.packet(address, receiver, body)
+        self.transmit(SendDatagram(address, data))
 
-    def _envelope(self, receiver: WireId, body: bytes, *, frame: bool) -> bytes:
-        sender = self._members.me.wire
-        if self._seal is None:
-            return encode_header(CLEAR, self._cluster, sender, receiver) + body
-        header = encode_header(SEALED, self._cluster, sender, receiver)
-        return header + self._seal.seal(header, body, frame=frame)
+    def _in_clear(self, receiver: WireId, body: bytes) -> bytes:
+        return encode_header(CLEAR, self._cluster, self._members.me.wire, receiver) + body

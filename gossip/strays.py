@@ -8,12 +8,13 @@ from gossip import limits
 from gossip.contest import Contests
 from gossip.identity import WireId
 from gossip.members import Members
-from gossip.outbox import Origin, Outbox
+from gossip.outbox import Outbox
 from gossip.own_record import OwnRecord
 
 
 class Strays:
-    """Answers such packets of members with this node's own record, each member once a while."""
+    """Answers such packets of members with this node's own record, each member once a while; looks
+    where its own come back from."""
 
     def __init__(
         self, members: Members, own: OwnRecord, contests: Contests, outbox: Outbox
@@ -25,16 +26,19 @@ class Strays:
         self._answered: dict[WireId, float] = {}
         """When each sender was answered last, oldest first."""
 
-    def received(self, meant_for: bytes, origin: Origin, now: float) -> None:
-        """A packet came whose receiver's wire id ends so, and isn't ours."""
-        if origin.sender == self._members.me.wire:
-            for member in self._members.listed():
-                if member.wire.endswith(meant_for):
-                    self._contests.led_back(member.address)
+    def received(self, meant_for: bytes, sender: WireId, now: float) -> None:
+        """A packet came whose receiver's wire id ends so, and isn't ours. It can't be opened, so
+        its sender is what the header says: the answer goes to where that member is."""
+        member = self._members.sender(sender)
+        if member is None or not self._is_due(sender, now):
             return
-        if self._members.sender(origin.sender) is None or not self._is_due(origin.sender, now):
+        if member is not self._members.me:
+            self._outbox.send(member, [self._own.claim()])
             return
-        self._outbox.answer(origin, [self._own.claim()])
+        # What this node sent to another has come back, or somebody says so.
+        for other in self._members.reachable():
+            if other.wire.endswith(meant_for):
+                self._contests.check_address(other.address, now)
 
     def _is_due(self, sender: WireId, now: float) -> bool:
         last = self._answered.pop(sender, None)

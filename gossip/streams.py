@@ -11,8 +11,8 @@ from typing import Literal
 from gossip import limits
 from gossip.address import Address
 from gossip.counters import Counters
-from gossip.effects import CloseStream, OpenStream
-from gossip.outbox import Outbox
+from gossip.effects import CloseStream
+from gossip.outbox import Outbox, Question
 from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile
 
@@ -55,7 +55,7 @@ class Streams:
         return any(s.purpose == purpose and s.address == address for s in self._by_id.values())
 
     def open(
-        self, purpose: Purpose, address: Address, peer: str, frame: bytes, now: float
+        self, purpose: Purpose, address: Address, peer: str, frame: Question, now: float
     ) -> Stream | None:
         """Open one and send a frame on it. None, counted, when too many are open."""
         opened = sum(1 for stream in self._by_id.values() if stream.purpose != "accepted")
@@ -67,7 +67,7 @@ class Streams:
         self._next_id += 2
         self._by_id[stream.id] = stream
         self._counters.add("streams_opened")
-        self._outbox.add(OpenStream(stream.id, address, frame))
+        self._outbox.open_stream(stream.id, address, frame)
         return stream
 
     def accept(self, stream: int, source: Address, now: float) -> None:

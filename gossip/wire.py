@@ -1,12 +1,16 @@
 """The envelope: what every UDP packet and every stream frame looks like.
 
     magic      2  "GV"
-    form       1  0 in clear, 1 sealed (``gossip.seal``)
+    form       1  what follows the header, see below
     versions   1  lowest and highest protocol version that the sender speaks, 4 bits each
     cluster    4  digest of the cluster name: another cluster's packets end here
     sender     8  wire id (``gossip.identity``)
     receiver   4  the end of its wire id, or zeros when the sender doesn't know it (a seed)
-    parts         each a kind (1), a length (1, or 255 and 4 more, big-endian) and a msgpack array
+
+    form 0, clear          parts, each a kind (1), a length (1, or 255 and 4 more, big-endian) and a
+                           msgpack array; kind 0 is padding, of zeros
+    forms 1 to 4, sealed   a prefix, a ciphertext and its tag (``gossip.seal``)
+    form 5, unknown key    in clear, a hint: the key id (2) and the counter (6) of what it answers
 
 Several messages share a packet (SWIM's piggyback). A part's length lets a reader skip kinds it
 doesn't know and messages it can't read, and keep the rest. Nothing is allocated by a number that a
@@ -28,8 +32,8 @@ from gossip.messages import Malformed, Message, is_known, message_fields, read_m
 PROTOCOL_LOWEST = 1
 PROTOCOL_HIGHEST = 1
 
-CLEAR = 0
-SEALED = 1
+CLEAR, SEALED, ASKING, CHALLENGE, PROOF, UNKNOWN_KEY = range(6)
+"""The forms."""
 
 _MAGIC = b"GV"
 _HEADER = struct.Struct(">2sBB4s8s4s")
@@ -38,6 +42,8 @@ _LENGTH = struct.Struct(">I")
 _LONG = 255
 """In a part's length byte: the length follows."""
 _RECEIVER_BYTES = 4
+_PADDING = 0
+"""The kind of a part that means nothing."""
 assert _HEADER.size == limits.HEADER_BYTES
 assert 0 < PROTOCOL_LOWEST <= PROTOCOL_HIGHEST < 16
 
@@ -90,6 +96,11 @@ def cluster_digest(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=4, person=b"grapevine-cname").digest()
 
 
+def cluster_binding(name: str) -> bytes:
+    """The 32 bytes by which seals are bound to a cluster name: 4 can be met by chance."""
+    return hashlib.blake2b(name.encode(), digest_size=32, person=b"grapevine-seal").digest()
+
+
 def encode_header(form: int, cluster: bytes, sender: WireId, receiver: WireId) -> bytes:
     """The header's bytes, with the protocol versions of this software."""
     versions = PROTOCOL_LOWEST << 4 | PROTOCOL_HIGHEST
@@ -104,7 +115,7 @@ def decode_header(data: bytes) -> Header:
     lowest, highest = versions >> 4, versions & 15
     if magic != _MAGIC or not any(sender) or lowest > highest:
         raise Rejected("dropped_garbage")
-    if lowest > PROTOCOL_HIGHEST or highest < PROTOCOL_LOWEST or form not in (CLEAR, SEALED):
+    if lowest > PROTOCOL_HIGHEST or highest < PROTOCOL_LOWEST or form > UNKNOWN_KEY:
         raise Rejected("dropped_version")
     return Header(form, lowest, highest, cluster, sender, receiver if any(receiver) else NOBODY)
 
@@ -121,6 +132,15 @@ def encode_part(message: Message) -> bytes:
 def encode_parts(messages: Iterable[Message]) -> bytes:
     """Messages one after another."""
     return b"".join(map(encode_part, messages))
+
+
+def pad(body: bytes, size: int) -> bytes:
+    """Parts that are shorter than ``size`` (at most 256), brought to it or one byte above."""
+    missing = size - len(body)
+    if missing <= 0:
+        return body
+    zeros = max(0, missing - _PART.size)
+    return body + _PART.pack(_PADDING, zeros) + bytes(zeros)
 
 
 def decode_parts(body: bytes, parts_max: int) -> Parts:
@@ -141,6 +161,8 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
         offset = begin + length
         if offset > len(body):
             raise Rejected("dropped_garbage")
+        if kind == _PADDING:
+            continue
         if not is_known(kind):
             unknown += 1
             continue

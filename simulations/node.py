@@ -17,7 +17,9 @@ from gossip.effects import (
     SendDatagram,
     SendFrame,
 )
+from gossip.events import KeyringChanged
 from gossip.identity import Identity
+from gossip.keyring import Keyring
 from gossip.limits import PACKET_BYTES_MAX
 from gossip.member import Metadata
 from gossip.replica import Changeset, Head
@@ -47,6 +49,8 @@ class Node:
         self.replica = LogReplica()
         self.highest = EMPTY.version
         """The highest version that its replica has held."""
+        self.keyring = world.keyring
+        """What it has stored; None in clear."""
         self._core: Gossip | None = None
         self._streams: dict[int, Connection] = {}
         self._next_accepted = 1
@@ -73,7 +77,7 @@ class Node:
         metadata = Metadata(self.name, "traditional", "", "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
-            world.now, incarnation=self.incarnation, key=world.key,
+            world.now, incarnation=self.incarnation, keyring=self.keyring,
         )  # fmt: skip
         world.record("start", self.index, self.generation)
         self._core.start(world.now)
@@ -98,6 +102,12 @@ class Node:
         """This node has committed a changeset at the authority."""
         early = () if self.replica.offer(*changeset) == "applied" else (changeset,)
         self.core.committed(self._world.now, early)
+        self.flush()
+
+    def offer_keyring(self, keyring: Keyring) -> None:
+        """An operator has changed the keyring here, or it was fetched from where it is kept."""
+        if self.core.offer_keyring(keyring, self._world.now):
+            self.keyring = keyring
         self.flush()
 
     def fetch_snapshot(self) -> None:
@@ -203,6 +213,8 @@ class Node:
                 assert value > self.generation, "the generation only grows"
                 self.generation, self.incarnation = value, 1
             case Notify(event):
+                if isinstance(event, KeyringChanged):
+                    self.keyring = event.keyring
                 world.observe(self, event)
 
     def _resolve(self, life: int) -> None:

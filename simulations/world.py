@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gossip.events import Behind, Event, MemberChanged
+from gossip.keyring import Keyring
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
 from simulations.authority import LogAuthority
@@ -35,12 +36,12 @@ class World:
         seed: int,
         profile: Profile = LAN,
         link: Link | None = None,
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.now = 0.0
         self.seed = seed
         self.profile = profile
-        self.key = key
+        self.keyring = keyring
         self.rng = random.Random(seed)
         self.network = Network(link or Link(), self.rng)
         self.authority = LogAuthority()

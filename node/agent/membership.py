@@ -94,7 +94,7 @@ class Membership:
             self._replica,
             random.Random(secrets.randbits(256)),
             time.monotonic(),
-            key=keyring.keys[0] if keyring is not None else None,
+            keyring=keyring,
         )
         self._transport = Transport(
             self._gossip,

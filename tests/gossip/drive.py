@@ -10,6 +10,7 @@ from gossip.core import Gossip
 from gossip.effects import Effect, Notify, OpenStream, SendDatagram, SendFrame
 from gossip.events import Event
 from gossip.identity import NOBODY, Identity, WireId, wire_id
+from gossip.keyring import Keyring
 from gossip.member import MemberView, Metadata, Status
 from gossip.messages import Ack, Alive, Message, Ping, Verdict
 from gossip.profiles import LAN, Profile
@@ -77,7 +78,7 @@ class Driver:
     """One node, the first unless told otherwise, and a test that plays all others."""
 
     def __init__(
-        self, profile: Profile = PROFILE, key: bytes | None = None, number: int = 1
+        self, profile: Profile = PROFILE, keyring: Keyring | None = None, number: int = 1
     ) -> None:
         self.now = 100.0
         self.number = number
@@ -92,7 +93,7 @@ class Driver:
             self.replica,
             random.Random(number),
             self.now,
-            key=key,
+            keyring=keyring,
         )
         self.core.start(self.now)
         self.effects: list[Effect] = []

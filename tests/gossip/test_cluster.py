@@ -16,6 +16,7 @@ from gossip.events import (
     MemberChanged,
     SnapshotInstalled,
 )
+from gossip.keyring import configured
 from gossip.profiles import LAN
 from simulations.authority import LogReplica
 from simulations.network import Link
@@ -300,7 +301,7 @@ def test_when_the_givers_link_is_cut_in_mid_stream_another_is_asked() -> None:
 
 
 def test_an_encrypted_cluster_does_all_of_this_too() -> None:
-    world = World(3, seed=18, link=LOSSY, key=b"k" * 32)
+    world = World(3, seed=18, link=LOSSY, keyring=configured(b"k" * 32))
     world.form()
     world.commit(0, b"x")
     world.commit(1, b"x" * 5_000)

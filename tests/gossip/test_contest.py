@@ -8,6 +8,7 @@ from gossip import limits
 from gossip.effects import OpenStream, PersistGeneration, PersistIncarnation, SendDatagram
 from gossip.events import IdentityTaken, LedBack, NameKept, Renamed
 from gossip.identity import other_name
+from gossip.keyring import Keyring, configured
 from gossip.member import Status
 from gossip.messages import Alive, Identified, Identify, Ping
 from gossip.profiles import LAN
@@ -298,10 +299,24 @@ def test_a_stranger_with_a_wrong_address_is_not_answered(driver: Driver) -> None
     assert driver.done(SendDatagram) == []
 
 
-def test_a_packet_to_another_that_comes_back_is_told_of(driver: Driver) -> None:
+def test_an_address_from_which_packets_to_another_come_back_is_asked_and_told_of(
+    driver: Driver,
+) -> None:
     driver.receive(5, Ping(1), receiver=3)
-    assert driver.events(LedBack) == [LedBack(address(3))]
+    assert driver.events(LedBack) == [], "anybody could have sent that"
     assert driver.core.counters["dropped_own"] == 1
+    answer(driver, 5, 1, 5, at=3)
+    assert driver.events(LedBack) == [LedBack(address(3))]
+    driver.pass_time_answering(limits.STRAYS_SECONDS + 0.1, 2, 3)
+    driver.receive(5, Ping(1), receiver=3)
+    assert driver.sent(Identify) == [], "told is told"
+
+
+def test_an_address_from_which_nothing_comes_back_is_none_to_tell_of(driver: Driver) -> None:
+    driver.receive(5, Ping(1), receiver=3)
+    driver.pass_time_answering(WINDOW, 2, 3)
+    assert driver.events(LedBack) == []
+    assert driver.done(PersistGeneration) == []
 
 
 # Clusters
@@ -319,10 +334,13 @@ def taken(world: World) -> list[int]:
     return [seen.node for seen in world.observed if isinstance(seen.event, IdentityTaken)]
 
 
+@pytest.mark.parametrize("keyring", [None, configured(b"k" * 32)], ids=["clear", "sealed"])
 @pytest.mark.parametrize("nodes", [1, 2, 3, 8])
 @pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_of_two_processes_with_one_node_id_one_gives_it_up(nodes: int, ahead: int) -> None:
-    world = World(nodes + 1, seed=40 + nodes + ahead)
+def test_of_two_processes_with_one_node_id_one_gives_it_up(
+    nodes: int, ahead: int, keyring: Keyring | None
+) -> None:
+    world = World(nodes + 1, seed=40 + nodes + ahead, keyring=keyring)
     world.form(count=nodes)
     original = world.nodes[0]
     start_copy(world, original, original.generation + ahead)

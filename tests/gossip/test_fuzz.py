@@ -1,10 +1,13 @@
 """Whatever arrives, the core neither raises nor believes what its rules forbid."""
 
+import functools
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gossip.events import KeyUnknown
 from gossip.limits import PACKET_BYTES_MAX
 from gossip.member import Status
 from gossip.messages import (
@@ -22,6 +25,7 @@ from gossip.messages import (
 )
 from gossip.replica import Changeset, Head
 from tests.gossip.drive import Driver, address, alive, packet, verdict
+from tests.gossip.hostile import Insider, Outsider, Tapped, Victim, cluster, just_started, living
 
 HEAD = Head((1, 1, 7), b"d" * 32)
 MESSAGES: list[Message] = [
@@ -117,3 +121,65 @@ def test_claims_lead_to_one_table_in_any_order_and_number(
         for claim in order:
             driver.receive(2, claim)
     assert table(first) == table(second)
+
+
+programs = st.binary(max_size=400)
+STARTS = pytest.mark.parametrize("start", [living, just_started])
+
+
+@functools.cache
+def recorded() -> Tapped:
+    return cluster()
+
+
+@STARTS
+@FUZZ
+@given(programs)
+def test_nobody_without_the_key_changes_anything(start: object, program: bytes) -> None:
+    world = recorded() if start is just_started else cluster()
+    victim = start(world)  # type: ignore[operator]
+    before = (victim.table(), victim.core.keyring, victim.core.counters["salts_admitted"])
+    Outsider(victim, world.tape).attack(program)
+    assert before == (victim.table(), victim.core.keyring, victim.core.counters["salts_admitted"])
+    assert [event for event in victim.events if not isinstance(event, KeyUnknown)] == []
+
+
+def test_nothing_of_a_whole_recording_is_read_in_any_order() -> None:
+    world = recorded()
+    tape = [(kind, data) for kind, node, data in world.tape if node == 0]
+    for seed in range(5):
+        victim = just_started(world)
+        before = victim.table()
+        random.Random(seed).shuffle(tape)
+        for _, data in tape:
+            victim.packet(data)
+            stream = victim.accept()
+            victim.frame(stream, data)
+            victim.close(stream)
+            victim.now += 0.01
+        assert victim.table() == before
+        assert victim.core.counters["salts_admitted"] == 0
+        victim.assert_bounded()
+
+
+@STARTS
+@FUZZ
+@given(programs)
+def test_whoever_has_the_key_but_breaks_the_rules_crashes_nothing(
+    start: object, program: bytes
+) -> None:
+    world = recorded() if start is just_started else cluster()
+    victim: Victim = start(world)  # type: ignore[operator]
+    before = {row[0]: row[2:] for row in victim.table()}
+    Insider(victim, world, MESSAGES).attack(program)
+    for member_id, _, *precedence in victim.table():
+        assert tuple(precedence) >= before.get(member_id, (0, 0)), "no record moves backwards"
+
+
+@pytest.mark.parametrize("step", [b"\x03", b"\x04"], ids=["stream", "packet"])
+def test_the_insider_is_heard(step: bytes) -> None:
+    """Or the test above would show nothing."""
+    victim = just_started(recorded())
+    Insider(victim, recorded(), MESSAGES).attack(step)
+    assert victim.core.counters["salts_admitted"] == 1
+    assert [status for _, status, *_ in victim.table()] == ["alive", "alive"]

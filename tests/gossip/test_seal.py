@@ -1,125 +1,174 @@
-"""Sealing under a cluster key: nobody without it reads, forges or replays."""
+"""Sealing under a key of the cluster: what is bound to what, and which counters are new."""
+
+from typing import Any
 
 import pytest
 
-from gossip import limits
-from gossip.effects import SendDatagram
-from gossip.messages import Message, Ping
-from gossip.seal import Seal
-from gossip.wire import SEALED, Rejected, cluster_digest, encode_header, encode_parts
-from tests.gossip.drive import CLUSTER, PROFILE, Driver, address, alive, packet, wire
+from gossip.keyring import Keyring, configured
+from gossip.limits import CHALLENGE_BYTES, HEADER_BYTES, PROOF_BYTES, SEAL_BYTES
+from gossip.seal import (
+    COUNTER_LAST,
+    SALT_BYTES,
+    WINDOW,
+    Envelope,
+    Freshness,
+    Seal,
+    Window,
+    salt_id,
+    unseal,
+)
+from gossip.wire import (
+    ASKING,
+    CHALLENGE,
+    PROOF,
+    SEALED,
+    Rejected,
+    cluster_binding,
+    cluster_digest,
+    decode_header,
+    encode_header,
+)
+from tests.gossip.drive import CLUSTER, wire
 
-KEY = b"k" * 32
-SALT = b"s" * 16
-
-
-def sealed(seal: Seal, *messages: Message, sender: int = 2, receiver: int = 1) -> bytes:
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(sender), wire(receiver))
-    return header + seal.seal(header, encode_parts(messages), frame=False)
-
-
-@pytest.fixture
-def driver() -> Driver:
-    return Driver(PROFILE, key=KEY)
-
-
-def test_a_sealed_packet_is_read(driver: Driver) -> None:
-    data = sealed(Seal(KEY, wire(2), SALT), alive(2))
-    driver.core.datagram_received(data, address(2), driver.now)
-    assert driver.status(2) == "alive"
-
-
-def test_what_this_node_sends_is_not_readable(driver: Driver) -> None:
-    seal = Seal(KEY, wire(2), SALT)
-    driver.core.datagram_received(sealed(seal, alive(2), Ping(1)), address(2), driver.now)
-    sent = [effect for effect in driver.core.effects() if isinstance(effect, SendDatagram)]
-    assert sent
-    assert all(b"node-" not in packet.data for packet in sent)
-    body = sent[0].data
-    header = body[: limits.HEADER_BYTES]
-    opened = seal.open(header, wire(1), body[limits.HEADER_BYTES :], frame=False)
-    assert opened
+K1, K2 = b"1" * 32, b"2" * 32
+SALT = b"s" * SALT_BYTES
 
 
-@pytest.mark.parametrize("position", range(0, limits.HEADER_BYTES + limits.SEAL_BYTES + 40, 3))
-def test_a_changed_byte_anywhere_is_refused(driver: Driver, position: int) -> None:
-    data = bytearray(sealed(Seal(KEY, wire(2), SALT), alive(2)))
-    data[position] ^= 1
-    driver.core.datagram_received(bytes(data), address(2), driver.now)
-    assert driver.status(2) is None
-    drops = {k: v for k, v in driver.core.counters.items() if k.startswith("dropped") and v}
-    assert sum(drops.values()) == 1
+def seal_of(number: int, keyring: Keyring | None = None, cluster: str = CLUSTER) -> Seal:
+    return Seal(keyring or configured(K1), wire(number), cluster_binding(cluster), SALT)
 
 
-def test_a_replayed_packet_is_refused_and_counted(driver: Driver) -> None:
-    data = sealed(Seal(KEY, wire(2), SALT), alive(2))
-    for _ in range(3):
-        driver.core.datagram_received(data, address(2), driver.now)
-    assert driver.core.counters["dropped_replayed"] == 2
+def envelope(
+    seal: Seal, form: int = SEALED, *, sender: int = 2, receiver: int = 1, **options: Any
+) -> bytes:
+    header = encode_header(form, cluster_digest(CLUSTER), wire(sender), wire(receiver))
+    options = {"frame": False, "answering": b"n" * 16 if form == PROOF else b"", **options}
+    return seal.seal(form, header, wire(receiver), b"body", **options)
 
 
-def test_reordered_packets_are_read_once_each() -> None:
-    seal, reader = Seal(KEY, wire(2), SALT), Seal(KEY, wire(1), SALT)
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(2), wire(1))
-    bodies = [seal.seal(header, b"%d" % number, frame=False) for number in range(50)]
-    for body in reversed(bodies):
-        reader.open(header, wire(2), body, frame=False)
-    for body in bodies:
-        with pytest.raises(Rejected, match="dropped_replayed"):
-            reader.open(header, wire(2), body, frame=False)
+def taken_apart(seal: Seal, data: bytes, *, frame: bool = False) -> Envelope:
+    return seal.take_apart(decode_header(data), data, HEADER_BYTES, frame)
 
 
-def test_a_packet_can_not_be_replayed_as_a_frame() -> None:
-    seal, reader = Seal(KEY, wire(2), SALT), Seal(KEY, wire(1), SALT)
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(2), wire(1))
+def opened(reader: Seal, data: bytes, *, frame: bool = False, answering: bytes = b"") -> bytes:
+    parts = taken_apart(reader, data, frame=frame)
+    return unseal(reader.derive(parts.key_id, parts.sender, SALT), parts, answering)
+
+
+@pytest.mark.parametrize("form", [SEALED, ASKING, CHALLENGE])
+@pytest.mark.parametrize("frame", [False, True])
+def test_what_is_sealed_is_opened(form: int, frame: bool) -> None:
+    data = envelope(seal_of(2), form, frame=frame)
+    assert opened(seal_of(1), data, frame=frame) == b"body"
+    assert b"body" not in data
+
+
+def test_the_sizes_are_those_of_the_limits() -> None:
+    assert len(envelope(seal_of(2))) == HEADER_BYTES + SEAL_BYTES + 4
+    assert len(envelope(seal_of(2), PROOF)) == HEADER_BYTES + PROOF_BYTES - 16 + 4
+    assert len(envelope(seal_of(2), CHALLENGE)) == CHALLENGE_BYTES - 16 + 4
+
+
+@pytest.mark.parametrize("form", [SEALED, ASKING, CHALLENGE, PROOF])
+def test_a_changed_byte_anywhere_is_refused(form: int) -> None:
+    reader = seal_of(1)
+    genuine = envelope(seal_of(2), form)
+    answering = b"n" * 16 if form == PROOF else b""
+    assert opened(reader, genuine, answering=answering) == b"body"
+    own_salt = (SALT, salt_id(SALT))
+    for position in range(len(genuine)):
+        data = bytearray(genuine)
+        data[position] ^= 1
+        try:
+            parts = taken_apart(reader, bytes(data))
+            if not reader.knows(parts.key_id) or parts.salt not in own_salt:
+                continue
+            unseal(reader.derive(parts.key_id, parts.sender, SALT), parts, answering)
+        except Rejected:
+            continue
+        pytest.fail(f"opened although byte {position} was changed")
+
+
+def test_a_packet_can_not_be_passed_off_as_a_frame() -> None:
     with pytest.raises(Rejected, match="dropped_forged"):
-        reader.open(header, wire(2), seal.seal(header, b"x", frame=False), frame=True)
+        opened(seal_of(1), envelope(seal_of(2)), frame=True)
 
 
-def test_another_key_is_refused_as_such(driver: Driver) -> None:
-    data = sealed(Seal(b"o" * 32, wire(2), SALT), alive(2))
-    driver.core.datagram_received(data, address(2), driver.now)
-    assert driver.core.counters["dropped_unknown_key"] == 1
+def test_the_whole_cluster_name_is_bound_not_only_the_digest_in_the_header() -> None:
+    data = envelope(seal_of(2, cluster="other"))
+    with pytest.raises(Rejected, match="dropped_forged"):
+        opened(seal_of(1), data)
 
 
-def test_clear_packets_are_dropped_with_a_key_and_sealed_ones_without(driver: Driver) -> None:
-    driver.core.datagram_received(packet(2, alive(2)), address(2), driver.now)
-    assert driver.core.counters["dropped_clear"] == 1
-    in_clear = Driver()
-    data = sealed(Seal(KEY, wire(2), SALT), alive(2))
-    in_clear.core.datagram_received(data, address(2), in_clear.now)
-    assert in_clear.core.counters["dropped_sealed"] == 1
-    assert driver.status(2) is in_clear.status(2) is None
+def test_the_whole_receiver_is_bound_not_only_the_end_in_the_header() -> None:
+    twin = b"\x01" + wire(1)[1:]
+    reader = Seal(configured(K1), twin, cluster_binding(CLUSTER), SALT)
+    data = envelope(seal_of(2))
+    assert decode_header(data).is_for(twin)
+    with pytest.raises(Rejected, match="dropped_forged"):
+        opened(reader, data)
 
 
-def test_forged_packets_leave_nothing_in_memory() -> None:
-    reader = Seal(KEY, wire(1), SALT)
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(2), wire(1))
-    genuine = Seal(KEY, wire(2), SALT).seal(header, b"x", frame=False)
-    for number in range(20):
-        forged = genuine[:4] + bytes([number]) * 16 + genuine[20:]
-        with pytest.raises(Rejected, match="dropped_forged"):
-            reader.open(header, wire(2), forged, frame=False)
-    assert len(reader._senders) == 0
+def test_a_proof_is_bound_to_the_nonce_that_it_answers() -> None:
+    data = envelope(seal_of(2), PROOF)
+    assert opened(seal_of(1), data, answering=b"n" * 16) == b"body"
+    with pytest.raises(Rejected, match="dropped_forged"):
+        opened(seal_of(1), data, answering=b"o" * 16)
 
 
-def test_senders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SENDERS_SEALED_MAX", 2)
-    reader = Seal(KEY, wire(1), SALT)
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(2), wire(1))
-    for number in range(5):
-        other = Seal(KEY, wire(2), bytes([number]) * 16)
-        reader.open(header, wire(2), other.seal(header, b"x", frame=False), frame=False)
-    assert len(reader._senders) == 2
+def test_each_key_of_the_ring_opens_and_the_first_one_seals() -> None:
+    old, new, both = configured(K1), configured(K2), configured(K2, K1)
+    assert opened(seal_of(1, both), envelope(seal_of(2, old))) == b"body"
+    assert opened(seal_of(1, new), envelope(seal_of(2, both))) == b"body"
+    data = envelope(seal_of(2, both))
+    assert not seal_of(1, old).knows(taken_apart(seal_of(1), data).key_id)
 
 
-def test_a_key_of_the_wrong_size_is_an_error_that_says_so() -> None:
-    with pytest.raises(ValueError, match="the cluster key has 5 bytes; 32 are needed"):
-        Driver(key=b"short")
+def test_an_answer_can_go_under_another_key_of_the_ring_but_no_other() -> None:
+    seal = seal_of(2, configured(K2, K1))
+    old = taken_apart(seal_of(1), envelope(seal_of(2, configured(K1)))).key_id
+    assert opened(seal_of(1, configured(K1)), envelope(seal, under=old)) == b"body"
+    seal.adopt(configured(K2))
+    data = envelope(seal, under=old)
+    assert opened(seal_of(1, configured(K2)), data) == b"body"
 
 
-def test_every_packet_uses_a_new_nonce() -> None:
-    seal = Seal(KEY, wire(2), SALT)
-    header = encode_header(SEALED, cluster_digest(CLUSTER), wire(2), wire(1))
-    sealed_twice = [seal.seal(header, b"same", frame=False) for _ in range(2)]
-    assert sealed_twice[0] != sealed_twice[1]
+def test_one_counter_serves_all_keys_and_forms_and_never_repeats() -> None:
+    seal = seal_of(2, configured(K1))
+    counters = []
+    for keyring in (configured(K1), configured(K2, K1), configured(K1)):
+        seal.adopt(keyring)
+        for form in (SEALED, CHALLENGE, PROOF, ASKING):
+            for frame in (False, True):
+                data = envelope(seal, form, frame=frame)
+                counters.append(taken_apart(seal_of(1), data).counter)
+    assert counters == list(range(1, len(counters) + 1))
+
+
+def test_at_the_end_of_the_counter_a_new_salt_is_needed() -> None:
+    seal = seal_of(2)
+    seal.counter = COUNTER_LAST
+    assert seal.exhausted
+    with pytest.raises(AssertionError):
+        envelope(seal)
+    seal.renew(b"t" * SALT_BYTES)
+    data = taken_apart(seal_of(1), envelope(seal))
+    assert (data.counter, data.salt) == (1, salt_id(b"t" * SALT_BYTES))
+
+
+@pytest.mark.parametrize(
+    ("counters", "verdicts"),
+    [
+        ([11, 12, 13], ["new", "new", "new"]),
+        ([13, 11, 12, 13, 11], ["new", "new", "new", "seen", "seen"]),
+        ([10, 9, 1], ["unproven", "unproven", "unproven"]),
+        ([11 + WINDOW, 12, 11], ["new", "new", "late"]),
+        ([11, 11 + 2 * WINDOW, 12], ["new", "new", "late"]),
+        ([COUNTER_LAST, COUNTER_LAST, 11], ["new", "seen", "late"]),
+    ],
+)
+def test_a_window_knows_new_counters_from_seen_late_and_unproven_ones(
+    counters: list[int], verdicts: list[Freshness]
+) -> None:
+    window = Window(10)
+    assert [window.admit(counter) for counter in counters] == verdicts

@@ -19,6 +19,7 @@ from gossip.events import (
     SnapshotInstalled,
 )
 from gossip.identity import Identity
+from gossip.keyring import Keyring, configured
 from gossip.limits import PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
 from gossip.profiles import LOCAL
 from gossip.sockets import Sockets, bind
@@ -27,6 +28,8 @@ from simulations.authority import LogAuthority, LogReplica
 from tests.gossip.drive import metadata, node_id
 
 DEADLINE = 10.0
+
+KEYRING = configured(b"k" * 32)
 
 
 class LoopbackNode:
@@ -37,7 +40,7 @@ class LoopbackNode:
         number: int,
         host: str,
         seeds: list[str],
-        key: bytes | None = None,
+        keyring: Keyring | None = None,
         replica: LogReplica | None = None,
     ) -> None:
         self.sockets: Sockets = bind((host, 0))
@@ -54,7 +57,7 @@ class LoopbackNode:
             self.replica,
             random.Random(number),
             asyncio.get_running_loop().time(),
-            key=key,
+            keyring=keyring,
         )
         self.generations: list[int] = []
         self.transport = Transport(
@@ -225,8 +228,8 @@ async def test_a_seed_that_does_not_resolve_is_counted() -> None:
 
 def test_it_runs_on_uvloop() -> None:
     async def meet() -> None:
-        first = LoopbackNode(1, "127.0.0.1", [], key=b"k" * 32)
-        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key=b"k" * 32)
+        first = LoopbackNode(1, "127.0.0.1", [], KEYRING)
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], KEYRING)
         await first.start()
         await second.start()
         await eventually(lambda: first.sees_alive() == second.sees_alive() == 2)
@@ -260,11 +263,13 @@ async def begin_to_fill(node: LoopbackNode) -> None:
     assert not node.has_event(SnapshotInstalled)
 
 
-@pytest.mark.parametrize("key", [None, b"k" * 32], ids=["in clear", "sealed"])
-def test_20_mb_of_state_are_taken_from_a_peer_while_a_change_arrives(key: bytes | None) -> None:
+@pytest.mark.parametrize("keyring", [None, KEYRING], ids=["in clear", "sealed"])
+def test_20_mb_of_state_are_taken_from_a_peer_while_a_change_arrives(
+    keyring: Keyring | None,
+) -> None:
     async def fill() -> None:
-        first = LoopbackNode(1, "127.0.0.1", [], key, large_state(authority))
-        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], key)
+        first = LoopbackNode(1, "127.0.0.1", [], keyring, large_state(authority))
+        second = LoopbackNode(2, "127.0.0.1", [format_address(first.address)], keyring)
         await first.start()
         await second.start()
         await begin_to_fill(second)

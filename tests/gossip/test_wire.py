@@ -6,7 +6,8 @@ import msgpack
 import pytest
 
 from gossip import limits
-from gossip.identity import NOBODY
+from gossip.identity import NOBODY, Identity
+from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import (
     Ack,
@@ -16,6 +17,8 @@ from gossip.messages import (
     Heartbeat,
     Identified,
     Identify,
+    Keys,
+    KeysWanted,
     Message,
     Missing,
     Nack,
@@ -40,11 +43,13 @@ from gossip.wire import (
     encode_header,
     encode_part,
     encode_parts,
+    pad,
 )
 from tests.gossip.drive import alive, node_id, packet, verdict, wire
 
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
+KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ack(2**32 - 1),
@@ -67,6 +72,9 @@ EVERY_KIND: list[Message] = [
     NoSlice(1),
     Identify(2**32 - 1, 1, 0, ("2001:db8::1", 8005)),
     Identified(0, limits.COUNTER_MAX, limits.TAG_MAX),
+    Heartbeat.of(HEAD, 1.5, KEYRING.mark),
+    Keys(KEYRING),
+    KeysWanted(),
 ]
 
 
@@ -107,6 +115,22 @@ def test_a_receiver_is_known_by_the_end_of_its_id() -> None:
     assert header.is_for(wire(3))
     assert not header.is_for(wire(4))
     assert decode_header(packet(2, Ping(1), receiver=0)).is_for(wire(4))
+
+
+@pytest.mark.parametrize("size", range(1, 60))
+def test_padding_brings_parts_to_a_size_and_means_nothing(size: int) -> None:
+    body = encode_part(Ping(999))
+    padded = pad(body, size)
+    assert max(size, len(body)) <= len(padded) <= max(size, len(body)) + 1
+    parts = decode_parts(padded, 2)
+    assert parts.messages == (Ping(999),)
+    assert parts.unknown == parts.malformed == 0
+
+
+def test_a_heartbeat_of_an_earlier_version_is_read() -> None:
+    heartbeat = Heartbeat.of(HEAD, 1.5)
+    fields = [list(heartbeat.version), heartbeat.check, 1500]
+    assert decode_parts(part(7, fields), 1).messages == (heartbeat,)
 
 
 @pytest.mark.parametrize("size", [0, 254 - 5, 255 - 5, 256, 70_000])
