@@ -17,7 +17,6 @@ from gossip.members import Admission, Members
 from gossip.messages import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
-from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.updates import Updates
 from gossip.wire import encode_part
@@ -34,7 +33,6 @@ class Claims:
         updates: Updates,
         outbox: Outbox,
         health: Health,
-        prober: Prober,
         profile: Profile,
         rng: random.Random,
         counters: Counters,
@@ -46,7 +44,6 @@ class Claims:
         self._updates = updates
         self._outbox = outbox
         self._health = health
-        self._prober = prober
         self._profile = profile
         self._rng = rng
         self._counters = counters
@@ -95,12 +92,14 @@ class Claims:
             self._counters.add("forced_out")
         self._settle(claim, admission, None, now)
 
+    def condemn(self, member: Member, now: float) -> None:
+        """This node declares a member failed."""
+        self._counters.add("failures")
+        verdict = self._members.verdict(member, Status.FAILED)
+        self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
+
     def advance(self, now: float) -> None:
-        """Declare failed whose time to refute is over, and left who fell silent while leaving."""
-        for member in self._members.condemned(now):
-            self._counters.add("failures")
-            verdict = self._members.verdict(member, Status.FAILED)
-            self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
+        """Declare left who fell silent while leaving."""
         for member in self._members.sweep(now):
             verdict = self._members.verdict(member, Status.LEFT)
             self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
@@ -138,8 +137,6 @@ class Claims:
         if outcome == "changed" and member is not None:
             self._counters.add("claims_changed")
             self._updates.put(claim.node_id, encode_part(claim))
-            if member.status <= Status.SUSPECT:
-                self._prober.include(member)
             label = None if previous is None else previous.label
             self._outbox.notify(MemberChanged(view(member, is_self=False), label))
             if self._is_urgent(claim, previous, origin):

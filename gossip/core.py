@@ -14,7 +14,9 @@ from gossip.claims import Claims
 from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.departure import Departure
+from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.health import Health
 from gossip.identity import Identity, check_identity, wire_id
@@ -26,6 +28,8 @@ from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
     Identified,
@@ -44,7 +48,9 @@ from gossip.messages import (
     Request,
     Slice,
     TableDigest,
+    Unwatch,
     Verdict,
+    Watch,
 )
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -52,6 +58,7 @@ from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
+from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head, Replica
 from gossip.rotation import Rotation
 from gossip.sessions import Sessions
@@ -60,6 +67,7 @@ from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
+from gossip.watch import Watches
 from gossip.wire import Parts, check_cluster_name, cluster_binding, cluster_digest
 
 
@@ -126,7 +134,7 @@ class Gossip:
             replica, self._streams, self._outbox, profile, self.counters
         )
         heartbeat = self._dissemination.heartbeat
-        self._prober = Prober(
+        prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
@@ -141,13 +149,25 @@ class Gossip:
         self._departure = Departure(self._members, self._own, profile)
         self._claims = Claims(
             self._members, self._own, self._contests, updates, self._outbox, self._health,
-            self._prober, profile, rng, self.counters,
+            profile, rng, self.counters,
+        )  # fmt: skip
+        self._detection = Detection(
+            self._members,
+            self._outbox,
+            self._claims,
+            prober,
+            Refusals(
+                self._members, self._outbox, profile, rng, self.counters,
+                prober.take_sequence, prober.ping,
+            ),
+            Watches(self._members, self._streams, self._outbox, rng, self.counters),
+            Doubt(profile, self.counters),
         )  # fmt: skip
 
     def start(self, now: float) -> None:
         """Begin to probe, and to look for the others."""
         self._own.introduce()
-        self._prober.start(now)
+        self._detection.start(now)
         self._exchange.start(now)
 
     def seeds_resolved(self, addresses: Iterable[Address], now: float) -> None:
@@ -245,11 +265,15 @@ class Gossip:
             )
             self._claims.force_out(verdict, now)
 
+    def health_score(self) -> int:
+        """This node's own health, from 0 (well) to ``health_score_max`` (``gossip.health``)."""
+        return self._health.score
+
     def leave(self, now: float) -> None:
         """Tell everyone that this node goes; the event LeaveFinished says when it may."""
         if self._me.status is not Status.ALIVE:
             return
-        self._prober.stop()
+        self._detection.stop()
         self._exchange.stop()
         self._contests.stop()
         self._departure.begin(now)
@@ -281,7 +305,7 @@ class Gossip:
         if known is None or self._own.ended:
             self.counters.add("dropped_stream" if known is None else "dropped_finished")
             return
-        read = self._reader.frame(frame, stream, now, accepted=known.purpose == "accepted")
+        read = self._reader.frame(frame, stream, now, accepted=stream % 2 == 1)
         if read is None or read.stray:
             # Nothing that follows would make sense.
             self._abandon(known, now)
@@ -301,12 +325,27 @@ class Gossip:
         elif known.purpose in ("probe", "contest"):
             self._streams.finish(stream)
 
-    def stream_closed(self, stream: int, now: float) -> None:
-        """A stream has ended, or could not be opened."""
+    def stream_closed(self, stream: int, now: float, refused: bool = False) -> None:
+        """A stream has ended, or could not be opened.
+
+        ``refused`` says that the other side's machine answers and the process may be gone: the
+        connect was refused, the connection was reset, or a stream that stands has ended.
+        """
         known = self._streams.closed(stream)
         self._outbox.stream_gone(stream)
-        if known is not None:
-            self._abandon(known, now)
+        if known is not None and not self._own.ended:
+            self._abandon(known, now, refused)
+
+    def stands(self, stream: int) -> bool:
+        """Whether a stream stays open without a deadline and without being read from: its end is
+        what both sides wait for."""
+        known = self._streams.get(stream)
+        return known is not None and known.stood_since is not None
+
+    def knocked(self, knock: int, udp: UdpOutcome, tcp: TcpOutcome, now: float) -> None:
+        """What came of the effect Knock."""
+        if not self._own.ended:
+            self._detection.knocked(knock, udp, tcp, now)
 
     def advance(self, now: float) -> None:
         """Do what is due. To be called at ``next_deadline()``, and allowed at any time."""
@@ -317,9 +356,7 @@ class Gossip:
         self._notice_stall(now)
         for stream in self._streams.expire(now):
             self._abandon(stream, now)
-        accusation = self._prober.advance(now)
-        if accusation is not None:
-            self._claims.accuse(accusation, now)
+        self._detection.advance(now)
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
@@ -332,8 +369,8 @@ class Gossip:
             return None
         deadlines = (
             self._streams.next_deadline(),
-            self._prober.next_deadline(),
-            self._members.next_deadline(),
+            self._detection.next_deadline(),
+            self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._contests.next_deadline(),
@@ -353,10 +390,11 @@ class Gossip:
             if self._own.ended:
                 return
             self._dispatch(message, origin, now)
-        self._claims.correct(origin)
         sender = self._members.sender(origin.sender)
         if sender is not None and sender is not self._me:
             sender.heard_at = now
+            self._detection.heard(sender, now)
+        self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
         """Messages that anyone may send: claims (strangers about themselves or us), pings,
@@ -396,12 +434,8 @@ class Gossip:
                 self._rotation.heard(message, sender, now)
             case Push():
                 self._dissemination.pushed(message, sender, now)
-            case Ack():
-                self._prober.acked(message, sender, origin, now)
-            case Nack():
-                self._prober.nacked(message, sender)
-            case PingRequest():
-                self._prober.requested(message, sender, now)
+            case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
+                self._detection.received(message, sender, origin, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
@@ -427,6 +461,8 @@ class Gossip:
     def _answer_ping(
         self, message: Ping, sender: Member | None, origin: Origin, now: float
     ) -> None:
+        if sender is not None:
+            self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
         if sender is None or sender.status is not Status.ALIVE:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute.
@@ -436,10 +472,11 @@ class Gossip:
         answers.append(self._dissemination.heartbeat(now))
         self._outbox.answer(origin, answers)
 
-    def _abandon(self, stream: Stream, now: float) -> None:
+    def _abandon(self, stream: Stream, now: float, refused: bool = False) -> None:
         """A stream ended before it had served its purpose."""
-        if stream.purpose != "accepted":
+        if stream.id % 2 == 0 and stream.stood_since is None:
             self.counters.add("streams_failed")
+        self._detection.stream_ended(stream, refused, now)
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
         elif stream.purpose == "snapshot":
@@ -453,6 +490,5 @@ class Gossip:
             return
         self.counters.add("stalls")
         self._health.add(1)
-        self._members.grant_time(now - due)
-        self._prober.grant_time(now - due)
+        self._detection.grant_time(now - due)
         self._contests.grant_time(now - due)

@@ -36,6 +36,17 @@ class CloseStream(NamedTuple):
     stream: int
 
 
+class Knock(NamedTuple):
+    """Try whether anybody is at this address, by throw-away sockets: send the packet from a
+    connected UDP socket, and connect by TCP and close, at once and side by side. Tell what came of
+    it with ``Gossip.knocked`` within ``limits.KNOCK_SECONDS_MAX``; a packet that comes back is also
+    given to ``Gossip.datagram_received``, before."""
+
+    knock: int
+    address: Address
+    packet: bytes
+
+
 class ResolveSeeds(NamedTuple):
     """Resolve the seeds' names (again) and call ``Gossip.seeds_resolved``."""
 
@@ -63,6 +74,7 @@ Effect = (
     | OpenStream
     | SendFrame
     | CloseStream
+    | Knock
     | ResolveSeeds
     | PersistIncarnation
     | PersistGeneration

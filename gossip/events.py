@@ -22,6 +22,12 @@ class MemberForgotten(NamedTuple):
     member: MemberView
 
 
+class PathChanged(NamedTuple):
+    """Packets no longer reach a running member, or do again; streams reach it (``path``)."""
+
+    member: MemberView
+
+
 class ChangesetApplied(NamedTuple):
     """The replica applied a changeset that came from a peer."""
 
@@ -133,6 +139,7 @@ class LeaveFinished(NamedTuple):
 Event = (
     MemberChanged
     | MemberForgotten
+    | PathChanged
     | ChangesetApplied
     | Behind
     | SnapshotInstalled

@@ -18,5 +18,5 @@ class Health:
         self.score = min(max(self.score + delta, 0), self._score_max)
 
     def stretch(self, seconds: float) -> float:
-        """An interval, longer the worse the health: times 1 to times ``score_max + 1``."""
+        """A wait, longer the worse the health: times 1 to times ``score_max + 1``."""
         return seconds * (self.score + 1)

@@ -91,6 +91,34 @@ ISOLATION_REPEAT_SECONDS = 600.0
 RELAYS_MAX = 256
 """Indirect probes run for others at once."""
 
+CLOCK_MS_MAX = 2**53 - 1
+"""The cluster clock: exact in a float, 285,000 years above any machine's uptime."""
+
+PROBES_MAX = 8
+"""Probes of this node under way at once. Windows are shorter than the interval and stretch as it
+does, so two or three overlap where turns lie close together."""
+
+CASES_MAX = 64
+"""Members that this node looks into at once because of a refusal (``gossip.refusal``)."""
+
+KNOCKS_MAX = 64
+"""Knocks of this node under way at once, for its own cases and for others'."""
+
+KNOCK_ASKERS_MAX = 32
+"""Members that wait for one knock's outcome."""
+
+KNOCK_SECONDS_MAX = 0.5
+"""From a knock to its outcome."""
+
+WATCHES_OPENED_MAX = 2
+"""Successors that this node keeps a watch stream to."""
+
+WATCHES_ACCEPTED_MAX = 8
+"""Watch streams that others keep to this node: two, and some while views of the ring differ."""
+
+WATCH_RETRIES_MAX = 64
+"""Members whose watch stream ended and that wait to be watched again."""
+
 DIRECT_MEMBERS_MAX = 64
 """Up to this many members a change goes from its origin straight to everyone (GOSSIP 4.4)."""
 
@@ -172,7 +200,7 @@ KEYRING_INTERVAL = 1.0
 KEYRING_BYTES_MAX = 64 + KEYS_MAX * 34
 
 # One probe of a suspect: ping, the accusation (buddy system), heartbeat, and one whole record.
-_PING_BYTES = 16
+_PING_BYTES = 24
 _VERDICT_BYTES = 64
 _HEARTBEAT_BYTES = 96
 assert _PING_BYTES + _VERDICT_BYTES + _HEARTBEAT_BYTES + ALIVE_BYTES_MAX < PACKET_BODY_BYTES_MAX

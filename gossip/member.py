@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gossip import limits
 from gossip.address import Address
@@ -24,6 +24,10 @@ class Status(IntEnum):
     def label(self) -> str:
         """The name in the API, the CLI and the metrics."""
         return self.name.lower()
+
+
+Path = Literal["udp", "tcp"]
+"""What reaches a member: packets, or streams alone."""
 
 
 class Metadata(NamedTuple):
@@ -70,7 +74,8 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``keyring``, ``heard_at``: observations, not claims."""
+    ``serving``, ``rtt``, ``path``, ``stream_only``, ``keyring`` and ``heard_at``: observations, not
+    claims."""
 
     node_id: str
     generation: int
@@ -89,6 +94,10 @@ class Member:
     """The counter of the keyring that it told last."""
     heard_at: float | None = None
     """When something came from it last, directly."""
+    path: Path | None = None
+    """What answered the last probes; None before the first answer."""
+    stream_only: int = 0
+    """For how much the probes count that only a stream answered, since the last packet."""
 
     @property
     def wire(self) -> WireId:
@@ -119,6 +128,9 @@ class MemberView(NamedTuple):
     """Smoothed round trip, seconds; None before the first direct answer."""
     keyring: int | None
     """The counter of its keyring, told last; None before the first heartbeat."""
+    path: Path | None
+    """``udp``, or ``tcp`` while packets are lost and only streams get through; None before its
+    first answer to a probe, and for this node."""
     proxy: str
     admin: str
     is_self: bool
@@ -143,6 +155,7 @@ def view(member: Member, *, is_self: bool, now: float | None = None) -> MemberVi
         serving=member.serving,
         rtt=member.rtt,
         keyring=member.keyring,
+        path=member.path,
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,

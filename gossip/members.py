@@ -148,7 +148,8 @@ class Members:
         previous = held.status
         if held.generation != claim.generation or held.address != claim.address:
             # Another process or another path: what was observed of the old one doesn't count.
-            held.rtt = held.serving = held.keyring = held.heard_at = None
+            held.rtt = held.serving = held.path = held.keyring = held.heard_at = None
+            held.stream_only = 0
         held.generation, held.incarnation = claim.generation, claim.incarnation
         held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata
         self._set_status(held, Status.ALIVE, now)
@@ -243,16 +244,20 @@ class Members:
         self._sweep_at = now + SWEEP_INTERVAL if self._has_work() else None
         return silent
 
-    def next_deadline(self) -> float | None:
-        """When ``condemned`` or ``sweep`` has work."""
-        deadlines = [
-            member.suspicion.deadline
-            for member in self._suspects.values()
-            if member.suspicion is not None
-        ]
-        if self._sweep_at is not None:
-            deadlines.append(self._sweep_at)
-        return min(deadlines, default=None)
+    def next_judgement(self) -> float | None:
+        """When ``condemned`` has somebody."""
+        return min(
+            (
+                member.suspicion.deadline
+                for member in self._suspects.values()
+                if member.suspicion is not None
+            ),
+            default=None,
+        )
+
+    def next_sweep(self) -> float | None:
+        """When ``sweep`` has work."""
+        return self._sweep_at
 
     def _list(self, claim: Alive, now: float) -> Admission:
         member = Member(

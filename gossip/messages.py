@@ -8,6 +8,7 @@ within the bounds of ``gossip.limits``.
 
 import math
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from gossip import limits
@@ -25,6 +26,8 @@ class Ping(NamedTuple):
     """Are you there? Answered by an Ack with the same sequence."""
 
     sequence: int
+    clock: int = 0
+    """The sender's cluster clock, whole milliseconds (``gossip.schedule``)."""
 
 
 class Ack(NamedTuple):
@@ -187,6 +190,50 @@ class Identified(NamedTuple):
     tag: int
 
 
+class Watch(NamedTuple):
+    """On a stream: keep it open, idle, so that its end tells whoever remains (``gossip.watch``).
+    Answered by the same where it is kept."""
+
+
+class Parting(IntEnum):
+    """Why a watch stream is closed on purpose. The numbers are on the wire."""
+
+    MOVED = 0
+    """Another member is watched instead."""
+    LEAVING = 1
+    FULL = 2
+    """As many watch streams are kept as may be."""
+
+
+class Unwatch(NamedTuple):
+    """On a watch stream: I close this on purpose; it means nothing about me."""
+
+    reason: Parting
+
+
+class Outcome(IntEnum):
+    """What a knock at a member has shown. The numbers are on the wire."""
+
+    REACHED = 0
+    REFUSED = 1
+    SILENT = 2
+
+
+class Check(NamedTuple):
+    """This life of a member was refused to me: knock there, and tell me what you see."""
+
+    target: str
+    generation: int
+
+
+class Checked(NamedTuple):
+    """What my own knock at that life of a member has shown."""
+
+    target: str
+    generation: int
+    outcome: Outcome
+
+
 class Keys(NamedTuple):
     """The keyring that I hold. Only ever sealed."""
 
@@ -217,6 +264,10 @@ Message = (
     | NoSlice
     | Identify
     | Identified
+    | Watch
+    | Unwatch
+    | Check
+    | Checked
     | Keys
     | KeysWanted
 )
@@ -334,6 +385,15 @@ def _fixed(low: int, high: int) -> Field:
     return (lambda value: value.to_bytes(8, "big")), read
 
 
+def _one_of(kinds: type[IntEnum]) -> Field:
+    def read(raw: object) -> IntEnum:
+        if type(raw) is not int or raw not in [*kinds]:
+            raise Malformed(f"{type(raw).__name__} is not one of {kinds.__name__}")
+        return kinds(raw)
+
+    return int, read
+
+
 def _read_version(raw: object) -> Version:
     parts = _array(raw, 3)[:3]
     bounds = (limits.REVISION_MAX, limits.TAG_MAX, limits.REVISION_MAX)
@@ -375,7 +435,7 @@ _CURSOR = _integer(0, limits.SNAPSHOT_SLICES_MAX)
 _SLICE: Field = (bytes, lambda raw: _bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
 _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
-    1: (Ping, (_SEQUENCE,)),
+    1: (Ping, (_SEQUENCE, _integer(0, limits.CLOCK_MS_MAX))),
     2: (Ack, (_SEQUENCE,)),
     3: (PingRequest, (_SEQUENCE, _NODE_ID)),
     4: (Nack, (_SEQUENCE,)),
@@ -422,6 +482,10 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     ),
     30: (Identify, (*_PROCESS, (list, _read_address))),
     31: (Identified, _PROCESS),
+    20: (Watch, ()),
+    21: (Unwatch, (_one_of(Parting),)),
+    22: (Check, (_NODE_ID, _COUNTER)),
+    23: (Checked, (_NODE_ID, _COUNTER, _one_of(Outcome))),
     40: (Keys, ((encode, _read_keyring),)),
     41: (KeysWanted, ()),
 }

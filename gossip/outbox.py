@@ -138,6 +138,10 @@ class Outbox:
             return
         self._send_packet(origin.source, origin.sender, body)
 
+    def packet(self, member: Member, messages: Iterable[Message]) -> bytes:
+        """A packet that goes another way than the others."""
+        return self._packet(member.address, member.wire, encode_parts(messages))
+
     def frame(self, receiver: WireId, messages: Iterable[Message]) -> Question:
         """What to open a stream with; ``receiver`` is NOBODY when it isn't known who is there."""
         return Question(receiver, encode_parts(messages))
@@ -172,11 +176,12 @@ class Outbox:
         self._effects.append(effect)
 
     def _send_packet(self, address: Address, receiver: WireId, body: bytes) -> None:
+        self.transmit(SendDatagram(address, self._packet(address, receiver, body)))
+
+    def _packet(self, address: Address, receiver: WireId, body: bytes) -> bytes:
         if self._sessions is None:
-            data = self._in_clear(receiver, body)
-        else:
-            data = self._sessions.packet(address, receiver, body)
-        self.transmit(SendDatagram(address, data))
+            return self._in_clear(receiver, body)
+        return self._sessions.packet(address, receiver, body)
 
     def _in_clear(self, receiver: WireId, body: bytes) -> bytes:
         return encode_header(CLEAR, self._cluster, self._members.me.wire, receiver) + body

@@ -1,44 +1,76 @@
 """Probing: is each member still there? (SWIM section 3, with Lifeguard's LHA-Probe.)
 
-Once per interval one member is pinged, taken in turn from a shuffled ring, so that every member is
-probed within 2n - 1 intervals (SWIM section 4.3). Without an ack in time, some helpers are asked to
-ping it, and it is pinged over TCP; an answer by either before the interval ends saves it. A failed
-probe doesn't convict: it accuses.
+Once per interval one member is pinged, in the order that ``schedule`` gives. Without an ack in time
+some helpers are asked to ping it, and it is pinged over TCP; an answer by either before the window
+ends saves it. A failed probe doesn't convict: it accuses. A node in bad health gives both waits
+more time, as they were when the probe began: probes under way aren't drawn out further, and their
+number is bounded (al8n/memberlist#165 had them pile up).
+
+How a member answers is its *path*. One that only streams reach, while its packets are lost directly
+and through helpers, is alive: it is on path ``tcp`` until a packet of its own comes through, and is
+pinged both ways at once (serf and Consul flap here: hashicorp/serf#283, hashicorp/consul#1180).
 """
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gossip import limits
 from gossip.counters import Counters
+from gossip.events import PathChanged
 from gossip.health import Health
-from gossip.member import Member, Status
+from gossip.member import Member, Path, Status, view
 from gossip.members import Members
 from gossip.messages import Ack, Heartbeat, Message, Nack, Ping, PingRequest, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
+from gossip.schedule import Schedule
 from gossip.streams import Streams
 
 _SEQUENCES = 2**32
 _RTT_SHARE = 1 / 8
 """Weight of a new round trip in the smoothed one, as in TCP (RFC 6298)."""
+_KNOCK_ROUND_TRIPS = 4
+"""Without an ack for so many smoothed round trips, it is overdue."""
+_STREAM_ONLY_MAX = 2
+"""Probes in a row that only a stream answered, after which the path is ``tcp``. One in which
+helpers tried packets, too, counts as two."""
+
+
+class Failure(NamedTuple):
+    """A probe without any answer."""
+
+    accusation: Verdict
+    sent_at: float
+
+
+class Findings(NamedTuple):
+    """What the probes say."""
+
+    failures: list[Failure]
+    overdue: list[Member]
+    """Members whose direct ack should have come by now: reason to look closer."""
 
 
 @dataclass(slots=True, eq=False)
 class _Probe:
-    """The probe under way."""
+    """A probe under way."""
 
     target: str
     generation: int
     incarnation: int
     sequence: int
     sent_at: float
+    overdue_at: float | None
+    """When the direct ack is overdue; None once that was told."""
     escalates_at: float | None
     """When helpers and TCP come in; None once they have."""
     ends_at: float
     nacked: dict[str, bool] = field(default_factory=dict)
     """Helper -> whether it said no."""
+    stream_opened: bool = False
+    stream_acked: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -74,61 +106,66 @@ class Prober:
         self._rng = rng
         self._counters = counters
         self._heartbeat = heartbeat
-        self._ring: list[str] = []
-        self._in_ring: set[str] = set()
-        self._position = 0
-        self._probe: _Probe | None = None
+        self._schedule = Schedule(members, profile)
+        self._probes: dict[int, _Probe] = {}
         self._relays: dict[int, _Relay] = {}
-        self._next_probe_at: float | None = None
+        self._running = False
         # A random start: somebody who can't see our pings can't guess the acks.
         self._sequence = rng.randrange(_SEQUENCES)
 
     def start(self, now: float) -> None:
-        """Begin at a random point of the interval, so that nodes started together don't march."""
-        self._next_probe_at = now + self._rng.random() * self._profile.probe_interval
+        """Take part from now on."""
+        self._running = True
+        self._schedule.start(now)
 
     def stop(self) -> None:
         """This node leaves: whom it doesn't hear from is no longer its business."""
-        self._next_probe_at = self._probe = None
+        self._running = False
+        self._probes.clear()
 
-    def include(self, member: Member) -> None:
-        """A member came (back): somewhere in what is left of this round, at random."""
-        if member.node_id not in self._in_ring:
-            self._in_ring.add(member.node_id)
-            self._ring.insert(self._rng.randint(self._position, len(self._ring)), member.node_id)
+    def clock_heard(self, milliseconds: int, now: float) -> None:
+        """A member's ping carried its cluster clock."""
+        self._schedule.heard(milliseconds, now)
 
     def grant_time(self, seconds: float) -> None:
         """This process stood still for so long: answers may lie unread."""
-        probe = self._probe
-        if probe is not None:
+        for probe in self._probes.values():
             probe.ends_at += seconds
             if probe.escalates_at is not None:
                 probe.escalates_at += seconds
-            self._next_probe_at = probe.ends_at
+            if probe.overdue_at is not None:
+                probe.overdue_at += seconds
 
-    def advance(self, now: float) -> Verdict | None:
-        """Do what is due. Answers an accusation when a probe has failed."""
+    def advance(self, now: float) -> Findings:
+        """Do what is due."""
         self._advance_relays(now)
-        accusation: Verdict | None = None
-        probe = self._probe
-        if probe is not None and probe.ends_at <= now:
-            self._probe = None
-            accusation = self._conclude(probe)
-        elif probe is not None and probe.escalates_at is not None and probe.escalates_at <= now:
-            self._escalate(probe, now)
-        if self._next_probe_at is not None and self._next_probe_at <= now:
-            self._begin(now)
-        return accusation
+        findings = Findings([], [])
+        for probe in list(self._probes.values()):
+            if probe.ends_at <= now:
+                self._end(probe, findings)
+            elif probe.escalates_at is not None and probe.escalates_at <= now:
+                self._escalate(probe, now)
+            elif probe.overdue_at is not None and probe.overdue_at <= now:
+                probe.overdue_at = None
+                target = self._members.get(probe.target)
+                if target is not None and not probe.stream_acked:
+                    findings.overdue.append(target)
+        target = self._schedule.take(self._health.score, now) if self._running else None
+        if target is not None:
+            self._begin(target, now)
+        return findings
 
     def next_deadline(self) -> float | None:
         deadlines = [
             relay.expires_at if relay.nack_at is None else relay.nack_at
             for relay in self._relays.values()
         ]
-        if self._next_probe_at is not None:
-            deadlines.append(self._next_probe_at)
-        if self._probe is not None:
-            deadlines.append(self._probe.escalates_at or self._probe.ends_at)
+        for probe in self._probes.values():
+            steps = (probe.overdue_at, probe.escalates_at, probe.ends_at)
+            deadlines += [at for at in steps if at is not None]
+        turn = self._schedule.next_turn(self._health.score) if self._running else None
+        if turn is not None:
+            deadlines.append(turn.at)
         return min(deadlines, default=None)
 
     def acked(self, message: Ack, sender: Member, origin: Origin, now: float) -> None:
@@ -140,26 +177,30 @@ class Prober:
             if requester is not None:
                 self._outbox.send(requester, [Ack(relay.requester_sequence)])
             return
-        probe = self._probe
-        if probe is None or probe.sequence != message.sequence:
+        probe = self._probes.get(message.sequence)
+        if probe is None:
             self._counters.add("acks_unexpected")
+        elif sender.node_id == probe.target and origin.stream is not None:
+            # A helper may still show that packets do get there, or one of its own may come.
+            probe.stream_acked = True
         elif sender.node_id == probe.target:
-            if origin.stream is not None:
-                self._counters.add("probes_saved_by_stream")
-            else:
-                self._measure(probe, now)
-            self._succeed()
+            self._measure(probe, now)
+            self._reached(probe, sender)
         elif sender.node_id in probe.nacked:
             self._counters.add("probes_saved_indirectly")
-            self._succeed()
+            self._succeed(probe)
         else:
             self._counters.add("acks_unexpected")
 
+    def answered(self, member: Member) -> None:
+        """A member has answered a packet of ours otherwise than by these probes."""
+        for probe in [p for p in self._probes.values() if p.target == member.node_id]:
+            self._reached(probe, member)
+
     def nacked(self, message: Nack, sender: Member) -> None:
         """A helper is there, the probed member not yet."""
-        probe = self._probe
-        expected = probe is not None and probe.sequence == message.sequence
-        if probe is None or not expected or sender.node_id not in probe.nacked:
+        probe = self._probes.get(message.sequence)
+        if probe is None or sender.node_id not in probe.nacked:
             self._counters.add("acks_unexpected")
             return
         probe.nacked[sender.node_id] = True
@@ -172,42 +213,56 @@ class Prober:
             self._counters.add("relays_refused")
             return
         self._counters.add("relays")
-        sequence = self._take_sequence()
-        timeout = self._profile.probe_timeout
+        sequence = self.take_sequence()
+        remaining = self._profile.probe_window - self._profile.probe_timeout
         self._relays[sequence] = _Relay(
             sender.node_id,
             message.sequence,
             target.node_id,
-            nack_at=now + timeout * self._profile.nack_share,
+            nack_at=now + remaining * self._profile.nack_share,
             expires_at=now + self._profile.probe_interval,
         )
-        self._outbox.send(target, [Ping(sequence), self._heartbeat(now)])
+        self._outbox.send(target, self.ping(sequence, now))
 
-    def _begin(self, now: float) -> None:
-        interval = self._health.stretch(self._profile.probe_interval)
-        self._next_probe_at = now + interval
-        target = self._next_target()
-        if target is None:
+    def ping(self, sequence: int, now: float) -> list[Message]:
+        """What a ping consists of."""
+        return [Ping(sequence, self._schedule.clock.told(now)), self._heartbeat(now)]
+
+    def take_sequence(self) -> int:
+        """A number for one ping."""
+        self._sequence = (self._sequence + 1) % _SEQUENCES
+        return self._sequence
+
+    def _begin(self, target: Member, now: float) -> None:
+        if len(self._probes) >= limits.PROBES_MAX:
+            self._counters.add("probes_skipped")
             return
         self._counters.add("probes")
-        sequence = self._take_sequence()
-        self._probe = _Probe(
+        rtt = target.rtt or self._members.typical_rtt or 0.0
+        probe = _Probe(
             target.node_id,
             target.generation,
             target.incarnation,
-            sequence,
+            self.take_sequence(),
             sent_at=now,
-            escalates_at=now + self._profile.probe_timeout,
-            ends_at=now + interval,
+            overdue_at=now + max(self._profile.knock_after, _KNOCK_ROUND_TRIPS * rtt),
+            escalates_at=now + self._health.stretch(self._profile.probe_timeout),
+            ends_at=now + self._health.stretch(self._profile.probe_window),
         )
-        messages: list[Message] = [Ping(sequence)]
+        self._probes[probe.sequence] = probe
+        messages = self.ping(probe.sequence, now)
         if target.status is Status.SUSPECT:
             # Lifeguard's buddy system: whoever probes a suspect tells it, so that it can refute.
-            messages.append(self._members.verdict(target))
-        messages.append(self._heartbeat(now))
+            messages.insert(1, self._members.verdict(target))
         self._outbox.send(target, messages)
+        if target.path == "tcp":
+            self._open_stream(probe, target, now)
 
     def _escalate(self, probe: _Probe, now: float) -> None:
+        if probe.stream_acked:
+            # Packets have had their time, and none is expected.
+            self._answered_by_stream(probe)
+            return
         probe.escalates_at = None
         target = self._members.get(probe.target)
         if target is None:
@@ -221,39 +276,55 @@ class Prober:
         for helper in self._rng.sample(helpers, count):
             probe.nacked[helper.node_id] = False
             self._outbox.send(helper, [PingRequest(probe.sequence, probe.target)])
-        frame = self._outbox.frame(target.wire, [Ping(probe.sequence), self._heartbeat(now)])
-        self._streams.open("probe", target.address, target.node_id, frame, now)
+        self._open_stream(probe, target, now)
 
-    def _succeed(self) -> None:
-        self._probe = None
+    def _open_stream(self, probe: _Probe, target: Member, now: float) -> None:
+        if not probe.stream_opened:
+            probe.stream_opened = True
+            frame = self._outbox.frame(target.wire, self.ping(probe.sequence, now))
+            self._streams.open("probe", target.address, target.node_id, frame, now)
+
+    def _reached(self, probe: _Probe, target: Member) -> None:
+        """A packet of the member's own has come."""
+        target.stream_only = 0
+        self._set_path(target, "udp")
+        self._succeed(probe)
+
+    def _answered_by_stream(self, probe: _Probe) -> None:
+        self._counters.add("probes_saved_by_stream")
+        target = self._members.get(probe.target)
+        if target is not None and target.generation == probe.generation:
+            target.stream_only += 2 if probe.nacked else 1
+            if target.stream_only >= _STREAM_ONLY_MAX:
+                self._set_path(target, "tcp")
+        self._succeed(probe)
+
+    def _set_path(self, member: Member, path: Path) -> None:
+        previous, member.path = member.path, path
+        if previous != path and "tcp" in (previous, path):
+            self._outbox.notify(PathChanged(view(member, is_self=False)))
+
+    def _succeed(self, probe: _Probe) -> None:
+        del self._probes[probe.sequence]
         self._health.add(-1)
 
-    def _conclude(self, probe: _Probe) -> Verdict | None:
+    def _end(self, probe: _Probe, findings: Findings) -> None:
+        if probe.stream_acked:
+            self._answered_by_stream(probe)
+            return
+        del self._probes[probe.sequence]
         self._counters.add("probes_failed")
+        target = self._members.get(probe.target)
+        restarted = target is not None and target.generation != probe.generation
+        if target is None or restarted or target.status > Status.SUSPECT:
+            # Known to be gone by other means, which says nothing against us.
+            return
         # Helpers that didn't even say no hint that the trouble is on our side.
         silent = sum(1 for said_no in probe.nacked.values() if not said_no)
         self._health.add(silent if probe.nacked else 1)
-        target = self._members.get(probe.target)
-        held_as_then = target is not None and (target.generation, target.incarnation) == (
-            probe.generation,
-            probe.incarnation,
-        )
-        if target is None or not held_as_then or target.status > Status.SUSPECT:
-            return None
-        return self._members.verdict(target, Status.SUSPECT)
-
-    def _next_target(self) -> Member | None:
-        for _ in range(2):
-            while self._position < len(self._ring):
-                member = self._members.get(self._ring[self._position])
-                self._position += 1
-                if member is not None and member.status <= Status.SUSPECT:
-                    return member
-            self._ring = [member.node_id for member in self._members.reachable()]
-            self._in_ring = set(self._ring)
-            self._rng.shuffle(self._ring)
-            self._position = 0
-        return None
+        if target.incarnation == probe.incarnation:
+            accusation = self._members.verdict(target, Status.SUSPECT)
+            findings.failures.append(Failure(accusation, probe.sent_at))
 
     def _measure(self, probe: _Probe, now: float) -> None:
         target = self._members.get(probe.target)
@@ -271,10 +342,6 @@ class Prober:
                     self._outbox.send(requester, [Nack(relay.requester_sequence)])
             if relay.expires_at <= now:
                 del self._relays[sequence]
-
-    def _take_sequence(self) -> int:
-        self._sequence = (self._sequence + 1) % _SEQUENCES
-        return self._sequence
 
 
 def _smoothed(last: float | None, sample: float) -> float:

@@ -1,7 +1,7 @@
 """Timing for three kinds of network. Each parameter is documented with its formula.
 
-The first eleven values are those of hashicorp/memberlist's Local, LAN and WAN configurations, which
-years of production have tuned.
+Where nothing else is said, values down to ``stream_timeout`` are those of hashicorp/memberlist's
+Local, LAN and WAN configurations, which years of production have tuned.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,36 @@ class Profile:
 
     name: str
     probe_interval: float = 1.0
-    """One member is probed per interval. Stretched to ``probe_interval * (health score + 1)``."""
+    """One member is probed per interval; in every ``health score + 1``-th only when the score
+    isn't 0."""
     probe_timeout: float = 0.5
-    """Wait for a direct ack before helpers and TCP are tried. Not stretched: helpers come soon
-    enough to save a slow prober's verdict. Above the network's 99th percentile round trip."""
+    """Wait for a direct ack before helpers and TCP are tried. Stretched to ``probe_timeout *
+    (health score + 1)`` (Lifeguard, arXiv 1707.00788, IV-A: "both the interval and the timeout";
+    memberlist stretches the interval alone). Above the network's 99th percentile round trip."""
+    probe_window: float = 0.9
+    """From a ping to the verdict; stretched like ``probe_timeout``. Below the interval, so that it
+    stays below the time between two turns however far both are stretched."""
+    cross_zone_every: int = 4
+    """Every so many rounds probes go across zones (``gossip.schedule``)."""
+    knock_after: float = 0.2
+    """Without a direct ack after this, or after four smoothed round trips if that is more, the
+    member is knocked at: a closed port says so at once (``gossip.refusal``)."""
+    doubt_max: float = 10.0
+    """Ten intervals: how long accusations are withheld by a node that hears nobody at all
+    (``gossip.doubt``)."""
     indirect_checks: int = 3
     """Helpers asked after a direct probe failed; SWIM's k."""
     nack_share: float = 0.8
-    """A helper that has no ack after this share of probe_timeout says so, which tells the prober
-    that at least the helper is reachable (Lifeguard, LHA-Probe)."""
+    """A helper that has no ack after this share of ``probe_window - probe_timeout`` says so, which
+    tells the prober that at least the helper is reachable (Lifeguard, LHA-Probe)."""
     health_score_max: int = 7
     """Bound of the local health score: intervals stretch to eight times at most."""
-    suspicion_mult: int = 4
-    """Shortest suspicion = ``suspicion_mult * max(1, log10 n) * probe_interval``."""
+    suspicion_mult: int = 5
+    """Shortest suspicion = ``suspicion_mult * max(1, log10 n) * probe_interval``. 5 is Lifeguard's
+    alpha (memberlist: 4), with which a process that is stopped for 5 s survives: accused 0.9 s
+    after the stop at the earliest, it has until 5.9 s, and refutes when it reads that at 5 s. With
+    4 it would be failed at 4.9 s. Killed processes are found otherwise (``gossip.refusal``), so
+    the longer wait costs only where a whole host falls silent."""
     suspicion_max_mult: int = 6
     """Longest suspicion = ``suspicion_max_mult`` times the shortest."""
     retransmit_mult: int = 4
@@ -87,6 +104,7 @@ class Profile:
 LOCAL = Profile(
     name="local",
     probe_timeout=0.2,
+    knock_after=0.1,
     indirect_checks=1,
     suspicion_mult=3,
     retransmit_mult=2,
@@ -104,6 +122,9 @@ WAN = Profile(
     name="wan",
     probe_interval=5.0,
     probe_timeout=3.0,
+    probe_window=4.5,
+    knock_after=1.0,
+    doubt_max=50.0,
     suspicion_mult=6,
     push_pull_interval=60.0,
     stream_timeout=30.0,
@@ -119,7 +140,9 @@ PROFILES = {profile.name: profile for profile in (LOCAL, LAN, WAN)}
 """By the value of ``cluster_profile``."""
 
 for _profile in PROFILES.values():
-    assert _profile.probe_timeout < _profile.probe_interval
+    assert _profile.knock_after < _profile.probe_timeout
+    assert _profile.probe_timeout < _profile.probe_window < _profile.probe_interval
+    assert _profile.cross_zone_every > 0
     assert _profile.suspicion_mult > 2
     assert _profile.call_timeout <= _profile.reconnect_interval
     assert _profile.tombstone_ttl > 2 * _profile.push_pull_interval

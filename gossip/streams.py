@@ -2,9 +2,10 @@
 
 A stream carries one question and its answer (a pull may ask again, a snapshot asks slice by slice).
 Whatever hangs is given up at its deadline, so that a peer that accepts and then says nothing costs
-a bounded time and one entry.
+a bounded time and one entry. A watch stream that stands has none: that it stays is its purpose.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,10 @@ from gossip.outbox import Outbox, Question
 from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile
 
-Purpose = Literal["push-pull", "probe", "pull", "snapshot", "contest", "accepted"]
+Purpose = Literal[
+    "push-pull", "probe", "pull", "snapshot", "watch", "contest", "accepted", "watched"
+]
+"""The last two are those that others opened: still open to any question, and kept for a watch."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,11 +32,15 @@ class Stream:
     address: Address
     """Where it leads, or where it came from."""
     peer: str
-    """Node id of the member it leads to; empty for an accepted one and for a seed."""
+    """Node id of the member at the other end; empty for an accepted one and for a seed."""
     deadline: float
     asked_again: bool = False
     """A push-pull whose answer showed that each side had buried the other was begun anew."""
     accepted_at: float = 0.0
+    generation: int = 0
+    """Of a watch stream: the life of the peer that it is with."""
+    stood_since: float | None = None
+    """Of a watch stream: since when it is known to be kept on the other side."""
     pinned: PinnedSnapshot | None = None
     """What the other side takes slice by slice on an accepted one. It lives as long as this."""
 
@@ -58,7 +66,7 @@ class Streams:
         self, purpose: Purpose, address: Address, peer: str, frame: Question, now: float
     ) -> Stream | None:
         """Open one and send a frame on it. None, counted, when too many are open."""
-        opened = sum(1 for stream in self._by_id.values() if stream.purpose != "accepted")
+        opened = sum(1 for stream in self._by_id if stream % 2 == 0)
         if opened >= limits.STREAMS_OPENED_MAX:
             self._counters.add("streams_refused")
             return None
@@ -74,7 +82,8 @@ class Streams:
         """Another node has opened one to us; ``stream`` is an odd number that isn't in use."""
         assert stream % 2 == 1, "accepted streams have odd ids"
         self._counters.add("streams_accepted")
-        if len(self._by_id) >= limits.STREAMS_ACCEPTED_MAX + limits.STREAMS_OPENED_MAX:
+        accepted = sum(1 for stream in self._by_id.values() if stream.purpose == "accepted")
+        if accepted >= limits.STREAMS_ACCEPTED_MAX:
             self._counters.add("streams_refused")
             self._outbox.add(CloseStream(stream))
             return
@@ -87,6 +96,15 @@ class Streams:
         if stream.pinned is None:
             end = stream.accepted_at + limits.ACCEPTED_SECONDS_MAX
             stream.deadline = min(now + self._profile.stream_timeout, end)
+
+    def stand(self, stream: Stream, now: float) -> None:
+        """A watch stream is kept from now on, by both sides."""
+        stream.stood_since = now
+        stream.deadline = math.inf
+
+    def watches(self) -> list[Stream]:
+        """All watch streams, whoever opened them."""
+        return [s for s in self._by_id.values() if s.purpose in ("watch", "watched")]
 
     def taking_snapshots(self) -> int:
         """On how many another node takes a snapshot of ours."""
@@ -109,4 +127,5 @@ class Streams:
         return late
 
     def next_deadline(self) -> float | None:
-        return min((stream.deadline for stream in self._by_id.values()), default=None)
+        deadline = min((stream.deadline for stream in self._by_id.values()), default=math.inf)
+        return None if deadline == math.inf else deadline

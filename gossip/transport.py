@@ -22,6 +22,7 @@ from gossip.datagrams import Datagrams, open_datagrams
 from gossip.effects import (
     CloseStream,
     Effect,
+    Knock,
     Notify,
     OpenStream,
     PersistGeneration,
@@ -31,9 +32,16 @@ from gossip.effects import (
     SendFrame,
 )
 from gossip.events import Event
+from gossip.knocks import knock
 from gossip.sockets import Sockets, bind
 
 _LENGTH = struct.Struct(">I")
+_LATE_SECONDS = 0.1
+"""A timer that fires so late says that this process stood still or was busy: what waits in the
+sockets is read before anybody is judged."""
+_DRAIN_TURNS_MAX = 2_000
+_DRAIN_QUIET_TURNS = 3
+"""A packet takes as many turns of the loop from the socket to the core."""
 
 
 class Transport:
@@ -67,6 +75,7 @@ class Transport:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._flushing = False
+        self._draining = False
         self.counters: dict[str, int] = dict.fromkeys(
             (
                 "datagrams_unsent",
@@ -150,6 +159,8 @@ class Transport:
                 self._write(stream, frame)
             case CloseStream(stream):
                 self._close_stream(stream)
+            case Knock():
+                self._spawn(self._knock(effect))
             case ResolveSeeds():
                 self._spawn(self._resolve())
             case PersistIncarnation(value):
@@ -158,6 +169,8 @@ class Transport:
                 self._persist_generation(value)
 
     def _set_timer(self) -> None:
+        if self._draining:
+            return
         deadline = None if self._datagrams is None else self._gossip.next_deadline()
         if deadline == self._timer_at:
             return
@@ -171,8 +184,38 @@ class Transport:
             self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = self._timer_at = None
+        due, self._timer, self._timer_at = self._timer_at, None, None
+        if due is not None and self.now() - due > _LATE_SECONDS:
+            self._draining = True
+            self._spawn(self._drain_and_advance())
+            return
         self._gossip.advance(self.now())
+        self.flush()
+
+    async def _drain_and_advance(self) -> None:
+        """Let the loop read what waits in the sockets, then do what is due: answers that came while
+        this process stood still are no silence."""
+        quiet = 0
+        for _ in range(_DRAIN_TURNS_MAX):
+            before = self._received()
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._received() == before else 0
+            if quiet > _DRAIN_QUIET_TURNS:
+                break
+        self._draining = False
+        self._gossip.advance(self.now())
+        self.flush()
+
+    def _received(self) -> int:
+        return self._gossip.counters["datagrams_in"] + self._gossip.counters["frames_in"]
+
+    async def _knock(self, effect: Knock) -> None:
+        udp, tcp, answer = await knock(effect.address, effect.packet)
+        if self._datagrams is None:
+            return
+        if answer is not None:
+            self._gossip.datagram_received(answer, effect.address, self.now())
+        self._gossip.knocked(effect.knock, udp, tcp, self.now())
         self.flush()
 
     async def _read_datagrams(self, datagrams: Datagrams) -> None:
@@ -186,7 +229,7 @@ class Transport:
                 self._report("a packet could not be handled", error)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        accepted = sum(1 for stream in self._writers if stream % 2)
+        accepted = sum(1 for s in self._writers if s % 2 and not self._gossip.stands(s))
         peer = writer.get_extra_info("peername")
         if accepted >= limits.STREAMS_ACCEPTED_MAX or not peer:
             self.counters["streams_refused"] += 1
@@ -201,27 +244,34 @@ class Transport:
         self._writers[stream] = writer
         self._gossip.stream_accepted(stream, peer[:2], self.now())
         self.flush()
-        await self._read_frames(stream, reader, limits.REQUEST_FRAME_BYTES_MAX)
+        try:
+            await self._read_frames(stream, reader, limits.REQUEST_FRAME_BYTES_MAX)
+        except asyncio.CancelledError:
+            # Only this object cancels it; and asyncio before 3.12 reports a handler that was
+            # cancelled as one that failed.
+            return
 
     async def _converse(self, effect: OpenStream) -> None:
         """Open a stream, send the first frame, and read until it ends. The core's deadline for the
         stream cancels this through CloseStream."""
         try:
             reader, writer = await asyncio.open_connection(*effect.address)
-        except OSError:
+        except OSError as error:
             self.counters["streams_unopened"] += 1
-            self._ended(effect.stream)
+            self._ended(effect.stream, refused=isinstance(error, ConnectionRefusedError))
             return
         self._writers[effect.stream] = writer
         self._write(effect.stream, effect.frame)
         await self._read_frames(effect.stream, reader, limits.FRAME_BYTES_MAX)
 
     async def _read_frames(self, stream: int, reader: asyncio.StreamReader, size_max: int) -> None:
+        refused = False
         try:
             while stream in self._writers:
                 # A sender that trickles bytes is cut off, whatever it has sent (slow loris). How
                 # many frames it may send, and until when, the core knows.
-                async with asyncio.timeout(limits.ACCEPTED_SECONDS_MAX if stream % 2 else None):
+                bounded = stream % 2 and not self._gossip.stands(stream)
+                async with asyncio.timeout(limits.ACCEPTED_SECONDS_MAX if bounded else None):
                     (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                     if size > size_max:
                         self.counters["frames_oversized"] += 1
@@ -229,10 +279,12 @@ class Transport:
                     frame = await reader.readexactly(size)
                 self._gossip.frame_received(stream, frame, self.now())
                 self.flush()
-        except (OSError, EOFError, TimeoutError):
-            pass
+        except EOFError:
+            refused = self._gossip.stands(stream)
+        except (OSError, TimeoutError) as error:
+            refused = isinstance(error, ConnectionResetError)
         finally:
-            self._ended(stream)
+            self._ended(stream, refused=refused)
 
     def _write(self, stream: int, frame: bytes) -> None:
         writer = self._writers.get(stream)
@@ -253,14 +305,14 @@ class Transport:
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    def _ended(self, stream: int) -> None:
+    def _ended(self, stream: int, *, refused: bool) -> None:
         """One has ended on its own: tell the core, unless the core ended it."""
         self._stream_tasks.pop(stream, None)
         writer = self._writers.pop(stream, None)
         if writer is not None:
             writer.close()
         if self._datagrams is not None:
-            self._gossip.stream_closed(stream, self.now())
+            self._gossip.stream_closed(stream, self.now(), refused)
             self.flush()
 
     async def _resolve(self) -> None:

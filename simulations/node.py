@@ -2,13 +2,15 @@
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gossip.address import Address
 from gossip.core import Gossip
 from gossip.effects import (
     CloseStream,
     Effect,
+    Knock,
     Notify,
     OpenStream,
     PersistGeneration,
@@ -20,8 +22,9 @@ from gossip.effects import (
 from gossip.events import KeyringChanged
 from gossip.identity import Identity
 from gossip.keyring import Keyring
-from gossip.limits import PACKET_BYTES_MAX
+from gossip.limits import KNOCK_SECONDS_MAX, PACKET_BYTES_MAX
 from gossip.member import Metadata
+from gossip.refusal import TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head
 from simulations.authority import EMPTY, LogReplica
 
@@ -57,6 +60,8 @@ class Node:
         self._wake_at: float | None = None
         self._woken_at = -1.0
         self._wakes = 0
+        self._unread: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        """What came in while it stood still; None while it doesn't."""
 
     @property
     def core(self) -> Gossip:
@@ -86,11 +91,24 @@ class Node:
     def crash(self) -> None:
         """End at once, as by kill -9: the kernel closes the sockets, the core is gone."""
         self.running = False
-        self._wake_at = None
+        self._wake_at = self._unread = None
         self._world.record("crash", self.index)
         for stream, connection in list(self._streams.items()):
             connection.close(self, stream)
         self._streams.clear()
+
+    def stop(self) -> None:
+        """Stand still, as by SIGSTOP: its kernel accepts and keeps, the process reads nothing."""
+        assert self.running, f"node {self.index} doesn't run"
+        self._unread = []
+        self._wake_at = None
+
+    def resume(self) -> None:
+        """Go on: what waits in the sockets is read before any timer is looked at."""
+        unread, self._unread = self._unread or [], None
+        for receive, arguments in unread:
+            receive(*arguments)
+        self.flush()
 
     def erase(self) -> None:
         """Lose the disk while it doesn't run."""
@@ -133,7 +151,9 @@ class Node:
         return None
 
     def datagram_received(self, data: bytes, source: Address) -> None:
-        if self.running:
+        if self._unread is not None:
+            self._unread.append((self.datagram_received, (data, source)))
+        elif self.running:
             self._world.record("datagram", self.index, source, data)
             self.core.datagram_received(data, source, self._world.now)
             self.flush()
@@ -147,19 +167,30 @@ class Node:
         return stream
 
     def frame_received(self, stream: int, frame: bytes) -> None:
-        if self.running and stream in self._streams:
+        if self._unread is not None:
+            self._unread.append((self.frame_received, (stream, frame)))
+        elif self.running and stream in self._streams:
             self._world.record("frame", self.index, stream, frame)
             self.core.frame_received(stream, frame, self._world.now)
             self.flush()
 
-    def stream_closed(self, stream: int) -> None:
+    def stream_closed(self, stream: int, *, refused: bool = False) -> None:
         if self.running and self._streams.pop(stream, None) is not None:
-            self._world.record("closed", self.index, stream)
-            self.core.stream_closed(stream, self._world.now)
+            refused = refused or self.core.stands(stream)
+            self._world.record("closed", self.index, stream, refused)
+            self.core.stream_closed(stream, self._world.now, refused)
+            self.flush()
+
+    def knocked(self, knock: int, udp: UdpOutcome, tcp: TcpOutcome) -> None:
+        if self.running:
+            self._world.record("knocked", self.index, knock, udp, tcp)
+            self.core.knocked(knock, udp, tcp, self._world.now)
             self.flush()
 
     def flush(self) -> None:
         """Carry out the core's effects and schedule its next deadline."""
+        if self._unread is not None:
+            return
         while effects := self.core.effects():
             for effect in effects:
                 self._carry_out(effect)
@@ -190,7 +221,10 @@ class Node:
             case SendDatagram(address, data):
                 assert len(data) <= PACKET_BYTES_MAX, f"a packet of {len(data)} bytes"
                 other = world.at_address(address)
-                if other is not None:
+                visit = world.visits.get(address)
+                if visit is not None:
+                    visit.answered(self, data)
+                elif other is not None:
                     for delay in world.network.datagram(self.index, other.index):
                         world.schedule(delay, other.datagram_received, data, self.address)
             case OpenStream(stream, address, frame):
@@ -204,6 +238,8 @@ class Node:
                 closed = self._streams.pop(stream, None)
                 if closed is not None:
                     closed.close(self, stream)
+            case Knock(knock, address, packet):
+                Visit(world, self, knock, address).begin(packet)
             case ResolveSeeds():
                 world.schedule(0.0, self._resolve, self.life)
             case PersistIncarnation(value):
@@ -237,7 +273,7 @@ class Connection:
         """What is under way to the opener, and to the acceptor; None is the end."""
 
     def refused(self) -> None:
-        self.opener.stream_closed(self._opener_stream)
+        self.opener.stream_closed(self._opener_stream, refused=True)
 
     def accepted(self, node: Node, frame: bytes) -> None:
         """The far end's kernel has it, and its first frame."""
@@ -273,3 +309,69 @@ class Connection:
             receiver.stream_closed(stream)
         else:
             receiver.frame_received(stream, item)
+
+
+class Visit:
+    """One knock: a packet and a connect from sockets of its own, at another port."""
+
+    def __init__(self, world: "World", knocker: Node, knock: int, address: Address) -> None:
+        self._world = world
+        self._knocker = knocker
+        self._generation = knocker.generation
+        self._knock = knock
+        self._address = address
+        self._udp: UdpOutcome = "silent"
+        self._tcp: TcpOutcome = "silent"
+        self._source: Address = (knocker.address[0], 20_000 + knock % 40_000)
+        self._done = False
+
+    def begin(self, packet: bytes) -> None:
+        world, network = self._world, self._world.network
+        other = world.at_address(self._address)
+        world.visits[self._source] = self
+        world.schedule(KNOCK_SECONDS_MAX, self._end)
+        if other is None:
+            return
+        here, there = self._knocker.index, other.index
+        for delay in network.datagram(here, there):
+            world.schedule(delay, self._packet_arrives, other, packet)
+        if network.passes(here, there, "tcp") and network.passes(there, here, "tcp"):
+            world.schedule(2 * network.segment(), self._connects, other)
+
+    def answered(self, other: Node, data: bytes) -> None:
+        """The other node sends something back."""
+        for delay in self._world.network.datagram(other.index, self._knocker.index):
+            self._world.schedule(delay, self._answer_arrives, data)
+
+    def _packet_arrives(self, other: Node, packet: bytes) -> None:
+        if other.running:
+            other.datagram_received(packet, self._source)
+            return
+        for delay in self._world.network.datagram(other.index, self._knocker.index):
+            self._world.schedule(delay, self._packet_refused)
+
+    def _packet_refused(self) -> None:
+        self._udp = "refused"
+        self._end_when_known()
+
+    def _answer_arrives(self, data: bytes) -> None:
+        if not self._done:
+            self._udp = "answered"
+            self._knocker.datagram_received(data, self._address)
+            self._end_when_known()
+
+    def _connects(self, other: Node) -> None:
+        self._tcp = "open" if other.running else "refused"
+        self._end_when_known()
+
+    def _end_when_known(self) -> None:
+        if "silent" not in (self._udp, self._tcp):
+            self._end()
+
+    def _end(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        self._world.visits.pop(self._source, None)
+        if self._knocker.generation == self._generation:
+            self._knocker.knocked(self._knock, self._udp, self._tcp)

@@ -16,7 +16,7 @@ from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
 from simulations.authority import LogAuthority
 from simulations.network import Link, Network
-from simulations.node import Connection, Node
+from simulations.node import Connection, Node, Visit
 
 
 class Observed(NamedTuple):
@@ -48,6 +48,8 @@ class World:
         self.observed: list[Observed] = []
         self.nodes = [Node(self, index) for index in range(nodes)]
         self._by_address = {node.address: node for node in self.nodes}
+        self.visits: dict[tuple[str, int], Visit] = {}
+        """Knocks under way, by the address they come from."""
         self.seeds = [node.address for node in self.nodes[:3]]
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
@@ -156,12 +158,13 @@ class World:
     def connect(self, connection: Connection, frame: bytes) -> None:
         """A stream is opened; its far end answers, refuses, or can't be reached."""
         node = self.at_address(connection.address)
-        if node is None or not node.running:
-            self.schedule(2 * self.network.segment(), connection.refused)
+        if node is None:
             return
         there = self.network.passes(connection.opener.index, node.index, "tcp")
         back = self.network.passes(node.index, connection.opener.index, "tcp")
-        if there and back:
+        if there and back and not node.running:
+            self.schedule(2 * self.network.segment(), connection.refused)
+        elif there and back:
             # A handshake and the way of the first frame: three times the latency.
             delay = sum(self.network.segment() for _ in range(3))
             self.schedule(delay, connection.accepted, node, frame)

@@ -117,8 +117,8 @@ class NodeView(Protocol):
         """The members this node knows, itself first, shaped as DESIGN 9 says.
 
         Keys: id, name, address (``host:port``), status, role, version, zone, incarnation,
-        revision, rtt (seconds or None), heard (seconds since something came from it directly, or
-        None).
+        revision, rtt (seconds or None), path (``udp``, ``tcp`` or None), heard (seconds since
+        something came from it directly, or None).
         """
 
     def notices(self) -> Sequence[str]:

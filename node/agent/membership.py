@@ -368,5 +368,6 @@ def _shown(member: MemberView) -> dict[str, Any]:
         "incarnation": member.incarnation,
         "revision": str(Version(*member.serving)) if member.serving is not None else None,
         "rtt": member.rtt,
+        "path": member.path,
         "heard": member.heard,
     }

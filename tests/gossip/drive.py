@@ -132,14 +132,18 @@ class Driver:
         """Let time pass while these nodes answer every probe."""
         end = self.now + seconds
         answering = {address(number): number for number in numbers}
+        effects: list[Effect] = []
         while (deadline := self.core.next_deadline()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
             self.core.advance(self.now)
             self.effects = self.core.effects()
+            effects += self.effects
             for where, message in self.sent(Ping):
                 if where in answering:
                     self.receive(answering[where], Ack(message.sequence))
+                    effects += self.effects
         self.now = end
+        self.effects = effects
 
     def sent(self, kind: type[AnyMessage]) -> list[tuple[Address, AnyMessage]]:
         """Messages of a kind in the packets sent by the last input, with where they went."""

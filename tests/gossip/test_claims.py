@@ -44,7 +44,7 @@ def test_refuting_costs_health(driver: Driver) -> None:
 
 def test_a_suspect_that_does_not_refute_is_failed_after_its_time(driver: Driver) -> None:
     driver.receive(2, verdict(3, Status.SUSPECT))
-    driver.pass_time_answering(3.9, 2)
+    driver.pass_time_answering(4.9, 2)
     assert driver.status(3) == "suspect"
     driver.pass_time_answering(0.2, 2)
     assert driver.status(3) == "failed"

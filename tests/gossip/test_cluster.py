@@ -14,6 +14,7 @@ from gossip.events import (
     ChangesetApplied,
     LeaveFinished,
     MemberChanged,
+    PathChanged,
     SnapshotInstalled,
 )
 from gossip.keyring import configured
@@ -53,10 +54,11 @@ def test_nodes_that_start_at_once_form_a_cluster() -> None:
 
 
 @pytest.mark.parametrize("nodes", [2, 3, 10])
-def test_a_crashed_node_is_failed_everywhere_within_the_formula(nodes: int) -> None:
+def test_a_node_that_falls_silent_is_failed_everywhere_within_the_formula(nodes: int) -> None:
+    """As by a power cut: nothing refuses, nothing ends."""
     world = World(nodes, seed=3)
     world.form()
-    world.nodes[-1].crash()
+    world.network.partition(range(nodes - 1), [nodes - 1])
     others = range(nodes - 1)
     took = world.run_until(
         lambda: statuses_of(world, -1, others) == {"failed"}, within=detection_bound(nodes)
@@ -90,14 +92,112 @@ def test_a_node_that_is_deaf_for_a_while_refutes() -> None:
     assert world.nodes[9].incarnation > 1
 
 
-def test_a_node_without_udp_but_with_tcp_stays_alive() -> None:
-    world = World(3, seed=6)
+def paths_of(world: World, index: int, observers: Sequence[int]) -> set[str | None]:
+    """How these see a node answer."""
+    return {
+        member.path
+        for observer in observers
+        for member in world.nodes[observer].core.members(world.now)
+        if member.id == world.nodes[index].id
+    }
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+def test_a_node_without_udp_but_with_tcp_is_alive_on_path_tcp(nodes: int) -> None:
+    """hashicorp/serf#283, hashicorp/consul#1180: there it joins and fails in turn for ever."""
+    world = World(nodes, seed=6)
     world.form()
-    world.network.cut([0, 1], [2], ["udp"])
-    world.network.cut([2], [0, 1], ["udp"])
+    others = range(nodes - 1)
+    world.network.cut(others, [nodes - 1], ["udp"])
+    world.network.cut([nodes - 1], others, ["udp"])
+    took = world.run_until(lambda: paths_of(world, -1, others) == {"tcp"}, within=60.0)
+    assert took <= 2 * nodes * LAN.probe_interval
     world.run(120.0)
-    assert statuses_of(world, 2, [0, 1]) == {"alive"}
-    assert world.nodes[0].core.counters["probes_saved_by_stream"] > 10
+    assert statuses_of(world, -1, others) == {"alive"}
+    assert statuses_of(world, 0, [nodes - 1]) == {"alive"}
+    assert not any(
+        isinstance(seen.event, MemberChanged) and seen.event.member.status != "alive"
+        for seen in world.observed
+    )
+    world.network.heal()
+    world.run_until(lambda: paths_of(world, -1, others) == {"udp"}, within=60.0)
+    changes = [
+        seen.event.member.path
+        for seen in world.observed
+        if isinstance(seen.event, PathChanged)
+        and (seen.node, seen.event.member.id) == (0, world.nodes[-1].id)
+    ]
+    assert changes.count("tcp") == changes.count("udp") == 1
+
+
+def test_packets_lost_now_and_then_do_not_change_the_path() -> None:
+    world = World(10, seed=6, link=LOSSY)
+    world.form()
+    world.run(300.0)
+    assert not any(isinstance(seen.event, PathChanged) for seen in world.observed)
+
+
+@pytest.mark.parametrize(("nodes", "bound"), [(2, 0.2), (3, 0.05), (4, 0.05), (10, 0.05)])
+def test_a_killed_node_is_failed_everywhere_in_milliseconds(nodes: int, bound: float) -> None:
+    world = World(nodes, seed=3)
+    world.form()
+    world.run(5.0)
+    world.nodes[-1].crash()
+    others = range(nodes - 1)
+    world.run_until(lambda: statuses_of(world, -1, others) == {"failed"}, within=bound)
+    world.run(30.0)
+    assert statuses_of(world, -1, others) == {"failed"}
+    assert all(statuses_of(world, other, others) == {"alive"} for other in others)
+    assert all(world.nodes[other].core.health_score() == 0 for other in others)
+
+
+def test_many_nodes_killed_at_once_are_failed_in_a_second() -> None:
+    """Those asked to look, too, are dead for the most part."""
+    world = World(12, seed=3)
+    world.form()
+    world.run(5.0)
+    for node in world.nodes[4:]:
+        node.crash()
+    world.run_until(
+        lambda: all(statuses_of(world, dead, range(4)) == {"failed"} for dead in range(4, 12)),
+        within=5.0,
+    )
+
+
+def test_before_watch_streams_stand_an_overdue_ack_finds_the_killed() -> None:
+    world = World(3, seed=3)
+    world.form()
+    world.nodes[-1].crash()
+    assert sum(node.core.counters["watches_opened"] for node in world.nodes) == 0
+    world.run_until(lambda: statuses_of(world, -1, [0, 1]) == {"failed"}, within=2.5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_process_that_stands_still_for_five_seconds_survives(seed: int) -> None:
+    world = World(10, seed)
+    world.form()
+    world.run(3.0 + seed * 0.27)
+    world.nodes[5].stop()
+    world.run(5.0)
+    world.nodes[5].resume()
+    world.run(30.0)
+    assert world.is_whole()
+    assert not any(
+        isinstance(seen.event, MemberChanged) and seen.event.member.status == "failed"
+        for seen in world.observed
+    )
+    world.run(30.0)
+    assert all(node.core.health_score() == 0 for node in world.nodes)
+
+
+def test_a_process_that_stands_still_for_good_is_failed_though_its_ports_are_open() -> None:
+    world = World(5, seed=3)
+    world.form()
+    world.nodes[-1].stop()
+    took = world.run_until(
+        lambda: statuses_of(world, -1, range(4)) == {"failed"}, within=detection_bound(5)
+    )
+    assert took >= LAN.suspicion_mult * LAN.probe_interval
 
 
 @pytest.mark.parametrize("nodes", [2, 3, 10])
@@ -232,6 +332,7 @@ def test_a_node_whose_gap_no_log_covers_loads_from_the_authority() -> None:
     world.nodes[0].replica._log_max = 10
     for _ in range(50):
         world.commit(0, b"x")
+    world.run(0.1)
     world.nodes[1].start()
     world.run_until(world.has_spread, within=10.0)
     assert any(isinstance(seen.event, Behind) for seen in world.observed)

@@ -9,7 +9,7 @@ from gossip.events import Isolated
 from gossip.member import Status
 from gossip.messages import Alive, PushPull, TableDigest, Verdict
 from gossip.profiles import LAN
-from tests.gossip.drive import Driver, address, alive, packet, verdict
+from tests.gossip.drive import Driver, address, alive, packet, read, verdict
 
 
 @pytest.fixture
@@ -90,7 +90,8 @@ def periodic(driver: Driver, *numbers: int) -> OpenStream:
     for _ in range(200):
         driver.pass_time_answering(0.25, *numbers)
         for stream in driver.done(OpenStream):
-            return stream
+            if any(isinstance(message, TableDigest) for message in read(stream.frame)):
+                return stream
     raise AssertionError("no push-pull began")
 
 

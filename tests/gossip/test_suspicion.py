@@ -9,7 +9,7 @@ from gossip.suspicion import open_suspicion
 
 
 @pytest.mark.parametrize(
-    ("members", "shortest", "longest"), [(10, 4.0, 24.0), (100, 8.0, 48.0), (1000, 12.0, 72.0)]
+    ("members", "shortest", "longest"), [(10, 5.0, 30.0), (100, 10.0, 60.0), (1000, 15.0, 90.0)]
 )
 def test_time_grows_with_the_logarithm_of_the_cluster(
     members: int, shortest: float, longest: float
@@ -24,7 +24,7 @@ def test_time_grows_with_the_logarithm_of_the_cluster(
 def test_each_confirmation_shortens_the_time_by_lifeguards_formula() -> None:
     suspicion = open_suspicion(LAN, 10, "a", now=100.0)
     assert suspicion.confirm("b")
-    expected = 24.0 - (24.0 - 4.0) * math.log(2) / math.log(3)
+    expected = 30.0 - (30.0 - 5.0) * math.log(2) / math.log(4)
     assert suspicion.deadline - 100.0 == pytest.approx(expected)
 
 
@@ -37,17 +37,17 @@ def test_an_accuser_counts_once_and_the_first_is_no_confirmation() -> None:
 
 def test_accusers_beyond_those_expected_are_not_worth_spreading() -> None:
     suspicion = open_suspicion(LAN, 10, "a", now=0.0)
-    assert [suspicion.confirm(accuser) for accuser in "bcde"] == [True, True, False, False]
-    assert len(suspicion.accusers) == 3
+    assert [suspicion.confirm(accuser) for accuser in "bcdef"] == [True] * 3 + [False] * 2
+    assert len(suspicion.accusers) == 4
 
 
 @pytest.mark.parametrize("members", [2, 3])
 def test_where_nobody_could_confirm_the_shortest_time_holds_at_once(members: int) -> None:
-    assert open_suspicion(LAN, members, "a", now=0.0).deadline == pytest.approx(4.0)
+    assert open_suspicion(LAN, members, "a", now=0.0).deadline == pytest.approx(5.0)
 
 
 def test_profiles_expect_two_less_confirmations_than_their_multiplier() -> None:
-    expected = {"local": 1, "lan": 2, "wan": 4}
+    expected = {"local": 1, "lan": 3, "wan": 4}
     for profile in (LOCAL, LAN, WAN):
         suspicion = open_suspicion(profile, 100, "a", now=0.0)
         assert suspicion.confirmations_expected == expected[profile.name]

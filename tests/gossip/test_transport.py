@@ -20,7 +20,9 @@ from gossip.events import (
 )
 from gossip.identity import Identity
 from gossip.keyring import Keyring, configured
-from gossip.limits import PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
+from gossip.knocks import knock
+from gossip.limits import KNOCK_SECONDS_MAX, PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
+from gossip.messages import Ping
 from gossip.profiles import LOCAL
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
@@ -123,6 +125,20 @@ async def test_a_commit_reaches_the_other_node(pair: Pair, size: int) -> None:
     first.transport.flush()
     await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
     assert second.has_event(ChangesetApplied)
+
+
+async def test_closing_with_streams_that_stand_reports_no_error(host: str) -> None:
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    node = LoopbackNode(1, host, [])
+    await node.start()
+    reader, writer = await asyncio.open_connection(*node.address)
+    await eventually(lambda: node.core.counters["streams_accepted"] == 1)
+    await node.transport.close()
+    assert await reader.read() == b""
+    writer.close()
+    node.sockets.close()
+    assert reported == []
 
 
 async def test_garbage_on_the_udp_port_is_counted_and_dropped(pair: Pair) -> None:
@@ -304,3 +320,123 @@ async def test_a_peer_that_dies_while_it_gives_its_state_is_replaced_by_another(
     for node in (*givers, newcomer):
         await node.transport.close()
         node.sockets.close()
+
+
+LOOPS = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+
+
+@LOOPS
+def test_a_knock_at_a_closed_port_is_refused_both_ways(
+    host: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def visit() -> None:
+        sockets = bind((host, 0))
+        sockets.close()
+        assert await knock(sockets.address, b"packet") == ("refused", "refused", None)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(visit())
+
+
+async def test_a_knock_at_a_running_node_is_answered_and_open(pair: Pair) -> None:
+    first, second = pair
+    other = first.core._members.sender(second.core._members.me.wire)
+    assert other is not None
+    packet = first.core._outbox.packet(other, [Ping(1)])
+    udp, tcp, answer = await knock(second.address, packet)
+    assert (udp, tcp) == ("answered", "open")
+    assert answer is not None
+
+
+async def test_a_knock_that_nobody_answers_is_silent_in_time(host: str) -> None:
+    sockets = bind((host, 0))
+    sockets.tcp.listen()
+    try:
+        async with asyncio.timeout(2 * KNOCK_SECONDS_MAX):
+            assert await knock(sockets.address, b"packet") == ("silent", "open", None)
+    finally:
+        sockets.close()
+
+
+@LOOPS
+def test_a_node_whose_sockets_are_closed_is_failed_at_once(
+    host: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """As the kernel does for a killed process: the watch streams end, the ports are closed."""
+
+    async def kill() -> None:
+        first = LoopbackNode(1, host, [])
+        seeds = [format_address(first.address)]
+        second, third = (LoopbackNode(n, host, seeds) for n in (2, 3))
+        for node in (first, second, third):
+            await node.start()
+        await eventually(
+            lambda: all(len(n.core._streams.watches()) == 4 for n in (first, second, third))
+        )
+        await eventually(
+            lambda: all(
+                stream.stood_since is not None
+                for node in (first, second, third)
+                for stream in node.core._streams.watches()
+            )
+        )
+        await second.transport.close()
+        begun = first.transport.now()
+        await eventually(lambda: status_of(first, 2) == status_of(third, 2) == "failed")
+        assert first.transport.now() - begun < LOCAL.suspicion_mult * LOCAL.probe_interval
+        counters = [node.core.counters["refusal_verdicts"] for node in (first, third)]
+        assert sum(counters) >= 1
+        assert first.sees_alive() == third.sees_alive() == 2
+        for node in (first, third):
+            await node.transport.close()
+            node.sockets.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(kill())
+
+
+def status_of(node: LoopbackNode, number: int) -> str | None:
+    for member in node.core.members(node.transport.now()):
+        if member.id == node_id(number):
+            return member.status
+    return None
+
+
+async def test_what_waits_in_the_socket_is_read_before_a_late_timer_is_judged(pair: Pair) -> None:
+    first, _ = pair
+    packets_at_advance: list[int] = []
+    advance = first.core.advance
+
+    def observe(now: float) -> None:
+        packets_at_advance.append(first.core.counters["datagrams_in"])
+        advance(now)
+
+    first.core.advance = observe  # type: ignore[method-assign]
+    before = first.core.counters["datagrams_in"]
+    family = socket.AF_INET6 if ":" in first.address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        for _ in range(50):
+            stranger.sendto(b"waiting", first.address)
+    first.transport._timer_at = first.transport.now() - 1.0
+    first.transport._on_timer()
+    await eventually(lambda: bool(packets_at_advance))
+    assert packets_at_advance[0] >= before + 50
+
+
+async def test_a_refused_stream_raises_nothing_and_is_told(pair: Pair, host: str) -> None:
+    first, _ = pair
+    told: list[bool] = []
+    closed = bind((host, 0))
+    closed.close()
+
+    def observe(stream: int, now: float, refused: bool = False) -> None:
+        told.append(refused)
+
+    first.core.stream_closed = observe  # type: ignore[method-assign]
+    first.core.join([closed.address], first.transport.now())
+    first.transport.flush()
+    await eventually(lambda: bool(told))
+    assert told[0] is True
+    assert first.transport.counters["errors"] == 0

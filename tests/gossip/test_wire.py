@@ -13,6 +13,8 @@ from gossip.messages import (
     Ack,
     Alive,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
     Identified,
@@ -23,6 +25,8 @@ from gossip.messages import (
     Missing,
     Nack,
     NoSlice,
+    Outcome,
+    Parting,
     Ping,
     PingRequest,
     Pull,
@@ -31,6 +35,8 @@ from gossip.messages import (
     Request,
     Slice,
     TableDigest,
+    Unwatch,
+    Watch,
 )
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -52,6 +58,7 @@ CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
 EVERY_KIND: list[Message] = [
     Ping(0),
+    Ping(1, limits.CLOCK_MS_MAX),
     Ack(2**32 - 1),
     PingRequest(7, node_id(3)),
     Nack(7),
@@ -66,6 +73,10 @@ EVERY_KIND: list[Message] = [
     Pull(HEAD),
     Missing(HEAD),
     PushPull(True),
+    Watch(),
+    Unwatch(Parting.FULL),
+    Check(node_id(3), 2),
+    Checked(node_id(3), 2, Outcome.REFUSED),
     TableDigest(b"t" * 16, False),
     Fetch(0),
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
@@ -140,11 +151,17 @@ def test_parts_of_any_size_are_read(size: int) -> None:
 
 
 def test_a_golden_packet_of_protocol_1_is_still_read() -> None:
+    """Its Ping had no clock; one with a clock is read the same way."""
     golden = bytes.fromhex("475600119c04073280000000000000020000000101 0491cd03e7")
     header = decode_header(golden)
     assert (header.sender, header.receiver) == (wire(2), wire(1)[-4:])
     assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999),)
-    assert packet(2, Ping(999)) == golden
+
+
+def test_a_golden_ping_with_a_clock_is_read_and_written() -> None:
+    golden = bytes.fromhex("475600119c04073280000000000000020000000101 0792cd03e7cd1388")
+    assert decode_parts(golden[limits.HEADER_BYTES :], 1).messages == (Ping(999, 5_000),)
+    assert packet(2, Ping(999, 5_000)) == golden
 
 
 @pytest.mark.parametrize(
@@ -193,9 +210,9 @@ def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
 
 
 def test_unknown_kinds_and_later_fields_are_skipped() -> None:
-    body = part(200, ["from", "the", "future"]) + part(1, [7, "a later field"])
+    body = part(200, ["from", "the", "future"]) + part(2, [7, "a later field"])
     parts = decode_parts(body, 255)
-    assert parts.messages == (Ping(7),)
+    assert parts.messages == (Ack(7),)
     assert (parts.unknown, parts.malformed) == (1, 0)
 
 
