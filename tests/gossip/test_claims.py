@@ -3,7 +3,7 @@
 import pytest
 
 from gossip.effects import PersistIncarnation
-from gossip.events import LeaveFinished, MemberChanged
+from gossip.events import LeaveFinished, MemberChanged, MemberForgotten
 from gossip.member import Status
 from gossip.messages import Ack, Alive, Ping, Request, Verdict
 from gossip.replica import Head
@@ -126,6 +126,23 @@ def test_a_newer_generation_is_listed_at_its_new_address(driver: Driver) -> None
 def test_our_own_higher_incarnation_of_before_is_exceeded(driver: Driver) -> None:
     driver.receive(2, alive(1, incarnation=20))
     assert driver.done(PersistIncarnation) == [PersistIncarnation(21)]
+
+
+def test_who_leaves_the_listing_is_told_of(driver: Driver) -> None:
+    driver.receive(2, verdict(3, Status.LEFT))
+    driver.pass_time_answering(PROFILE.left_ttl - 1, 2)
+    assert driver.status(3) == "left"
+    driver.pass_time(3)
+    (event,) = driver.events(MemberForgotten)
+    assert (event.member.id, event.member.generation) == (node_id(3), 1)
+
+
+def test_a_view_tells_how_long_ago_something_came_from_a_member(driver: Driver) -> None:
+    driver.receive(2, Ping(1))
+    driver.receive(2, alive(4))
+    driver.now += 1.5
+    heard = {member.id: member.heard for member in driver.core.members(driver.now)}
+    assert heard == {node_id(1): None, node_id(2): 1.5, node_id(3): 1.5, node_id(4): None}
 
 
 def test_leaving_is_told_to_all_and_then_finished(driver: Driver) -> None:

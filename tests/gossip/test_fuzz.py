@@ -15,6 +15,8 @@ from gossip.messages import (
     Announce,
     Fetch,
     Heartbeat,
+    Identified,
+    Identify,
     Message,
     Missing,
     NoSlice,
@@ -43,6 +45,8 @@ MESSAGES: list[Message] = [
     Fetch(0),
     Slice(HEAD, 0, b"slice", True),
     NoSlice(0),
+    Identify(1, 2, 9, address(4)),
+    Identified(1, 2, 9),
 ]
 FUZZ = settings(max_examples=200, deadline=None)
 
