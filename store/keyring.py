@@ -14,8 +14,11 @@ statement that fails would end the transaction."""
 
 def read_keyring() -> Plan[KeyringRow | None]:
     """The keyring; None when there is none, or no place for one yet."""
-    if not (yield from _has_a_place()):
-        return None
+    return (yield from read_row()) if (yield from _has_a_place()) else None
+
+
+def read_row() -> Plan[KeyringRow | None]:
+    """The keyring of a database that has a place for it."""
     rows = yield Statement("SELECT counter, author, tag, wrapped FROM keyring")
     for counter, author, tag, wrapped in rows:
         return KeyringRow(counter, author, int.from_bytes(tag, "big"), wrapped)

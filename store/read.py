@@ -11,7 +11,7 @@ from store.authority import AuthorityInfo, Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset
 from store.errors import SchemaMismatch
-from store.keyring import read_keyring
+from store.keyring import KEYRING_SCHEMA, read_row
 from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX, STATE_ROWS_MAX
 from store.plan import Plan, Row, Rows, Statement
 from store.schema.values import is_uuid
@@ -57,7 +57,9 @@ def read_info() -> Plan[AuthorityInfo]:
             f"database schema {info.schema_version} is newer than this software's"
             f" ({SCHEMA_VERSION}); upgrade grapevine on this node"
         )
-    return replace(info, keyring=(yield from read_keyring()))
+    if info.schema_version < KEYRING_SCHEMA:
+        return info
+    return replace(info, keyring=(yield from read_row()))
 
 
 def is_storable(text: str) -> bool:

@@ -16,8 +16,8 @@ from gossip.keyring import Keyring, KeyringRefused, configured, key_id
 from node import logs
 from node.admin.node_view import Conflict, NotAvailable
 from node.agent.keeper import Keeper
-from node.agent.keepsakes import KeptKeys, load_keys, store_keys
-from node.agent.limits import KEYRING_ATTEMPTS_MAX, KEYRING_STORERS
+from node.agent.kept_keyring import KeptKeyring
+from node.agent.limits import KEY_UNKNOWN_LOG_SECONDS, KEYRING_ATTEMPTS_MAX, KEYRING_STORERS
 from node.agent.wrapping import is_wrapped_for, open_with, wrap_for
 from store.authority import AuthorityInfo, KeyringRow
 from store.errors import AuthorityUnavailable
@@ -80,26 +80,26 @@ class Keys:
         gossip: KeyringGossip,
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._prefix = prefix
         self._named = named
         self._store = store
         self._gossip = gossip
         self._draw = draw
-        self._kept = load_keys(prefix)
-        self._kept_keyring: Keyring | None = None
-        """What ``_kept.wrapped`` opens to."""
-        self._authority_id = self._kept.authority_id
-        self._cluster_key = self._kept.cluster_key
+        self._kept = KeptKeyring(prefix, draw)
+        self._authority_id = self._kept.content.authority_id
+        self._cluster_key = self._kept.content.cluster_key
         self._held = self._first()
+        kept = self._kept.open(self._opening_keys())
+        if kept is not None and (self._held is None or kept.newer_than(self._held)):
+            self._held = kept
         self._unopened: tuple[int, str, int] | None = None
         """The authority's keyring that was complained of."""
         self._put_by_look: tuple[int, str, int] | None = None
         """The last keyring that ``look`` has put into the authority."""
+        self._told_at: float | None = None
         self._changing = asyncio.Lock()
         self._file = Keeper("the keyring", self._write)
         self._look_again = False
         self._looking: asyncio.Task[None] | None = None
-        self._open_kept()
 
     def current(self) -> Keyring | None:
         """The newest keyring that is known; None when no source has told a key yet."""
@@ -135,7 +135,7 @@ class Keys:
         if self._authority_id not in ("", info.id):
             log.notice("the keyring in the prefix is of another authority and left out")
             self._held = self._named
-            self._kept, self._kept_keyring = KeptKeys(), None
+            self._kept.forget()
         self._authority_id, self._cluster_key = info.id, info.cluster_key
         self._held = self._held or self._first()
         self._saw(info.keyring)
@@ -148,6 +148,18 @@ class Keys:
         who made the change has stored it there, unless that went wrong."""
         if self._take(keyring) and self._is_storer():
             self.look()
+
+    def unknown(self, shown_id: str) -> None:
+        """Others use a key that this node doesn't have, or don't have one that it uses; anyone can
+        make it believe so."""
+        now = asyncio.get_running_loop().time()
+        if self._told_at is None or now - self._told_at >= KEY_UNKNOWN_LOG_SECONDS:
+            self._told_at = now
+            log.warning(
+                "peers use keys that this node lacks, or lack its own; it asks the authority",
+                key=shown_id,
+            )
+        self.look()
 
     def look(self) -> None:
         """Compare with the authority's keyring, and bring the older one up to date."""
@@ -283,53 +295,19 @@ class Keys:
 
     # The prefix
 
-    def _first(self) -> Keyring | None:
-        """The keyring before the first change."""
-        if self._named is not None or self._cluster_key is None:
-            return self._named
-        return configured(self._cluster_key)
-
-    def _open_kept(self) -> None:
-        if self._kept.wrapped is None:
-            return
-        try:
-            keyring = open_with(self._kept.wrapped, self._opening_keys())
-        except KeyringRefused as error:
-            log.error("the keyring in the prefix can't be opened", reason=str(error))
-            return
-        self._kept_keyring = keyring
-        if self._held is None or keyring.newer_than(self._held):
-            self._held = keyring
-
     def _keep(self) -> None:
         """Bring the prefix up to date, soon."""
-        if not self._is_kept():
+        if not self._kept.holds(*self._content()):
             self._file.changed()
-
-    def _is_kept(self) -> bool:
-        kept = self._kept
-        if (kept.authority_id, kept.cluster_key) != (self._authority_id, self._cluster_key):
-            return False
-        held = self._held
-        if held is None or held.counter == 0:
-            return True
-        return (
-            self._kept_keyring == held
-            and kept.wrapped is not None
-            and is_wrapped_for(kept.wrapped, self._wrapping_keys(held))
-        )
 
     def _write(self) -> None:
         """Called off the event loop, never twice at once."""
+        self._kept.write(*self._content())
+
+    def _content(self) -> tuple[str, bytes | None, Keyring | None, tuple[bytes, ...]]:
         held = self._held
-        wrapped, keyring = self._kept.wrapped, self._kept_keyring
-        if held is not None and held.counter > 0:
-            wrapped, keyring = wrap_for(held, self._wrapping_keys(held), self._draw), held
-        # Before the first change what is there stays: a slip in the configuration must not cost the
-        # only copy of what it can't open.
-        kept = KeptKeys(self._authority_id, self._cluster_key, wrapped)
-        store_keys(self._prefix, kept)
-        self._kept, self._kept_keyring = kept, keyring
+        keys = () if held is None else self._wrapping_keys(held)
+        return self._authority_id, self._cluster_key, held, keys
 
     # Wrapping
 
@@ -349,6 +327,12 @@ class Keys:
         own: whoever sets a key wants what that opens, and nothing that the database gives away."""
         first = self._first()
         return () if first is None else first.keys
+
+    def _first(self) -> Keyring | None:
+        """The keyring before the first change."""
+        if self._named is not None or self._cluster_key is None:
+            return self._named
+        return configured(self._cluster_key)
 
 
 def _register(row: KeyringRow) -> tuple[int, str, int]:

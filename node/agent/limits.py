@@ -54,6 +54,8 @@ REVISIONS_PENDING_MAX = 4_096
 
 JOIN_ADDRESSES_MAX = 1_024
 
+KEY_UNKNOWN_LOG_SECONDS = 60.0
+"""Between two lines of the log about keys that only one side has."""
 KEYRING_ATTEMPTS_MAX = 5
 """How often a change of keys is made anew when another node's came first."""
 KEYRING_STORERS = 3

@@ -257,16 +257,20 @@ class Membership:
 
     def keyring(self) -> Keyring | None:
         """What is sent and read under; None in clear."""
-        return None
+        return self._gossip.keyring if self._gossip is not None else None
 
     def offer_keyring(self, keyring: Keyring) -> bool:
         """Adopt and spread it if it is newer than what is in use."""
-        return False
+        if self._gossip is None or self._transport is None:
+            return False
+        is_newer = self._gossip.offer_keyring(keyring, self._transport.now())
+        self._transport.flush()
+        return is_newer
 
     def key_holders(self) -> list[KeyHolder]:
         """All listed members, and which change of keys each has told last."""
         return [
-            KeyHolder(member.id, member.name, member.status, None, member.is_self)
+            KeyHolder(member.id, member.name, member.status, member.keyring, member.is_self)
             for member in self._views()
         ]
 

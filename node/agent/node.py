@@ -17,6 +17,8 @@ from gossip.events import (
     Behind,
     ChangesetApplied,
     Isolated,
+    KeyringChanged,
+    KeyUnknown,
     MemberChanged,
     MemberForgotten,
     SnapshotFailed,
@@ -266,6 +268,10 @@ class Node:
             self._following.moved()
         elif isinstance(event, Isolated):
             log.warning("no other member answers", for_seconds=round(event.seconds))
+        elif isinstance(event, KeyringChanged):
+            self._keys.adopted(event.keyring)
+        elif isinstance(event, KeyUnknown):
+            self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
             log.warning("no peer could give the whole state", reason=event.reason)
         elif isinstance(event, MemberForgotten):

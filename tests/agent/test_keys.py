@@ -295,6 +295,19 @@ async def test_a_key_that_peers_use_and_the_authority_does_not_know_changes_noth
     assert node.in_use == configured(K1)
 
 
+async def test_peers_with_other_keys_are_told_of_once_a_minute_and_looked_for_each_time(
+    prefix: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = await Node(prefix, configured(K1), database).start()
+    for _ in range(3):
+        node.keys.unknown("beef")
+        await node.settled()
+    assert database.reads == 3
+    assert [record.message for record in caplog.records] == [
+        "peers use keys that this node lacks, or lack its own; it asks the authority"
+    ]
+
+
 async def test_a_prefix_of_another_authority_is_left_out(prefix: Path, database: Database) -> None:
     await rotated(prefix, None, database)
     other = Database()

@@ -164,6 +164,43 @@ async def test_a_node_leaves_and_ends_well_when_its_container_is_stopped(tmp_pat
         assert leaver.process.wait(STOP_SECONDS) == 0
 
 
+async def test_keys_that_nobody_configured_are_rotated_on_either_node(tmp_path: Path) -> None:
+    with engine(tmp_path, seed=6) as (machines, _):
+        await until_formed(machines)
+        nodes = [published(machines, port) for port in (8001, 8003)]
+        (first, first_admin), (second, second_admin) = nodes
+        old = first.get(first_admin, "/cluster/keys").json()["data"][0]["id"]
+        installed = first.request("POST", first_admin, "/cluster/keys", {})
+        assert installed.status == 201
+        new = installed.json()["id"]
+        await until_all_have(machines, 1)
+        path = f"/cluster/keys/{new}"
+        assert second.request("PATCH", second_admin, path, {"primary": True}).status == 200
+        await until_all_have(machines, 2)
+        assert first.request("DELETE", first_admin, f"/cluster/keys/{old}", {}).status == 204
+        await until_all_have(machines, 3)
+        for machine, admin in nodes:
+            listed = machine.get(admin, "/cluster/keys").json()["data"]
+            assert listed == [{"id": new, "primary": True}]
+        for port in (8001, 8003):
+            assert member_states(machines, port) == ["alive", "alive"]
+
+
+async def until_all_have(machines: Machines, change: int) -> None:
+    """Wait until each node has heard that both have a change of the keys."""
+
+    async def have_it() -> bool:
+        answers = []
+        for port in (8001, 8003):
+            machine, admin = published(machines, port)
+            answers.append(machine.get(admin, "/cluster/keys").json())
+        return all(
+            answer["counter"] == change and answer["members"]["current"] == 2 for answer in answers
+        )
+
+    await until(have_it, f"both nodes have change {change}")
+
+
 def test_the_file_has_the_guides_services_and_ports() -> None:
     services = compose.read(COMPOSE_FILE)
     nodes = [service for service in services.values() if service.ports]

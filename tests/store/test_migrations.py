@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from store.authority import KeyringRow
 from store.errors import MigrationRefused, SchemaMismatch
 from store.migrations import catalogue
 from store.migrations.catalogue import Migration
@@ -117,6 +118,21 @@ async def test_up_runs_before_the_new_version_and_finish_after_it(path: Path) ->
     assert "node" not in tables(path)
     with pytest.raises(SchemaMismatch, match=f"schema {NEXT} is newer than this software's"):
         await SqliteAuthority(path).open()
+
+
+async def test_the_keyring_has_its_place_once_up_was_run_under_an_open_authority(
+    path: Path,
+) -> None:
+    await SqliteMigrations(path, migrations=OURS[:1]).bootstrap()
+    authority = SqliteAuthority(path)
+    assert (await authority.open()).schema_version == 1
+    row = KeyringRow(1, "author", 7, b"sealed")
+    with pytest.raises(SchemaMismatch, match="run 'grapevine migrations up'"):
+        await authority.store_keyring(row, 0)
+    await SqliteMigrations(path).up()
+    assert await authority.store_keyring(row, 0)
+    assert await authority.keyring() == row
+    await authority.close()
 
 
 async def test_a_bootstrap_of_a_newer_version_runs_all_files(path: Path) -> None:

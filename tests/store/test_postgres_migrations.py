@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from store.authority import KeyringRow
 from store.errors import AuthorityUnavailable, MigrationRefused, SchemaMismatch
 from store.migrations import catalogue
 from store.migrations.catalogue import Migration
@@ -133,6 +134,21 @@ async def test_up_runs_before_the_new_version_and_finish_after_it(
     await authority.close()
     with pytest.raises(MigrationRefused, match="migrated by a newer version"):
         await PostgresMigrations(database).reset(database.database)
+
+
+async def test_the_keyring_has_its_place_once_up_was_run_under_an_open_authority(
+    database: PostgresAddress,
+) -> None:
+    await PostgresMigrations(database, migrations=OURS[:1]).bootstrap()
+    authority = PostgresAuthority(database)
+    assert (await authority.open()).schema_version == 1
+    row = KeyringRow(1, "author", 7, b"sealed")
+    with pytest.raises(SchemaMismatch, match="run 'grapevine migrations up'"):
+        await authority.store_keyring(row, 0)
+    await PostgresMigrations(database).up()
+    assert await authority.store_keyring(row, 0)
+    assert await authority.keyring() == row
+    await authority.close()
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(database: PostgresAddress) -> None:
