@@ -49,15 +49,16 @@ def register_node(row: NodeRow) -> Plan[None]:
 
 def read_nodes() -> Plan[Sequence[NodeRow]]:
     """The nodes that have said where they are, without those that were forced out."""
-    removed: dict[str, int] = {}
+    removed = ""
     if (yield from _has_removals()):
-        rows = yield Statement("SELECT id, generation FROM removed_node")
-        removed = {row[0]: row[1] for row in rows}
+        removed = (
+            " AND NOT EXISTS (SELECT 1 FROM removed_node r"
+            " WHERE r.id = node.id AND r.generation >= node.generation)"
+        )
     rows = yield Statement(
-        "SELECT id, name, generation, address FROM node WHERE address <> '' ORDER BY id"
+        f"SELECT id, name, generation, address FROM node WHERE address <> ''{removed} ORDER BY id"
     )
-    nodes = (NodeRow(*row) for row in rows)
-    return tuple(node for node in nodes if node.generation > removed.get(node.id, 0))
+    return tuple(NodeRow(*row) for row in rows)
 
 
 def forget_node(node_id: str, generation: int) -> Plan[None]:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gossip.address import Address, parse_address
 from node import logs
-from node.agent.limits import ALONE_LOOKUP_SECONDS, GONE_PENDING_MAX
+from node.agent.limits import ALONE_LOOKUP_SECONDS, GONE_PENDING_MAX, REMOVALS_TOLD_MAX
 from node.agent.removals import Removals
 from store.authority import Authority, NodeRow, Removal
 from store.errors import AuthorityUnavailable
@@ -73,7 +73,9 @@ class Directory:
         if row is not None and (new or self._membership.alone() or self._registered != row):
             await self._keep_row(row)
         if new:
-            self._membership.removed(await self._authority.removals())
+            removals = await self._authority.removals()
+            # The latest last: it is kept longest.
+            self._membership.removed(removals[REMOVALS_TOLD_MAX - 1 :: -1])
             self._seen = connection
         while self._gone:
             node_id, generation = next(iter(self._gone.items()))

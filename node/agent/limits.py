@@ -76,6 +76,9 @@ PEERS_FRESH_SECONDS = 3_600.0
 
 REMOVALS_PENDING_MAX = 1_024
 """Members forced out that the authority hasn't been told of yet."""
+REMOVALS_TOLD_MAX = 256
+"""Of those that the authority remembers, so many of the latest are told to gossip: there they take
+the room of other tombstones, and old ones only meet what has long been forgotten."""
 GONE_PENDING_MAX = 1_024
 """Members that left the listing and whose rows are still to be deleted."""
 NOTICES_MAX = 16

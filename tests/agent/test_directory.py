@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gossip.address import Address
+from node.agent import directory
 from node.agent.directory import Directory
 from node.agent.removals import Removals
 from store.authority import Authority, NodeRow, Removal
@@ -149,6 +150,17 @@ async def test_gossip_is_told_who_was_forced_out_with_each_connection(scene: Sce
     scene.connection = 2
     await scene.directory.look()
     assert scene.membership.told == [Removal("b", 4)] * 2
+
+
+async def test_only_the_latest_who_were_forced_out_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "REMOVALS_TOLD_MAX", 2)
+    for number, node_id in enumerate("cde"):
+        monkeypatch.setattr(scene.authority, "_clock", lambda number=number: float(number))
+        await scene.authority.remove(Removal(node_id, 1))
+    await scene.directory.look()
+    assert [removal.id for removal in scene.membership.told] == ["d", "e"]
 
 
 async def test_without_a_connection_nothing_is_asked_of_the_authority(scene: Scene) -> None:

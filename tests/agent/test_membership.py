@@ -14,7 +14,9 @@ from node.admin.node_view import NoSuchMember
 from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.membership import Membership
 from node.config.load import load
+from node.demo.ports import node_ports
 from simulations.authority import LogReplica
+from tests.system.conftest import free_base
 from tests.system.waiting import until
 
 
@@ -44,17 +46,11 @@ class Started:
         return found[0] if found else None
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[tuple[Started, Started]]:
     """Two members; the first tells the others to find it at ``localhost``."""
-    ports = free_port(), free_port()
+    base = free_base(2)
+    ports = [node_ports(base, number).gossip for number in (1, 2)]
     first = Started(
         tmp_path / "1",
         1,
