@@ -9,7 +9,7 @@ JOBS := auto
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test fuzz lint check package bench bench-restart bench-idle lock clean
+.PHONY: help demo test fuzz lint check package bench bench-restart bench-idle bench-membership lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -18,6 +18,7 @@ help:
 	@echo 'make check   lint, test, the built package in a clean environment, a short benchmark'
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
+	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
@@ -70,6 +71,10 @@ bench-restart:
 bench-idle:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.idle $(ARGS)
+
+bench-membership:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.membership $(ARGS)
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

@@ -3,13 +3,14 @@
 Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
-    transport      the asyncio side (with sockets, datagrams)
+    transport      the asyncio side (with sockets, datagrams, knocks)
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting
     own_record     this node's own record; contest: when its id or name is claimed by another too
     departure      leaving; strays: packets for another node
-    probe          failure detection; suspicion, health
+    detection      failure detection: probe (with schedule, health), refusal, watch, doubt;
+                   suspicion: the time that an accused member has
     updates        the piggyback queue
     pushpull       joining, table exchange; contacts: whom to call when members are missing; streams
 

@@ -65,7 +65,7 @@ class Detection:
 
     def heard(self, sender: Member, now: float) -> None:
         """Anything at all has come from a member."""
-        self._accuse(self._doubt.heard(sender.node_id, self._others(), now), now)
+        self._hear(sender.node_id, now)
 
     def clock_heard(self, milliseconds: int, now: float) -> None:
         """A member's ping carried its cluster clock."""
@@ -106,7 +106,7 @@ class Detection:
         outcome, convicted = self._refusals.knocked(knock, udp, tcp, now)
         if outcome is not Outcome.SILENT:
             # What refuses is heard, too.
-            self._accuse(self._doubt.heard(None, self._others(), now), now)
+            self._hear(None, now)
         self._condemn(convicted, now)
 
     def advance(self, now: float) -> None:
@@ -150,6 +150,7 @@ class Detection:
         if member is not None:
             self._claims.condemn(member, now)
 
-    def _others(self) -> int:
-        """How many other members run."""
-        return sum(1 for m in self._members.reachable() if m.status <= Status.SUSPECT)
+    def _hear(self, sender: str | None, now: float) -> None:
+        running = self._members.reachable() if self._doubt.ends_at is not None else ()
+        others = sum(1 for member in running if member.status <= Status.SUSPECT)
+        self._accuse(self._doubt.heard(sender, others, now), now)

@@ -216,6 +216,8 @@ class Refusals:
         return convicted
 
     def next_deadline(self) -> float | None:
+        if not self._knocks and not self._cases:
+            return None
         deadlines = [knock.ends_at for knock in self._knocks.values()]
         deadlines += [case.next_at for case in self._cases.values() if case.next_at is not None]
         return min(deadlines, default=None)
@@ -261,7 +263,7 @@ class Refusals:
         case = self._cases.get(knock.target)
         if case is None or not knock.own or case.generation != knock.generation:
             return None
-        if outcome is not Outcome.REFUSED:
+        if outcome is not Outcome.REFUSED or self._target(case) is None:
             self._end(case, now)
             return None
         case.refusals += 1

@@ -16,6 +16,7 @@ about ``_CALM_SECONDS``, so that a cluster that starts opens each stream once.
 
 import random
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from gossip import limits
 from gossip.counters import Counters
@@ -151,8 +152,12 @@ class Watches:
         me = _ring_key(self._members.me)
         running = [member for member in others if member.status <= Status.SUSPECT]
         # Those that sort after this node come first.
-        running.sort(key=lambda member: (_ring_key(member) < me, _ring_key(member)))
-        return [member.node_id for member in running[: limits.WATCHES_OPENED_MAX]]
+        nearest = nsmallest(
+            limits.WATCHES_OPENED_MAX,
+            running,
+            key=lambda member: (_ring_key(member) < me, _ring_key(member)),
+        )
+        return [member.node_id for member in nearest]
 
     def _gone(self) -> list[Stream]:
         """Streams with processes that don't run any more, as far as is known."""

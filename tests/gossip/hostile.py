@@ -19,6 +19,7 @@ from gossip.messages import Alive, Message
 from gossip.sessions import Sessions
 from gossip.stream_sessions import StreamSessions
 from gossip.wire import (
+    SEALED,
     Rejected,
     cluster_binding,
     cluster_digest,
@@ -266,7 +267,7 @@ class Insider:
             elif step == 3:
                 self._converse(self._body(program), self._body(program))
             else:
-                self._tell(self._body(program))
+                self.tell(self._body(program))
             del self._kept[:-20]
         self._victim.assert_bounded()
 
@@ -288,7 +289,11 @@ class Insider:
     def _seal(self, body: bytes) -> bytes:
         return self._sessions.packet(self._victim_address, self._victim_wire, body)
 
-    def _tell(self, body: bytes) -> None:
+    def seal_unpadded(self, body: bytes) -> bytes:
+        """A packet that may be shorter than any of ours."""
+        return self._sessions.seal_as(SEALED, self._victim_wire, body)
+
+    def tell(self, body: bytes) -> None:
         """Send a packet, and prove what has to be proved."""
         way = [self._seal(body)]
         while way:

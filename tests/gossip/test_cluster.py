@@ -151,6 +151,16 @@ def test_a_killed_node_is_failed_everywhere_in_milliseconds(nodes: int, bound: f
     assert all(world.nodes[other].core.health_score() == 0 for other in others)
 
 
+def test_a_node_alone_probes_watches_and_doubts_nobody() -> None:
+    world = World(1, seed=3)
+    world.form()
+    world.run(120.0)
+    counters = world.nodes[0].core.counters
+    names = ("probes", "knocks", "refusal_cases", "watches_opened", "doubts", "stalls")
+    assert [counters[name] for name in names] == [0] * len(names)
+    assert world.nodes[0].core.health_score() == 0
+
+
 def test_many_nodes_killed_at_once_are_failed_in_a_second() -> None:
     """Those asked to look, too, are dead for the most part."""
     world = World(12, seed=3)
@@ -421,6 +431,7 @@ def test_idle_traffic_does_not_grow_with_the_cluster() -> None:
         before = sum(node.core.counters["datagrams_out"] for node in world.nodes)
         world.run(60.0)
         after = sum(node.core.counters["datagrams_out"] for node in world.nodes)
+        assert sum(node.core.counters["knocks"] for node in world.nodes) == 0
         return (after - before) / nodes / 60.0
 
     for nodes in (2, 20):

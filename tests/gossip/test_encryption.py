@@ -2,13 +2,15 @@
 
 import pytest
 
-from gossip.limits import SEAL_BYTES
+from gossip.limits import CHALLENGE_BYTES, SEAL_BYTES
+from gossip.messages import Ping
 from gossip.profiles import LAN
+from gossip.wire import encode_parts
 from simulations.authority import LogAuthority
 from simulations.network import Link
 from simulations.world import World
 from tests.gossip.drive import Driver, alive, packet
-from tests.gossip.hostile import RING, Tapped
+from tests.gossip.hostile import RING, Insider, Tapped, cluster, just_started
 
 NAMES = ("datagrams_out", "datagram_bytes_out")
 
@@ -71,6 +73,18 @@ def test_no_probe_fails_for_a_restart(restarted: int) -> None:
     assert [node.core.counters["probes_failed"] for node in world.nodes] == before
     saved = sum(node.core.counters["probes_saved_by_stream"] for node in world.nodes)
     assert saved == 0, "the first ping is answered, by packet"
+
+
+@pytest.mark.parametrize("size", range(0, 60, 3))
+def test_a_stranger_is_answered_with_no_more_than_it_sent(size: int) -> None:
+    world = cluster()
+    victim = just_started(world)
+    stranger = Insider(victim, world, [])
+    stranger.tell(encode_parts([Ping(1)]))
+    question = stranger.seal_unpadded(encode_parts([Ping(2)]) + bytes([0, size, *bytes(size)]))
+    sent = victim.packet(question)
+    assert sum(map(len, sent)) <= len(question)
+    assert len(sent) == (len(question) >= CHALLENGE_BYTES)
 
 
 def test_another_cluster_name_is_refused_under_the_same_key() -> None:

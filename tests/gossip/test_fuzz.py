@@ -13,6 +13,8 @@ from gossip.member import Status
 from gossip.messages import (
     Ack,
     Announce,
+    Check,
+    Checked,
     Fetch,
     Heartbeat,
     Identified,
@@ -20,10 +22,14 @@ from gossip.messages import (
     Message,
     Missing,
     NoSlice,
+    Outcome,
+    Parting,
     Ping,
     Push,
     Request,
     Slice,
+    Unwatch,
+    Watch,
 )
 from gossip.replica import Changeset, Head
 from tests.gossip.drive import Driver, address, alive, packet, verdict
@@ -47,6 +53,10 @@ MESSAGES: list[Message] = [
     NoSlice(0),
     Identify(1, 2, 9, address(4)),
     Identified(1, 2, 9),
+    Watch(),
+    Unwatch(Parting.MOVED),
+    Check(alive(2).node_id, 1),
+    Checked(alive(2).node_id, 1, Outcome.REFUSED),
 ]
 FUZZ = settings(max_examples=200, deadline=None)
 

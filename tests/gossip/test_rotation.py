@@ -16,7 +16,7 @@ from gossip.replica import Head
 from simulations.network import Link
 from simulations.node import Node
 from simulations.world import World
-from tests.gossip.drive import Driver, node_id
+from tests.gossip.drive import Driver, alive, node_id
 
 K1, K2, K3 = b"1" * 32, b"2" * 32, b"3" * 32
 LOSSY = Link(loss=0.05, duplication=0.05, jitter=0.001)
@@ -216,6 +216,45 @@ def test_members_show_the_keyring_they_told_last() -> None:
     changed = change(world.nodes[0], install, K2)
     assert world.nodes[0].core.members(world.now)[0].keyring == 1
     world.run_until(everywhere(world, changed), within=10.0)
+
+
+def test_a_restarted_member_has_told_nothing_yet() -> None:
+    driver = Driver()
+    driver.meet(2)
+    driver.receive(2, Heartbeat.of(Head((0, 0, 0), bytes(32)), None, (0, 0)))
+    member = driver.member(2)
+    assert member is not None
+    assert member.keyring == 0
+    driver.receive(2, alive(2, generation=2))
+    member = driver.member(2)
+    assert member is not None
+    assert member.keyring is None
+
+
+def test_a_member_is_told_or_asked_once_a_second_and_at_once_of_what_is_new() -> None:
+    world = World(3, seed=13, keyring=configured(K1))
+    world.form()
+    core, now = world.nodes[0].core, world.now
+    rings = [configured(K1)]
+    for key in (K2, K3):
+        rings.append(install(rings[-1], key, identity(world.nodes[1])))
+    core.offer_keyring(rings[1], now)
+    rotation, counters = core._rotation, core.counters
+    one, other = core._members.reachable()
+    head = Head((0, 0, 0), bytes(32))
+
+    def told_after(seconds: float, keyring: Keyring) -> tuple[int, int]:
+        before = counters["keyrings_told"], counters["keyrings_asked"]
+        rotation.heard(Heartbeat.of(head, None, keyring.mark), one, now + seconds)
+        return counters["keyrings_told"] - before[0], counters["keyrings_asked"] - before[1]
+
+    assert told_after(0.5, rings[0]) == (0, 0), "it was told at once when it changed"
+    assert told_after(1.5, rings[0]) == (1, 0)
+    assert told_after(1.6, rings[0]) == (0, 0)
+    assert told_after(1.6, rings[2]) == (0, 1)
+    assert told_after(1.7, rings[2]) == (0, 0)
+    assert rotation.told(Keys(rings[2]), other, now + 1.7)
+    assert told_after(1.8, rings[0]) == (1, 0)
 
 
 def test_an_encrypted_cluster_of_any_seed_is_replayed_to_the_bit() -> None:

@@ -63,6 +63,30 @@ def test_what_is_sealed_is_opened(form: int, frame: bool) -> None:
     assert b"body" not in data
 
 
+@pytest.mark.parametrize(
+    ("form", "rest"),
+    [
+        (SEALED, "0c3a0206 000000000001 2013ab88 00606a752941332f79a0ef91666f9b4d"),
+        (ASKING, "0c3a0206 000000000001 2013ab88 180503180502776a0cf0d4197b410f39"),
+        (
+            CHALLENGE,
+            "73737373737373737373737373737373 000000000001 00000007 2013ab88"
+            "65e4de593c061df4bb67061b7a59a945",
+        ),
+        (
+            PROOF,
+            "73737373737373737373737373737373 000000000001 2013ab88"
+            "19b823bc2d2fc16fdc17f7574540b967",
+        ),
+    ],
+    ids=["sealed", "asking", "challenge", "proof"],
+)
+def test_golden_envelopes_of_protocol_1_are_still_made_and_read(form: int, rest: str) -> None:
+    golden = bytes.fromhex(f"4756 0{form} 11 9c040732 8000000000000002 00000001 d8d6 {rest}")
+    assert envelope(seal_of(2), form, question=7 if form == CHALLENGE else 0) == golden
+    assert opened(seal_of(1), golden, answering=b"n" * 16 if form == PROOF else b"") == b"body"
+
+
 def test_the_sizes_are_those_of_the_limits() -> None:
     assert len(envelope(seal_of(2))) == HEADER_BYTES + SEAL_BYTES + 4
     assert len(envelope(seal_of(2), PROOF)) == HEADER_BYTES + PROOF_BYTES - 16 + 4

@@ -137,10 +137,13 @@ def test_a_restart_of_either_side_costs_one_round_trip(restarted: int) -> None:
 def test_two_that_speak_to_each_other_at_once_lose_nothing() -> None:
     net = Net(Process(1), Process(2))
     ways = deque([(1, 2, net.processes[1].packet(2)), (2, 1, net.processes[2].packet(1))])
+    went = 0
     while ways:
         sender, receiver, data = ways.popleft()
+        went += 1
         for reply in net.processes[receiver].receive(data, sender):
             ways.append((receiver, 3 - receiver, reply.data))
+    assert went == 6, "each a ping, a challenge and a proof"
     assert net.processes[1].read == net.processes[2].read == [PING]
     assert [net.send(1, 2), net.send(2, 1)] == [1, 1]
 
@@ -223,6 +226,15 @@ def test_a_replayed_packet_is_refused_and_counted() -> None:
     for _, receiver, seen in net.recorded:
         net.processes[receiver].receive(seen, 3 - receiver)
     assert second.read == [PING, PING]
+
+
+def test_a_proof_is_read_once() -> None:
+    net, first, second = met(answer=b"")
+    read = list(second.read)
+    for _, receiver, data in [*net.recorded[1:], *net.recorded[1:]]:
+        net.processes[receiver].receive(data, 3 - receiver)
+    assert second.read == read
+    assert first.counters["dropped_replayed"] + second.counters["dropped_replayed"] >= 4
 
 
 def test_reordered_packets_are_read_once_each() -> None:

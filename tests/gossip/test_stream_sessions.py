@@ -10,6 +10,7 @@ from gossip.events import KeyUnknown
 from gossip.identity import NOBODY
 from gossip.keyring import Keyring, configured, key_id
 from gossip.limits import HEADER_BYTES
+from gossip.seal import WINDOW
 from gossip.sessions import Opened, Sessions
 from gossip.stream_sessions import StreamSessions
 from gossip.wire import Rejected, cluster_binding, cluster_digest, decode_header
@@ -57,12 +58,12 @@ class Pair:
         self.opener, self.acceptor = Process(1, opener), Process(2, acceptor)
         self.sent: list[tuple[int, bytes]] = []
         """To whom, and what, on the last stream."""
-        self._stream = 0
+        self.stream = 0
 
     def converse(self, *, receiver: int | None = 2) -> int:
         """Ask and answer on a new stream; how many frames that took."""
-        self._stream += 2
-        opener, acceptor, stream = self.opener, self.acceptor, self._stream
+        self.stream += 2
+        opener, acceptor, stream = self.opener, self.acceptor, self.stream
         to = NOBODY if receiver is None else wire(receiver)
         self.sent = []
         way = [(2, opener.streams.opening(stream, to, QUESTION))]
@@ -78,8 +79,8 @@ class Pair:
         return len(self.sent)
 
     def close(self) -> None:
-        self.opener.streams.forget(self._stream)
-        self.acceptor.streams.forget(self._stream + 1)
+        self.opener.streams.forget(self.stream)
+        self.acceptor.streams.forget(self.stream + 1)
 
 
 @pytest.mark.parametrize("receiver", [2, None], ids=["a member", "a seed"])
@@ -126,6 +127,30 @@ def test_frames_go_both_ways_after_the_answer() -> None:
     to_opener = pair.acceptor.streams.frame(3, wire(1), MORE)
     pair.opener.receive(to_opener, 2, accepted=False)
     assert pair.acceptor.read[-1] == pair.opener.read[-1] == MORE
+
+
+def test_no_frame_is_read_twice_on_its_own_stream() -> None:
+    pair = Pair()
+    for _ in range(2):
+        pair.converse()
+        read = [list(process.read) for process in (pair.opener, pair.acceptor)]
+        for number, data in pair.sent:
+            if number == 1:
+                pair.opener.receive(data, pair.stream, accepted=False)
+            else:
+                pair.acceptor.receive(data, pair.stream + 1, accepted=True)
+        assert read == [pair.opener.read, pair.acceptor.read]
+
+
+def test_a_frame_is_not_late_because_many_packets_overtook_it() -> None:
+    pair = Pair()
+    pair.converse()
+    frame = pair.opener.streams.opening(50, wire(2), b"slow")
+    for _ in range(2 * WINDOW):
+        packet = pair.opener.sessions.packet(address(2), wire(2), b"x" * 40)
+    pair.acceptor.sessions.open(decode_header(packet), packet, address(1), 1.0)
+    pair.acceptor.receive(frame, 51, accepted=True)
+    assert pair.acceptor.read[-1] == b"slow"
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["the same process", "a fresh process"])
