@@ -83,7 +83,5 @@ GONE_PENDING_MAX = 1_024
 """Members that left the listing and whose rows are still to be deleted."""
 NOTICES_MAX = 16
 """What an operator should know of this node's identity, in ``GET /cluster``; the latest stay."""
-ADDRESS_LOOKUP_SECONDS = 60.0
-"""How often the host name in ``cluster_advertise`` is resolved again."""
 
 assert SNAPSHOT_SLICE_BYTES * 2 < FRAME_BYTES_MAX

@@ -26,7 +26,6 @@ from node.agent.advertise import default_advertise, is_loopback, is_numeric
 from node.agent.authorities import database_addresses
 from node.agent.identity import OwnIdentity
 from node.agent.keys import KeyHolder
-from node.agent.limits import ADDRESS_LOOKUP_SECONDS
 from node.agent.sockets import PortTaken
 from node.config.listen import HostPort, ListenAddress, parse_host_port
 from node.config.settings import Settings
@@ -151,7 +150,7 @@ class Membership:
 
     async def _keep_address(self) -> None:
         while True:
-            await asyncio.sleep(ADDRESS_LOOKUP_SECONDS)
+            await asyncio.sleep(PROFILES[self._settings.cluster_profile].resolve_interval)
             await self.look_up_address()
 
     def row(self) -> NodeRow | None:
