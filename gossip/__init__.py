@@ -3,10 +3,13 @@
 Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
+    router         which message concerns which part, and who may send it
     transport      the asyncio side (with sockets, datagrams, knocks)
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting
+    own_record     this node's own record; contest: when its id or name is claimed by another too
+    departure      leaving; strays: packets for another node
     detection      failure detection: probe (with schedule, health), refusal, watch, doubt;
                    suspicion: the time that an accused member has
     updates        the piggyback queue
@@ -17,7 +20,10 @@ Where to find what:
     snapshot       taking a peer's whole state; snapshot_supply and pinned: giving ours
     replica        what the protocol needs of the store
 
-    wire           the envelope; messages, reader, outbox, seal, address
+    wire           the envelope; messages, reader, outbox, address
+    sessions       encryption: who may be believed that a packet is new (with stream_sessions,
+                   admission, challenge, recent, hints); seal: the primitive
+    keyring        the cluster's keys; rotation: how a change of them spreads
     profiles       timing, each parameter with its formula
     limits         every bound
     effects, events, counters   what comes out of the core

@@ -7,7 +7,8 @@ node knows: which lives each node has led, and how high it has raised its own in
 import math
 from typing import TYPE_CHECKING
 
-from gossip.events import ChangesetApplied, Event, MemberChanged
+from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
+from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.replica import Version
 from simulations.sometimes import Sometimes
@@ -38,6 +39,8 @@ class Checks:
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
+        self._unexplained: dict[int, tuple[int, int]] = {}
+        """By node: an incarnation that it has raised in this step for no reason known yet."""
         self._applied: dict[tuple[int, int], Version] = {}
         self._suspected: dict[tuple[int, int, str, int, int], float] = {}
         """By (observer, its life, subject): since when."""
@@ -58,21 +61,22 @@ class Checks:
     # What the nodes tell
 
     def lives(self, node: "Node") -> None:
-        """A process begins, or raises its incarnation."""
-        if node.incarnation == 1:
-            identity = (node.id, node.generation)
-            self._processes[identity] = self._processes.get(identity, 0) + 1
-        before = self._highest.get(node.id, (0, 0))
-        mine = (node.generation, node.incarnation)
-        self._highest[node.id] = max(before, mine)
-        if node.incarnation > 1 and not node.left:
-            # Only who is accused, or said to have left, refutes.
-            last = (node.id, node.generation, node.incarnation - 1)
-            assert last in self._accused, f"node {node.index} refutes what nobody says: {mine}"
+        """A process begins, or goes on as a later life."""
+        identity = (node.id, node.generation)
+        self._processes[identity] = self._processes.get(identity, 0) + 1
+        self._note(node)
 
-    def ambiguous(self, node: "Node") -> bool:
-        """Whether other processes have had the same node id and generation."""
-        return self._processes[node.id, node.generation] > 1
+    def raised(self, node: "Node") -> None:
+        """A process raises its incarnation. Only who is accused, or said to have left, has a reason
+        to; other reasons are told in the same step."""
+        self._note(node)
+        last = (node.id, node.generation, node.incarnation - 1)
+        if last not in self._accused:
+            self._unexplained[node.index] = (node.generation, node.incarnation)
+
+    def _note(self, node: "Node") -> None:
+        mine = (node.generation, node.incarnation)
+        self._highest[node.id] = max(self._highest.get(node.id, (0, 0)), mine)
 
     def leaves(self, node: "Node") -> None:
         self._leavers[node.id, node.generation] = None
@@ -82,11 +86,18 @@ class Checks:
         (DESIGN 1, P2)."""
         version = node.replica.head()[0]
         assert version >= node.highest, f"node {node.index} went back to {version}"
+        raised = self._unexplained.get(node.index)
+        assert raised is None, f"node {node.index} refutes what nobody says: {raised}"
         node.highest = version
 
     def observed(self, node: "Node", event: Event) -> None:
         """After each event that a node reports."""
+        if isinstance(event, Renamed):
+            self._unexplained.pop(node.index, None)
         if isinstance(event, MemberChanged):
+            if event.member.is_self and event.member.status == "leaving":
+                self._unexplained.pop(node.index, None)
+                self.leaves(node)
             previous = self._held.get((node.index, node.life, event.member.id))
             self._check_view(node, event.member)
             self._check_patience(node, event.member)
@@ -123,6 +134,10 @@ class Checks:
         held = self._held.get(key)
         assert held is None or precedence >= held, f"{where}: moved back from {held}: {precedence}"
         self._held[key] = precedence
+        if (view.incarnation, view.status) == (COUNTER_MAX, "left"):
+            forced = any(other.forces_out() for other in self._world.nodes)
+            assert forced, f"{where}, by force, and nobody has used any"
+            return
         truth = self._highest.get(view.id)
         assert truth is not None, f"{where}, which has never lived"
         assert precedence[:2] <= truth, f"{where} at {precedence[:2]}; it is at {truth} itself"

@@ -85,9 +85,6 @@ def heal(world: World, core: Sequence[Node]) -> None:
     for node in core:
         if node.paused:
             node.resume()
-        if node.running and world.checks.ambiguous(node):
-            # Of two records with one generation nobody can tell which is right: the operator must.
-            node.crash()
         if not node.running:
             node.start()
 

@@ -18,12 +18,13 @@ from gossip.effects import (
     Knock,
     Notify,
     OpenStream,
+    PersistGeneration,
     PersistIncarnation,
     ResolveSeeds,
     SendDatagram,
     SendFrame,
 )
-from gossip.events import GenerationOutdated, KeyringChanged, LeaveFinished, MemberChanged
+from gossip.events import IdentityTaken, KeyringChanged, LeaveFinished, MemberChanged
 from gossip.identity import Identity
 from gossip.keyring import Keyring
 from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
@@ -55,12 +56,12 @@ class Node:
     def __init__(self, world: "World", index: int, node_id: str = "") -> None:
         self._world = world
         self.index = index
-        self.id = node_id or f"{index + 1:08x}-0000-4000-8000-{world.rng.getrandbits(48):012x}"
+        self.id = node_id or self._new_id()
+        self.name = f"node-{index}"
         self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
         self.source = self.address
         """Where its packets seem to come from: another address behind a NAT."""
         self.disk = Disk(keyring=world.keyring)
-        self.generation = 0
         self.life = 0
         """Counts its processes, whatever their generations."""
         self.power = True
@@ -110,6 +111,15 @@ class Node:
         return self.disk.keyring
 
     @property
+    def generation(self) -> int:
+        """The last one that it stored: that of the life that runs, or ran last."""
+        return self.disk.generation
+
+    @generation.setter
+    def generation(self, value: int) -> None:
+        self.disk.generation = value
+
+    @property
     def incarnation(self) -> int:
         """The last one that it stored."""
         return self.disk.incarnation
@@ -146,12 +156,11 @@ class Node:
         self.power = self.running = True
         self.left = False
         self.life += 1
-        self.disk.generation += 1
-        self.generation = self.disk.generation
+        self.generation += 1
         self.disk.incarnation = 1
         rng = random.Random(world.rng.getrandbits(64))
         identity = Identity(self.id, self.generation, rng.getrandbits(64))
-        metadata = Metadata(f"node-{self.index}", "traditional", "", "0", "", "")
+        metadata = Metadata(self.name, "traditional", "", "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
             self.now(), incarnation=1, keyring=self.disk.keyring,
@@ -281,6 +290,10 @@ class Node:
     @property
     def health_score(self) -> int:
         return self.core.health_score()
+
+    def forces_out(self) -> bool:
+        """Whether this process has made a member leave."""
+        return self.life > 0 and self.core.counters["forced_out"] > 0
 
     def alive_seen(self) -> list[tuple[str, int]]:
         """(node id, generation) of all members that it holds for alive, sorted."""
@@ -419,7 +432,13 @@ class Node:
             case PersistIncarnation(value):
                 assert value > self.incarnation, "the incarnation only grows"
                 self.disk.incarnation = value
+                world.checks.raised(self)
+            case PersistGeneration(value):
+                assert value > self.generation, "the generation only grows"
+                self.generation = value
+                self.disk.incarnation = 1
                 world.checks.lives(self)
+                world.checks.sometimes.outlived()
             case Notify(event):
                 self._notice(event)
                 world.observe(self, event)
@@ -431,21 +450,25 @@ class Node:
                 self.disk.peers[event.member.id] = event.member.address
         elif isinstance(event, KeyringChanged):
             self.disk.keyring = event.keyring
-        elif isinstance(event, GenerationOutdated):
-            # Another process of this node has lived: the next life comes after that one.
-            self.disk.generation = max(self.disk.generation, event.held)
-            self._world.schedule(1.0, self._restart, self.life)
+        elif isinstance(event, IdentityTaken):
+            self._world.schedule(0.0, self._renew, self.life)
         elif isinstance(event, LeaveFinished):
             self._world.schedule(0.0, self._depart, self.life)
 
-    def _restart(self, life: int) -> None:
+    def _renew(self, life: int) -> None:
+        """Another process keeps the node id: go on as a new node."""
         if not self.running or self.life != life:
             return
         if self.paused:
-            self._world.schedule(1.0, self._restart, life)
+            self._world.schedule(1.0, self._renew, life)
             return
         self.crash()
+        self.id = self._new_id()
+        self.generation = 0
         self.start()
+
+    def _new_id(self) -> str:
+        return f"{self.index + 1:08x}-0000-4000-8000-{self._world.rng.getrandbits(48):012x}"
 
     def _depart(self, life: int) -> None:
         if self.running and self.life == life:

@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gossip.address import Address
-from gossip.events import Event, GenerationOutdated, MemberChanged, NameTaken
+from gossip.events import Event, IdentityTaken, MemberChanged
 from gossip.suspicion import open_suspicion
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ MEANINGS = {
     "stall_noticed": "a process noticed that it had stood still",
     "left": "a node left, and was seen to",
     "silent_leaver": "a node fell silent while leaving, and was taken for left",
-    "outdated": "a process learnt of a later life of its node",
-    "id_contested": "two processes with one node id were told apart",
+    "outlived": "a process heard of a later life of its node, and went above it",
+    "id_taken": "of two processes with one node id one went on as a new node",
     "relay_refused": "an indirect probe was refused",
     "both_sides_buried": "two nodes that had each declared the other failed met again",
     "garbage_dropped": "a damaged packet was dropped",
@@ -116,10 +116,12 @@ class Sometimes:
 
     def told(self, event: Event) -> None:
         """What a process is told about itself."""
-        if isinstance(event, GenerationOutdated):
-            self.seen["outdated"] += 1
-        elif isinstance(event, NameTaken) and event.kind == "node id":
-            self.seen["id_contested"] += 1
+        if isinstance(event, IdentityTaken):
+            self.seen["id_taken"] += 1
+
+    def outlived(self) -> None:
+        """A process went above a generation that it heard of."""
+        self.seen["outlived"] += 1
 
     def _rose(self, node: "Node", subject: str, generation: int) -> None:
         if (node.id, generation, subject) not in self._buried:

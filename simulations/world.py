@@ -118,6 +118,14 @@ class World:
             node.source = node.address
             self._by_address[node.address] = node
 
+    def give_address(self, former: Node, tenant: Node) -> None:
+        """A machine that doesn't run gets the address that another one had."""
+        assert not former.running
+        assert not tenant.running
+        del self._by_address[tenant.address]
+        tenant.address = tenant.source = former.address
+        self._by_address[tenant.address] = tenant
+
     def rebind(self, node: Node) -> None:
         """A NAT in front of a node gives it another source address; the old one leads nowhere, the
         advertised one still leads to it."""
