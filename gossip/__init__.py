@@ -7,6 +7,8 @@ Where to find what:
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting
+    own_record     this node's own record; contest: when its id or name is claimed by another too
+    departure      leaving; strays: packets for another node
     detection      failure detection: probe (with schedule, health), refusal, watch, doubt;
                    suspicion: the time that an accused member has
     updates        the piggyback queue

@@ -5,18 +5,18 @@ accusations against this node refuted.
 """
 
 import random
-from collections.abc import Sequence
 
 from gossip import limits
+from gossip.contest import Contests
 from gossip.counters import Counters
-from gossip.effects import PersistIncarnation
-from gossip.events import GenerationOutdated, MemberChanged, NameTaken
+from gossip.events import ForcedOut, MemberChanged, MemberForgotten
 from gossip.health import Health
 from gossip.identity import wire_id
 from gossip.member import Member, Status, view
-from gossip.members import Admission, Members, alive_claim
-from gossip.messages import Alive, Message, Verdict
+from gossip.members import Admission, Members
+from gossip.messages import Alive, Verdict
 from gossip.outbox import Origin, Outbox
+from gossip.own_record import OwnRecord
 from gossip.profiles import Profile
 from gossip.updates import Updates
 from gossip.wire import encode_part
@@ -28,6 +28,8 @@ class Claims:
     def __init__(
         self,
         members: Members,
+        own: OwnRecord,
+        contests: Contests,
         updates: Updates,
         outbox: Outbox,
         health: Health,
@@ -37,33 +39,30 @@ class Claims:
     ) -> None:
         self._members = members
         self._me = members.me
+        self._own = own
+        self._contests = contests
         self._updates = updates
         self._outbox = outbox
         self._health = health
         self._profile = profile
         self._rng = rng
         self._counters = counters
-        self._corrections: dict[str, Message] = {}
-        self._generation_told = self._me.generation
-        self._conflicts_told: dict[tuple[str, str], None] = {}
-        self._names = {self._me.metadata.name: self._me.node_id}
-
-    def introduce(self) -> None:
-        """This node's own record rides on its first packets, so that strangers know it."""
-        self._updates.put(self._me.node_id, encode_part(alive_claim(self._me)))
+        self._corrections: dict[str, Alive | Verdict] = {}
 
     def alive(self, claim: Alive, origin: Origin, now: float) -> None:
         """Somebody says that a node lives."""
         if claim.node_id == self._me.node_id:
-            self._alive_about_me(claim)
+            self._alive_about_me(claim, now)
             return
+        held = self._members.get(claim.node_id)
+        before = None if held is None else (held.generation, held.address)
         admission = self._members.admit_alive(claim, now)
         self._settle(claim, admission, origin, now)
         member = admission.member
-        if admission.outcome == "same" and member is not None and member.tag != claim.tag:
-            self._conflict(NameTaken("node id", claim.node_id, claim.address, claim.node_id))
-        elif admission.outcome == "changed" and member is not None:
-            self._check_name(member)
+        if admission.outcome == "changed" and member is not None:
+            self._contests.check_name(member, now)
+            if before != (member.generation, member.address):
+                self._doubt_former_tenants(member, now)
 
     def verdict(self, claim: Verdict, origin: Origin, now: float) -> None:
         """Somebody says that a node is suspect, failed, leaving or has left."""
@@ -83,6 +82,16 @@ class Claims:
         self._counters.add("suspicions")
         self._settle(accusation, self._members.admit_verdict(accusation, now), None, now)
 
+    def force_out(self, claim: Verdict, now: float) -> None:
+        """A node is made to leave, at an operator's or at the authority's word."""
+        if claim.node_id == self._me.node_id:
+            self._verdict_about_me(claim)
+            return
+        admission = self._members.remove(claim, now)
+        if admission.outcome == "changed":
+            self._counters.add("forced_out")
+        self._settle(claim, admission, None, now)
+
     def condemn(self, member: Member, now: float) -> None:
         """This node declares a member failed."""
         self._counters.add("failures")
@@ -94,36 +103,32 @@ class Claims:
         for member in self._members.sweep(now):
             verdict = self._members.verdict(member, Status.LEFT)
             self._settle(verdict, self._members.admit_verdict(verdict, now), None, now)
+        for member in self._members.buried:
+            self._outbox.notify(MemberForgotten(view(member, is_self=False)))
+        self._members.buried.clear()
 
     def correct(self, origin: Origin) -> None:
         """Tell a sender what is held instead of the stale claims in its packet, or a node that
         restarted with a low incarnation stays dead for ever (hashicorp/memberlist#311)."""
-        corrections, room = [], limits.PACKET_BODY_BYTES_MAX
+        corrections: list[Alive | Verdict] = []
+        room = limits.PACKET_BODY_BYTES_MAX
         for correction in self._corrections.values():
             room -= len(encode_part(correction))
             if room >= 0:
                 corrections.append(correction)
         self._corrections.clear()
-        # On a stream the whole table is exchanged anyway.
-        if corrections and origin.stream is None:
-            self._counters.add("claims_answered", len(corrections))
-            self._outbox.answer(origin, corrections)
-
-    def declare(self, status: Status, now: float) -> None:
-        """This node says of itself that it is leaving, or has left. Final for this process."""
-        previous = self._me.status
-        if previous is Status.ALIVE:
-            self._raise_incarnation(self._me.incarnation)
-        self._me.status = status
-        self._me.status_since = now
-        claim = self._members.verdict(self._me)
-        self._updates.put(self._me.node_id, encode_part(claim))
-        self._outbox.notify(MemberChanged(view(self._me, is_self=True), previous.label))
-        self.repeat()
-
-    def repeat(self) -> None:
-        """Say again what this node said of itself last."""
-        self._outbox.broadcast(self._members.reachable(), [self._members.verdict(self._me)])
+        if origin.stream is None:
+            if corrections:
+                self._counters.add("claims_answered", len(corrections))
+                self._outbox.answer(origin, corrections)
+            return
+        # On a stream the whole table is exchanged anyway, but for the last word about who has left
+        # it: an old table would bring the dead back (quickwit-oss/chitchat#94).
+        sender = self._members.sender(origin.sender)
+        last_words = [one for one in corrections if self._members.get(one.node_id) is None]
+        if last_words and sender is not None and sender is not self._me:
+            self._counters.add("claims_answered", len(last_words))
+            self._outbox.send(sender, last_words)
 
     def _settle(
         self, claim: Alive | Verdict, admission: Admission, origin: Origin | None, now: float
@@ -174,71 +179,42 @@ class Claims:
         sender = self._members.sender(origin.sender)
         return self._me.node_id if sender is None else sender.node_id
 
-    def _alive_about_me(self, claim: Alive) -> None:
+    def _doubt_former_tenants(self, tenant: Member, now: float) -> None:
+        """Whoever was at the address where a node has just appeared is hardly there any more: it is
+        asked to say so. Not each time that one of them refutes, or two members that tell of one
+        address would accuse each other for ever."""
+        for member in self._members.reachable():
+            same = member.address == tenant.address and member is not tenant
+            if same and member.status is Status.ALIVE:
+                self.accuse(self._members.verdict(member, Status.SUSPECT), now)
+
+    def _alive_about_me(self, claim: Alive, now: float) -> None:
         mine = (self._me.generation, self._me.incarnation)
-        if claim.generation > self._me.generation:
-            self._outdated(claim.generation)
+        of_another = claim.tag != self._me.tag and claim.generation == self._me.generation
+        if claim.generation > self._me.generation or of_another:
+            self._contests.claimed(claim, now)
         elif (claim.generation, claim.incarnation) < mine:
-            self._corrections[claim.node_id] = self._own_claim()
-        elif claim.tag != self._me.tag:
-            # Refuting would start a war of incarnations between the two.
-            self._conflict(NameTaken("node id", claim.node_id, claim.address, claim.node_id))
-        elif claim.incarnation > self._me.incarnation:
+            self._corrections[claim.node_id] = self._own.claim()
+        elif claim.incarnation > self._me.incarnation and self._me.status is Status.ALIVE:
             # Our own, from before the incarnation was stored: go above it.
-            self._raise_incarnation(claim.incarnation)
-            self._announce_myself()
+            self._own.exceed(claim.incarnation)
 
     def _verdict_about_me(self, claim: Verdict) -> None:
-        if claim.generation > self._me.generation:
-            self._outdated(claim.generation)
-        elif (claim.generation, claim.incarnation) < (self._me.generation, self._me.incarnation):
-            self._corrections[claim.node_id] = self._own_claim()
-        elif self._me.status is Status.ALIVE:
+        mine = (self._me.generation, self._me.incarnation)
+        if self._me.status is not Status.ALIVE:
+            if (claim.generation, claim.incarnation) < mine:
+                self._corrections[claim.node_id] = self._own.claim()
+        elif claim.generation > self._me.generation:
+            # Of an earlier life, and of one that is over: a suspect's record comes along, and says
+            # where to ask.
+            if claim.status >= Status.FAILED:
+                self._own.outlive(claim.generation)
+        elif (claim.generation, claim.incarnation) < mine:
+            self._corrections[claim.node_id] = self._own.claim()
+        elif claim.incarnation == limits.COUNTER_MAX and claim.status is Status.LEFT:
+            accuser = "" if claim.accuser == self._me.node_id else claim.accuser
+            self._own.end(ForcedOut(accuser, claim.generation))
+        else:
             self._counters.add("refutations")
             self._health.add(1)
-            self._raise_incarnation(claim.incarnation)
-            self._announce_myself()
-
-    def _own_claim(self) -> Alive | Verdict:
-        if self._me.status is Status.ALIVE:
-            return alive_claim(self._me)
-        return self._members.verdict(self._me)
-
-    def _raise_incarnation(self, heard: int) -> None:
-        self._me.incarnation = max(self._me.incarnation, heard) + 1
-        self._outbox.add(PersistIncarnation(self._me.incarnation))
-
-    def _announce_myself(self) -> None:
-        claim = alive_claim(self._me)
-        self._updates.put(self._me.node_id, encode_part(claim))
-        receivers: Sequence[Member] = self._members.reachable()
-        if len(receivers) > limits.DIRECT_MEMBERS_MAX:
-            receivers = self._rng.sample(receivers, self._profile.eager_fanout)
-        self._outbox.broadcast(receivers, [claim])
-
-    def _outdated(self, generation: int) -> None:
-        if generation > self._generation_told:
-            self._generation_told = generation
-            self._counters.add("identity_conflicts")
-            self._outbox.notify(GenerationOutdated(generation))
-
-    def _check_name(self, member: Member) -> None:
-        name = member.metadata.name
-        holder = self._members.get(self._names.get(name, member.node_id))
-        if len(self._names) >= 2 * limits.MEMBERS_MAX:
-            self._names = {m.metadata.name: m.node_id for m in self._members.listed()}
-        self._names[name] = member.node_id
-        if holder is None or holder is member or holder.metadata.name != name:
-            return
-        if holder.status <= Status.SUSPECT:
-            self._conflict(NameTaken("name", name, member.address, member.node_id))
-
-    def _conflict(self, event: NameTaken) -> None:
-        """Count always, tell once."""
-        self._counters.add("identity_conflicts")
-        if (event.value, event.holder) in self._conflicts_told:
-            return
-        if len(self._conflicts_told) >= limits.TOMBSTONES_MAX:
-            del self._conflicts_told[next(iter(self._conflicts_told))]
-        self._conflicts_told[event.value, event.holder] = None
-        self._outbox.notify(event)
+            self._own.exceed(claim.incarnation)

@@ -57,6 +57,12 @@ class PersistIncarnation(NamedTuple):
     value: int
 
 
+class PersistGeneration(NamedTuple):
+    """Store the generation, and incarnation 1 with it: this process goes on as a later life."""
+
+    value: int
+
+
 class Notify(NamedTuple):
     """Tell the application."""
 
@@ -71,5 +77,6 @@ Effect = (
     | Knock
     | ResolveSeeds
     | PersistIncarnation
+    | PersistGeneration
     | Notify
 )

@@ -16,6 +16,12 @@ class MemberChanged(NamedTuple):
     """Its status before; None for one that wasn't known (or had left the listing)."""
 
 
+class MemberForgotten(NamedTuple):
+    """A member that had failed or left is no longer listed."""
+
+    member: MemberView
+
+
 class PathChanged(NamedTuple):
     """Packets no longer reach a running member, or do again; streams reach it (``path``)."""
 
@@ -62,25 +68,46 @@ class SnapshotFailed(NamedTuple):
     ``corrupt``: the replica refused it. ``overtaken``: this replica got as far by itself."""
 
 
-class NameTaken(NamedTuple):
-    """Another process claims what should be one node's own."""
+class IdentityTaken(NamedTuple):
+    """Another process answers under this node's id and outranks this one: a copied prefix. This
+    process takes no part any more; the way out is to begin anew with a new node id."""
 
-    kind: Literal["name", "node id"]
-    value: str
-    """The contested name or node id."""
     address: Address
     """Where the other one is."""
-    holder: str
-    """The other one's node id."""
 
 
-class GenerationOutdated(NamedTuple):
-    """The cluster knows a later generation of this node: this process is not believed.
+class Renamed(NamedTuple):
+    """Another node answers to this node's name and keeps it; this one goes on under another."""
 
-    The way out is to store a generation above ``held`` and start again with it.
-    """
+    name: str
+    """What it is called now."""
+    wanted: str
+    holder: Address
+    """Where the other one is."""
 
-    held: int
+
+class NameKept(NamedTuple):
+    """Another node answers to this node's name, which stays with this one. Told once for each."""
+
+    name: str
+    address: Address
+    """Where the other one is."""
+
+
+class LedBack(NamedTuple):
+    """What is sent to another node's address comes back to this one: nobody else is reached there
+    from here. Told once for each address."""
+
+    address: Address
+
+
+class ForcedOut(NamedTuple):
+    """This node was made to leave, and can't object: this process takes no part any more. A restart
+    with a generation above this one brings it back."""
+
+    accuser: str
+    """Node id of the member that said so; empty when the authority did."""
+    generation: int
 
 
 class Isolated(NamedTuple):
@@ -111,13 +138,17 @@ class LeaveFinished(NamedTuple):
 
 Event = (
     MemberChanged
+    | MemberForgotten
     | PathChanged
     | ChangesetApplied
     | Behind
     | SnapshotInstalled
     | SnapshotFailed
-    | NameTaken
-    | GenerationOutdated
+    | IdentityTaken
+    | Renamed
+    | NameKept
+    | LedBack
+    | ForcedOut
     | Isolated
     | KeyringChanged
     | KeyUnknown

@@ -1,10 +1,11 @@
 """Who a process is."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from gossip.limits import COUNTER_MAX, TAG_MAX
+from gossip.limits import COUNTER_MAX, NAME_BYTES_MAX, TAG_MAX
 
 _NODE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -48,6 +49,19 @@ def check_identity(identity: Identity) -> None:
 def wire_id(node_id: str) -> WireId:
     """The wire id of a node id; NOBODY for the empty one."""
     return bytes.fromhex(node_id.replace("-", "")[-2 * WIRE_ID_BYTES :])
+
+
+def other_name(name: str, node_id: str, taken: Sequence[str]) -> str:
+    """What a node is called when its name is another's: ``name~`` and the last 4 hex of its node
+    id, or as many more as it takes to be none of those that are taken."""
+    digits = node_id.replace("-", "")
+    for count in (4, 8, 16, len(digits)):
+        ending = f"~{digits[-count:]}"
+        room = NAME_BYTES_MAX - len(ending)
+        other = name.encode()[:room].decode(errors="ignore") + ending
+        if other not in taken:
+            break
+    return other
 
 
 def node_id_bytes(node_id: str) -> bytes:

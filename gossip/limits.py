@@ -64,11 +64,20 @@ ALIVE_BYTES_MAX = (
 """The longest claim: a member's whole record. The rest (96) is ids, numbers and msgpack."""
 
 COUNTER_MAX = 2**62
-"""Generations and incarnations. Above what any real node reaches and below 2^63, so that a forged
-claim always leaves its victim numbers to refute with."""
+"""Generations and incarnations. Above what any real node reaches and below 2^63. As an incarnation
+it is for forcing a node out: nothing that its process can say outranks that. A forged accusation
+at it leaves its victim the next generation to refute with."""
 
 TAG_MAX = 2**64 - 1
 REVISION_MAX = 2**63 - 1
+
+CONTESTS_MAX = 64
+"""Claims to this node's id or name that are looked into at once."""
+CONTESTS_TOLD_MAX = 1_024
+"""Contests that were told, and aren't again."""
+STRAYS_MAX = 1_024
+STRAYS_SECONDS = 1.0
+"""A sender whose packets reach the wrong node is told so at most this often."""
 
 MEMBERS_MAX = 16_384
 TOMBSTONES_MAX = 4_096

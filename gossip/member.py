@@ -74,7 +74,8 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``path``, ``stream_only`` and ``keyring``: observations, not claims."""
+    ``serving``, ``rtt``, ``path``, ``stream_only``, ``keyring`` and ``heard_at``: observations, not
+    claims."""
 
     node_id: str
     generation: int
@@ -91,6 +92,8 @@ class Member:
     """Smoothed round trip of direct probes, seconds."""
     keyring: int | None = None
     """The counter of the keyring that it told last."""
+    heard_at: float | None = None
+    """When something came from it last, directly."""
     path: Path | None = None
     """What answered the last probes; None before the first answer."""
     stream_only: int = 0
@@ -131,9 +134,12 @@ class MemberView(NamedTuple):
     proxy: str
     admin: str
     is_self: bool
+    heard: float | None
+    """Seconds since something came from it directly. None before that, in events, and for this
+    node."""
 
 
-def view(member: Member, *, is_self: bool) -> MemberView:
+def view(member: Member, *, is_self: bool, now: float | None = None) -> MemberView:
     """What is shown of a member."""
     data = member.metadata
     return MemberView(
@@ -153,4 +159,5 @@ def view(member: Member, *, is_self: bool) -> MemberView:
         proxy=data.proxy,
         admin=data.admin,
         is_self=is_self,
+        heard=None if now is None or member.heard_at is None else now - member.heard_at,
     )

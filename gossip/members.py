@@ -36,6 +36,10 @@ Rules that follow, each the lesson of somebody's outage:
 * A verdict about a node that isn't listed is not admitted: there is no record to hang it on, and
   forged ones would fill the table.
 * A verdict of a later generation than what is held isn't either: it says nothing of an address.
+* Of two processes that claim one life of a node, equal in all else, the greater tag holds, so that
+  the tables agree; the processes settle it between them (``contest``).
+* Who is forced out is ``left`` at the highest incarnation there is: no word of that generation can
+  outrank it, and only a later life brings the node back (``remove``).
 * Only a member that listed for a while leaves the listing: failed ones after ``failed_ttl``, left
   ones after ``left_ttl``. A tombstone then keeps the precedence, far longer than any queue.
 """
@@ -91,6 +95,8 @@ class Members:
         self.former: dict[Address, float] = {}
         """Where members were that left the listing as failed, and since when they have been so. An
         address goes when somebody runs there again."""
+        self.buried: list[Member] = []
+        """Who has left the listing since this was last emptied."""
         self._suspects: dict[str, Member] = {}
         self._sweep_at: float | None = None
         self._reachable: tuple[Member, ...] | None = None
@@ -133,16 +139,16 @@ class Members:
             tombstone = self._tombstones.get(wire_id(claim.node_id))
             if tombstone is not None and precedence <= tombstone.precedence:
                 return Admission("stale")
-            full = len(self._by_id) >= limits.MEMBERS_MAX
-            if full or wire_id(claim.node_id) in self._by_wire:
+            if wire_id(claim.node_id) in self._by_wire or not self._has_room(now):
                 return Admission("refused")
             return self._list(claim, now)
-        if precedence <= held.precedence:
-            return Admission("same" if precedence == held.precedence else "stale", held)
+        if (*precedence, claim.tag) <= (*held.precedence, held.tag):
+            same = precedence == held.precedence and claim.tag == held.tag
+            return Admission("same" if same else "stale", held)
         previous = held.status
         if held.generation != claim.generation or held.address != claim.address:
             # Another process or another path: what was observed of the old one doesn't count.
-            held.rtt = held.serving = held.path = held.keyring = None
+            held.rtt = held.serving = held.path = held.keyring = held.heard_at = None
             held.stream_only = 0
         held.generation, held.incarnation = claim.generation, claim.incarnation
         held.tag, held.address, held.metadata = claim.tag, claim.address, claim.metadata
@@ -152,11 +158,14 @@ class Members:
     def admit_verdict(self, claim: Verdict, now: float) -> Admission:
         """Settle a claim that another node is suspect, failed, leaving or has left."""
         held = self._by_id.get(claim.node_id)
+        precedence = Precedence(claim.generation, claim.incarnation, claim.status)
         if held is None:
+            tombstone = self._tombstones.get(wire_id(claim.node_id))
+            if tombstone is not None and tombstone.precedence.generation == claim.generation:
+                self._entomb(claim.node_id, precedence, now)
             return Admission("unknown")
         if claim.generation > held.generation:
             return Admission("unknown", held)
-        precedence = Precedence(claim.generation, claim.incarnation, claim.status)
         if precedence < held.precedence:
             return Admission("stale", held)
         if precedence == held.precedence:
@@ -170,6 +179,18 @@ class Members:
             held.suspicion = open_suspicion(self._profile, self.running(), claim.accuser, now)
             self._suspects[held.node_id] = held
         return Admission("changed", held, previous)
+
+    def remove(self, claim: Verdict, now: float) -> Admission:
+        """Settle that a node was forced out up to a generation, whatever is known of it here: of
+        one that isn't listed the word is kept for when somebody tells of it."""
+        held = self._by_id.get(claim.node_id)
+        if held is None:
+            precedence = Precedence(claim.generation, claim.incarnation, claim.status)
+            self._entomb(claim.node_id, precedence, now)
+            return Admission("same")
+        if claim.generation > held.generation:
+            held.generation, held.incarnation = claim.generation, 1
+        return self.admit_verdict(claim, now)
 
     def held_claim(self, wire: WireId) -> Alive | Verdict | None:
         """What is held about a node, as a claim to tell others; None when nothing is."""
@@ -273,14 +294,35 @@ class Members:
     def _bury(self, member: Member, now: float) -> None:
         del self._by_id[member.node_id], self._by_wire[member.wire]
         self._reachable = None
-        while len(self._tombstones) >= limits.TOMBSTONES_MAX:
-            del self._tombstones[next(iter(self._tombstones))]
         if member.status is Status.FAILED:
             self.former.pop(member.address, None)
             self.former[member.address] = member.status_since
             if len(self.former) > limits.FORMER_MAX:
                 del self.former[next(iter(self.former))]
-        self._tombstones[member.wire] = Tombstone(member.node_id, member.precedence, now)
+        self._entomb(member.node_id, member.precedence, now)
+        self.buried.append(member)
+
+    def _entomb(self, node_id: str, precedence: Precedence, now: float) -> None:
+        """Keep the greater of this and what is kept already, as the newest."""
+        wire = wire_id(node_id)
+        kept = self._tombstones.pop(wire, None)
+        if kept is not None and kept.precedence > precedence:
+            precedence = kept.precedence
+        while len(self._tombstones) >= limits.TOMBSTONES_MAX:
+            del self._tombstones[next(iter(self._tombstones))]
+        self._tombstones[wire] = Tombstone(node_id, precedence, now)
+        if self._sweep_at is None:
+            self._sweep_at = now + SWEEP_INTERVAL
+
+    def _has_room(self, now: float) -> bool:
+        """For one more. In a storm of restarts with new ids each (quickwit-oss/quickwit#5446) the
+        oldest of the dead go before their time, or the living would be refused."""
+        if len(self._by_id) < limits.MEMBERS_MAX:
+            return True
+        gone = [m for m in self._by_id.values() if m.status in (Status.FAILED, Status.LEFT)]
+        if gone:
+            self._bury(min(gone, key=lambda member: member.status_since), now)
+        return bool(gone)
 
     def _forget_tombstones(self, now: float) -> None:
         # Insertion order is burial order: the oldest come first.

@@ -170,6 +170,26 @@ class NoSlice(NamedTuple):
     cursor: int
 
 
+class Identify(NamedTuple):
+    """Who are you? From a process that finds its node id or its name claimed by whoever is there.
+    The one message, with its answer, that processes of one node id exchange."""
+
+    sequence: int
+    generation: int
+    """The asker's, and its tag: the one that is asked may have to yield."""
+    tag: int
+    address: Address
+    """Where the asker can be asked back."""
+
+
+class Identified(NamedTuple):
+    """This is who I am. Never longer than the question."""
+
+    sequence: int
+    generation: int
+    tag: int
+
+
 class Watch(NamedTuple):
     """On a stream: keep it open, idle, so that its end tells whoever remains (``gossip.watch``).
     Answered by the same where it is kept."""
@@ -242,6 +262,8 @@ Message = (
     | Fetch
     | Slice
     | NoSlice
+    | Identify
+    | Identified
     | Watch
     | Unwatch
     | Check
@@ -351,6 +373,18 @@ def _read_status(raw: object) -> Status:
     return Status(raw)
 
 
+def _fixed(low: int, high: int) -> Field:
+    """A number that takes the same room whatever it is."""
+
+    def read(raw: object) -> int:
+        value = int.from_bytes(_bytes(raw, 8, 8), "big")
+        if not low <= value <= high:
+            raise Malformed(f"a number that is not from {low} to {high}")
+        return value
+
+    return (lambda value: value.to_bytes(8, "big")), read
+
+
 def _one_of(kinds: type[IntEnum]) -> Field:
     def read(raw: object) -> IntEnum:
         if type(raw) is not int or raw not in [*kinds]:
@@ -396,6 +430,7 @@ _SEQUENCE = _integer(0, 2**32 - 1)
 _COUNTER = _integer(1, limits.COUNTER_MAX)
 _NODE_ID: Field = (node_id_bytes, _read_node_id)
 _HEAD: Field = (list, _read_head)
+_PROCESS = (_SEQUENCE, _fixed(1, limits.COUNTER_MAX), _fixed(0, limits.TAG_MAX))
 _CURSOR = _integer(0, limits.SNAPSHOT_SLICES_MAX)
 _SLICE: Field = (bytes, lambda raw: _bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
@@ -445,6 +480,8 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
             (bool, _read_bool),
         ),
     ),
+    30: (Identify, (*_PROCESS, (list, _read_address))),
+    31: (Identified, _PROCESS),
     20: (Watch, ()),
     21: (Unwatch, (_one_of(Parting),)),
     22: (Check, (_NODE_ID, _COUNTER)),

@@ -83,6 +83,10 @@ class Outbox:
         riders = self._updates.take(room, self._members.running())
         self._send_packet(member.address, member.wire, b"".join([body, *riders]))
 
+    def send_to(self, address: Address, receiver: WireId, messages: Iterable[Message]) -> None:
+        """Send a packet to where somebody is said to be; nothing rides along."""
+        self._send_packet(address, receiver, encode_parts(messages))
+
     def broadcast(self, members: Sequence[Member], messages: Sequence[Message]) -> None:
         """Send the same packet to each of these members, encoded once."""
         if members:

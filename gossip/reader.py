@@ -5,7 +5,8 @@ from typing import NamedTuple
 from gossip import limits
 from gossip.address import Address
 from gossip.counters import Counters
-from gossip.identity import WireId
+from gossip.identity import WireId, wire_id
+from gossip.messages import Alive, Identified, Identify
 from gossip.outbox import Outbox
 from gossip.sessions import Opened, Sessions
 from gossip.wire import CLEAR, Header, Parts, Rejected, decode_header, decode_parts
@@ -17,6 +18,9 @@ class Reading(NamedTuple):
     sender: WireId
     parts: Parts | None
     """None for a step of the conversation by which processes are admitted."""
+    stray: bytes = b""
+    """The end of the wire id that it was meant for, if that isn't this node's. Then it isn't read:
+    a ping for the previous tenant of this address must not keep it alive."""
 
 
 class Reader:
@@ -40,6 +44,8 @@ class Reader:
         """Read a UDP packet; None, counted, when it is refused."""
         try:
             header = self._header(data, limits.PACKET_BYTES_MAX)
+            if not header.is_for(self._wire):
+                return self._stray(header)
             if self._sessions is None:
                 opened = Opened(data[limits.HEADER_BYTES :])
             else:
@@ -55,6 +61,8 @@ class Reader:
         streams = self._outbox.streams
         try:
             header = self._header(data, size_max)
+            if not header.is_for(self._wire):
+                return self._stray(header)
             if streams is None:
                 opened = Opened(data[limits.HEADER_BYTES :])
             else:
@@ -74,7 +82,27 @@ class Reader:
         parts = decode_parts(opened.body, parts_max)
         self._counters.add("messages_unknown", parts.unknown)
         self._counters.add("messages_malformed", parts.malformed)
+        if header.sender == self._wire:
+            parts = self._between_processes(parts)
         return Reading(header.sender, parts)
+
+    def _stray(self, header: Header) -> Reading:
+        own = header.sender == self._wire
+        self._counters.add("dropped_own" if own else "dropped_receiver")
+        return Reading(header.sender, None, header.receiver)
+
+    def _between_processes(self, parts: Parts) -> Parts:
+        """What another process of this node's id may say, or this one that has sent to itself: who
+        it is and where."""
+        allowed = tuple(
+            message
+            for message in parts.messages
+            if isinstance(message, Identify | Identified)
+            or (isinstance(message, Alive) and wire_id(message.node_id) == self._wire)
+        )
+        if len(allowed) < len(parts.messages):
+            self._counters.add("dropped_own")
+        return Parts(allowed, parts.unknown, parts.malformed)
 
     def _header(self, data: bytes, size_max: int) -> Header:
         if len(data) > size_max:
@@ -82,11 +110,6 @@ class Reader:
         header = decode_header(data)
         if header.cluster != self._cluster:
             raise Rejected("dropped_cluster")
-        if header.sender == self._wire:
-            raise Rejected("dropped_own")
-        if not header.is_for(self._wire):
-            # A ping for the previous tenant of this address must not keep it alive.
-            raise Rejected("dropped_receiver")
         if header.form == CLEAR and self._sessions is not None:
             raise Rejected("dropped_clear")
         if header.form != CLEAR and self._sessions is None:

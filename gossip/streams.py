@@ -17,7 +17,9 @@ from gossip.outbox import Outbox, Question
 from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile
 
-Purpose = Literal["push-pull", "probe", "pull", "snapshot", "watch", "accepted", "watched"]
+Purpose = Literal[
+    "push-pull", "probe", "pull", "snapshot", "watch", "contest", "accepted", "watched"
+]
 """The last two are those that others opened: still open to any question, and kept for a watch."""
 
 

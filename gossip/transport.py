@@ -25,6 +25,7 @@ from gossip.effects import (
     Knock,
     Notify,
     OpenStream,
+    PersistGeneration,
     PersistIncarnation,
     ResolveSeeds,
     SendDatagram,
@@ -46,9 +47,9 @@ _DRAIN_QUIET_TURNS = 3
 class Transport:
     """Drives one Gossip on the running event loop.
 
-    ``seeds`` are ``host:port`` texts; names are resolved each time the core asks. ``on_event`` and
-    ``persist_incarnation`` are called synchronously and must not block. After calling a
-    method of the core, call ``flush``.
+    ``seeds`` are ``host:port`` texts; names are resolved each time the core asks. ``on_event``,
+    ``persist_incarnation`` and ``persist_generation`` are called synchronously and must not block.
+    After calling a method of the core, call ``flush``.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Transport:
         seeds: Sequence[str],
         on_event: Callable[[Event], None],
         persist_incarnation: Callable[[int], None],
+        persist_generation: Callable[[int], None],
     ) -> None:
         self._gossip = gossip
         self._seeds = [split_host_port(seed) for seed in seeds[: limits.SEEDS_MAX]]
         self._on_event = on_event
         self._persist_incarnation = persist_incarnation
+        self._persist_generation = persist_generation
         self._loop = asyncio.get_running_loop()
         self._datagrams: Datagrams | None = None
         self._server: asyncio.Server | None = None
@@ -162,6 +165,8 @@ class Transport:
                 self._spawn(self._resolve())
             case PersistIncarnation(value):
                 self._persist_incarnation(value)
+            case PersistGeneration(value):
+                self._persist_generation(value)
 
     def _set_timer(self) -> None:
         if self._draining:

@@ -13,6 +13,7 @@ from gossip.effects import (
     Knock,
     Notify,
     OpenStream,
+    PersistGeneration,
     PersistIncarnation,
     ResolveSeeds,
     SendDatagram,
@@ -41,8 +42,11 @@ class Node:
         self._world = world
         self.index = index
         self.id = f"{index + 1:08x}-0000-4000-8000-{world.rng.getrandbits(48):012x}"
+        self.name = f"node-{index}"
         self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
         self.generation = 0
+        self.life = 0
+        """Counts its processes, whatever their generations."""
         self.incarnation = 1
         self.running = False
         self.replica = LogReplica()
@@ -69,12 +73,13 @@ class Node:
         """Begin a new life, with the next generation."""
         assert not self.running, f"node {self.index} runs already"
         world = self._world
+        self.life += 1
         self.generation += 1
         self.incarnation = 1
         self.running = True
         rng = random.Random(world.rng.getrandbits(64))
         identity = Identity(self.id, self.generation, rng.getrandbits(64))
-        metadata = Metadata(f"node-{self.index}", "traditional", "", "0", "", "")
+        metadata = Metadata(self.name, "traditional", "", "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
             world.now, incarnation=self.incarnation, keyring=self.keyring,
@@ -194,11 +199,11 @@ class Node:
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
             self._wake_at = max(deadline, self._world.now)
             delay = self._wake_at - self._world.now
-            self._world.schedule(delay, self._wake, self._wake_at, self.generation)
+            self._world.schedule(delay, self._wake, self._wake_at, self.life)
 
-    def _wake(self, at: float, generation: int) -> None:
+    def _wake(self, at: float, life: int) -> None:
         # Superseded by an earlier one, or of an earlier life.
-        if not self.running or generation != self.generation or self._wake_at != at:
+        if not self.running or life != self.life or self._wake_at != at:
             return
         self._wake_at = None
         now = self._world.now
@@ -236,17 +241,20 @@ class Node:
             case Knock(knock, address, packet):
                 Visit(world, self, knock, address).begin(packet)
             case ResolveSeeds():
-                world.schedule(0.0, self._resolve, self.generation)
+                world.schedule(0.0, self._resolve, self.life)
             case PersistIncarnation(value):
                 assert value > self.incarnation, "the incarnation only grows"
                 self.incarnation = value
+            case PersistGeneration(value):
+                assert value > self.generation, "the generation only grows"
+                self.generation, self.incarnation = value, 1
             case Notify(event):
                 if isinstance(event, KeyringChanged):
                     self.keyring = event.keyring
                 world.observe(self, event)
 
-    def _resolve(self, generation: int) -> None:
-        if self.running and generation == self.generation:
+    def _resolve(self, life: int) -> None:
+        if self.running and life == self.life:
             self.core.seeds_resolved(self._world.seeds, self._world.now)
             self.flush()
 

@@ -64,6 +64,14 @@ class World:
     def at_address(self, address: tuple[str, int]) -> Node | None:
         return self._by_address.get(address)
 
+    def give_address(self, former: Node, tenant: Node) -> None:
+        """A node that doesn't run gets the address that another one had."""
+        assert not former.running
+        assert not tenant.running
+        del self._by_address[tenant.address]
+        tenant.address = former.address
+        self._by_address[tenant.address] = tenant
+
     def schedule(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call an action ``delay`` seconds from now."""
         self._order += 1

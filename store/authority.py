@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
 from store.version import Head
@@ -108,6 +108,14 @@ class KeyringRow:
     """Opaque here; at most KEYRING_BYTES_MAX."""
 
 
+class Removal(NamedTuple):
+    """A node that was forced out of the cluster."""
+
+    id: str
+    generation: int
+    """Up to which: only a later life brings the node back."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorityInfo:
     """What bootstrap put there, and the keyring."""
@@ -170,14 +178,27 @@ class Authority(Protocol):
         """
 
     async def next_generation(self, node_id: str, floor: int) -> int:
-        """Store and answer 1 + max(floor, the highest generation stored for this node id)."""
+        """Store and answer 1 + max(floor, the highest generation stored for this node id, that up
+        to which it was removed)."""
 
-    async def register(self, row: NodeRow) -> None: ...
+    async def register(self, row: NodeRow) -> None:
+        """Store a node's row, unless a younger process of it has stored its own, or it was removed
+        up to this generation."""
 
-    async def nodes(self) -> Sequence[NodeRow]: ...
+    async def nodes(self) -> Sequence[NodeRow]:
+        """The rows of all nodes that weren't removed up to their generation."""
 
     async def forget(self, node_id: str, generation: int) -> None:
         """Delete a node's row unless it is of a higher generation."""
+
+    async def remove(self, removal: Removal) -> None:
+        """Keep that a node was forced out, and delete its row; twice is no harm.
+
+        Raises SchemaMismatch when the schema has no place for it yet.
+        """
+
+    async def removals(self) -> Sequence[Removal]:
+        """Nodes that were forced out, the latest first, at most ``REMOVALS_MAX``."""
 
     async def keyring(self) -> KeyringRow | None:
         """The keyring; None before the first change of keys."""

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from store import keyring as keyrings
+from store import nodes
 from store import read as reads
-from store.authority import Entity, KeyringRow, NodeRow, Page, Query, State
+from store.authority import Entity, KeyringRow, NodeRow, Page, Query, Removal, State
 from store.changeset import Changeset
 from store.plan import Plan, Result
 from store.schema import schema
@@ -15,8 +16,10 @@ from store.version import Head
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, and the two ways to run a plan.
+    An engine adds open, close and write, a clock (Unix seconds), and the two ways to run a plan.
     """
+
+    _clock: Callable[[], float]
 
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
@@ -44,16 +47,23 @@ class Engine(ABC):
         return await self._read(lambda: reads.read_log(after, limit))
 
     async def next_generation(self, node_id: str, floor: int) -> int:
-        return await self._change(lambda: reads.next_generation(node_id, floor))
+        return await self._change(lambda: nodes.next_generation(node_id, floor))
 
     async def register(self, row: NodeRow) -> None:
-        await self._change(lambda: reads.register_node(row))
+        await self._change(lambda: nodes.register_node(row))
 
     async def nodes(self) -> Sequence[NodeRow]:
-        return await self._read(reads.read_nodes)
+        return await self._read(nodes.read_nodes)
 
     async def forget(self, node_id: str, generation: int) -> None:
-        await self._change(lambda: reads.forget_node(node_id, generation))
+        await self._change(lambda: nodes.forget_node(node_id, generation))
+
+    async def remove(self, removal: Removal) -> None:
+        at = self._clock()
+        await self._change(lambda: nodes.remove_node(removal, at))
+
+    async def removals(self) -> Sequence[Removal]:
+        return await self._read(nodes.read_removals)
 
     async def keyring(self) -> KeyringRow | None:
         return await self._read(keyrings.read_keyring)

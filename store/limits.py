@@ -29,6 +29,9 @@ MUTATIONS_MAX = 100_000
 CASCADE_DEPTH_MAX = 16
 """How deep a deletion follows references. Kong's schemas need 3."""
 
+REMOVALS_MAX = 4_096
+"""Nodes that were forced out and are remembered as such; the latest stay."""
+
 PAGE_SIZE_MAX = 1_000
 """Entities of one page of a list (Kong's bound)."""
 

@@ -7,7 +7,7 @@ runs in one read transaction.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from store.authority import AuthorityInfo, Entity, NodeRow, Page, Query, State
+from store.authority import AuthorityInfo, Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset
 from store.errors import SchemaMismatch
@@ -18,11 +18,12 @@ from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
 from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The schema of the tables that this software reads and writes."""
 
 SCHEMA_VERSION_MIN = 1
-"""The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed."""
+"""The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed.
+2: that a node was forced out isn't kept."""
 
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
@@ -211,40 +212,3 @@ def _in_history(point: Head) -> Plan[bool]:
         rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
         found = [Head(_version(row[0], row[1], revision), row[2]) for row in rows]
     return found == [point]
-
-
-def next_generation(node_id: str, floor: int) -> Plan[int]:
-    """Store and answer 1 + max(floor, the generation stored for this node)."""
-    rows = yield Statement(
-        "INSERT INTO node (id, name, generation, address)"
-        " VALUES ($1, '', CAST($2 AS bigint) + 1, '')"
-        " ON CONFLICT (id) DO UPDATE SET generation = 1 +"
-        " CASE WHEN node.generation > $2 THEN node.generation ELSE $2 END"
-        " RETURNING generation",
-        (node_id, floor),
-    )
-    generation: int = rows[0][0]
-    return generation
-
-
-def register_node(row: NodeRow) -> Plan[None]:
-    """Store a node's row, unless a younger process of that node has stored its own."""
-    yield Statement(
-        "INSERT INTO node (id, name, generation, address) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, generation = excluded.generation,"
-        " address = excluded.address WHERE node.generation <= excluded.generation",
-        tuple(getattr(row, name) for name in ("id", "name", "generation", "address")),
-    )
-
-
-def read_nodes() -> Plan[Sequence[NodeRow]]:
-    """The nodes that have said where they are."""
-    rows = yield Statement(
-        "SELECT id, name, generation, address FROM node WHERE address <> '' ORDER BY id"
-    )
-    return tuple(NodeRow(*row) for row in rows)
-
-
-def forget_node(node_id: str, generation: int) -> Plan[None]:
-    """Delete a node's row unless it is of a higher generation."""
-    yield Statement("DELETE FROM node WHERE id = $1 AND generation <= $2", (node_id, generation))

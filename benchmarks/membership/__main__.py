@@ -80,7 +80,8 @@ async def measure(names: list[str], options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     print(
         f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}, "
-        f"load {os.getloadavg()[0]:.2f}"
+        f"load {os.getloadavg()[0]:.2f}",
+        flush=True,
     )
     systems, missing = await _prepared(options.systems)
     for name in names:
@@ -103,7 +104,7 @@ async def _prepared(names: list[str]) -> tuple[list[System], list[str]]:
             tell(missing[-1])
         else:
             systems.append(system)
-            print(f"{name}: {version}")
+            print(f"{name}: {version}", flush=True)
     return systems, missing
 
 
@@ -166,7 +167,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.short and options.measure not in (*SHORT, "all"):
+        parser.error(f"--short runs {', '.join(SHORT)}")
     if options.systems is None:
         options.systems = [OURS] if options.short else list(SYSTEMS)
     if options.measure != "all":

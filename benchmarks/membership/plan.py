@@ -46,17 +46,20 @@ def loopback() -> Ground:
 
 
 async def attempt(report: Report, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-    """Do a part of a measure; what keeps it from its figures becomes a note. Whether it went well.
+    """Do a part of a measure; what keeps it from its figures becomes a note.
 
-    The rows stay without a value then.
+    False when it failed on the way: figures are missing then. What can't be had on this machine
+    wasn't begun, and leaves its rows empty.
     """
     tell(f"{report.measure}: {what}")
     try:
         await work()
     except (Unavailable, AgentsFailed, ProgramFailed) as error:
         reason = "\n    ".join(str(error).splitlines()[:REASON_LINES_MAX])
-        report.notes.append(f"{what}: not measured: {reason}")
-        return False
+        unavailable = isinstance(error, Unavailable)
+        outcome = "not measured" if unavailable else "broke off"
+        report.notes.append(f"{what}: {outcome}: {reason}")
+        return unavailable
     return True
 
 

@@ -95,6 +95,12 @@ class Report:
         """Where a system's values of a row go."""
         return self.figures.setdefault(system, {}).setdefault(key, Samples())
 
+    def lack(self, system: str, keys: Sequence[str], runs: int) -> None:
+        """Count the runs that were not reached as without a value."""
+        for key in keys:
+            samples = self.samples(system, key)
+            samples.missing = max(samples.missing, runs - len(samples.values))
+
     def print(self) -> None:
         """The table, the notes, the line of JSON."""
         lines = [("", "goal", *self.systems)]

@@ -46,6 +46,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
     add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})
     add(app, "/cluster/revision", {"GET": cluster.revision})
+    add(app, "/cluster/leave", {"POST": cluster.leave})
     add(app, "/cluster/nodes/{name}", {"DELETE": cluster.force_leave})
     keys = Keys(node)
     add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})

@@ -1,12 +1,15 @@
 """The cluster as this node sees it: its members and revision (DESIGN 9)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from aiohttp import web
 
 from node.admin.answers import json_answer, message
 from node.admin.bodies import read_fields
 from node.admin.errors import Refusal
 from node.admin.limits import ADDRESS_CHARS_MAX
-from node.admin.node_view import NodeView
+from node.admin.node_view import Conflict, NodeView, NoSuchMember
 from node.config.listen import parse_host_port
 from node.config.values import CLUSTER_PORT
 
@@ -20,7 +23,9 @@ class Cluster:
     async def members(self, request: web.Request) -> web.Response:
         """``GET /cluster``"""
         members = self._node.members()
-        return json_answer({"data": members, "total": len(members)})
+        return json_answer(
+            {"data": members, "total": len(members), "notices": list(self._node.notices())}
+        )
 
     async def join(self, request: web.Request) -> web.Response:
         """``POST /cluster {address}``: joining goes on after the answer; /cluster shows it."""
@@ -29,9 +34,18 @@ class Cluster:
         await self._node.join([address])
         return message(f"joining {address}", 202)
 
+    async def leave(self, request: web.Request) -> web.Response:
+        """``POST /cluster/leave``: the node leaves and stops after the answer."""
+        self._node.leave()
+        return message(f"{self._node.node_name} leaves the cluster and stops", 202)
+
     async def force_leave(self, request: web.Request) -> web.Response:
-        """``DELETE /cluster/nodes/{name}``"""
-        await self._node.force_leave(request.match_info["name"])
+        """``DELETE /cluster/nodes/{name}``: by name or id, until it is restarted."""
+        name = request.match_info["name"]
+        member = member_called(name, self._node.members())
+        if member["id"] == self._node.node_id:
+            raise Conflict(f"'{name}' is this node itself; to stop it, use grapevine stop")
+        await self._node.force_leave(member["id"])
         return web.Response(status=204)
 
     async def revision(self, request: web.Request) -> web.Response:
@@ -47,6 +61,18 @@ class Cluster:
                 "converged": all(member["revision"] == revision for member in alive),
             }
         )
+
+
+def member_called(name: str, members: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The member of that node id or name. Raises NoSuchMember, and Conflict for several."""
+    found = [member for member in members if member["id"] == name.lower()]
+    found = found or [member for member in members if member["name"] == name]
+    if not found:
+        raise NoSuchMember(f"No member named '{name}'")
+    if len(found) > 1:
+        ids = ", ".join(member["id"] for member in found)
+        raise Conflict(f"{len(found)} members are called '{name}'; name one by its id: {ids}")
+    return found[0]
 
 
 def check_address(address: object) -> str:

@@ -114,11 +114,16 @@ class NodeView(Protocol):
         """What this node serves."""
 
     def members(self) -> list[dict[str, Any]]:
-        """The members this node knows, itself included, shaped as DESIGN 9 says.
+        """The members this node knows, itself first, shaped as DESIGN 9 says.
 
         Keys: id, name, address (``host:port``), status, role, version, zone, incarnation,
-        revision, rtt (seconds or None).
+        revision, rtt (seconds or None), path (``udp``, ``tcp`` or None), heard (seconds since
+        something came from it directly, or None).
         """
+
+    def notices(self) -> Sequence[str]:
+        """What an operator should know of this node's identity: that it goes on under another name
+        or id, or was forced out. Oldest first, bounded."""
 
     def authority_status(self) -> AuthorityStatus: ...
 
@@ -142,8 +147,11 @@ class NodeView(Protocol):
     async def join(self, addresses: Sequence[str]) -> None:
         """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""
 
-    async def force_leave(self, name: str) -> None:
-        """Take a failed member out of the listing. Raises NoSuchMember and NotAvailable."""
+    async def force_leave(self, node_id: str) -> None:
+        """Force another member out, until it is restarted. Raises NoSuchMember."""
+
+    def leave(self) -> None:
+        """Begin to leave the cluster, and to stop: as TERM does."""
 
     def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         """Events from now on, each a dict with ``type``. Bounded: what a slow reader loses is

@@ -1,5 +1,6 @@
 """Which address this node tells the others to reach it at, when none is configured."""
 
+import ipaddress
 import socket
 from collections.abc import Sequence
 
@@ -9,6 +10,15 @@ from gossip.address import Address
 def is_loopback(host: str) -> bool:
     """Whether a numeric host is this machine only."""
     return host == "::1" or host.startswith("127.")
+
+
+def is_numeric(host: str) -> bool:
+    """Whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_wildcard(host: str) -> bool:

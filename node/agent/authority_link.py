@@ -19,16 +19,17 @@ Answer = TypeVar("Answer")
 
 
 class AuthorityLink:
-    """``committed(early)`` is called right after this node's own commit was offered to the replica,
-    with the changeset if something before it is missing here; ``confirmed(head)`` whenever the
-    authority itself has shown its head; ``identified(info)`` when it was opened; ``lost()`` when it
-    has failed to answer. ``patience`` bounds one attempt to open it, in seconds."""
+    """``origin()`` is this node's id. ``committed(early)`` is called right after this node's own
+    commit was offered to the replica, with the changeset if something before it is missing here;
+    ``confirmed(head)`` whenever the authority itself has shown its head; ``identified(info)`` when
+    it was opened; ``lost()`` when it has failed to answer. ``patience`` bounds one attempt to open
+    it, in seconds."""
 
     def __init__(
         self,
         authority: Authority,
         serving: Serving,
-        origin: str,
+        origin: Callable[[], str],
         committed: Callable[[Sequence[Changeset]], None],
         confirmed: Callable[[Head], None],
         identified: Callable[[AuthorityInfo], None],
@@ -38,6 +39,7 @@ class AuthorityLink:
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
+        self._openings = 0
         self.reason = "not connected yet"
         """Why the authority can't be used now; empty when it can."""
         self._serving = serving
@@ -56,6 +58,11 @@ class AuthorityLink:
     def reachable(self) -> bool:
         """Whether the last thing asked of the authority was answered."""
         return not self.reason
+
+    @property
+    def connection(self) -> int:
+        """Which one this is, counted from 1; 0 while the authority can't be used."""
+        return self._openings if self.reachable else 0
 
     async def open(self) -> bool:
         """Try once to connect; False, with the reason kept, when it failed."""
@@ -86,7 +93,7 @@ class AuthorityLink:
             raise AuthorityUnavailable(self.reason)
         try:
             committed = await self.authority.write(
-                mutations, origin=self._origin, write_id=write_id
+                mutations, origin=self._origin(), write_id=write_id
             )
         except AuthorityUnavailable as error:
             self._failed(str(error))
@@ -167,6 +174,7 @@ class AuthorityLink:
             return
         self._changed = False
         self.info = info
+        self._openings += 1
         self._identified(info)
         self._succeeded()
 

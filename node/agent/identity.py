@@ -7,9 +7,10 @@ grows, so that a restarted node refutes old claims about itself at once.
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from node.agent.keeper import Keeper
 from node.agent.limits import IDENTITY_BYTES_MAX
 from node.agent.prefix import PrefixError, store_json
 
@@ -54,3 +55,58 @@ def load_identity(prefix: Path) -> StoredIdentity:
 def store_identity(prefix: Path, identity: StoredIdentity) -> None:
     """Keep the identity. Raises OSError."""
     store_json(prefix / "identity.json", asdict(identity))
+
+
+class OwnIdentity:
+    """Who this node is while it runs. What changes is kept in the prefix.
+
+    ``wanted`` is the name that the configuration gives it; empty for the default one.
+    """
+
+    def __init__(self, prefix: Path, stored: StoredIdentity, wanted: str, hostname: str) -> None:
+        self._prefix = prefix
+        self._stored = stored
+        self._wanted = wanted
+        self._hostname = hostname
+        self._file = Keeper("the identity", self._write)
+        self.name = self._first_name()
+        """What it goes by now; another node may have had the first claim to its own."""
+
+    @property
+    def node_id(self) -> str:
+        return self._stored.node_id
+
+    @property
+    def generation(self) -> int:
+        """Of this life; before ``begin``, of the last one."""
+        return self._stored.generation
+
+    def begin(self, generation: int) -> None:
+        """A life begins, stored before its first packet leaves. Raises OSError."""
+        self._stored = StoredIdentity(self.node_id, generation, 1)
+        self._write()
+
+    def outlive(self, generation: int) -> None:
+        """This life goes on with a higher generation."""
+        self._stored = StoredIdentity(self.node_id, generation, 1)
+        self._file.changed()
+
+    def refute(self, incarnation: int) -> None:
+        """The incarnation has grown."""
+        self._stored = replace(self._stored, incarnation=incarnation)
+        self._file.changed()
+
+    def renew(self) -> None:
+        """Be another node: this id is another process'. Stored when its first life begins."""
+        self._stored = StoredIdentity(str(uuid.uuid4()), 0, 0)
+        self.name = self._first_name()
+
+    async def finish(self) -> None:
+        """Wait until everything is written."""
+        await self._file.finish()
+
+    def _first_name(self) -> str:
+        return self._wanted or f"{self._hostname}-{self.node_id[:4]}"
+
+    def _write(self) -> None:
+        store_identity(self._prefix, self._stored)

@@ -1,22 +1,17 @@
 """What a node keeps in its prefix so that it can start with the authority away.
 
-``keyring``: the authority's id, its cluster key, and the cluster's keys, wrapped. ``peers.json``:
-where other members were last.
+``keyring``: the authority's id, its cluster key, and the cluster's keys, wrapped.
 """
 
 import base64
-import json
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from gossip.address import Address, format_address, parse_address
 from gossip.keyring import KEY_BYTES
 from node import logs
-from node.agent.limits import KEEPSAKE_BYTES_MAX, PEERS_KEPT_MAX
-from node.agent.prefix import store_json
+from node.agent.limits import KEEPSAKE_BYTES_MAX
+from node.agent.prefix import load_json, store_json
 
 log = logs.get("node")
 
@@ -35,7 +30,7 @@ class KeptKeys:
 
 def load_keys(prefix: Path) -> KeptKeys:
     """What is kept of the keys; nothing when it is damaged (then the authority is asked)."""
-    stored = _load(prefix / "keyring")
+    stored = load_json(prefix / "keyring", KEEPSAKE_BYTES_MAX)
     if stored is None:
         return KeptKeys()
     try:
@@ -67,32 +62,3 @@ def _encoded(data: bytes | None) -> str | None:
 
 def _decoded(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text, validate=True)
-
-
-def load_peers(prefix: Path) -> list[Address]:
-    """Where other members were; empty when nothing is kept."""
-    stored = _load(prefix / "peers.json")
-    if stored is None:
-        return []
-    try:
-        return [parse_address(text) for text in stored["peers"]][:PEERS_KEPT_MAX]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        log.warning("the list of peers is damaged and left out", reason=str(error))
-        return []
-
-
-def store_peers(prefix: Path, peers: Sequence[Address]) -> None:
-    """Keep the peers' addresses. Raises OSError."""
-    store_json(prefix / "peers.json", {"peers": [format_address(one) for one in peers]})
-
-
-def _load(path: Path) -> dict[str, Any] | None:
-    try:
-        with path.open("rb") as file:
-            stored = json.loads(file.read(KEEPSAKE_BYTES_MAX))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        log.warning("a file of the prefix can't be read", path=path, reason=str(error))
-        return None
-    return stored if isinstance(stored, dict) else None

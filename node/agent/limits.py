@@ -67,5 +67,21 @@ IDENTITY_BYTES_MAX = 4_096
 KEEPSAKE_BYTES_MAX = 1024 * 1024
 PEERS_KEPT_MAX = 1_024
 """Addresses kept for a start with the authority away; the most recently seen come first."""
+PEERS_KEPT_SECONDS = 7 * 86_400.0
+"""How long an address is kept after somebody ran there last."""
+PEERS_KEPT_MIN = 16
+"""So many are kept whatever their age: the clock may be wrong, and an outage longer than a week."""
+PEERS_FRESH_SECONDS = 3_600.0
+"""How often it is noted who runs, while nothing changes."""
+
+REMOVALS_PENDING_MAX = 1_024
+"""Members forced out that the authority hasn't been told of yet."""
+REMOVALS_TOLD_MAX = 256
+"""Of those that the authority remembers, so many of the latest are told to gossip: there they take
+the room of other tombstones, and old ones only meet what has long been forgotten."""
+GONE_PENDING_MAX = 1_024
+"""Members that left the listing and whose rows are still to be deleted."""
+NOTICES_MAX = 16
+"""What an operator should know of this node's identity, in ``GET /cluster``; the latest stay."""
 
 assert SNAPSHOT_SLICE_BYTES * 2 < FRAME_BYTES_MAX

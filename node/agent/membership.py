@@ -11,7 +11,7 @@ from typing import Any
 
 from gossip.address import Address, format_address
 from gossip.core import Gossip
-from gossip.events import Event, LeaveFinished
+from gossip.events import Event, ForcedOut, IdentityTaken, LeaveFinished
 from gossip.identity import Identity
 from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
@@ -21,14 +21,16 @@ from gossip.replica import Head as GossipHead
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
-from node.agent.advertise import default_advertise, is_loopback
+from node.admin.node_view import NoSuchMember
+from node.agent.advertise import default_advertise, is_loopback, is_numeric
 from node.agent.authorities import database_addresses
+from node.agent.identity import OwnIdentity
 from node.agent.keys import KeyHolder
 from node.agent.sockets import PortTaken
 from node.config.listen import HostPort, ListenAddress, parse_host_port
 from node.config.settings import Settings
 from node.version import VERSION
-from store.authority import NodeRow
+from store.authority import NodeRow, Removal
 from store.version import Head, Version
 
 log = logs.get("cluster")
@@ -41,32 +43,30 @@ class MembershipRefused(Exception):
 class Membership:
     """Gossip from start to leave. Before ``start``, and when refused, this node is its only member.
 
-    ``on_event`` is told what the core tells, ``persist`` the incarnation to store.
+    May be started again after ``close``. ``on_event`` is told what the core tells.
     """
 
     def __init__(
         self,
         settings: Settings,
-        node_id: str,
-        node_name: str,
+        own: OwnIdentity,
         replica: Replica,
         on_event: Callable[[Event], None],
-        persist: Callable[[int], None],
     ) -> None:
         self._settings = settings
-        self._node_id = node_id
-        self._node_name = node_name
+        self._own = own
         self._replica = replica
         self._on_event = on_event
-        self._persist = persist
-        self._generation = 0
         self._address: Address | None = None
         self._identity: Identity | None = None
         self._gossip: Gossip | None = None
         self._transport: Transport | None = None
         self._left: asyncio.Future[None] | None = None
+        self._ended = False
+        """Whether this process was made to take no part any more."""
+        self._keeping_address: asyncio.Task[None] | None = None
 
-    async def start(self, generation: int, keyring: Keyring | None) -> None:
+    async def start(self, keyring: Keyring | None) -> None:
         """Bind and begin; ``keyring`` is the newest that is known, if any is.
 
         Raises PortTaken and MembershipRefused.
@@ -81,9 +81,9 @@ class Membership:
         except BaseException:
             sockets.close()
             raise
-        self._generation, self._address = generation, address
+        self._address, self._ended = address, False
         self._left = asyncio.get_running_loop().create_future()
-        self._identity = Identity(self._node_id, generation, secrets.randbits(64))
+        self._identity = Identity(self._own.node_id, self._own.generation, secrets.randbits(64))
         self._gossip = Gossip(
             self._identity,
             self._metadata(),
@@ -96,14 +96,21 @@ class Membership:
             keyring=keyring,
         )
         self._transport = Transport(
-            self._gossip, settings.cluster_seeds, self._heard, self._persist
+            self._gossip,
+            settings.cluster_seeds,
+            self._heard,
+            self._own.refute,
+            self._own.outlive,
         )
         await self._transport.start(sockets)
+        advertise = settings.cluster_advertise
+        if advertise is not None and not is_numeric(advertise.host):
+            self._keeping_address = asyncio.create_task(self._keep_address())
         log.notice(
             "gossip started",
-            name=self._node_name,
-            id=self._node_id,
-            generation=generation,
+            name=self._own.name,
+            id=self._own.node_id,
+            generation=self._own.generation,
             listen=format_address(listen),
             advertise=format_address(address),
             encrypted=keyring is not None,
@@ -112,7 +119,7 @@ class Membership:
 
     async def leave(self) -> None:
         """Tell the others; returns when that has been spread."""
-        if self._gossip is None or self._transport is None or self._left is None:
+        if self._gossip is None or self._transport is None or self._left is None or self._ended:
             return
         self._gossip.leave(self._transport.now())
         self._transport.flush()
@@ -120,15 +127,41 @@ class Membership:
 
     async def close(self) -> None:
         """End all traffic."""
+        if self._keeping_address is not None:
+            self._keeping_address.cancel()
+            await asyncio.wait({self._keeping_address})
+            self._keeping_address = None
         if self._transport is not None:
             await self._transport.close()
 
+    async def look_up_address(self) -> None:
+        """Resolve the host name in ``cluster_advertise`` again; tell the others when it moved."""
+        try:
+            address = await _resolve(self._settings.cluster_advertise or HostPort("", 0))
+        except MembershipRefused as error:
+            log.warning("cluster_advertise can't be looked up again", reason=str(error))
+            return
+        if address == self._address or self._gossip is None or self._transport is None:
+            return
+        log.notice("this node's address has changed", advertise=format_address(address))
+        self._address = address
+        self._gossip.readvertise(address, self._transport.now())
+        self._transport.flush()
+
+    async def _keep_address(self) -> None:
+        while True:
+            await asyncio.sleep(PROFILES[self._settings.cluster_profile].resolve_interval)
+            await self.look_up_address()
+
     def row(self) -> NodeRow | None:
-        """This node's row for the authority; None while it has no address."""
-        if self._address is None:
+        """This node's row for the authority; None while it takes no part."""
+        if self._address is None or self._ended:
             return None
         return NodeRow(
-            self._node_id, self._node_name, self._generation, format_address(self._address)
+            self._own.node_id,
+            self._own.name,
+            self._own.generation,
+            format_address(self._address),
         )
 
     def alone(self) -> bool:
@@ -137,11 +170,36 @@ class Membership:
             member.status in ("alive", "suspect") and not member.is_self for member in self._views()
         )
 
-    def peers(self) -> list[Address]:
-        """Where the other members are, those that run first."""
-        others = [member for member in self._views() if not member.is_self]
-        others.sort(key=lambda member: member.status not in ("alive", "suspect"))
-        return [member.address for member in others]
+    def running(self) -> list[Address]:
+        """Where other members run."""
+        return [
+            member.address
+            for member in self._views()
+            if not member.is_self and member.status in ("alive", "suspect", "leaving")
+        ]
+
+    def is_first(self) -> bool:
+        """Whether of all live members it is for this one to do what one of them must do."""
+        alive = [member.id for member in self._views() if member.status == "alive"]
+        return bool(alive) and min(alive) == self._own.node_id
+
+    def removed(self, removals: Sequence[Removal]) -> None:
+        """These were forced out, whatever gossip says."""
+        if self._gossip is not None and self._transport is not None:
+            for removal in removals:
+                self._gossip.removed(removal.id, removal.generation, self._transport.now())
+            self._transport.flush()
+
+    def force_leave(self, node_id: str) -> Removal:
+        """Force another member out; answers up to which generation. Raises NoSuchMember."""
+        if self._gossip is None or self._transport is None:
+            raise NoSuchMember(f"No member named '{node_id}'")
+        try:
+            generation = self._gossip.force_leave(node_id, self._transport.now())
+        except KeyError:
+            raise NoSuchMember(f"No member named '{node_id}'") from None
+        self._transport.flush()
+        return Removal(node_id, generation)
 
     def newest_head(self) -> Version | None:
         """The newest version that a live member is known to hold; None when none is known."""
@@ -232,12 +290,14 @@ class Membership:
             if self._left is not None and not self._left.done():
                 self._left.set_result(None)
             return
+        if isinstance(event, IdentityTaken | ForcedOut):
+            self._ended = True
         self._on_event(event)
 
     def _metadata(self) -> Metadata:
         settings = self._settings
         return Metadata(
-            name=self._node_name,
+            name=self._own.name,
             role=settings.role,
             zone=settings.cluster_zone,
             version=VERSION,
@@ -311,4 +371,6 @@ def _shown(member: MemberView) -> dict[str, Any]:
         "incarnation": member.incarnation,
         "revision": str(Version(*member.serving)) if member.serving is not None else None,
         "rtt": member.rtt,
+        "path": member.path,
+        "heard": member.heard,
     }

@@ -6,7 +6,6 @@ holds a confirmed state. Stop: leave, stop accepting, finish, exit.
 
 import asyncio
 import contextlib
-import dataclasses
 import random
 import socket
 import time
@@ -17,12 +16,11 @@ from gossip.address import format_address
 from gossip.events import (
     Behind,
     ChangesetApplied,
-    GenerationOutdated,
     Isolated,
     KeyringChanged,
     KeyUnknown,
     MemberChanged,
-    NameTaken,
+    MemberForgotten,
     SnapshotFailed,
     SnapshotInstalled,
 )
@@ -37,21 +35,21 @@ from node.agent.directory import Directory
 from node.agent.events import Event, EventBus
 from node.agent.following import Following
 from node.agent.http_servers import HttpServers
-from node.agent.identity import StoredIdentity, store_identity
-from node.agent.keeper import Keeper
-from node.agent.keepsakes import load_peers, store_peers
+from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.key_changes import KeyChanges
 from node.agent.keys import Keys
 from node.agent.limits import (
     AUTHORITY_PATIENCE_SECONDS,
     COMMIT_WORKERS_SECONDS,
-    GOSSIP_RETRY_SECONDS,
     HANDSHAKE_SECONDS,
     LEAVE_SECONDS,
 )
 from node.agent.membership import Membership, MembershipRefused
+from node.agent.participation import Participation
+from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
+from node.agent.removals import Removals
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
@@ -81,13 +79,13 @@ class Node:
         reloaded: Callable[[tuple[str, ...]], None],
     ) -> None:
         self.settings = settings
-        self.node_id = stored.node_id
         self.hostname = socket.gethostname()
-        self.node_name = settings.node_name or f"{self.hostname}-{stored.node_id[:4]}"
         self.version = VERSION
         self.replica = Replica("")
         self.authority = make_authority(settings)
-        self._stored = stored
+        self._identity = OwnIdentity(
+            settings.prefix, stored, settings.node_name or "", self.hostname
+        )
         self._rng = random.Random()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
@@ -100,18 +98,11 @@ class Node:
             self._live,
         )
         self._servers = HttpServers()
-        self._membership = Membership(
-            settings,
-            self.node_id,
-            self.node_name,
-            self._serving,
-            self._heard,
-            self._store_incarnation,
-        )
+        self._membership = Membership(settings, self._identity, self._serving, self._heard)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
-            self.node_id,
+            lambda: self.node_id,
             self._membership.committed,
             self._membership.confirmed,
             self._identified,
@@ -126,8 +117,18 @@ class Node:
             self._membership,
         )
         self.keys = KeyChanges(self._keys, self._membership)
+        self._peers = Peers(settings.prefix, self._membership.running)
+        self._removals = Removals(settings.prefix, self.authority)
         self._directory = Directory(
-            self.authority, self._membership.row, self._membership.alone, self._membership.join
+            self.authority, self._membership, self._removals, lambda: self._link.connection
+        )
+        self._participation = Participation(
+            self.authority,
+            self._identity,
+            self._membership,
+            self._keys,
+            self._peers,
+            self._removals,
         )
         self._following = Following(
             self._link,
@@ -138,14 +139,14 @@ class Node:
             self._workers.listen,
         )
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
-        self._identity_file = Keeper("the identity", self._write_identity)
-        self._peers_file = Keeper("the list of peers", self._write_peers)
         self._draining = False
+        self._signals: Signals | None = None
 
     # Life cycle
 
     async def run(self, signals: Signals) -> None:
         """Serve until a signal says stop. Raises what makes the node unable to go on."""
+        self._signals = signals
         life = asyncio.create_task(self._live_on())
         try:
             await _first_of(life, signals.stop)
@@ -161,8 +162,8 @@ class Node:
         finally:
             self._workers.kill()
             await self._membership.close()
-            await self._identity_file.finish()
-            await self._peers_file.finish()
+            await self._identity.finish()
+            await self._peers.finish()
             await self._keys.finish()
             await self._servers.close()
             await self.authority.close()
@@ -184,32 +185,10 @@ class Node:
             tasks.create_task(self._workers.start())
             tasks.create_task(self._link.open())
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_part())
+            tasks.create_task(self._participation.run())
+            tasks.create_task(self._peers.keep_fresh())
             tasks.create_task(self._following.run())
             tasks.create_task(self._directory.run())
-
-    async def _take_part(self) -> None:
-        """Start gossip: at once with a key (or without need of one), else when the authority has
-        told it. The next generation is stored before the first packet leaves."""
-        generation = self._stored.generation + 1
-        with contextlib.suppress(AuthorityUnavailable):
-            generation = await self.authority.next_generation(self.node_id, self._stored.generation)
-        self._stored = StoredIdentity(self.node_id, generation, 1)
-        self._write_identity()
-        peers = load_peers(self.settings.prefix)
-        told = ""
-        while True:
-            try:
-                await self._membership.start(generation, self._keys.current())
-            except MembershipRefused as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.error("this node takes no part in gossip", reason=told)
-                await asyncio.sleep(GOSSIP_RETRY_SECONDS)
-            else:
-                self._keys.gossip_started()
-                self._membership.join(peers)
-                return
 
     async def _leave(self, seconds: float | None) -> None:
         """Leave, stop accepting, finish: in that order."""
@@ -281,7 +260,7 @@ class Node:
                     "previous": event.previous,
                 }
             )
-            self._peers_file.changed()
+            self._peers.changed()
             self._following.moved()
         elif isinstance(event, Behind):
             self._following.behind(event)
@@ -295,32 +274,28 @@ class Node:
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
             log.warning("no peer could give the whole state", reason=event.reason)
-        elif isinstance(event, NameTaken):
-            log.warning(
-                f"another process has this node's {event.kind}",
-                value=event.value,
-                address=format_address(event.address),
-            )
-        elif isinstance(event, GenerationOutdated):
-            self._stored = dataclasses.replace(self._stored, generation=event.held)
-            self._identity_file.changed()
-            log.error("a later life of this node is known; restart it", generation=event.held)
-
-    def _store_incarnation(self, value: int) -> None:
-        self._stored = dataclasses.replace(self._stored, incarnation=value)
-        self._identity_file.changed()
-
-    def _write_identity(self) -> None:
-        store_identity(self.settings.prefix, self._stored)
-
-    def _write_peers(self) -> None:
-        store_peers(self.settings.prefix, self._membership.peers())
+        elif isinstance(event, MemberForgotten):
+            if self._membership.is_first():
+                self._directory.gone(event.member.id, event.member.generation)
+        else:
+            self._participation.heard(event)
 
     def _identified(self, info: AuthorityInfo) -> None:
         self.replica.authority_id = info.id
         self._keys.authority_opened(info)
 
     # What the APIs ask
+
+    @property
+    def node_id(self) -> str:
+        return self._identity.node_id
+
+    @property
+    def node_name(self) -> str:
+        return self._identity.name
+
+    def notices(self) -> Sequence[str]:
+        return self._participation.notices()
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()
@@ -370,11 +345,20 @@ class Node:
         except MembershipRefused as error:
             raise NotAvailable(str(error)) from error
 
-    async def force_leave(self, name: str) -> None:
-        raise NotAvailable(
-            f"'{name}' can't be made to leave: force-leave is not built in this version; a failed "
-            "member leaves the listing by itself after cluster_ttl_on_failure"
-        )
+    async def force_leave(self, node_id: str) -> None:
+        removal = self._membership.force_leave(node_id)
+        await self._removals.add(removal)
+        log.notice("forced out", id=removal.id, generation=removal.generation)
+        try:
+            await self._directory.tell()
+        except AuthorityUnavailable as error:
+            log.warning(
+                "the authority will be told who was forced out when it can be", reason=str(error)
+            )
+
+    def leave(self) -> None:
+        if self._signals is not None:
+            self._signals.terminate(self.shutdown_timeout())
 
     def subscribe(self) -> AsyncIterator[Event]:
         return self._bus.subscribe()

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from node import logs
+
+log = logs.get("node")
+
 PID_FILE = "grapevine.pid"
 
 
@@ -60,3 +64,16 @@ def store_json(path: Path, content: Mapping[str, Any]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def load_json(path: Path, bytes_max: int) -> dict[str, Any] | None:
+    """Read such a file; None when it isn't there or, with a warning, can't be read."""
+    try:
+        with path.open("rb") as file:
+            stored = json.loads(file.read(bytes_max))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("a file of the prefix can't be read", path=path, reason=str(error))
+        return None
+    return stored if isinstance(stored, dict) else None

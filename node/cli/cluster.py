@@ -1,25 +1,29 @@
-"""``grapevine cluster``: what a running node knows of its cluster; and a new cluster key."""
+"""``grapevine cluster``: what a running node knows of its cluster, who is in it, and its keys."""
 
 import base64
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from node.cli import keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
-from node.cli.failure import Failure
+from node.cli.failure import Failure, warn
 from node.cli.table import aligned
 from node.config.values import CLUSTER_KEY_BYTES
+from node.logs import escape
 
+REACHABILITY = ("name", "address", "status", "path", "rtt", "heard")
 COLUMNS = ("name", "address", "status", "role", "version", "revision", "rtt")
 
 
 @click.group("cluster")
 def command() -> None:
-    """Look at the cluster through a running node; make and rotate its keys."""
+    """Look at the cluster and change it through a running node; make and rotate its keys."""
 
 
 command.add_command(keys.command)
@@ -35,19 +39,88 @@ def members(admin_url: str | None, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
+    _print_members(answer, COLUMNS, _rows(answer))
+
+
+@command.command("reachability")
+@ADMIN_URL
+@JSON
+@configuration_options
+def reachability(admin_url: str | None, as_json: bool, **options: Any) -> None:
+    """Show how the node reaches each other member, and when it heard of it last."""
+    answer = admin_api(admin_url, options).get("/cluster")
+    others = _rows(answer)[1:]  # the node itself comes first
+    if as_json:
+        kept = [{name: row.get(name) for name in REACHABILITY} for row in others]
+        click.echo(json.dumps({"data": kept, "total": len(kept)}, indent=2))
+        return
+    _print_members(answer, REACHABILITY, others)
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Failure("the Admin API's answer holds no list of members; is this a Grapevine node?")
-    click.echo(aligned(COLUMNS, [[_cell(row, column) for column in COLUMNS] for row in rows]))
+    return rows
+
+
+def _print_members(answer: Any, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    click.echo(aligned(columns, [[_cell(row, column) for column in columns] for row in rows]))
+    notices = answer.get("notices")
+    if isinstance(notices, list):
+        warn(escape(str(notice)) for notice in notices)
 
 
 def _cell(member: dict[str, Any], column: str) -> str:
     value = member.get(column)
     if value is None or value == "":
         return "-"
-    if column == "rtt" and isinstance(value, int | float):
-        return f"{value * 1000:.1f}ms"
+    if isinstance(value, int | float):
+        if column == "rtt":
+            return f"{value * 1000:.1f}ms"
+        if column == "heard":
+            return f"{value:.1f}s ago"
     return str(value)
+
+
+@command.command("join")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@ADMIN_URL
+@configuration_options
+def join(addresses: Sequence[str], admin_url: str | None, **options: Any) -> None:
+    """Let the node look for members at these addresses, now and whenever nobody runs there."""
+    api = admin_api(admin_url, options)
+    for address in addresses:
+        click.echo(_message(api.send("POST", "/cluster", {"address": address})))
+
+
+@command.command("force-leave")
+@click.argument("name")
+@ADMIN_URL
+@configuration_options
+def force_leave(name: str, admin_url: str | None, **options: Any) -> None:
+    """Force a member out of the cluster, by its name or its id.
+
+    For a node that is gone for good, or that must be: it can't object, and takes part again when
+    it is restarted.
+    """
+    admin_api(admin_url, options).send("DELETE", f"/cluster/nodes/{quote(name, safe='')}")
+    click.echo(f"{escape(name)} was forced out")
+
+
+@command.command("leave")
+@ADMIN_URL
+@configuration_options
+def leave(admin_url: str | None, **options: Any) -> None:
+    """Let the node leave the cluster and stop, as `grapevine stop` does on its own machine."""
+    click.echo(_message(admin_api(admin_url, options).send("POST", "/cluster/leave")))
+
+
+def _message(answer: Any) -> str:
+    text = answer.get("message") if isinstance(answer, dict) else None
+    if not isinstance(text, str):
+        raise Failure("the Admin API's answer has no message; is this a Grapevine node?")
+    return escape(text)
 
 
 @command.command("revision")

@@ -35,6 +35,7 @@ TABLES = (
     "log",
     "migration",
     "node",
+    "removed_node",
 )
 """What a reset drops, and nothing besides."""
 

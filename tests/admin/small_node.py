@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, NoSuchMember
+from node.admin.node_view import AuthorityStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -35,6 +35,8 @@ class SmallNode:
         """Why the authority can't be reached; empty when it can."""
         self.readiness = (True, "ready")
         self.joined: list[str] = []
+        self.leaving = False
+        self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.subscribers = 0
@@ -63,6 +65,9 @@ class SmallNode:
         }
         return [own, *self.peers]
 
+    def notices(self) -> Sequence[str]:
+        return self.told
+
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
@@ -89,11 +94,11 @@ class SmallNode:
     async def join(self, addresses: Sequence[str]) -> None:
         self.joined += addresses
 
-    async def force_leave(self, name: str) -> None:
-        kept = [peer for peer in self.peers if peer["name"] != name]
-        if kept == self.peers:
-            raise NoSuchMember(f"No member named '{name}'")
-        self.peers = kept
+    async def force_leave(self, node_id: str) -> None:
+        self.peers = [peer for peer in self.peers if peer["id"] != node_id]
+
+    def leave(self) -> None:
+        self.leaving = True
 
     async def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         self.subscribers += 1

@@ -74,6 +74,37 @@ async def test_force_leave_of_a_member_is_204_and_of_a_stranger_404(
     assert (answer.status, answer.message) == (404, "No member named 'gw2'")
 
 
+async def test_a_name_of_several_members_is_settled_by_id(admin: Client, node: SmallNode) -> None:
+    other = {**PEER, "id": "0b9d8c7e-0000-4000-8000-000000000003"}
+    node.peers = [PEER, other]
+    answer = await admin.delete("/cluster/nodes/gw2")
+    assert answer.status == 409
+    assert PEER["id"] in answer.message
+    assert (await admin.delete(f"/cluster/nodes/{PEER['id']}")).status == 204
+    assert node.peers == [other]
+
+
+async def test_a_node_is_not_forced_out_by_itself(admin: Client, node: SmallNode) -> None:
+    for name in (node.node_name, node.node_id):
+        answer = await admin.delete(f"/cluster/nodes/{name}")
+        assert answer.status == 409
+        assert answer.message.endswith("use grapevine stop")
+
+
+async def test_leave_is_begun_after_the_answer(admin: Client, node: SmallNode) -> None:
+    answer = await admin.post("/cluster/leave", json={})
+    assert (answer.status, answer.message) == (202, "gw1 leaves the cluster and stops")
+    assert node.leaving
+
+
+async def test_what_became_of_the_nodes_identity_is_told_with_the_members(
+    admin: Client, node: SmallNode
+) -> None:
+    assert (await admin.get("/cluster")).json["notices"] == []
+    node.told = ["this node goes on as gw1~89ab"]
+    assert (await admin.get("/cluster")).json["notices"] == node.told
+
+
 async def test_revision_says_whether_all_live_members_serve_it(
     admin: Client, node: SmallNode
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.agent.keepsakes import KeptKeys, load_keys, load_peers, store_keys, store_peers
+from node.agent.keepsakes import KeptKeys, load_keys, store_keys
 from node.agent.prefix import PrefixError, lock_prefix, prepare_prefix
 
 KEYS = KeptKeys("8c5d3c0e-1d7c-4a7e-9f3b-2c2f6a1f0b57", bytes(range(32)), b"sealed")
@@ -56,14 +56,6 @@ def test_the_keyring_is_kept_and_private(tmp_path: Path, keys: KeptKeys) -> None
         b"\xff",
     ],
 )
-def test_a_damaged_keyring_or_list_of_peers_is_none(tmp_path: Path, content: bytes) -> None:
-    for name in ("keyring", "peers.json"):
-        (tmp_path / name).write_bytes(content)
+def test_a_damaged_keyring_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "keyring").write_bytes(content)
     assert load_keys(tmp_path) == KeptKeys()
-    assert load_peers(tmp_path) == []
-
-
-def test_peers_are_kept_in_order(tmp_path: Path) -> None:
-    peers = [("10.0.0.2", 8005), ("::1", 8105)]
-    store_peers(tmp_path, peers)
-    assert load_peers(tmp_path) == peers

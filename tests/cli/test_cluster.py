@@ -33,10 +33,20 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Answers what the server was told to, and remembers what it was asked."""
 
     def do_GET(self) -> None:
+        self._answer(self.path)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer(f"POST {self.path} {body.decode()}".rstrip())
+
+    def do_DELETE(self) -> None:
+        self._answer(f"DELETE {self.path}")
+
+    def _answer(self, question: str) -> None:
         server = self.server
         assert isinstance(server, Server)
-        server.asked.append((self.path, dict(self.headers)))
-        status, body = server.answers.get(self.path, (404, b'{"message":"Not found"}'))
+        server.asked.append((question, dict(self.headers)))
+        status, body = server.answers.get(question, (404, b'{"message":"Not found"}'))
         self.send_response(status)
         self.end_headers()
         self.wfile.write(body)
@@ -90,6 +100,79 @@ def test_members_are_an_aligned_table_without_control_characters(server: Server)
         "gw1          127.0.0.1:8005  alive    traditional  0.1.0    1.12      -",
         r"gw2\x1b[31m  [::1]:8105      suspect  -            -        -         1.2ms",
     ]
+
+
+def test_what_became_of_the_nodes_identity_is_a_warning(server: Server) -> None:
+    answer = {"data": MEMBERS, "total": 2, "notices": ["goes on as gw1~89ab\x1b[31m"]}
+    server.answers["/cluster"] = (200, json.dumps(answer).encode())
+    result = cluster("members", admin_listen=server.listener)
+    assert result.exit_code == 0
+    assert result.stderr == "warning: goes on as gw1~89ab\\x1b[31m\n"
+
+
+def test_reachability_is_of_the_others(server: Server) -> None:
+    peer = {**MEMBERS[1], "name": "gw2", "path": "tcp", "heard": 1.26}
+    server.answers["/cluster"] = (200, json.dumps({"data": [MEMBERS[0], peer]}).encode())
+    result = cluster("reachability", admin_listen=server.listener)
+    assert result.exit_code == 0
+    assert [line.split(maxsplit=5) for line in result.output.splitlines()] == [
+        ["name", "address", "status", "path", "rtt", "heard"],
+        ["gw2", "[::1]:8105", "suspect", "tcp", "1.2ms", "1.3s ago"],
+    ]
+    listed = json.loads(cluster("reachability", "--json", admin_listen=server.listener).output)
+    assert listed["total"] == 1
+    assert listed["data"] == [
+        {key: peer.get(key) for key in ("name", "address", "status", "path", "rtt", "heard")}
+    ]
+
+
+def test_a_node_that_tells_no_path_yet_shows_none(server: Server) -> None:
+    server.answers["/cluster"] = (200, json.dumps({"data": [MEMBERS[0], {"name": "x"}]}).encode())
+    result = cluster("reachability", admin_listen=server.listener)
+    assert result.output.splitlines()[1].split() == ["x", "-", "-", "-", "-", "-"]
+
+
+def test_join_asks_for_each_address(server: Server) -> None:
+    for address in ("10.0.0.2:8005", "gw3"):
+        question = f'POST /cluster {{"address": "{address}"}}'
+        server.answers[question] = (202, f'{{"message": "joining {address}"}}'.encode())
+    result = cluster("join", "10.0.0.2:8005", "gw3", admin_listen=server.listener)
+    assert result.exit_code == 0
+    assert result.output == "joining 10.0.0.2:8005\njoining gw3\n"
+
+
+def test_a_join_that_is_refused_is_exit_code_1(server: Server) -> None:
+    server.answers['POST /cluster {"address": ":1"}'] = (400, b'{"message": "address: bad"}')
+    result = cluster("join", ":1", admin_listen=server.listener)
+    assert result.exit_code == 1
+    assert "with 400: address: bad" in result.stderr
+
+
+def test_join_wants_an_address() -> None:
+    assert cluster("join", admin_listen="off").exit_code == 2
+
+
+def test_force_leave_names_the_member_in_the_path(server: Server) -> None:
+    server.answers["DELETE /cluster/nodes/gw%2F2"] = (204, b"")
+    result = cluster("force-leave", "gw/2", admin_listen=server.listener)
+    assert (result.exit_code, result.output) == (0, "gw/2 was forced out\n")
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "No member named 'x'"), (409, "itself")])
+def test_a_force_leave_that_is_refused_is_exit_code_1(
+    status: int, reason: str, server: Server
+) -> None:
+    answer = json.dumps({"message": reason}).encode()
+    server.answers["DELETE /cluster/nodes/x"] = (status, answer)
+    result = cluster("force-leave", "x", admin_listen=server.listener)
+    assert result.exit_code == 1
+    assert f"with {status}: {reason}" in result.stderr
+
+
+def test_leave_says_what_the_node_says(server: Server) -> None:
+    server.answers["POST /cluster/leave"] = (202, b'{"message": "gw1 leaves"}')
+    result = cluster("leave", admin_listen=server.listener)
+    assert (result.exit_code, result.output) == (0, "gw1 leaves\n")
 
 
 def test_members_as_json_are_what_the_node_answers(server: Server) -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from gossip.effects import PersistIncarnation
-from gossip.events import GenerationOutdated, LeaveFinished, MemberChanged, NameTaken
+from gossip.events import LeaveFinished, MemberChanged, MemberForgotten
 from gossip.member import Status
 from gossip.messages import Ack, Alive, Ping, Request, Verdict
 from gossip.replica import Head
-from tests.gossip.drive import PROFILE, Driver, address, alive, metadata, node_id, verdict
+from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, verdict
 
 
 @pytest.fixture
@@ -123,37 +123,26 @@ def test_a_newer_generation_is_listed_at_its_new_address(driver: Driver) -> None
     assert (member.status, member.generation, member.address) == ("alive", 2, address(33))
 
 
-def test_another_process_with_our_node_id_is_told_of_and_not_fought(driver: Driver) -> None:
-    other = alive(1)._replace(tag=999, incarnation=5, address=address(44))
-    driver.receive(2, other)
-    assert driver.events(NameTaken) == [NameTaken("node id", node_id(1), address(44), node_id(1))]
-    assert driver.done(PersistIncarnation) == []
-    driver.receive(2, other)
-    assert driver.events(NameTaken) == [], "told once, counted always"
-    assert driver.core.counters["identity_conflicts"] == 2
-
-
-def test_a_later_generation_of_this_node_is_told_of_once(driver: Driver) -> None:
-    driver.receive(2, alive(1, generation=9))
-    assert driver.events(GenerationOutdated) == [GenerationOutdated(9)]
-    driver.receive(2, verdict(1, Status.FAILED, generation=9))
-    assert driver.events(GenerationOutdated) == []
-
-
 def test_our_own_higher_incarnation_of_before_is_exceeded(driver: Driver) -> None:
     driver.receive(2, alive(1, incarnation=20))
     assert driver.done(PersistIncarnation) == [PersistIncarnation(21)]
 
 
-def test_two_members_with_one_name_are_told_of(driver: Driver) -> None:
-    driver.receive(4, alive(4)._replace(metadata=metadata("node-2")))
-    assert driver.events(NameTaken) == [NameTaken("name", "node-2", address(4), node_id(4))]
+def test_who_leaves_the_listing_is_told_of(driver: Driver) -> None:
+    driver.receive(2, verdict(3, Status.LEFT))
+    driver.pass_time_answering(PROFILE.left_ttl - 1, 2)
+    assert driver.status(3) == "left"
+    driver.pass_time(3)
+    (event,) = driver.events(MemberForgotten)
+    assert (event.member.id, event.member.generation) == (node_id(3), 1)
 
 
-def test_a_failed_holder_of_a_name_yields_it(driver: Driver) -> None:
-    driver.receive(3, verdict(2, Status.FAILED))
-    driver.receive(4, alive(4)._replace(metadata=metadata("node-2")))
-    assert driver.events(NameTaken) == []
+def test_a_view_tells_how_long_ago_something_came_from_a_member(driver: Driver) -> None:
+    driver.receive(2, Ping(1))
+    driver.receive(2, alive(4))
+    driver.now += 1.5
+    heard = {member.id: member.heard for member in driver.core.members(driver.now)}
+    assert heard == {node_id(1): None, node_id(2): 1.5, node_id(3): 1.5, node_id(4): None}
 
 
 def test_leaving_is_told_to_all_and_then_finished(driver: Driver) -> None:

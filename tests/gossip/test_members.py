@@ -160,11 +160,73 @@ def test_tombstones_and_members_are_bounded_by_count(
     monkeypatch.setattr(limits, "MEMBERS_MAX", 4)
     for number in (2, 3, 4):
         assert members.admit_alive(alive(number), NOW).outcome == "changed"
-        members.admit_verdict(verdict(number, LEFT), NOW)
     assert members.admit_alive(alive(5), NOW).outcome == "refused"
+    for number in (2, 3, 4):
+        members.admit_verdict(verdict(number, LEFT), NOW)
     members.sweep(NOW + LAN.left_ttl + 1)
     held = [members.held_claim(wire(number)) is not None for number in (2, 3, 4)]
     assert held == [False, True, True], "the oldest tombstone went"
+
+
+@pytest.mark.parametrize("status", [FAILED, LEFT])
+def test_a_storm_of_new_ids_pushes_out_the_longest_dead_and_never_the_living(
+    status: Status, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """quickwit-oss/quickwit#5446: each crash of a loop came back with a new id."""
+    monkeypatch.setattr(limits, "MEMBERS_MAX", 4)
+    for number in (2, 3, 4):
+        members.admit_alive(alive(number), NOW)
+    members.admit_verdict(verdict(4, status), NOW + 1)
+    members.admit_verdict(verdict(3, status), NOW + 2)
+    assert members.admit_alive(alive(5), NOW + 3).outcome == "changed"
+    assert [member.node_id for member in members.listed()] == [node_id(n) for n in (1, 2, 3, 5)]
+    assert members.held_claim(wire(4)) == verdict(4, status, by=1), "a tombstone stays"
+
+
+def test_only_the_newest_generation_of_a_node_has_a_tombstone(members: Members) -> None:
+    hold(members, LEFT, incarnation=9, generation=1)
+    members.sweep(NOW + LAN.left_ttl + 1)
+    members.admit_alive(alive(2, 1, generation=2), NOW)
+    members.admit_verdict(verdict(2, LEFT, 1, generation=2), NOW)
+    members.sweep(NOW + 2 * LAN.left_ttl + 2)
+    assert members.held_claim(wire(2)) == verdict(2, LEFT, 1, generation=2, by=1)
+    assert members.admit_alive(alive(2, 50, generation=1), NOW).outcome == "stale"
+
+
+def test_a_tombstone_takes_in_later_evidence_of_the_same_life(members: Members) -> None:
+    """al8n/memberlist#197, in the grave: failed at 9 was dropped, alive at 7 raised the dead."""
+    hold(members, FAILED, incarnation=5)
+    later = NOW + LAN.failed_ttl + 1
+    members.sweep(later)
+    assert members.admit_verdict(verdict(2, FAILED, 9), later).outcome == "unknown"
+    assert members.admit_alive(alive(2, 7), later).outcome == "stale"
+    assert members.admit_alive(alive(2, 10), later).outcome == "changed"
+
+
+def test_news_of_a_forgotten_node_from_those_who_still_list_it_does_not_raise_it(
+    members: Members,
+) -> None:
+    """chitchat#94: nodes that forgot at different times taught each other the dead again."""
+    hold(members, FAILED, incarnation=5)
+    later = NOW + LAN.failed_ttl + 1
+    members.sweep(later)
+    for _ in range(3):
+        assert members.admit_alive(alive(2, 5), later).outcome == "stale"
+        assert members.admit_verdict(verdict(2, FAILED, 5), later).outcome == "unknown"
+    assert members.get(node_id(2)) is None
+
+
+@pytest.mark.parametrize("first", [2, 7])
+def test_of_two_processes_with_one_generation_the_greater_tag_holds_everywhere(
+    first: int, members: Members
+) -> None:
+    claims = {tag: alive(2)._replace(tag=tag, address=address(tag)) for tag in (2, 7)}
+    members.admit_alive(claims[first], NOW)
+    members.admit_alive(claims[9 - first], NOW)
+    member = members.get(node_id(2))
+    assert member is not None
+    assert (member.tag, member.address) == (7, address(7))
+    assert members.admit_alive(claims[2], NOW).outcome == "stale", "its sender is told"
 
 
 def test_the_profile_decides_how_long_failed_members_are_listed() -> None:

@@ -61,7 +61,14 @@ class LoopbackNode:
             asyncio.get_running_loop().time(),
             keyring=keyring,
         )
-        self.transport = Transport(self.core, seeds, self.events.append, self.incarnations.append)
+        self.generations: list[int] = []
+        self.transport = Transport(
+            self.core,
+            seeds,
+            self.events.append,
+            self.incarnations.append,
+            self.generations.append,
+        )
 
     async def start(self) -> None:
         await self.transport.start(self.sockets)

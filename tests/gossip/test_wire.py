@@ -17,6 +17,8 @@ from gossip.messages import (
     Checked,
     Fetch,
     Heartbeat,
+    Identified,
+    Identify,
     Keys,
     KeysWanted,
     Message,
@@ -79,6 +81,8 @@ EVERY_KIND: list[Message] = [
     Fetch(0),
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
     NoSlice(1),
+    Identify(2**32 - 1, 1, 0, ("2001:db8::1", 8005)),
+    Identified(0, limits.COUNTER_MAX, limits.TAG_MAX),
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
@@ -98,6 +102,12 @@ def test_every_message_is_read_as_it_was_written(message: Message) -> None:
 def test_every_kind_is_covered_by_the_test_above() -> None:
     covered = {type(message) for message in EVERY_KIND}
     assert covered == set(Message.__args__)
+
+
+def test_saying_who_one_is_never_takes_more_room_than_the_question() -> None:
+    question = Identify(2**32 - 1, 1, 0, ("::1", 1))
+    answer = Identified(question.sequence, limits.COUNTER_MAX, limits.TAG_MAX)
+    assert len(encode_part(answer)) <= len(encode_part(question))
 
 
 def test_many_messages_share_a_packet_in_order() -> None:

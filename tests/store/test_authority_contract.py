@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from store import read as reads
-from store.authority import Authority, Create, Delete, Mutation, NodeRow, Patch, Put, Query
+from store.authority import Authority, Create, Delete, Mutation, Patch, Put, Query
 from store.changeset import decode_body
 from store.errors import EntityError
 from store.limits import ENTITY_BYTES_MAX
@@ -343,23 +343,3 @@ async def test_a_trimmed_log_says_that_it_can_not_tell(
     assert await authority.log(EMPTY) is None
     assert await authority.log(heads[0]) is None
     assert await authority.log(heads[2]) == ()
-
-
-async def test_generations_only_grow(authority: Authority) -> None:
-    assert await authority.next_generation("n", floor=0) == 1
-    assert await authority.next_generation("n", floor=0) == 2
-    assert await authority.next_generation("n", floor=7) == 8
-    assert await authority.next_generation("m", floor=3) == 4
-
-
-async def test_nodes_find_each_other_by_their_rows(authority: Authority) -> None:
-    await authority.next_generation("silent", floor=0)
-    rows = [NodeRow("a", "gw1", 2, "10.0.0.1:8005"), NodeRow("b", "gw2", 1, "[::1]:8005")]
-    for row in rows:
-        await authority.register(row)
-    assert list(await authority.nodes()) == rows
-    await authority.register(NodeRow("a", "old", 1, "x:1"))
-    assert list(await authority.nodes()) == rows  # an older process doesn't displace a younger one
-    await authority.forget("a", generation=1)
-    await authority.forget("b", generation=1)
-    assert list(await authority.nodes()) == rows[:1]

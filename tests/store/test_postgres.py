@@ -16,6 +16,7 @@ from store.plan import POSTGRES
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
 from store.postgres_connection import CHANGE, connect, transaction
+from store.read import SCHEMA_VERSION
 from store.write import WriteRequest, write
 from tests.postgres_server import connected, execute, fetch
 from tests.store.history import check_history
@@ -217,7 +218,7 @@ class TestSchema:
         ("version", "text"),
         [
             (0, "older than this software's (1); run 'grapevine migrations up'"),
-            (3, "newer than this software's (2); upgrade grapevine on this node"),
+            (SCHEMA_VERSION + 1, "upgrade grapevine on this node"),
         ],
     )
     async def test_another_version_says_what_to_do(

@@ -12,6 +12,7 @@ from store.authority import Create, Patch
 from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.plan import SQLITE
+from store.read import SCHEMA_VERSION
 from store.sqlite import SqliteAuthority
 from store.write import WriteRequest, find_write, write
 
@@ -50,7 +51,7 @@ async def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     ("version", "text"),
     [
         (0, "older than this software's (1); run 'grapevine migrations up'"),
-        (3, "newer than this software's (2); upgrade grapevine on this node"),
+        (SCHEMA_VERSION + 1, "upgrade grapevine on this node"),
     ],
 )
 async def test_another_schema_says_what_to_do(path: Path, version: int, text: str) -> None:

@@ -96,7 +96,7 @@ async def test_concurrent_writes_on_all_nodes_end_at_one_revision_everywhere(
             assert await status(cluster, node, f"/r{number}") == 200
 
 
-async def test_a_killed_node_is_suspected_failed_and_catches_up_when_it_is_back(
+async def test_a_killed_node_is_failed_without_suspicion_and_catches_up_when_it_is_back(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
     cluster = await start_cluster(3)
@@ -117,7 +117,7 @@ async def test_a_killed_node_is_suspected_failed_and_catches_up_when_it_is_back(
         return now == "failed"
 
     await until(is_failed, "node1 sees node3 failed")
-    assert seen[-2:] == ["suspect", "failed"]
+    assert "suspect" not in seen, "its closed ports have told"
     await add_route(cluster, second, "meanwhile")
     await until_status(cluster, first, "/meanwhile", 200)
     await third.start()

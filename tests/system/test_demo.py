@@ -64,7 +64,6 @@ async def test_a_killed_node_is_reported_with_the_way_to_start_it_again() -> Non
     (pid,) = [pid for pid in demo.group_members() if "node3.conf" in command_line(pid)]
     os.kill(pid, signal.SIGKILL)
     await demo.until_output(r"node3 \(pid \d+\) ended with exit code -9; .* run -c \S+node3\.conf")
-    await demo.until_output(r"member  node3 is suspect")
     await demo.until_output(r"member  node3 is failed")
     await stop(demo, signal.SIGINT)
 

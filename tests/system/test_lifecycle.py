@@ -93,12 +93,12 @@ class TestStart:
     ) -> None:
         daemon = make_daemon()
         daemon.configure()
-        outcome = await daemon.start("--db-timeout", "2")
+        outcome = await daemon.start("--db-timeout", "5")
         assert outcome.code == 1
         waiting, *_ = outcome.output.splitlines()
         assert waiting.startswith("waiting: ")
         assert "grapevine migrations bootstrap" in waiting
-        assert "isn't ready after 2 s" in outcome.output
+        assert "isn't ready after 5 s" in outcome.output
         health = await daemon.command("health")
         assert health.code == 1
         assert "grapevine migrations bootstrap" in health.output

@@ -53,7 +53,9 @@ async def _cuts(report: Report, plan: Plan, system: System, count: int) -> None:
                 tell(f"heal: {system.name}, N={count}, cut {turn + 1} is over")
                 await cluster.quiet(SETTLE_SECONDS)
 
-    await attempt(report, f"{system.name}, N={count}", work)
+    if not await attempt(report, f"{system.name}, N={count}", work):
+        keys = (f"whole_{count}", f"torn_{count}")
+        report.lack(system.name, keys, plan.runs_of(system))
 
 
 async def _once(

@@ -47,7 +47,9 @@ async def _kills(report: Report, plan: Plan, system: System, count: int) -> None
                 await cluster.quiet(plan.rng.uniform(*PAUSE_SECONDS))
                 await _once(report, system, cluster, plan.rng.choice(cluster.numbers), turn)
 
-    await attempt(report, f"{system.name}, N={count}", work)
+    if not await attempt(report, f"{system.name}, N={count}", work):
+        keys = (f"first_{count}", f"all_{count}", f"spread_{count}")
+        report.lack(system.name, keys, plan.runs_of(system))
 
 
 async def _once(report: Report, system: System, cluster: Cluster, victim: int, turn: int) -> None:

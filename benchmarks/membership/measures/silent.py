@@ -64,7 +64,11 @@ async def _silences(report: Report, plan: Plan, system: System, count: int) -> N
                 await _once(report, system, cluster, ground, victim)
                 tell(f"silent: {system.name}, N={count}, host {turn + 1} is over")
 
-    await attempt(report, f"{system.name}, N={count}", work)
+    if not await attempt(report, f"{system.name}, N={count}", work):
+        keys = (f"suspect_{count}", f"all_{count}", f"suspicion_{count}")
+        report.lack(system.name, keys, plan.runs_of(system))
+        if system.name == OURS:
+            report.lack(OURS, (f"over_{count}",), plan.runs)
 
 
 async def _once(
