@@ -3,6 +3,7 @@
 Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
+    router         which message concerns which part, and who may send it
     transport      the asyncio side (with sockets, datagrams, knocks)
 
     members        the member table, with the theory of operation; member, identity
@@ -19,7 +20,10 @@ Where to find what:
     snapshot       taking a peer's whole state; snapshot_supply and pinned: giving ours
     replica        what the protocol needs of the store
 
-    wire           the envelope; messages, reader, outbox, seal, address
+    wire           the envelope; messages, reader, outbox, address
+    sessions       encryption: who may be believed that a packet is new (with stream_sessions,
+                   admission, challenge, recent, hints); seal: the primitive
+    keyring        the cluster's keys; rotation: how a change of them spreads
     profiles       timing, each parameter with its formula
     limits         every bound
     effects, events, counters   what comes out of the core

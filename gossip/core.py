@@ -2,7 +2,7 @@
 
 Inputs are method calls with the time as an argument; what is to be done comes out of ``effects()``;
 ``next_deadline()`` says when ``advance`` must be called if nothing else happens before. This file
-assembles the parts and sends each message to the one it concerns.
+assembles the parts; ``router`` sends each message to the one it concerns.
 """
 
 import math
@@ -19,39 +19,12 @@ from gossip.dissemination import Dissemination
 from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.health import Health
-from gossip.identity import Identity, check_identity, wire_id
+from gossip.identity import Identity, check_identity
 from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
-from gossip.messages import (
-    Ack,
-    Alive,
-    Announce,
-    Check,
-    Checked,
-    Fetch,
-    Heartbeat,
-    Identified,
-    Identify,
-    Keys,
-    KeysWanted,
-    Message,
-    Missing,
-    Nack,
-    NoSlice,
-    Ping,
-    PingRequest,
-    Pull,
-    Push,
-    PushPull,
-    Request,
-    Slice,
-    TableDigest,
-    Unwatch,
-    Verdict,
-    Watch,
-)
+from gossip.messages import Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
@@ -61,6 +34,7 @@ from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
 from gossip.replica import Changeset, Head, Replica
 from gossip.rotation import Rotation
+from gossip.router import Router
 from gossip.sessions import Sessions
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -68,7 +42,7 @@ from gossip.strays import Strays
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
 from gossip.watch import Watches
-from gossip.wire import Parts, check_cluster_name, cluster_binding, cluster_digest
+from gossip.wire import check_cluster_name, cluster_binding, cluster_digest
 
 
 class Gossip:
@@ -162,6 +136,11 @@ class Gossip:
             ),
             Watches(self._members, self._streams, self._outbox, rng, self.counters),
             Doubt(profile, self.counters),
+        )  # fmt: skip
+        self._router = Router(
+            self._members, self._own, self._claims, self._contests, self._detection,
+            self._exchange, self._dissemination, self._rotation, self._snapshot,
+            self._snapshot_supply, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -291,7 +270,7 @@ class Gossip:
             if read.stray:
                 self._strays.received(read.stray, read.sender, now)
             elif read.parts is not None:
-                self._receive(read.parts, origin, now)
+                self._router.received(read.parts, origin, now)
         self._outbox.settle()
 
     def stream_accepted(self, stream: int, source: Address, now: float) -> None:
@@ -313,7 +292,9 @@ class Gossip:
             return
         if read.parts is None:
             return
-        self._receive(read.parts, Origin(read.sender, known.address, stream, len(frame)), now)
+        self._router.received(
+            read.parts, Origin(read.sender, known.address, stream, len(frame)), now
+        )
         if read.sender == self._me.wire:
             # Said is said: two processes of one node have no tables to exchange.
             self._streams.finish(stream)
@@ -384,93 +365,6 @@ class Gossip:
 
     def _running(self) -> bool:
         return self._me.status is Status.ALIVE
-
-    def _receive(self, parts: Parts, origin: Origin, now: float) -> None:
-        for message in parts.messages:
-            if self._own.ended:
-                return
-            self._dispatch(message, origin, now)
-        sender = self._members.sender(origin.sender)
-        if sender is not None and sender is not self._me:
-            sender.heard_at = now
-            self._detection.heard(sender, now)
-        self._claims.correct(origin)
-
-    def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
-        """Messages that anyone may send: claims (strangers about themselves or us), pings,
-        questions of identity and table exchanges. Looked up per message: a claim may have made the
-        sender a member just now."""
-        sender = self._members.sender(origin.sender)
-        match message:
-            case Alive() if sender is not None or wire_id(message.node_id) == origin.sender:
-                self._claims.alive(message, origin, now)
-            case Ping():
-                self._answer_ping(message, sender, origin, now)
-            case Identify():
-                self._contests.asked(message, origin, now)
-            case Identified():
-                self._contests.answered(message, origin)
-            case PushPull():
-                self._exchange.received(message, origin, now)
-            case TableDigest() if sender is not None:
-                self._exchange.compared(message, origin, now)
-            case Verdict() if message.node_id == self._me.node_id:
-                # From strangers too: who buried this node must be able to tell it.
-                self._claims.verdict(message, origin, now)
-            case _ if sender is None:
-                self.counters.add("dropped_stranger")
-            case _:
-                self._dispatch_member(message, sender, origin, now)
-
-    def _dispatch_member(
-        self, message: Message, sender: Member, origin: Origin, now: float
-    ) -> None:
-        """Messages that only members may send."""
-        match message:
-            case Verdict():
-                self._claims.verdict(message, origin, now)
-            case Heartbeat():
-                self._dissemination.heard(message, sender, now)
-                self._rotation.heard(message, sender, now)
-            case Push():
-                self._dissemination.pushed(message, sender, now)
-            case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
-                self._detection.received(message, sender, origin, now)
-            case Announce():
-                self._dissemination.announced(message, sender, now)
-            case Missing():
-                self._dissemination.missing(message, sender, now)
-            case Request():
-                self._dissemination.requested(sender, message, now)
-            case Pull() if origin.stream is not None:
-                self._dissemination.pulled(origin, message, now)
-            case Fetch():
-                self._snapshot_supply.fetched(message, origin, now)
-            case Slice():
-                self._snapshot.received(message, sender, origin, now)
-            case NoSlice():
-                self._snapshot.declined(message, sender, origin, now)
-            case Keys():
-                if self._rotation.told(message, sender, now):
-                    self._outbox.send(sender, [self._dissemination.heartbeat(now)])
-            case KeysWanted():
-                self._rotation.wanted(sender, now)
-            case _:
-                self.counters.add("messages_malformed")
-
-    def _answer_ping(
-        self, message: Ping, sender: Member | None, origin: Origin, now: float
-    ) -> None:
-        if sender is not None:
-            self._detection.clock_heard(message.clock, now)
-        answers: list[Message] = [Ack(message.sequence)]
-        if sender is None or sender.status is not Status.ALIVE:
-            # Whoever is held for dead (or forgotten as such) must hear of it to refute.
-            held = self._members.held_claim(origin.sender)
-            if held is not None:
-                answers.append(held)
-        answers.append(self._dissemination.heartbeat(now))
-        self._outbox.answer(origin, answers)
 
     def _abandon(self, stream: Stream, now: float, refused: bool = False) -> None:
         """A stream ended before it had served its purpose."""

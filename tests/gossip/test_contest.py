@@ -228,7 +228,8 @@ def test_a_dead_or_leaving_holder_is_not_even_asked(driver: Driver, status: Stat
 
 
 def test_no_vote_is_needed_nor_can_silence_end_a_node() -> None:
-    """Serf asks the cluster who has a name; with no answer the node shuts itself down."""
+    """hashicorp/serf resolveNodeConflict asks the cluster who has a name; with no answer the node
+    shuts itself down."""
     driver = Driver(number=5)
     driver.receive(4, named(4))
     driver.pass_time(60.0)

@@ -110,6 +110,7 @@ def test_early_changesets_wait_and_go_in_in_order(driver: Driver) -> None:
 
 
 def test_waiting_counts_as_delay(driver: Driver) -> None:
+    """dskit#916: spikes of minutes that nobody saw, for the delay wasn't measured."""
     first, second = (driver.authority.commit(body) for body in (b"1", b"2"))
     driver.receive(2, push(second))
     driver.now += 0.25

@@ -108,6 +108,7 @@ def test_who_changed_the_keyring_knows_in_one_round_trip_that_all_have_it() -> N
 
 
 def test_who_was_down_during_the_whole_rotation_says_so_and_comes_back_with_the_keyring() -> None:
+    """hashicorp/consul#719: it came back with the old key, and formed a cluster of its own."""
     world = World(5, seed=4, profile=PATIENT, link=LOSSY, keyring=configured(K1))
     world.form()
     late = world.nodes[4]

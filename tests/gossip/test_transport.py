@@ -22,12 +22,12 @@ from gossip.identity import Identity
 from gossip.keyring import Keyring, configured
 from gossip.knocks import knock
 from gossip.limits import KNOCK_SECONDS_MAX, PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
-from gossip.messages import Ping
+from gossip.messages import Message, Ping, Pull
 from gossip.profiles import LOCAL
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
-from simulations.authority import LogAuthority, LogReplica
-from tests.gossip.drive import metadata, node_id
+from simulations.authority import EMPTY, LogAuthority, LogReplica
+from tests.gossip.drive import alive, metadata, node_id, packet
 
 DEADLINE = 10.0
 
@@ -176,6 +176,27 @@ async def test_a_garbage_frame_ends_its_stream(pair: Pair) -> None:
         assert await reader.read() == b""
     writer.close()
     assert first.core.counters["dropped_garbage"] == 1
+
+
+async def test_a_peer_that_does_not_read_delays_nobody_and_is_cut_off(pair: Pair) -> None:
+    """dskit#192: gossip waited for a slow peer's TCP writes."""
+    first, second = pair
+    authority = LogAuthority()
+    large = authority.commit(b"x" * 4 * 1024 * 1024)
+    first.replica.offer(*large)
+    reader, writer = await asyncio.open_connection(*first.address)
+    questions: list[Message] = [alive(3), *[Pull(EMPTY)] * 8]
+    for message in questions:
+        frame = packet(3, message, cluster="loopback", receiver=1)
+        writer.write(len(frame).to_bytes(4, "big") + frame)
+    await eventually(lambda: first.transport.counters["streams_cut_off"] == 1)
+    changeset = authority.commit(b"small")
+    first.replica.offer(*changeset)
+    first.core.committed(first.transport.now())
+    first.transport.flush()
+    await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
+    writer.close()
+    del reader
 
 
 async def test_a_stream_that_trickles_is_cut_off(pair: Pair) -> None:

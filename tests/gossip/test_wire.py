@@ -267,6 +267,7 @@ def test_metadata_is_bounded_in_bytes(field: str) -> None:
 
 
 def test_the_longest_record_fits_its_bound() -> None:
+    """al8n/memberlist long ids: one that didn't fit a packet made its owner a suspect."""
     claim = Alive(
         node_id(2),
         limits.COUNTER_MAX,
@@ -292,6 +293,7 @@ def test_the_number_of_parts_is_bounded() -> None:
 
 
 def test_a_deep_or_wide_message_is_refused_before_it_is_built() -> None:
+    """hashicorp/memberlist#357: lengths were believed until 2026."""
     deep = b"\x91" * 1_000 + b"\x01"
     wide = b"\xdd\xff\xff\xff\xff"
     for packed in (deep, wide, b"\xdc\x40\x00" * 400):

@@ -1,0 +1,169 @@
+"""From messages to the parts that they concern, by who may send them.
+
+Anyone who can seal an envelope (or, in clear, anyone) may speak for itself: strangers introduce
+themselves, ask who is there, and are told what is held about them. Everything else takes a member.
+"""
+
+from gossip.claims import Claims
+from gossip.contest import Contests
+from gossip.counters import Counters
+from gossip.detection import Detection
+from gossip.dissemination import Dissemination
+from gossip.identity import wire_id
+from gossip.member import Member, Status
+from gossip.members import Members
+from gossip.messages import (
+    Ack,
+    Alive,
+    Announce,
+    Check,
+    Checked,
+    Fetch,
+    Heartbeat,
+    Identified,
+    Identify,
+    Keys,
+    KeysWanted,
+    Message,
+    Missing,
+    Nack,
+    NoSlice,
+    Ping,
+    PingRequest,
+    Pull,
+    Push,
+    PushPull,
+    Request,
+    Slice,
+    TableDigest,
+    Unwatch,
+    Verdict,
+    Watch,
+)
+from gossip.outbox import Origin, Outbox
+from gossip.own_record import OwnRecord
+from gossip.pushpull import TableExchange
+from gossip.rotation import Rotation
+from gossip.snapshot import SnapshotFetch
+from gossip.snapshot_supply import SnapshotSupply
+from gossip.wire import Parts
+
+
+class Router:
+    """Sends each message to the part that it concerns."""
+
+    def __init__(
+        self,
+        members: Members,
+        own: OwnRecord,
+        claims: Claims,
+        contests: Contests,
+        detection: Detection,
+        exchange: TableExchange,
+        dissemination: Dissemination,
+        rotation: Rotation,
+        snapshot: SnapshotFetch,
+        snapshot_supply: SnapshotSupply,
+        outbox: Outbox,
+        counters: Counters,
+    ) -> None:
+        self._members = members
+        self._own = own
+        self._claims = claims
+        self._contests = contests
+        self._detection = detection
+        self._exchange = exchange
+        self._dissemination = dissemination
+        self._rotation = rotation
+        self._snapshot = snapshot
+        self._snapshot_supply = snapshot_supply
+        self._outbox = outbox
+        self._counters = counters
+
+    def received(self, parts: Parts, origin: Origin, now: float) -> None:
+        """What a packet or frame held."""
+        for message in parts.messages:
+            if self._own.ended:
+                return
+            self._dispatch(message, origin, now)
+        sender = self._members.sender(origin.sender)
+        if sender is not None and sender is not self._members.me:
+            sender.heard_at = now
+            self._detection.heard(sender, now)
+        self._claims.correct(origin)
+
+    def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
+        """Messages that anyone may send: claims (strangers about themselves or us), pings,
+        questions of identity and table exchanges. Looked up per message: a claim may have made the
+        sender a member just now."""
+        sender = self._members.sender(origin.sender)
+        match message:
+            case Alive() if sender is not None or wire_id(message.node_id) == origin.sender:
+                self._claims.alive(message, origin, now)
+            case Ping():
+                self._answer_ping(message, sender, origin, now)
+            case Identify():
+                self._contests.asked(message, origin, now)
+            case Identified():
+                self._contests.answered(message, origin)
+            case PushPull():
+                self._exchange.received(message, origin, now)
+            case TableDigest() if sender is not None:
+                self._exchange.compared(message, origin, now)
+            case Verdict() if message.node_id == self._members.me.node_id:
+                # From strangers too: who buried this node must be able to tell it.
+                self._claims.verdict(message, origin, now)
+            case _ if sender is None:
+                self._counters.add("dropped_stranger")
+            case _:
+                self._dispatch_member(message, sender, origin, now)
+
+    def _dispatch_member(
+        self, message: Message, sender: Member, origin: Origin, now: float
+    ) -> None:
+        """Messages that only members may send."""
+        match message:
+            case Verdict():
+                self._claims.verdict(message, origin, now)
+            case Heartbeat():
+                self._dissemination.heard(message, sender, now)
+                self._rotation.heard(message, sender, now)
+            case Push():
+                self._dissemination.pushed(message, sender, now)
+            case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
+                self._detection.received(message, sender, origin, now)
+            case Announce():
+                self._dissemination.announced(message, sender, now)
+            case Missing():
+                self._dissemination.missing(message, sender, now)
+            case Request():
+                self._dissemination.requested(sender, message, now)
+            case Pull() if origin.stream is not None:
+                self._dissemination.pulled(origin, message, now)
+            case Fetch():
+                self._snapshot_supply.fetched(message, origin, now)
+            case Slice():
+                self._snapshot.received(message, sender, origin, now)
+            case NoSlice():
+                self._snapshot.declined(message, sender, origin, now)
+            case Keys():
+                if self._rotation.told(message, sender, now):
+                    self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case KeysWanted():
+                self._rotation.wanted(sender, now)
+            case _:
+                self._counters.add("messages_malformed")
+
+    def _answer_ping(
+        self, message: Ping, sender: Member | None, origin: Origin, now: float
+    ) -> None:
+        if sender is not None:
+            self._detection.clock_heard(message.clock, now)
+        answers: list[Message] = [Ack(message.sequence)]
+        if sender is None or sender.status is not Status.ALIVE:
+            # Whoever is held for dead (or forgotten as such) must hear of it to refute.
+            held = self._members.held_claim(origin.sender)
+            if held is not None:
+                answers.append(held)
+        answers.append(self._dissemination.heartbeat(now))
+        self._outbox.answer(origin, answers)
