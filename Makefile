@@ -58,6 +58,7 @@ check:
 	$(MAKE) test
 	$(MAKE) package
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
+	$(MAKE) bench-membership ARGS=--short
 
 bench:
 	@deploy/setup --dev

@@ -29,14 +29,15 @@ class _Channel:
 class Admitted:
     """A process that has proved itself."""
 
-    __slots__ = ("channels", "floor", "nonce", "salt")
+    __slots__ = ("at", "channels", "floor", "nonce", "salt")
 
-    def __init__(self, salt: bytes, floor: int, nonce: bytes) -> None:
+    def __init__(self, salt: bytes, floor: int, nonce: bytes, at: float) -> None:
         self.salt = salt
         self.floor = floor
         """The counter of its proof."""
         self.nonce = nonce
         """Which nonce of ours it answered."""
+        self.at = at
         self.channels: dict[bytes, _Channel] = {}
         """By key id. Windows are apart, or whoever stole a key could still spoil them when it is
         long replaced, by one packet with the highest counter."""
@@ -79,9 +80,9 @@ class Admissions:
         key = self._seal.derive(envelope.key_id, envelope.sender, envelope.salt)
         return unseal(key, envelope, answering)
 
-    def admit(self, envelope: Envelope, nonce: bytes) -> None:
-        """This proof answered that nonce of ours."""
-        admitted = Admitted(envelope.salt, envelope.counter, nonce)
+    def admit(self, envelope: Envelope, nonce: bytes, now: float) -> None:
+        """This proof answered that nonce of ours. An earlier admission of its salt is replaced."""
+        admitted = Admitted(envelope.salt, envelope.counter, nonce, now)
         self._admitted[envelope.sender, salt_id(envelope.salt)] = admitted
         if len(self._admitted) > limits.SALTS_ADMITTED_MAX:
             self._admitted.popitem(last=False)

@@ -80,6 +80,10 @@ class Challenges:
             return None
         return held.nonce
 
+    def drawn_at(self, sender: WireId, salt_id: bytes) -> float:
+        """When the nonce that is out for this process was drawn."""
+        return self._outstanding[sender, salt_id].drawn_at
+
     def answered(self, sender: WireId, salt_id: bytes) -> None:
         """It has: a nonce serves once."""
         self._outstanding.pop((sender, salt_id), None)

@@ -27,6 +27,7 @@ An unknown key id is answered by a hint in clear (form 5), which makes the other
 keyring where it is kept (``gossip.events.KeyUnknown``), and never changes what is sent.
 """
 
+import math
 import random
 from typing import NamedTuple
 
@@ -140,9 +141,10 @@ class Sessions:
             return Opened(None, self._challenged(envelope))
         if header.form == PROOF:
             return Opened(self._proved(envelope, source))
-        if header.form == SEALED:
+        if header.form == SEALED and header.receiver:
             return self._read(envelope, source, len(data))
-        raise Rejected("dropped_garbage")
+        # A packet to whoever is there could be delivered to everybody else, too, and at any time.
+        raise Rejected("dropped_garbage" if header.receiver else "dropped_receiver")
 
     def settle(self) -> list[SendDatagram]:
         """Answers owed that no packet took along. To be called after every input."""
@@ -255,7 +257,7 @@ class Sessions:
             assert fresh is not None
             plain = self.admissions.open_stranger(envelope, fresh)
             self._counters.add("salts_admitted")
-            self.admissions.admit(envelope, fresh)
+            self.admissions.admit(envelope, fresh, self.now)
         else:
             # Two proofs of one nonce may be under way, each with a packet of its own.
             nonce = admitted.nonce if fresh is None else fresh
@@ -264,6 +266,11 @@ class Sessions:
             )
             if freshness == "seen" or (freshness != "new" and fresh is None):
                 raise Rejected("dropped_replayed")
+            drawn_at = -math.inf if fresh is None else self.challenges.drawn_at(sender, short)
+            if freshness == "unproven" and drawn_at > admitted.at:
+                # No process goes back in its counter: another one was admitted in its name, by
+                # somebody who has, or had, a key.
+                self.admissions.admit(envelope, nonce, self.now)
         if len(plain) < NONCE_BYTES:
             raise Rejected("dropped_garbage")
         self.challenges.answered(sender, short)

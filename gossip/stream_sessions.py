@@ -11,8 +11,9 @@
                                   <------     proof of a: answer
 
 Who opens a stream always asks, so an answer can't be a recording, and a peer that restarted is
-admitted on the way. An acceptor challenges once per stream. Admissions are those of packets. The
-opener keeps its question until it is answered.
+admitted on the way. A question to whoever is there, as to a seed, could be a recording of what went
+to another node: it is challenged in any case. An acceptor challenges once per stream. Admissions
+are those of packets. The opener keeps its question until it is answered.
 """
 
 from gossip import limits
@@ -98,6 +99,8 @@ class StreamSessions:
             return self._challenged(conversation, envelope, stream)
         if header.form == PROOF:
             return self._proved(conversation, envelope, accepted=accepted)
+        if not header.receiver:
+            return self._challenge(envelope, stream, accepted=accepted)
         return self._read(envelope, stream, accepted=accepted)
 
     def _read(self, envelope: Envelope, stream: int, *, accepted: bool) -> Opened:
@@ -165,7 +168,7 @@ class StreamSessions:
         if admitted is None:
             plain = admissions.open_stranger(envelope, conversation.nonce)
             self._counters.add("salts_admitted")
-            admissions.admit(envelope, conversation.nonce)
+            admissions.admit(envelope, conversation.nonce, self._sessions.now)
         else:
             # It answers a nonce of this stream: new, whatever the window says.
             plain, _ = admissions.open(admitted, envelope, frame=True, answering=conversation.nonce)

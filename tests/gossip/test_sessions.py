@@ -367,6 +367,20 @@ def test_whoever_held_a_key_that_was_replaced_can_not_have_spoiled_the_windows()
     assert len(second.read) == 3
 
 
+def test_whoever_had_a_process_admitted_in_the_name_of_another_delays_it_once() -> None:
+    """By a proof with its salt and a high counter; that needs a key of the ring."""
+    thief, second = Process(1), Process(2)
+    thief.sessions.seal.counter = COUNTER_LAST - 100
+    net = Net(thief, second)
+    net.send(1, 2)
+    net.replace(Process(1))
+    second.now += 1.0
+    assert net.send(1, 2) == 3, "packet, challenge, proof"
+    assert [net.send(1, 2), net.send(1, 2)] == [1, 1]
+    assert second.read == [PING] * 4
+    assert len(second.sessions.admissions) == 1
+
+
 def test_an_unknown_key_is_reported_by_both_sides_and_changes_nothing() -> None:
     net = Net(Process(1, configured(K1)), Process(2, configured(K2)))
     assert net.send(1, 2) == 2, "packet and hint"
