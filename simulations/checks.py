@@ -22,6 +22,8 @@ Precedence = tuple[int, int, int]
 
 _AUDITS_PER_SECOND = 8
 _TOLERANCE = 0.001
+STORM_EVENTS = 1_500
+"""So many packets, frames and timers of a node in one second are a storm."""
 _RANKS = {status.label: int(status) for status in Status}
 _GONE = ("leaving", "left")
 
@@ -47,11 +49,14 @@ class Checks:
         self._accused: dict[tuple[str, int, int], None] = {}
         self._declared: dict[tuple[str, int, int], None] = {}
         """Subjects that somebody has declared failed: (node id, generation, incarnation)."""
-        self._audited = 0
+        self._audited = self._events_before = 0
 
     def begin_audits(self) -> None:
         """Look at whole tables too, in turn, not just at what the nodes report."""
-        nodes = self._world.nodes
+        nodes, events = self._world.nodes, self._world.clock.events
+        rate = (events - self._events_before) / len(nodes)
+        assert rate < STORM_EVENTS, f"a storm: {rate:.0f} events a node in a second"
+        self._events_before = events
         for _ in range(math.ceil(len(nodes) / _AUDITS_PER_SECOND)):
             self._audited = (self._audited + 1) % len(nodes)
             if nodes[self._audited].running:

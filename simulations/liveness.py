@@ -35,10 +35,12 @@ def bound(profile: Profile, nodes: int) -> float:
 
     The dead are found within two rounds of probes and the longest suspicion. Before that the core
     finds itself together again: each node tries one failed member and one silent seed per reconnect
-    interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes.
+    interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes,
+    until ``health_score_max`` of them have succeeded.
     """
     longest = profile.suspicion_mult * profile.suspicion_max_mult * max(1.0, math.log10(nodes))
-    probes = 2 * nodes + profile.health_score_max + 1 + longest
+    stretched = profile.health_score_max * (profile.health_score_max + 1)
+    probes = 2 * nodes + stretched + longest
     searches = 2 * nodes + 4
     return probes * profile.probe_interval + searches * profile.reconnect_interval
 
