@@ -9,17 +9,19 @@ JOBS := auto
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test fuzz lint check package bench bench-restart bench-idle bench-membership lock clean
+.PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
+	bench-membership lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
 	@echo 'make test    every test'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
-	@echo 'make check   lint, test, the built package in a clean environment, a short benchmark'
+	@echo 'make check   lint, test, the built package in a clean environment, short chaos and benchmarks'
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
+	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -40,6 +42,15 @@ fuzz:
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install 'atheris>=3,<4'
 	$(BIN)/python -m tests.fuzz.encrypted_core -max_total_time=600 $(ARGS)
 
+chaos:
+	@deploy/setup --dev
+	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
+
+soak:
+	@deploy/setup --dev
+	first=2000; while $(BIN)/python -m simulations run swarm --seed $$first --seeds 500 --jobs 2 \
+		--fail-fast $(ARGS); do first=$$((first + 500)); done; exit 1
+
 lint:
 	@deploy/setup --dev
 	$(BIN)/ruff check .
@@ -57,6 +68,7 @@ check:
 	$(MAKE) lint
 	$(MAKE) test
 	$(MAKE) package
+	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-membership ARGS=--short
 
