@@ -58,6 +58,7 @@ class Node:
         self.index = index
         self.id = node_id or self._new_id()
         self.name = f"node-{index}"
+        self.zone = ""
         self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
         self.source = self.address
         """Where its packets seem to come from: another address behind a NAT."""
@@ -160,7 +161,7 @@ class Node:
         self.disk.incarnation = 1
         rng = random.Random(world.rng.getrandbits(64))
         identity = Identity(self.id, self.generation, rng.getrandbits(64))
-        metadata = Metadata(self.name, "traditional", "", "0", "", "")
+        metadata = Metadata(self.name, "traditional", self.zone, "0", "", "")
         self._core = Gossip(
             identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
             self.now(), incarnation=1, keyring=self.disk.keyring,

@@ -20,7 +20,7 @@ from gossip.events import (
 from gossip.keyring import configured
 from gossip.profiles import LAN
 from simulations.authority import LogReplica
-from simulations.links import Link
+from simulations.links import Arrivals, Link
 from simulations.world import World
 
 EVERY_SIZE = pytest.mark.parametrize("nodes", [1, 2, 3, 10])
@@ -466,3 +466,40 @@ def test_a_cluster_too_large_for_telling_all_at_once_forms_too() -> None:
     world.start(apart=0.02)
     world.run(15.0)
     assert world.is_whole()
+
+
+def zoned(*zones: str) -> World:
+    """A cluster at rest with a node in each of these zones."""
+    world = World(len(zones), seed=20)
+    for node, zone in zip(world.nodes, zones, strict=True):
+        node.zone = zone
+    world.form()
+    world.run(20.0)
+    return world
+
+
+def test_probes_cross_zones_at_a_lower_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = zoned(*["east", "west"] * 6)
+    packets = {"within": 0, "across": 0}
+    carry = world.network.carry
+
+    def counting(sender: int, receiver: int, data: bytes, now: float) -> Arrivals:
+        packets["within" if (sender - receiver) % 2 == 0 else "across"] += 1
+        return carry(sender, receiver, data, now)
+
+    monkeypatch.setattr(world.network, "carry", counting)
+    world.run(120.0)
+    # In three rounds of four nothing crosses; in the fourth 6 of the 11 others are in the far zone.
+    assert packets["across"] / sum(packets.values()) == pytest.approx(6 / 11 / 4, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("victim", "rounds"), [(0, 2), (4, LAN.cross_zone_every + 1)], ids=["in a zone", "alone in one"]
+)
+def test_a_silent_member_is_suspected_as_soon_as_its_zone_allows(victim: int, rounds: int) -> None:
+    world = zoned("east", "east", "west", "west", "south")
+    world.nodes[victim].silence()
+    others = [index for index in range(5) if index != victim]
+    within = rounds * LAN.probe_interval + LAN.probe_window
+    world.run_until(lambda: "suspect" in statuses_of(world, victim, others), within)
+    world.run_until(lambda: statuses_of(world, victim, others) == {"failed"}, within=60.0)
