@@ -17,12 +17,14 @@ withheld. What happens next decides:
 * Nobody is heard for ``doubt_max``: cut off for good, or the last one left. What was withheld is
   spoken, and what follows too, until somebody is heard again.
 
-In the meantime suspicions whose time is over aren't turned into verdicts either: a refutation could
-not have been heard.
+No member is spared for longer than ``doubt_max`` without having been heard itself, however often
+this node's silence has ended meanwhile. While anything is withheld, suspicions whose
+time is over aren't turned into verdicts either: a refutation could not have been heard.
 """
 
 import math
 
+from gossip import limits
 from gossip.counters import Counters
 from gossip.messages import Verdict
 from gossip.probe import Failure
@@ -44,6 +46,8 @@ class Doubt:
         self._began: float | None = None
         self._withheld: dict[str, Verdict] = {}
         """By the accused, in order of failure."""
+        self._doubted_since: dict[str, float] = {}
+        """Members that were spared by doubt and not heard since, and from when on."""
         self._spoken = False
         """The time for doubt is over, and still nobody is heard."""
 
@@ -55,11 +59,14 @@ class Doubt:
     def failed(self, failure: Failure, now: float) -> list[Verdict]:
         """A probe has failed."""
         accusation = failure.accusation
+        if self._overdue(accusation.node_id, now):
+            return [accusation]
         if failure.sent_at < self._recovered_at:
             self._counters.add("accusations_dropped")
             return []
         if self._heard_at >= failure.sent_at or self._spoken:
             return [accusation]
+        self._spare(accusation.node_id, now)
         if self._began is None:
             self._began = now
             self._counters.add("doubts")
@@ -71,6 +78,8 @@ class Doubt:
         ``others`` is how many other members run."""
         silence, self._heard_at = now - self._heard_at, now
         self._spoken = False
+        if sender is not None:
+            self._doubted_since.pop(sender, None)
         if self._began is None:
             return []
         withheld, self._withheld, self._began = self._withheld, {}, None
@@ -81,11 +90,26 @@ class Doubt:
             return []
         return [verdict for accused, verdict in withheld.items() if accused != sender]
 
+    def _spare(self, accused: str, now: float) -> None:
+        self._doubted_since.setdefault(accused, now)
+        if len(self._doubted_since) > limits.MEMBERS_MAX:
+            del self._doubted_since[next(iter(self._doubted_since))]
+
+    def _overdue(self, accused: str, now: float) -> bool:
+        """Whether doubt has spared this member for long enough, in however many goes: two survivors
+        that hear each other seldom would else take themselves for deaf again and again."""
+        since = self._doubted_since.get(accused)
+        if since is None or now < since + self._profile.doubt_max:
+            return False
+        del self._doubted_since[accused]
+        return True
+
     def advance(self, now: float) -> list[Verdict]:
         """Speak, when the time for doubt is over."""
         if self.ends_at is None or now < self.ends_at:
             return []
         withheld, self._withheld, self._began = self._withheld, {}, None
+        self._doubted_since.clear()
         self._spoken = True
         return list(withheld.values())
 
@@ -93,3 +117,5 @@ class Doubt:
         """This process stood still for so long: what came meanwhile may lie unread."""
         if self._began is not None:
             self._began += seconds
+        for accused in self._doubted_since:
+            self._doubted_since[accused] += seconds

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from gossip.counters import Counters
+from gossip.doubt import Doubt
 from gossip.events import MemberChanged
 from gossip.member import Status
 from gossip.messages import Ping, Verdict
+from gossip.probe import Failure
 from gossip.profiles import LAN
 from simulations.world import World
 from tests.gossip.drive import PROFILE, Driver, node_id, verdict
@@ -50,6 +53,22 @@ def test_who_hears_again_after_a_long_silence_drops_what_was_withheld() -> None:
     assert accused(driver) == []
     driver.pass_time_answering(PROFILE.doubt_max, 2, 3, 4)
     assert accused(driver) == []
+
+
+def test_a_member_that_is_never_heard_is_not_spared_again_and_again() -> None:
+    """Two survivors in bad health heard each other so seldom that they held a dead third alive for
+    minutes (simulated seed 3433)."""
+    doubt = Doubt(LAN, Counters())
+    accusation = verdict(3, Status.SUSPECT)
+    spoken, now = None, 0.0
+    while spoken is None and now < 60.0:
+        now += 4.0
+        assert doubt.heard(node_id(2), 2, now - 0.1) == []
+        if doubt.failed(Failure(accusation, now), now + 0.9):
+            spoken = now
+    assert spoken is not None
+    assert LAN.doubt_max <= spoken <= LAN.doubt_max + 10.0
+    assert doubt.failed(Failure(accusation, now + 1.0), now + 1.9) == [], "and then anew"
 
 
 def test_when_the_probes_of_all_failed_it_was_this_node() -> None:
