@@ -18,8 +18,8 @@ withheld. What happens next decides:
   spoken, and what follows too, until somebody is heard again.
 
 No member is spared for longer than ``doubt_max`` without having been heard itself, however often
-this node's silence has ended meanwhile. While anything is withheld, suspicions whose
-time is over aren't turned into verdicts either: a refutation could not have been heard.
+this node's silence has ended meanwhile. While anything is withheld, suspicions whose time is over
+aren't turned into verdicts either: a refutation could not have been heard.
 """
 
 import math

@@ -7,6 +7,7 @@ are per pair. Every choice is drawn from the world's randomness.
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal
 
 Protocol = Literal["udp", "tcp"]
@@ -87,12 +88,7 @@ class Network:
         protocols: Iterable[Protocol] = BOTH,
     ) -> None:
         """Let nothing through from these senders to these receivers (one way)."""
-        receivers = list(receivers)
-        protocols = list(protocols)
-        for sender in senders:
-            for receiver in receivers:
-                for protocol in protocols:
-                    self._cuts[sender, receiver, protocol] = None
+        self._cuts.update(dict.fromkeys(product(senders, receivers, protocols)))
 
     def mend(
         self,
@@ -101,12 +97,8 @@ class Network:
         protocols: Iterable[Protocol] = BOTH,
     ) -> None:
         """Lift the cuts from these senders to these receivers."""
-        receivers = list(receivers)
-        protocols = list(protocols)
-        for sender in senders:
-            for receiver in receivers:
-                for protocol in protocols:
-                    self._cuts.pop((sender, receiver, protocol), None)
+        for route in product(senders, receivers, protocols):
+            self._cuts.pop(route, None)
 
     def partition(self, *sides: Iterable[int]) -> None:
         """Cut both ways between each two sides."""
