@@ -49,6 +49,9 @@ class Schema:
     subschema_key: str = ""
     """A set of strings; the first that names a subschema selects it."""
     subschemas: Mapping[str, Subschema] = field(default_factory=dict)
+    cold: bool = False
+    """There may be a million of them: they live in the replica file, and workers look one up when a
+    request needs it (DESIGN 7)."""
 
     @cached_property
     def unique(self) -> tuple[str, ...]:
