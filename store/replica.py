@@ -100,8 +100,9 @@ class Replica:
             return "corrupt"
         return "installed"
 
-    def load(self, state: State) -> None:
-        """Replace everything by a whole state, whatever its version.
+    def load(self, state: State, log: Changelog | None = None) -> None:
+        """Replace everything by a whole state, whatever its version. ``log`` has the changesets
+        that led to it; without one, the log kept here begins at it.
 
         Raises ValueError, and changes nothing, when an entity in it can't be read.
         """
@@ -113,7 +114,7 @@ class Replica:
             table.put(change.id, change.entity, _decoded(change))
         self._tables = tables
         self._head = state.head
-        self._log = Changelog(state.head)
+        self._log = Changelog(state.head) if log is None else log
 
     def get(self, kind: str, key: str) -> Entity | None:
         """One entity by id or endpoint key; a copy that the caller may change."""

@@ -1,0 +1,31 @@
+"""Every bound of the replica file, in one table. Times in seconds, sizes in bytes."""
+
+from store.changeset import BODY_BYTES_MAX
+from store.limits import LOG_BYTES_MAX
+
+PENDING_CHANGESETS_MAX = 10_000
+"""Changesets that wait to be written; beyond it the file is written anew as a whole."""
+PENDING_BYTES_MAX = 128 * 1024 * 1024
+
+BATCH_CHANGESETS_MAX = 1_000
+"""Changesets of one transaction: a long one keeps the write-ahead log from being worked off."""
+BATCH_BYTES_MAX = BODY_BYTES_MAX
+BATCH_PAUSE_SECONDS = 0.05
+"""From the end of one batch to the next, so that a burst is written in few transactions."""
+
+SLICE_ENTITIES = 2_000
+"""Entities of one transaction when everything is written."""
+
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses after the n-th failure in a row; the last one goes on."""
+
+ASIDE_MAX = 2
+"""Files set aside that are kept; the newest stay."""
+
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""To which the write-ahead log is cut once it was worked off."""
+BUSY_SECONDS_MAX = 1.0
+
+assert BODY_BYTES_MAX <= PENDING_BYTES_MAX, "every changeset may wait"
+assert BATCH_BYTES_MAX <= PENDING_BYTES_MAX
+assert LOG_BYTES_MAX <= PENDING_BYTES_MAX
