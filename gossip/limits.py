@@ -148,8 +148,8 @@ REPAIR_PACKETS_MAX = 16
 PULL_BYTES_MAX = 1024 * 1024
 """Bodies in one answer to a pull, unless a single body is larger."""
 
-SLICE_BYTES = 512 * 1024
-"""What a slice of a snapshot aims at: large beside a round trip, small beside any buffer."""
+SLICE_BYTES = 128 * 1024
+"""What a slice of a snapshot aims at: large beside a packet, and taken in within milliseconds."""
 
 SLICE_BYTES_MAX = BODY_BYTES_MAX + SLICE_BYTES + 1024
 """A slice that ends with the largest entity, which some changeset must have carried, and marks."""

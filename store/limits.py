@@ -41,6 +41,15 @@ LOG_CHANGESETS_MAX = 10_000
 LOG_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of bodies that a replica keeps for its peers."""
 
+STATE_HASHES_MAX = 4_096
+"""Versions of which a replica remembers the state hash (DESIGN 5)."""
+
+SLICE_ENTITIES_MAX = 512
+"""Entities in one slice of a snapshot, however small: taking one in must not hold the loop."""
+
+RELEASED_MAX = 4_096
+"""Entries of an index that are let go of in one step, when a whole state was replaced."""
+
 INTEGER_MAX = 2**53 - 1
 """Larger ones don't survive clients that read JSON numbers as doubles, as Kong itself does."""
 

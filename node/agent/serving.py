@@ -6,7 +6,7 @@ the authority. Whatever is applied goes to the workers at once and in order.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from gossip.replica import Installation, Verdict
+from gossip.replica import Installation, Outcome, Verdict
 from store.authority import State
 from store.changeset import Change, Changeset
 from store.replica import Replica
@@ -65,14 +65,31 @@ class Serving:
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         return self.replica.snapshot(slice_bytes)
 
-    def install(
-        self, version: tuple[int, int, int], digest: bytes, slices: Sequence[bytes]
+    def begin_install(
+        self, version: tuple[int, int, int], digest: bytes, state_hash: bytes | None = None
     ) -> Installation:
-        outcome = self.replica.install(version, digest, slices)
-        if outcome == "installed":
-            self._on_loaded()
-        return outcome
+        return _Announced(self.replica.begin_install(version, digest, state_hash), self._on_loaded)
 
     def state(self) -> tuple[Version, Sequence[Change]]:
         """Everything, at one version, for a worker."""
         return self.version, tuple(self.replica.changes())
+
+
+class _Announced:
+    """An installation whose success is told."""
+
+    def __init__(self, installation: Installation, on_loaded: Callable[[], None]) -> None:
+        self._installation = installation
+        self._on_loaded = on_loaded
+
+    def feed(self, data: bytes) -> bool:
+        return self._installation.feed(data)
+
+    def finish(self) -> Outcome:
+        outcome = self._installation.finish()
+        if outcome == "installed":
+            self._on_loaded()
+        return outcome
+
+    def abandon(self) -> None:
+        self._installation.abandon()

@@ -1,0 +1,122 @@
+"""What a replica holds at one version: the entities of all kinds, and their state hash.
+
+The one that is served changes by whole changesets. A shadow is filled slice by slice beside it, and
+takes its place whole.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from store.authority import Page, Query
+from store.changeset import Change
+from store.entity_table import EntityTable
+from store.sorted_rows import PinnedRows, Row
+from store.state_hash import Element, StateSum, element
+from store.version import Head
+
+
+class Prepared(NamedTuple):
+    """A change that has been read and can't fail any more."""
+
+    kind: str
+    id: str
+    row: Row | None
+    element: Element | None
+
+
+class PinnedState:
+    """Everything at one head, to be read however slowly; it costs what changes meanwhile."""
+
+    def __init__(self, head: Head, state_hash: bytes, rows: dict[str, PinnedRows]) -> None:
+        self.head = head
+        self.state_hash = state_hash
+        self._rows = rows
+        """By kind, in order."""
+
+    def __len__(self) -> int:
+        """How many entities there are."""
+        return sum(len(rows) for rows in self._rows.values())
+
+    def changes(self) -> Iterator[Change]:
+        """Every entity with its stored text, by kind and id."""
+        for kind, entity_id, text in self.rows():
+            yield Change(kind, entity_id, text.decode())
+
+    def rows(self, after: tuple[str, str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``."""
+        for kind, rows in self._rows.items():
+            if after is None or kind > after[0]:
+                items = rows.items()
+            elif kind == after[0]:
+                items = rows.items(after[1])
+            else:
+                continue
+            for entity_id, text in items:
+                yield kind, entity_id, text
+
+    def get(self, kind: str, entity_id: str) -> bytes | None:
+        """The stored text of one entity."""
+        rows = self._rows.get(kind)
+        return None if rows is None else rows.get(entity_id)
+
+
+class Contents:
+    """Starts empty."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, EntityTable] = {}
+        self._sum = StateSum()
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self._tables.values())
+
+    def state_hash(self) -> bytes:
+        """Of what is held now (32 bytes)."""
+        return self._sum.digest()
+
+    def prepare(self, change: Change) -> Prepared:
+        """Read a change, without effect. Raises ValueError for an entity that can't be read."""
+        kind, entity_id, text = change
+        if text is None:
+            return Prepared(kind, entity_id, None, None)
+        row = self._table(kind).read(text)
+        return Prepared(kind, entity_id, row, element(kind, entity_id, row.text))
+
+    def apply(self, changes: Iterable[Prepared]) -> None:
+        """Put prepared changes into effect."""
+        for kind, entity_id, row, came in changes:
+            old = self._table(kind).put(entity_id, row)
+            if old is not None:
+                self._sum.subtract(element(kind, entity_id, old))
+            if came is not None:
+                self._sum.add(came)
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """The text of one entity by id or endpoint key."""
+        table = self._tables.get(kind)
+        return None if table is None else table.find(key)
+
+    def find_by(self, kind: str, field: str, value: str) -> bytes | None:
+        """The text of the entity with this value in a unique field."""
+        table = self._tables.get(kind)
+        return None if table is None else table.find_by(field, value)
+
+    def page(self, query: Query) -> Page:
+        """See ``Replica.list``."""
+        return self._tables.get(query.kind, EntityTable(query.kind)).page(query)
+
+    def pin(self, head: Head) -> PinnedState:
+        """A view of everything as it is now, which is at this head."""
+        rows = {kind: self._tables[kind].pin() for kind in sorted(self._tables)}
+        return PinnedState(head, self.state_hash(), rows)
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, some at each step."""
+        while self._tables:
+            yield from self._tables.popitem()[1].dismantle()
+
+    def _table(self, kind: str) -> EntityTable:
+        table = self._tables.get(kind)
+        if table is None:
+            table = self._tables[kind] = EntityTable(kind)
+        return table
