@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from store.authority import State
 from store.canonical import decode_entity
 from store.changelog import Changelog
 from store.changeset import Change, Changeset, chain, decode_body
@@ -43,7 +42,6 @@ class Loaded(NamedTuple):
     """A whole file, checked."""
 
     about: About
-    state: State
     log: Changelog
     is_fit: bool
     """Whether cold kinds are found in it by the terms that this software uses."""
@@ -106,16 +104,19 @@ class ReplicaFile:
         """What the file says of itself; None when nothing was ever written to it."""
         return read_about(self.connection)
 
-    def load(self) -> Loaded | None:
-        """Everything, checked row by row; None when nothing was ever written to it."""
+    def load(self, take: Callable[[Iterable[Change]], None]) -> Loaded | None:
+        """Everything, checked row by row; None when nothing was ever written to it.
+
+        ``take`` is given the entities, by kind and id; whether all of them are right is known only
+        at the end. What it raises of ValueError is damage.
+        """
         with _unreadable_is_damage(), _Transaction(self.connection, "BEGIN"):
             about = self.about()
             if about is None:
                 return None
-            entities = tuple(self._entities(about))
+            take(self._entities(about))
             log = self._log(about)
-        is_fit = about.shape == layout.shape()
-        return Loaded(about, State(about.head, entities), log, is_fit)
+        return Loaded(about, log, about.shape == layout.shape())
 
     def _entities(self, about: About) -> Iterator[Change]:
         found: dict[str, Sum] = {}

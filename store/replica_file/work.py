@@ -29,8 +29,8 @@ def work_of(job: Job, file: ReplicaFile, replica: Replica) -> Work:
         last = job.changesets[-1] if job.changesets else None
         write = partial(file.write_batch, job.base, job.changesets, job.authority_id)
         return Work(Head(last.version, last.digest) if last else job.base, iter((write,)))
-    head = Head(*replica.head())
-    return Work(head, _whole(file, replica.changes(), head, job.authority_id))
+    pinned = replica.pin()
+    return Work(pinned.head, _whole(file, pinned.changes(), pinned.head, job.authority_id))
 
 
 def _whole(

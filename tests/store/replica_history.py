@@ -3,9 +3,13 @@
 import random
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from store.authority import State
 from store.canonical import encode_entity
+from store.changelog import Changelog
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.replica_file.file import ReplicaFile
 from store.schema import schema
 from store.version import EMPTY, Head, Version
 
@@ -45,3 +49,22 @@ def random_history(rng: random.Random, after: Head = EMPTY, ids: int = 40) -> It
         item = changeset(after, *changes.values())
         after = head_of(item)
         yield item
+
+
+class Found(NamedTuple):
+    """All that stands in a replica file."""
+
+    state: State
+    log: Changelog
+    authority_id: str
+    is_fit: bool
+
+
+def read_file(file: ReplicaFile) -> Found | None:
+    """Everything; None when nothing was ever written."""
+    entities: list[Change] = []
+    loaded = file.load(entities.extend)
+    if loaded is None:
+        return None
+    about = loaded.about
+    return Found(State(about.head, tuple(entities)), loaded.log, about.authority_id, loaded.is_fit)

@@ -22,7 +22,7 @@ from store.replica_file.file import ReplicaFile
 from store.replica_file.persister import Persister
 from store.replica_file.work import work_of
 from store.version import EMPTY, Head
-from tests.store.replica_history import head_of, random_history
+from tests.store.replica_history import head_of, random_history, read_file
 
 AUTHORITY = "0c3f4b52-4d0a-4b2e-9a55-6a3c0a4f6f11"
 HISTORY = 3_000
@@ -36,7 +36,7 @@ class Wrong(Exception):
 def write_on(path: Path, history: list[Changeset], rng: random.Random) -> None:
     """The child: never returns but at the end of the history."""
     file, replica = ReplicaFile(path), Replica(AUTHORITY)
-    loaded = file.load()
+    loaded = read_file(file)
     if loaded is not None:
         replica.load(loaded.state, loaded.log)
     persister = Persister(loaded.state.head if loaded is not None else None, AUTHORITY)
@@ -75,7 +75,7 @@ class Checker:
     def check(self, path: Path) -> int:
         """The revision that the file is at. Raises Wrong, and what reading it raises."""
         file = ReplicaFile(path)
-        loaded = file.load()
+        loaded = read_file(file)
         file.close()
         before = Head(*self._replica.head()).version.revision
         if loaded is None:

@@ -15,7 +15,7 @@ from store.replica_file.aside import kept_aside, set_aside
 from store.replica_file.file import ReplicaFile, problem_of
 from store.replica_file.layout import FileDamaged, OutOfStep
 from store.version import EMPTY, Head
-from tests.store.replica_history import changeset, head_of, random_history, service
+from tests.store.replica_history import changeset, head_of, random_history, read_file, service
 
 AUTHORITY = "0c3f4b52-4d0a-4b2e-9a55-6a3c0a4f6f11"
 
@@ -45,9 +45,9 @@ def replica_head(replica: Replica) -> Head:
 
 
 def loaded_state(file: ReplicaFile) -> State:
-    loaded = file.load()
-    assert loaded is not None
-    return loaded.state
+    found = read_file(file)
+    assert found is not None
+    return found.state
 
 
 def filled(file: ReplicaFile, count: int = 50) -> tuple[Replica, list[Changeset]]:
@@ -67,17 +67,17 @@ def filled(file: ReplicaFile, count: int = 50) -> tuple[Replica, list[Changeset]
 
 def test_nothing_stands_in_a_new_file(file: ReplicaFile) -> None:
     assert file.about() is None
-    assert file.load() is None
+    assert read_file(file) is None
 
 
 def test_what_was_written_is_read_after_a_restart(file: ReplicaFile, path: Path) -> None:
     replica, history = filled(file)
     file.close()
-    loaded = ReplicaFile(path).load()
+    loaded = read_file(ReplicaFile(path))
     assert loaded is not None
     assert loaded.state.head == replica_head(replica)
     assert loaded.state.entities == tuple(replica.changes())
-    assert loaded.about.authority_id == AUTHORITY
+    assert loaded.authority_id == AUTHORITY
     assert loaded.is_fit
     assert loaded.log.since(head_of(history[9]), 10**9) == history[10:]
 
@@ -113,7 +113,7 @@ def test_the_log_is_bounded_and_what_is_left_still_leads_to_the_head(
 ) -> None:
     monkeypatch.setattr("store.replica_file.file.LOG_CHANGESETS_MAX", 12)
     _, history = filled(file)
-    loaded = file.load()
+    loaded = read_file(file)
     assert loaded is not None
     assert loaded.log.since(head_of(history[-13]), 10**9) == history[-12:]
     assert loaded.log.since(head_of(history[-14]), 10**9) is None
@@ -143,7 +143,7 @@ def test_harm_of_any_kind_is_told(file: ReplicaFile, path: Path, harm: str) -> N
         connection.execute(harm)
     connection.close()
     with pytest.raises((FileDamaged, sqlite3.Error)) as caught:
-        ReplicaFile(path).load()
+        read_file(ReplicaFile(path))
     assert problem_of(caught.value) == "damage"
 
 
@@ -166,7 +166,7 @@ def test_a_flipped_or_cut_page_is_told_or_without_effect(
     path.write_bytes(data)
     problem, loaded = None, None
     try:
-        loaded = ReplicaFile(path).load()
+        loaded = read_file(ReplicaFile(path))
     except (FileDamaged, sqlite3.Error) as error:
         problem = problem_of(error)
     assert problem in (None, "damage")
@@ -213,7 +213,7 @@ def test_a_log_that_a_crash_left_alone_is_not_replayed_into_a_new_file(
     file.close()
     path.unlink()
     wal.write_bytes(left)
-    assert ReplicaFile(path).load() is None
+    assert read_file(ReplicaFile(path)) is None
 
 
 def test_a_file_that_is_none_is_told(path: Path) -> None:
