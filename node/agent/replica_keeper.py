@@ -1,0 +1,246 @@
+"""``<prefix>/replica.db``: the replica on disk, read at the start, written off the serving path.
+
+What is written when is decided by ``store.replica_file.persister``; here it is done, in the thread
+of the file's connection. Whatever goes wrong with the disk, the node goes on from memory.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from node import logs
+from node.admin.node_view import ReplicaFileStatus
+from node.agent.limits import REPLICA_FINISH_SECONDS
+from node.agent.replica_disk import ReplicaDisk
+from node.agent.serving import Serving
+from store.changeset import Changeset
+from store.replica_file.file import problem_of
+from store.replica_file.layout import About, FileDamaged, OutOfStep
+from store.replica_file.persister import Job, Persister, Whole
+from store.replica_file.work import work_of
+from store.version import Version
+
+log = logs.get("replica")
+
+FAILURES = (sqlite3.Error, FileDamaged, OutOfStep, OSError)
+
+
+class ReplicaKeeper:
+    """``on_written(fill, version)`` is called when the file has come to a version.
+
+    Call ``load`` first, then ``start``; ``finish`` ends it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        serving: Serving,
+        on_written: Callable[[bytes, Version], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.problem = ""
+        """Why the file can't be written; empty when it can."""
+        self._disk = ReplicaDisk(path)
+        self._serving = serving
+        self._on_written = on_written
+        self._clock = clock
+        self._persister = Persister(None, "")
+        self._held: About | None = None
+        """What stands in the file."""
+        self._writes = self._failures = self._set_aside = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def load(self, expected_id: Callable[[], str]) -> str | None:
+        """Serve what the file holds; the id of the authority that it is a copy of.
+
+        None when there is nothing, when it can't be read, or when it is a copy of another authority
+        than ``expected_id()`` (empty: any will do): then it is set aside.
+        """
+        try:
+            about = await self._load(expected_id)
+        except FAILURES as error:
+            await self._start_without(error)
+            return None
+        return None if about is None else about.authority_id
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run())
+
+    async def finish(self) -> None:
+        """Write what waits, and close the file; each within REPLICA_FINISH_SECONDS."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            _, late = await asyncio.wait({self._task}, timeout=REPLICA_FINISH_SECONDS)
+            for task in late:
+                task.cancel()
+        with contextlib.suppress(TimeoutError, *FAILURES):
+            await asyncio.wait_for(self._disk.close(), REPLICA_FINISH_SECONDS)
+
+    # What the node tells
+
+    def applied(self, changeset: Changeset) -> None:
+        """The replica has applied the next changeset."""
+        self._persister.applied(changeset)
+        self._wake.set()
+
+    def replaced(self) -> None:
+        """The replica holds another whole state."""
+        self._persister.replaced()
+        self._wake.set()
+
+    def identified(self, authority_id: str) -> None:
+        """The replica is, or is going to be, a copy of this authority."""
+        self._persister.identified(authority_id)
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """The file turned out to be a copy of another authority."""
+        log.error("the replica file is of another authority and set aside", path=self._disk.path)
+        self._held = None
+        self._persister.abandon()
+
+    # What it is asked
+
+    def status(self) -> ReplicaFileStatus:
+        """How far the file has come, and what is wrong with it."""
+        version = None if self._held is None else self._held.head.version
+        return ReplicaFileStatus(version, self.problem)
+
+    def written(self) -> tuple[bytes, Version] | None:
+        """(fill, version) of the file, for a new worker; None while it can't be relied on."""
+        return None if self._held is None else (self._held.fill, self._held.head.version)
+
+    def counters(self) -> dict[str, int]:
+        """Of writes, of failures, and of files set aside."""
+        return {
+            "replica_file_writes": self._writes,
+            "replica_file_failures": self._failures,
+            "replica_file_overflows": self._persister.overflows,
+            "replica_file_set_aside": self._set_aside,
+        }
+
+    # Reading
+
+    async def _load(self, expected_id: Callable[[], str]) -> About | None:
+        file = await self._disk.file()
+        about = await self._disk.call(file.about)
+        if about is None:
+            return None
+        if _is_foreign(about, expected_id()):
+            self.abandon()
+            return None
+        loading = self._serving.replica.begin_load(about.head)
+        try:
+            loaded = await self._disk.call(lambda: file.load(loading.add))
+        except FAILURES:
+            loading.abandon()
+            raise
+        assert loaded is not None
+        # The authority may have answered meanwhile.
+        if self._serving.loaded or _is_foreign(about, expected_id()):
+            loading.abandon()
+            self.abandon()
+            return None
+        self._serving.restore(loading, loaded.log)
+        self._persister = Persister(about.head, about.authority_id)
+        if loaded.is_fit:
+            self._held = about
+            self._on_written(about.fill, about.head.version)
+        else:
+            self._persister.replaced()
+        log.notice("the replica was read from disk", at=about.head.version)
+        return about
+
+    async def _start_without(self, error: Exception) -> None:
+        problem = problem_of(error)
+        if problem == "damage":
+            self._persister.abandon()
+            with contextlib.suppress(OSError):
+                await self._put_aside(str(error))
+                self._persister = Persister(None, "")
+        else:
+            self._failed(error)
+
+    # Writing
+
+    async def _run(self) -> None:
+        while True:
+            job = self._persister.next(self._clock())
+            if job is not None:
+                await self._do(job)
+                continue
+            deadline = self._persister.deadline()
+            if self._stopping and (deadline is None or self.problem):
+                return
+            timeout = None if deadline is None else max(0.0, deadline - self._clock())
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout)
+
+    async def _do(self, job: Job) -> None:
+        try:
+            if isinstance(job, Whole) and job.set_aside:
+                await self._put_aside("what stands in it isn't what was written")
+            file = await self._disk.file()
+            work = work_of(job, file, self._serving.replica)
+            for transaction in work.transactions:
+                await self._disk.call(transaction)
+            about = await self._disk.call(file.about)
+        except FAILURES as error:
+            self._failures += 1
+            self._failed(error)
+            self._persister.failed(self._clock(), problem_of(error))
+            if isinstance(job, Whole):
+                await self._give_back()
+            return
+        assert about is not None
+        self._held = about
+        self._writes += 1
+        self._persister.written(self._clock(), work.head)
+        self._on_written(about.fill, about.head.version)
+        if self.problem:
+            self.problem = ""
+            log.notice("the replica is kept on disk again", path=self._disk.path)
+
+    def _failed(self, error: Exception) -> None:
+        """A line when it begins to fail; that it goes on failing is told by ``/status``."""
+        if problem_of(error) == "step":
+            log.info("the replica file is written anew", reason=str(error))
+            return
+        if not self.problem:
+            log.error(
+                "the replica can't be kept on disk and goes on in memory",
+                path=self._disk.path,
+                reason=str(error),
+            )
+        self.problem = str(error)
+
+    async def _put_aside(self, reason: str) -> None:
+        self._held = None
+        with contextlib.suppress(FileNotFoundError):
+            target = await self._disk.set_aside()
+            self._set_aside += 1
+            log.error(
+                "the replica file is set aside and written anew",
+                path=self._disk.path,
+                as_=target.name,
+                reason=reason,
+            )
+
+    async def _give_back(self) -> None:
+        """Half a state is of no use, and takes room that may be what is lacking."""
+        with contextlib.suppress(*FAILURES):
+            file = await self._disk.file()
+            await self._disk.call(file.drop_unused)
+
+
+def _is_foreign(about: About, expected_id: str) -> bool:
+    """Whether it is known to be a copy of another authority."""
+    return bool(about.authority_id and expected_id) and about.authority_id != expected_id
