@@ -8,7 +8,7 @@ by is read out of its text once and kept beside it, so that a later change knows
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from store.authority import Entity, Page, Query
+from store.authority import Page, Query
 from store.canonical import decode_entity
 from store.limits import PAGE_SIZE_MAX, RELEASED_MAX
 from store.postings import Postings
