@@ -87,8 +87,8 @@ class Replica(Protocol):
         """The whole state at the head of this moment, in slices of opaque bytes; at least one.
 
         A slice ends once it has ``slice_bytes`` bytes, so none has more than that plus one entity;
-        it may end before, where more would take long to take in. Changes applied later don't show in it,
-        however slowly it is read. The same state at the same head gives the same slices.
+        it may end before, where more would take long to take in. Changes applied later don't show
+        in it, however slowly it is read. The same state at the same head gives the same slices.
         """
 
     def begin_install(self, version: Version, digest: bytes) -> Installation:

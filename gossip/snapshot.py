@@ -6,8 +6,9 @@
 
 A question per slice: the giver sends no more than was asked for, and a peer that stops giving is
 left after the time of one slice, however large the whole is. Each slice is taken in as it comes,
-beside what is served; nothing of that changes before the last one is in. Pushes that arrive meanwhile wait in the early buffer, and what the peer had learned
-after its snapshot was pinned is repaired from its log as ever.
+beside what is served; nothing of that changes before the last one is in. Pushes that arrive
+meanwhile wait in the early buffer, and what the peer had learned after its snapshot was pinned is
+repaired from its log as ever.
 """
 
 import random

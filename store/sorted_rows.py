@@ -27,7 +27,7 @@ class Row(NamedTuple):
 class _Chunk:
     """Some rows, in three columns. Its ids are ``floor`` or above, and below the next one's."""
 
-    __slots__ = ("age", "floor", "ids", "keys", "texts")
+    __slots__ = ("__weakref__", "age", "floor", "ids", "keys", "texts")
 
     def __init__(
         self, floor: str, age: int, ids: list[str], texts: list[bytes], keys: list[Keys]

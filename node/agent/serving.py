@@ -1,14 +1,19 @@
 """The replica as this node serves it: one door through which every change comes in.
 
 Gossip offers changesets here, and so does the node with its own commits and with what it reads from
-the authority. Whatever is applied goes to the workers at once and in order.
+the authority. Whatever is applied goes to the workers at once and in order. Whole states come in
+slices, and what they replace is let go of by and by: neither holds up what else the node does.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
+from node.agent.limits import LOAD_SLICE_ENTITIES
 from store.authority import State
 from store.changeset import Change, Changeset
+from store.contents import PinnedState
+from store.installation import Installation as Taken
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
 
@@ -57,39 +62,76 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    def load(self, state: State) -> None:
-        """Replace everything by a state read at the authority."""
-        self.replica.load(state)
-        self._on_loaded()
+    async def load(self, state: State) -> bool:
+        """Replace everything by a state read at the authority.
+
+        False, and nothing is replaced, when the replica has come to that version or further
+        meanwhile: it never goes back for having been read while it went on.
+        """
+        before = self.head()
+        loading = self.replica.begin_load(state.head)
+        try:
+            for part in _parts(state):
+                loading.add(part)
+                await asyncio.sleep(0)
+        except BaseException:
+            loading.abandon()
+            self._tidy()
+            raise
+        if before != self.head() and self.version >= state.head.version:
+            loading.abandon()
+            self._tidy()
+            return False
+        loading.finish()
+        self._replaced()
+        return True
 
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         return self.replica.snapshot(slice_bytes)
 
-    def begin_install(
-        self, version: tuple[int, int, int], digest: bytes, state_hash: bytes | None = None
-    ) -> Installation:
-        return _Announced(self.replica.begin_install(version, digest, state_hash), self._on_loaded)
+    def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
+        return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
 
-    def state(self) -> tuple[Version, Sequence[Change]]:
+    def pin(self) -> PinnedState:
         """Everything, at one version, for a worker."""
-        return self.version, tuple(self.replica.changes())
+        return self.replica.pin()
+
+    def _replaced(self) -> None:
+        self._on_loaded()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Let go of what was replaced or abandoned, some in each turn of the loop."""
+        if self.replica.tidy():
+            asyncio.get_running_loop().call_soon(self._tidy)
 
 
-class _Announced:
-    """An installation whose success is told."""
+class _Installing:
+    """A peer's snapshot on its way in. Satisfies gossip.replica.Installation."""
 
-    def __init__(self, installation: Installation, on_loaded: Callable[[], None]) -> None:
-        self._installation = installation
-        self._on_loaded = on_loaded
+    def __init__(
+        self, taken: Taken, replaced: Callable[[], None], abandoned: Callable[[], None]
+    ) -> None:
+        self._taken = taken
+        self._replaced = replaced
+        self._abandoned = abandoned
 
     def feed(self, data: bytes) -> bool:
-        return self._installation.feed(data)
+        return self._taken.feed(data)
 
     def finish(self) -> Outcome:
-        outcome = self._installation.finish()
+        outcome = self._taken.finish()
         if outcome == "installed":
-            self._on_loaded()
+            self._replaced()
+        else:
+            self._abandoned()
         return outcome
 
     def abandon(self) -> None:
-        self._installation.abandon()
+        self._taken.abandon()
+        self._abandoned()
+
+
+def _parts(state: State) -> Iterator[Sequence[Change]]:
+    for begin in range(0, len(state.entities), LOAD_SLICE_ENTITIES):
+        yield state.entities[begin : begin + LOAD_SLICE_ENTITIES]

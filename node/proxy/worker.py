@@ -151,7 +151,7 @@ class Worker(asyncio.Protocol):
         if gateway is None:
             raise ChannelError(f"{type(frame).__name__} before Configure")
         if isinstance(frame, Snapshot):
-            if gateway.load(frame.version, frame.changes, frame.last):
+            if gateway.load(frame):
                 self._loaded(frame)
         elif isinstance(frame, Apply):
             if not self._ready:

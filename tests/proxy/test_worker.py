@@ -36,9 +36,9 @@ async def test_a_snapshot_in_slices_replaces_what_was_served(echo: Origin) -> No
         running([old, route(old, paths=["/old"])]) as worker,
         connected(worker.port) as client,
     ):
-        worker.send(Snapshot((2, 7, 5), (new,), False))
+        worker.send(Snapshot((2, 7, 5), (new,), last=False, first=True))
         assert (await client.get("/old")).status == 200
-        worker.send(Snapshot((2, 7, 5), (route(new, paths=["/new"]),), True))
+        worker.send(Snapshot((2, 7, 5), (route(new, paths=["/new"]),), last=True, first=False))
         await worker.until(lambda: worker.applied[-1].version == (2, 7, 5))
         assert (await client.get("/old")).status == 404
         assert (await client.get("/new")).status == 200
