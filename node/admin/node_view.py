@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
-from store.version import Head
+from store.version import Head, Version
 
 
 class NotAvailable(Exception):
@@ -68,6 +68,15 @@ class AuthorityStatus(NamedTuple):
     """None until it was reached for the first time."""
 
 
+class ReplicaFileStatus(NamedTuple):
+    """How the replica on this node's disk stands."""
+
+    version: Version | None
+    """What it holds; None while nothing of use stands there."""
+    problem: str
+    """Why it can't be written now; empty when it can."""
+
+
 class ReplicaView(Protocol):
     """The node's copy of the authority, as far as reading goes. All calls are synchronous."""
 
@@ -126,6 +135,8 @@ class NodeView(Protocol):
         or id, or was forced out. Oldest first, bounded."""
 
     def authority_status(self) -> AuthorityStatus: ...
+
+    def replica_file_status(self) -> ReplicaFileStatus: ...
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""

@@ -60,6 +60,7 @@ class Status:
         node = self._node
         head = node.head()
         authority = node.authority_status()
+        kept = node.replica_file_status()
         return {
             "node_id": node.node_id,
             "node_name": node.node_name,
@@ -70,6 +71,10 @@ class Status:
                 "id": authority.info.id if authority.info else None,
                 "reachable": authority.reachable,
                 "reason": authority.reason,
+            },
+            "replica_file": {
+                "revision": str(kept.version) if kept.version is not None else None,
+                "problem": kept.problem,
             },
             "counters": dict(node.counters()),
         }

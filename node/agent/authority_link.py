@@ -22,8 +22,9 @@ class AuthorityLink:
     """``origin()`` is this node's id. ``committed(early)`` is called right after this node's own
     commit was offered to the replica, with the changeset if something before it is missing here;
     ``confirmed(head)`` whenever the authority itself has shown its head; ``identified(info)`` when
-    it was opened; ``lost()`` when it has failed to answer. ``patience`` bounds one attempt to open
-    it, in seconds."""
+    it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
+    whose state this node serves already, empty before it does. ``patience`` bounds one attempt to
+    open it, in seconds."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class AuthorityLink:
         confirmed: Callable[[Head], None],
         identified: Callable[[AuthorityInfo], None],
         lost: Callable[[], None],
+        serves: Callable[[], str],
         rng: random.Random,
         patience: float,
     ) -> None:
@@ -48,6 +50,7 @@ class AuthorityLink:
         self._confirmed = confirmed
         self._identified = identified
         self._lost = lost
+        self._serves = serves
         self._rng = rng
         self._patience = patience
         self._catching_up = asyncio.Lock()
@@ -178,9 +181,10 @@ class AuthorityLink:
                 await asyncio.sleep(0)
 
     def _check_identity(self, info: AuthorityInfo) -> None:
-        if self.info is not None and self.info.id != info.id:
+        known = self.info.id if self.info is not None else self._serves()
+        if known not in ("", info.id):
             self._changed = True
-            self._failed(f"authority changed from {self.info.id} to {info.id}; restart this node")
+            self._failed(f"authority changed from {known} to {info.id}; restart this node")
             return
         self._changed = False
         self.info = info

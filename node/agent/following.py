@@ -4,8 +4,10 @@ With the authority: its log is read when nobody in the cluster has looked for to
 peers can't help. Without it: what peers hold, by changesets and else as a whole.
 
 A state is served once the authority has confirmed it or, with the authority away, once no live
-member is known to hold a newer one (DESIGN 5, start rule). Until then the proxy's ports refuse, and
-a balancer goes elsewhere; a stale state never serves beside fresher neighbours.
+member is known to hold a newer one (DESIGN 5, start rule). What the disk held at the start is
+served when nobody is there who could hold a newer one: at once when nobody is known, else after
+some silence. Until then the proxy's ports refuse, and a balancer goes elsewhere; a stale state
+never serves beside fresher neighbours.
 """
 
 import asyncio
@@ -17,7 +19,11 @@ from collections.abc import Callable
 from gossip.events import Behind
 from node import logs
 from node.agent.authority_link import AuthorityLink
-from node.agent.limits import AUTHORITY_RETRY_SECONDS
+from node.agent.limits import (
+    AUTHORITY_RETRY_SECONDS,
+    SILENCE_LOOK_SECONDS,
+    SILENCE_SECONDS,
+)
 from node.agent.membership import Membership
 from node.agent.serving import Serving
 from store.errors import AuthorityUnavailable
@@ -44,8 +50,35 @@ class Following:
         self._poll = poll
         self._rng = rng
         self._may_serve = may_serve
-        self._served = False
+        self.served = False
+        """Whether ``may_serve`` was called."""
         self._wake = asyncio.Event()
+
+    async def serve_in_silence(
+        self, asked: Callable[[], bool], is_known: Callable[[], bool]
+    ) -> None:
+        """Serve what was kept on disk once that is all there is; returns when something is served.
+
+        ``asked()`` tells whether those that are known have been asked, or can't be; ``is_known()``
+        whether there is anybody to ask.
+        """
+        silent_since: float | None = None
+        while not self.served:
+            now = time.monotonic()
+            if self._link.reachable or not asked() or self._membership.newest_head() is not None:
+                silent_since = None
+            elif silent_since is None:
+                silent_since = now
+            patience = SILENCE_SECONDS if is_known() else 0.0
+            if silent_since is not None and now - silent_since >= patience and self._serving.loaded:
+                log.notice(
+                    "serving what this node's disk holds; the authority is away and nobody else "
+                    "answers",
+                    at=self._serving.version,
+                )
+                self._serve()
+            else:
+                await asyncio.sleep(SILENCE_LOOK_SECONDS)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -74,7 +107,7 @@ class Following:
 
     def moved(self) -> None:
         """The replica, or what is known of the members' heads, has changed."""
-        if self._served or self._link.reachable or not self._serving.loaded:
+        if self.served or self._link.reachable or not self._serving.loaded:
             return
         newest = self._membership.newest_head()
         if newest is not None and self._serving.version >= newest:
@@ -84,8 +117,8 @@ class Following:
             self._serve()
 
     def _serve(self) -> None:
-        if not self._served:
-            self._served = True
+        if not self.served:
+            self.served = True
             self._may_serve()
 
     async def _until_a_look_is_due(self) -> None:

@@ -69,6 +69,14 @@ KEYRING_STORERS = 3
 NAMES_SHOWN_MAX = 10
 """Members that an error names; the rest are counted."""
 
+REPLICA_FINISH_SECONDS = 2.0
+"""How long the replica may take to be written when the node stops; what is missing it gets from the
+authority or from peers at the next start."""
+SILENCE_SECONDS = 5.0
+"""How long all seeds and known peers must be silent, with the authority away, before a node serves
+what its disk holds (DESIGN 5, start rule)."""
+SILENCE_LOOK_SECONDS = 0.1
+
 IDENTITY_BYTES_MAX = 4_096
 KEEPSAKE_BYTES_MAX = 1024 * 1024
 PEERS_KEPT_MAX = 1_024

@@ -28,7 +28,7 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, NotAvailable
+from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
@@ -51,6 +51,7 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
@@ -98,6 +99,9 @@ class Node:
             self._serving,
             self._live,
         )
+        self._keeper = ReplicaKeeper(
+            settings.prefix / "replica.db", self._serving, lambda fill, version: None
+        )
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
         self._link = AuthorityLink(
@@ -108,6 +112,7 @@ class Node:
             self._membership.confirmed,
             self._identified,
             self._lost_authority,
+            lambda: self.replica.authority_id if self._following.served else "",
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
@@ -167,6 +172,7 @@ class Node:
             await self._identity.finish()
             await self._peers.finish()
             await self._keys.finish()
+            await self._keeper.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -186,11 +192,30 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._workers.start())
             tasks.create_task(self._link.open())
+            tasks.create_task(self._restore())
+        self._keeper.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
             tasks.create_task(self._following.run())
+            tasks.create_task(
+                self._following.serve_in_silence(
+                    lambda: self._participation.has_asked,
+                    lambda: bool(self.settings.cluster_seeds or self._peers.known()),
+                )
+            )
             tasks.create_task(self._directory.run())
+
+    async def _restore(self) -> None:
+        """Begin with what this node's disk holds."""
+
+        def expected_id() -> str:
+            return self._link.info.id if self._link.info is not None else self._keys.authority_id
+
+        authority_id = await self._keeper.load(expected_id)
+        if authority_id and self._link.info is None:
+            self.replica.authority_id = authority_id
+            self._membership.follow(authority_id)
 
     async def _leave(self, seconds: float | None) -> None:
         """Leave, stop accepting, finish: in that order."""
@@ -237,11 +262,13 @@ class Node:
         self._following.lost()
 
     def _applied(self, changeset: Changeset) -> None:
+        self._keeper.applied(changeset)
         body = decode_body(changeset.body)
         self._revisions.applied(changeset.version, body)
         self._workers.publish(changeset.version, body.changes)
 
     def _loaded(self) -> None:
+        self._keeper.replaced()
         self._workers.publish_state()
 
     def _live(self, version: tuple[int, int, int]) -> None:
@@ -275,6 +302,7 @@ class Node:
                 peer=format_address(event.address),
             )
             self.replica.authority_id = event.authority
+            self._keeper.identified(event.authority)
         elif isinstance(event, Isolated):
             log.warning("no other member answers", for_seconds=round(event.seconds))
         elif isinstance(event, KeyringChanged):
@@ -290,7 +318,12 @@ class Node:
             self._participation.heard(event)
 
     def _identified(self, info: AuthorityInfo) -> None:
+        if self.replica.authority_id not in ("", info.id):
+            # What was read from disk, and isn't served yet; or what a peer gave provisionally.
+            self._serving.clear()
+            self._keeper.abandon()
         self.replica.authority_id = info.id
+        self._keeper.identified(info.id)
         self._membership.follow(info.id)
         self._keys.authority_opened(info)
 
@@ -319,11 +352,19 @@ class Node:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
 
+    def replica_file_status(self) -> ReplicaFileStatus:
+        return self._keeper.status()
+
     def ready(self) -> tuple[bool, str]:
         if self._draining:
             return False, "draining"
         if not self._serving.loaded:
             return False, self._link.reason or "no configuration loaded yet"
+        if not self._following.served:
+            return (
+                False,
+                f"looking for newer configuration than the disk holds: {self._link.reason}",
+            )
         if not self._workers.listening:
             return False, "no worker listens yet"
         return True, "ready"
@@ -337,6 +378,7 @@ class Node:
     def counters(self) -> Mapping[str, int]:
         return {
             **self._membership.counters(),
+            **self._keeper.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

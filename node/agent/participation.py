@@ -51,6 +51,8 @@ class Participation:
         self._peers = peers
         self._removals = removals
         self._notices: deque[str] = deque(maxlen=NOTICES_MAX)
+        self.has_asked = False
+        """Whether those that are known have been asked to let this node in, or can't be."""
         self._ending: asyncio.Queue[IdentityTaken | ForcedOut] = asyncio.Queue()
 
     def notices(self) -> list[str]:
@@ -129,6 +131,7 @@ class Participation:
             try:
                 await self._membership.start(self._keys.current())
             except MembershipRefused as error:
+                self.has_asked = True
                 if str(error) != told:
                     told = str(error)
                     log.error("this node takes no part in gossip", reason=told)
@@ -139,6 +142,7 @@ class Participation:
         self._membership.removed(self._removals.pending())
         # The latest last: of more than there is room for, those are kept.
         self._membership.join(self._peers.known()[:CONTACTS_MAX][::-1])
+        self.has_asked = True
 
     def _tell(self, notice: str) -> None:
         if notice not in self._notices:

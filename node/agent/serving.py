@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from gossip.replica import Installation, Outcome, Verdict
 from node.agent.limits import LOAD_SLICE_ENTITIES
 from store.authority import State
+from store.changelog import Changelog
 from store.changeset import Change, Changeset
 from store.contents import PinnedState
 from store.installation import Installation as Taken
+from store.installation import Loading
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
 
@@ -85,6 +87,16 @@ class Serving:
         loading.finish()
         self._replaced()
         return True
+
+    def restore(self, loading: Loading, log: Changelog) -> None:
+        """Replace everything by what was kept on disk, and the changesets that led there."""
+        loading.finish(log)
+        self._replaced()
+
+    def clear(self) -> None:
+        """Hold nothing: what was held is of another authority."""
+        self.replica.begin_load(EMPTY).finish()
+        self._tidy()
 
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         return self.replica.snapshot(slice_bytes)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus
+from node.admin.node_view import AuthorityStatus, ReplicaFileStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -70,6 +70,9 @@ class SmallNode:
 
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
+
+    def replica_file_status(self) -> ReplicaFileStatus:
+        return ReplicaFileStatus(self.head().version, "")
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness
