@@ -361,10 +361,7 @@ class Node:
         if not self._serving.loaded:
             return False, self._link.reason or "no configuration loaded yet"
         if not self._following.served:
-            return (
-                False,
-                f"looking for newer configuration than the disk holds: {self._link.reason}",
-            )
+            return False, self._link.reason or "not yet known whether the configuration is current"
         if not self._workers.listening:
             return False, "no worker listens yet"
         return True, "ready"

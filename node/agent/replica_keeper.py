@@ -48,6 +48,7 @@ class ReplicaKeeper:
         self._on_written = on_written
         self._clock = clock
         self._persister = Persister(None, "")
+        self._aside_reason = ""
         self._held: About | None = None
         """What stands in the file."""
         self._writes = self._failures = self._set_aside = 0
@@ -102,8 +103,8 @@ class ReplicaKeeper:
 
     def abandon(self) -> None:
         """The file turned out to be a copy of another authority."""
-        log.error("the replica file is of another authority and set aside", path=self._disk.path)
         self._held = None
+        self._aside_reason = "it is of another authority"
         self._persister.abandon()
 
     # What it is asked
@@ -162,8 +163,9 @@ class ReplicaKeeper:
         problem = problem_of(error)
         if problem == "damage":
             self._persister.abandon()
+            self._aside_reason = str(error)
             with contextlib.suppress(OSError):
-                await self._put_aside(str(error))
+                await self._put_aside()
                 self._persister = Persister(None, "")
         else:
             self._failed(error)
@@ -187,14 +189,15 @@ class ReplicaKeeper:
     async def _do(self, job: Job) -> None:
         try:
             if isinstance(job, Whole) and job.set_aside:
-                await self._put_aside("what stands in it isn't what was written")
+                await self._put_aside()
             file = await self._disk.file()
             work = work_of(job, file, self._serving.replica)
             for transaction in work.transactions:
                 await self._disk.call(transaction)
             about = await self._disk.call(file.about)
-        except FAILURES as error:
+        except Exception as error:
             self._failures += 1
+            self._aside_reason = str(error)
             self._failed(error)
             self._persister.failed(self._clock(), problem_of(error))
             if isinstance(job, Whole):
@@ -222,7 +225,7 @@ class ReplicaKeeper:
             )
         self.problem = str(error)
 
-    async def _put_aside(self, reason: str) -> None:
+    async def _put_aside(self) -> None:
         self._held = None
         with contextlib.suppress(FileNotFoundError):
             target = await self._disk.set_aside()
@@ -231,7 +234,7 @@ class ReplicaKeeper:
                 "the replica file is set aside and written anew",
                 path=self._disk.path,
                 as_=target.name,
-                reason=reason,
+                reason=self._aside_reason,
             )
 
     async def _give_back(self) -> None:
