@@ -4,14 +4,16 @@ The one that is served changes by whole changesets. A shadow is filled slice by 
 takes its place whole.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from store.authority import Page, Query
 from store.changeset import Change
 from store.entity_table import EntityTable
+from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
+from store.sketch import Sketch, fill, item_of
 from store.sorted_rows import PinnedRows, Row
-from store.state_hash import Element, StateSum, element
+from store.state_hash import Element, StateSum, element, identify
 from store.version import Head
 
 
@@ -21,6 +23,8 @@ class Prepared(NamedTuple):
     kind: str
     id: str
     row: Row | None
+    message: bytes
+    """What is hashed of it; empty for a deletion."""
     element: Element | None
 
 
@@ -59,6 +63,23 @@ class PinnedState:
         rows = self._rows.get(kind)
         return None if rows is None else rows.get(entity_id)
 
+    def audit(self) -> Generator[None, None, bool]:
+        """Hash every entity anew, some at each step; whether that gives the state hash which was
+        kept change by change. False: memory or our own code is damaged (DESIGN 5, audits)."""
+        total = StateSum()
+        for number, row in enumerate(self.rows(), start=1):
+            total.add(element(identify(*row)))
+            if number % SKETCH_STEP_ENTITIES == 0:
+                yield
+        return total.digest() == self.state_hash
+
+
+class _Sketching(NamedTuple):
+    """A sketch that is kept up to date, and the key of its items."""
+
+    sketch: Sketch
+    key: bytes
+
 
 class Contents:
     """Starts empty."""
@@ -66,6 +87,8 @@ class Contents:
     def __init__(self) -> None:
         self._tables: dict[str, EntityTable] = {}
         self._sum = StateSum()
+        self._sketching: _Sketching | None = None
+        self._sketch_is_whole = False
 
     def __len__(self) -> int:
         return sum(len(table) for table in self._tables.values())
@@ -78,18 +101,52 @@ class Contents:
         """Read a change, without effect. Raises ValueError for an entity that can't be read."""
         kind, entity_id, text = change
         if text is None:
-            return Prepared(kind, entity_id, None, None)
+            return Prepared(kind, entity_id, None, b"", None)
         row = self._table(kind).read(text)
-        return Prepared(kind, entity_id, row, element(kind, entity_id, row.text))
+        message = identify(kind, entity_id, row.text)
+        return Prepared(kind, entity_id, row, message, element(message))
 
     def apply(self, changes: Iterable[Prepared]) -> None:
         """Put prepared changes into effect."""
-        for kind, entity_id, row, came in changes:
-            old = self._table(kind).put(entity_id, row)
-            if old is not None:
-                self._sum.subtract(element(kind, entity_id, old))
+        for kind, entity_id, row, message, came in changes:
+            text = self._table(kind).put(entity_id, row)
+            old = b"" if text is None else identify(kind, entity_id, text)
+            if old:
+                self._sum.subtract(element(old))
             if came is not None:
                 self._sum.add(came)
+            if self._sketching is not None and old != message:
+                self._note(self._sketching, old, message)
+
+    def begin_sketch(self, key: bytes, state: PinnedState) -> Iterator[None]:
+        """Keep a sketch up to date from now on, ``state`` being what is held now.
+
+        It is whole once that was gone through: some entities at each step.
+        """
+        self._sketching = _Sketching(Sketch(0, SKETCH_SYMBOLS_KEPT), key)
+        self._sketch_is_whole = False
+        return self._build(self._sketching, state)
+
+    def sketch(self, key: bytes) -> Sketch | None:
+        """The sketch of what is held now; None when none with that key is kept, or it isn't whole
+        yet."""
+        if self._sketching is None or self._sketching.key != key:
+            return None
+        return self._sketching.sketch if self._sketch_is_whole else None
+
+    def _build(self, sketching: _Sketching, state: PinnedState) -> Iterator[None]:
+        # What changes meanwhile goes into the same symbols: they add up in whatever order.
+        for _ in fill(sketching.sketch, sketching.key, state.rows()):
+            yield
+            if self._sketching is not sketching:
+                return
+        self._sketch_is_whole = True
+
+    def _note(self, sketching: _Sketching, gone: bytes, came: bytes) -> None:
+        if gone:
+            sketching.sketch.remove(item_of(sketching.key, gone))
+        if came:
+            sketching.sketch.add(item_of(sketching.key, came))
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The text of one entity by id or endpoint key."""

@@ -47,6 +47,16 @@ STATE_HASHES_MAX = 4_096
 SLICE_ENTITIES_MAX = 512
 """Entities in one slice of a snapshot, however small: taking one in must not hold the loop."""
 
+SKETCH_SYMBOLS_KEPT = 512
+"""Symbols of a sketch that are kept up to date: they show some 350 differences (GOSSIP 5.3)."""
+
+SKETCH_SYMBOLS_MAX = 8_192
+"""Symbols that a decoder takes in before it gives up: some 5,800 differences. Beyond, whole ranges
+are fewer bytes and less work."""
+
+SKETCH_STEP_ENTITIES = 256
+"""Entities that one step of building a sketch, or of an audit, takes in."""
+
 RELEASED_MAX = 4_096
 """Entries of an index that are let go of in one step, when a whole state was replaced."""
 
@@ -99,3 +109,4 @@ assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
 assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX
 assert UNIQUE_CHARS_MAX <= STRING_CHARS_MAX
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX
+assert SKETCH_SYMBOLS_KEPT <= SKETCH_SYMBOLS_MAX

@@ -18,6 +18,7 @@ from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState
 from store.installation import Installation, Loading
+from store.sketch import Sketch, sketch_key
 from store.snapshot_slices import encode_slices
 from store.state_hashes import StateHashes
 from store.version import EMPTY, Head, Version
@@ -86,6 +87,16 @@ class Replica:
     def pin(self) -> PinnedState:
         """Everything as it is now. What is applied later doesn't show in it."""
         return self._contents.pin(self._head)
+
+    def begin_sketch(self) -> Iterator[None]:
+        """Begin to keep a sketch of what is held (``store.sketch``), which costs each change some
+        microseconds. Its building takes as many steps as the iterator gives, some entities each; it
+        has to begin anew when the whole state is replaced or the authority id changes."""
+        return self._contents.begin_sketch(sketch_key(self.authority_id), self.pin())
+
+    def sketch(self) -> Sketch | None:
+        """The sketch of the state held now; None while there is none, or it is being built."""
+        return self._contents.sketch(sketch_key(self.authority_id))
 
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         """Everything at the head of now, in slices for a peer's ``begin_install``; at least one.

@@ -3,7 +3,7 @@
 LtHash (Bellare and Micciancio's homomorphic hash over vectors; Lewi, Kim, Maykov, Weis, "Securing
 Update Propagation with Homomorphic Hashing", 2019), with blake3 as its extendable output:
 
-    element(kind, id, text) = blake3(p(kind) || p(id) || p(blake3(text))), 2,048 bytes of it
+    element(kind, id, text) = 2,048 bytes of blake3(p(kind) || p(id) || p(blake3(text)))
     p(x) = length of x in bytes as 4 bytes, little-endian, then x (kind and id in UTF-8)
     sum of a state = 1,024 lanes of 16 bits, little-endian, each added modulo 2^16
     state hash = blake3(the 2,048 bytes of the sum)
@@ -39,10 +39,17 @@ class Element(NamedTuple):
     odd: int
 
 
-def element(kind: str, entity_id: str, text: bytes) -> Element:
-    """Raises ValueError (UnicodeEncodeError) for a kind or id that isn't UTF-8."""
+def identify(kind: str, entity_id: str, text: bytes) -> bytes:
+    """What is hashed of an entity: p(kind) || p(id) || p(blake3(text)).
+
+    Raises ValueError (UnicodeEncodeError) for a kind or id that isn't UTF-8.
+    """
     parts = (kind.encode(), entity_id.encode(), blake3(text).digest())
-    message = b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])
+    return b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])
+
+
+def element(message: bytes) -> Element:
+    """What the entity adds that ``identify`` gave this for."""
     lanes = int.from_bytes(blake3(message).digest(length=SUM_BYTES), "little")
     return Element(lanes & _EVEN, lanes & _ODD)
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.contents import PinnedState
 from store.limits import STATE_HASHES_MAX
 from store.replica import Replica
-from store.state_hash import SUM_BYTES, StateSum, element
+from store.state_hash import SUM_BYTES, StateSum, element, identify
 from store.state_hashes import StateHashes
 from store.version import EMPTY, Head, Version
 
@@ -28,7 +29,7 @@ states = st.dictionaries(keys, st.sampled_from(['{"n":1}', '{"n":2}', '{"n":"é"
 def hashed(entities: list[tuple[Key, str]]) -> bytes:
     total = StateSum()
     for key, text in entities:
-        total.add(element(*key, text.encode()))
+        total.add(element(identify(*key, text.encode())))
     return total.digest()
 
 
@@ -66,7 +67,7 @@ def test_states_have_the_hashes_that_every_version_agrees_on(vector: dict[str, A
 @pytest.mark.parametrize("vector", GOLDEN["elements"], ids=lambda vector: vector["kind"] or "empty")
 def test_elements_have_the_lanes_that_every_version_agrees_on(vector: dict[str, Any]) -> None:
     total = StateSum()
-    total.add(element(vector["kind"], vector["id"], vector["text"].encode()))
+    total.add(element(identify(vector["kind"], vector["id"], vector["text"].encode())))
     assert len(total.lanes()) == SUM_BYTES
     assert list(struct.unpack("<1024H", total.lanes())[:8]) == vector["first_lanes"]
     assert blake3(total.lanes()).hexdigest() == vector["blake3_of_lanes"]
@@ -95,18 +96,18 @@ def test_what_is_added_and_subtracted_again_leaves_no_trace(
 ) -> None:
     total = StateSum()
     for key, text in stay.items():
-        total.add(element(*key, text.encode()))
+        total.add(element(identify(*key, text.encode())))
     before = total.lanes()
     for key, text in pass_by.items():
-        total.subtract(element(*key, text.encode()))
+        total.subtract(element(identify(*key, text.encode())))
     for key, text in pass_by.items():
-        total.add(element(*key, text.encode()))
+        total.add(element(identify(*key, text.encode())))
     assert total.lanes() == before
 
 
 def test_a_multiset_counts_how_often() -> None:
     once, twice = StateSum(), StateSum()
-    one = element("services", "a", b"{}")
+    one = element(identify("services", "a", b"{}"))
     once.add(one)
     for _ in range(2):
         twice.add(one)
@@ -116,12 +117,8 @@ def test_a_multiset_counts_how_often() -> None:
 
 
 def test_fields_do_not_run_into_each_other() -> None:
-    lanes = {
-        element("ab", "c", b"{}"),
-        element("a", "bc", b"{}"),
-        element("", "abc", b"{}"),
-        element("abc", "", b"{}"),
-    }
+    splits = [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", "")]
+    lanes = {element(identify(kind, entity_id, b"{}")) for kind, entity_id in splits}
     assert len(lanes) == 4
 
 
@@ -184,3 +181,22 @@ def test_a_snapshot_is_served_only_with_the_state_hash_that_was_asked_for(
     assert all(installation.feed(data) for data in source.snapshot(100))
     assert installation.finish() == ("installed" if texts == others else "corrupt")
     assert target.head() == (source.head() if texts == others else EMPTY)
+
+
+def test_an_audit_hashes_what_is_really_there() -> None:
+    replica = replica_of({("x", f"{number:04d}"): "{}" for number in range(1_000)})
+    assert verdict(replica.pin()) == (3, True)
+    chunk = replica._contents._tables["x"]._rows._chunks[0]
+    chunk.texts[5] = b"[]"  # a bit flips, or a change was put into effect by halves
+    assert verdict(replica.pin()) == (3, False)
+
+
+def verdict(state: PinnedState) -> tuple[int, bool]:
+    """The steps that an audit took, and what came of it."""
+    audit, steps = state.audit(), 0
+    while True:
+        try:
+            next(audit)
+        except StopIteration as end:
+            return steps, end.value
+        steps += 1
