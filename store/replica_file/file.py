@@ -136,6 +136,11 @@ class ReplicaFile:
         held = {kind: item for kind, item in found.items() if item.rows}
         if wanted != held:
             raise FileDamaged("entities are missing, or are of another time")
+        terms = self.connection.execute(
+            f"SELECT count(*), coalesce(sum(term & {layout.TERM_MASK}), 0) FROM terms_{about.side}"
+        ).fetchone()
+        if about.terms != terms:
+            raise FileDamaged("terms are missing, or are of another time")
 
     def _log(self, about: About) -> Changelog:
         log = Changelog(about.log_base)
@@ -175,7 +180,7 @@ class ReplicaFile:
 
     def _put_changes(self, about: About, changes: Iterable[Change]) -> About:
         run, side = self.connection.execute, about.side
-        sums = dict(about.sums)
+        sums, terms = dict(about.sums), about.terms
         for kind, entity_id, text in changes:
             fields = layout.term_fields(kind)
             before = run(
@@ -184,10 +189,12 @@ class ReplicaFile:
             ).fetchone()
             if before is not None:
                 sums[kind] = sums.get(kind, Sum()).minus(before[1])
+                rows = _term_rows(kind, entity_id, before[0], fields)
                 self.connection.executemany(
-                    f"DELETE FROM terms_{side} WHERE term = ? AND id = ?",
-                    _term_rows(kind, entity_id, before[0], fields),
+                    f"DELETE FROM terms_{side} WHERE term = ? AND id = ?", rows
                 )
+                for term, _ in rows:
+                    terms = terms.minus(layout.term_part(term))
             if text is None:
                 run(f"DELETE FROM entities_{side} WHERE kind = ? AND id = ?", (kind, entity_id))
                 continue
@@ -197,8 +204,11 @@ class ReplicaFile:
                 f"INSERT OR REPLACE INTO entities_{side} VALUES (?, ?, ?, ?)",
                 (kind, entity_id, text, checksum),
             )
-            self._put_terms(side, _term_rows(kind, entity_id, text, fields))
-        return about._replace(sums=sums)
+            rows = _term_rows(kind, entity_id, text, fields)
+            self._put_terms(side, rows)
+            for term, _ in rows:
+                terms = terms.plus(layout.term_part(term))
+        return about._replace(sums=sums, terms=terms)
 
     def _put_log(self, about: About, changesets: Sequence[Changeset]) -> About:
         self.connection.executemany(
@@ -222,8 +232,8 @@ class ReplicaFile:
             )
         return about._replace(log_base=base, log_count=count, log_bytes=size)
 
-    def _put_terms(self, side: int, rows: Iterable[tuple[bytes, str]]) -> None:
-        self.connection.executemany(f"INSERT OR REPLACE INTO terms_{side} VALUES (?, ?)", rows)
+    def _put_terms(self, side: int, rows: Iterable[tuple[int, str]]) -> None:
+        self.connection.executemany(f"INSERT INTO terms_{side} VALUES (?, ?)", rows)
 
     def _put_about(self, about: About) -> None:
         self.connection.execute(
@@ -264,17 +274,20 @@ class WholeWrite:
         self._side = side
         self._fill = fill
         self._sums: dict[str, Sum] = {}
+        self._terms = Sum()
 
     def write(self, changes: Sequence[Change]) -> None:
         """Add a slice: entities, none of them twice, in order of (kind, id) for speed."""
         entities: list[tuple[str, str, str, int]] = []
-        terms: list[tuple[bytes, str]] = []
+        terms: list[tuple[int, str]] = []
         for kind, entity_id, text in changes:
             assert text is not None, "a state has no deletions"
             checksum = layout.checksum_of(kind, entity_id, text)
             self._sums[kind] = self._sums.get(kind, Sum()).plus(checksum)
             entities.append((kind, entity_id, text, checksum))
             terms += _term_rows(kind, entity_id, text, layout.term_fields(kind))
+        for term, _ in terms:
+            self._terms = self._terms.plus(layout.term_part(term))
         with _Transaction(self.connection):
             self.connection.executemany(
                 f"INSERT INTO entities_{self._side} VALUES (?, ?, ?, ?)", entities
@@ -290,6 +303,7 @@ class WholeWrite:
             authority_id=authority_id,
             shape=layout.shape(),
             sums=self._sums,
+            terms=self._terms,
             log_base=head,
             log_count=0,
             log_bytes=0,
@@ -383,7 +397,7 @@ def _log_row(changeset: Changeset) -> tuple[int, int, bytes, bytes, bytes, bytes
 
 def _term_rows(
     kind: str, entity_id: str, text: str, fields: tuple[str, ...]
-) -> list[tuple[bytes, str]]:
+) -> list[tuple[int, str]]:
     if not fields:
         return []
     entity = decode_entity(text)

@@ -6,8 +6,8 @@ file is always exactly one version, however slowly it is written.
 
 ``about`` is sealed by a checksum, and has for each kind how many entities there are and the sum of
 their checksums: a row that is altered, missing or of another time shows. Entities of cold kinds are
-found by terms: a unique field's value, a reference's id. A term stands as a hash, so that no
-credential is in the file twice.
+found by terms: a unique field's value, a reference's id. A term stands as a hash, which may be that
+of another: whoever reads compares the entity itself.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ SIDE_TABLES = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID""",
     """CREATE TABLE terms_{side} (
-        term BLOB NOT NULL,
+        term INTEGER NOT NULL,
         id TEXT NOT NULL,
         PRIMARY KEY (term, id)
     ) WITHOUT ROWID""",
@@ -62,6 +62,7 @@ SIDE_TABLES = (
 SIDE_NAMES = ("entities", "terms", "log")
 
 FILL_BYTES = 16
+TERM_MASK = 0xFFFF_FFFF
 
 
 class FileDamaged(Exception):
@@ -99,6 +100,8 @@ class About(NamedTuple):
     """The terms by which cold kinds are found, as the writer knew them."""
     sums: dict[str, Sum]
     """By kind."""
+    terms: Sum
+    """Of the terms' hashes, their low 32 bits."""
     log_base: Head
     """What the first changeset of the log follows."""
     log_count: int
@@ -118,6 +121,7 @@ def seal(about: About) -> tuple[Any, ...]:
             "authority": about.authority_id,
             "shape": about.shape,
             "sums": {kind: list(item) for kind, item in sorted(about.sums.items())},
+            "terms": list(about.terms),
             "log": [*about.log_base.version, about.log_base.digest],
             "log_count": about.log_count,
             "log_bytes": about.log_bytes,
@@ -143,6 +147,7 @@ def unseal(row: tuple[Any, ...]) -> About:
             authority_id=fields["authority"],
             shape=fields["shape"],
             sums={kind: Sum(*item) for kind, item in fields["sums"].items()},
+            terms=Sum(*fields["terms"]),
             log_base=Head(Version(log_epoch, log_tag, log_revision), log_digest),
             log_count=fields["log_count"],
             log_bytes=fields["log_bytes"],
@@ -159,9 +164,15 @@ def checksum_of(kind: str, entity_id: str, text: str) -> int:
     return int.from_bytes(blake3(data).digest(8), "big", signed=True)
 
 
-def term_hash(kind: str, field: str, value: str) -> bytes:
-    """What stands for a term in the file."""
-    return blake3(msgpack.packb((kind, field, value))).digest(16)
+def term_hash(kind: str, field: str, value: str) -> int:
+    """What stands for a term in the file: 64 bits, signed as SQLite keeps them."""
+    data = msgpack.packb((kind, field, value))
+    return int.from_bytes(blake3(data).digest(8), "big", signed=True)
+
+
+def term_part(term: int) -> int:
+    """What of a term's hash is summed: SQLite adds up a million of them without overflow."""
+    return term & TERM_MASK
 
 
 def term_fields(kind: str) -> tuple[str, ...]:
