@@ -4,8 +4,8 @@ The worker has applied changesets up to its version; the replica file is at f, w
 A look-up goes overlay, cache, file:
 
 - The *overlay* holds the cold changes of every changeset above f that the worker has applied,
-  values and deletions. What it says of an entity wins over the file: a revoked credential doesn't come
-  back through a slow disk.
+  values and deletions. What it says of an entity wins over the file: a revoked credential doesn't
+  come back through a slow disk.
 - A row is read together with f. f below the worker's version: the overlay is laid over it. f above:
   the worker applies up to f first (``Ahead``).
 - An answer is cached if the overlay had no part in it, and forgotten once a change touches it.
