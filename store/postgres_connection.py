@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -13,7 +13,7 @@ from store.limits import (
     LOCK_SECONDS_MAX,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import Plan, Result
+from store.plan import Batch, Plan, Result, Rows, Statement
 from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -117,13 +117,23 @@ async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
     try:
         statement = next(plan)
         while True:
-            rows: Sequence[Any] = await connection.fetch(statement.sql, *statement.parameters)
-            statement = plan.send(rows)
+            statement = plan.send(await _execute(connection, statement))
     except StopIteration as finished:
         result: Result = finished.value
         return result
     finally:
         plan.close()
+
+
+async def _execute(connection: asyncpg.Connection, statement: Statement | Batch) -> Rows:
+    if isinstance(statement, Statement):
+        rows: Rows = await connection.fetch(statement.sql, *statement.parameters)
+    elif statement.parameters:
+        rows = await connection.fetchmany(statement.sql, statement.parameters)
+    else:
+        await asyncio.sleep(0)
+        rows = ()
+    return rows
 
 
 async def transaction(

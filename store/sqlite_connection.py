@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
 from store.limits import BUSY_SECONDS_MAX
-from store.plan import Plan, Result, Rows, Statement
+from store.plan import Batch, Plan, Result, Row, Rows, Statement
 from store.read import BOOTSTRAP_NEEDED
 
 BUSY_SLICE_SECONDS = 0.02
@@ -41,11 +41,16 @@ def _positional(sql: str) -> tuple[str, tuple[int, ...]]:
     return _PLACEHOLDER.sub("?", sql), order
 
 
-def execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
-    """Execute one statement of a plan; its rows."""
+def execute(connection: sqlite3.Connection, statement: Statement | Batch) -> Rows:
+    """Execute one statement of a plan, or all of a batch; the rows."""
     sql, order = _positional(statement.sql)
-    parameters = [statement.parameters[index] for index in order]
-    return connection.execute(sql, parameters).fetchall()
+    if isinstance(statement, Statement):
+        parameters = [statement.parameters[index] for index in order]
+        return connection.execute(sql, parameters).fetchall()
+    rows: list[Row] = []
+    for values in statement.parameters:
+        rows.extend(connection.execute(sql, [values[index] for index in order]))
+    return rows
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
