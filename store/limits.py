@@ -39,6 +39,12 @@ MUTATIONS_TOGETHER_MAX = 256
 """Mutations of writes that share a transaction; a write with more has one to itself, since it would
 keep the others waiting."""
 
+BULK_PATIENCE_SECONDS = 30.0
+"""How long a write that has a transaction to itself waits for others like it."""
+
+COMMITS_MAX = 2
+"""How often a write is committed whose COMMIT is known to have come to nothing."""
+
 WRITES_WAITING_MAX = 1_000
 """Writes of one node that wait for their transaction; more are refused (503)."""
 
@@ -93,4 +99,5 @@ assert ENTITY_BYTES_MAX < BODY_BYTES_MAX, "every entity must fit a changeset"
 assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
 assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX
 assert UNIQUE_CHARS_MAX <= STRING_CHARS_MAX
+assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
@@ -46,10 +46,6 @@ _GONE = (
 class ConnectionGone(Exception):
     """The server closed the connection, or is no longer the one to ask. What was not yet being
     committed has not happened."""
-
-
-class CommitLost(Exception):
-    """COMMIT was sent and not answered: whether it took effect isn't known."""
 
 
 async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Connection, int]:
@@ -165,7 +161,7 @@ async def transaction(
             raise
         if begin == READ:
             return result  # all has been read
-        raise CommitLost(str(error) or type(error).__name__) from error
+        raise CommitLost(str(error) or type(error).__name__, result) from error
     if tag != "COMMIT":
         raise RuntimeError(f"Postgres answered COMMIT with {tag}")
     return result

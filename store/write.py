@@ -30,7 +30,7 @@ from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
 from store.version import Head
 
-__all__ = ["Outcome", "Raced", "WriteRequest", "find_write", "find_writes", "write", "write_all"]
+__all__ = ["Outcome", "Raced", "WriteRequest", "find_writes", "logged", "write", "write_all"]
 
 Outcome = Committed | EntityError
 """Of one writer among several."""
@@ -109,28 +109,28 @@ def _prepare(rows: Rows, writers: Sequence[Transaction]) -> Plan[None]:
     yield from rows.hold(targets)
 
 
-def find_write(request: WriteRequest) -> Plan[Committed | None]:
-    """The outcome of this write if it was committed before, else None."""
-    return (yield from find_writes([request])).get(request.write_id)
-
-
 def find_writes(requests: Sequence[WriteRequest]) -> Plan[dict[bytes, Committed]]:
     """The outcomes of those of these writes that were committed before, by write id.
 
     A retry repeats the mutations of the first try; their entities are found in its changeset.
     """
-    rows = yield from in_parts(
-        "SELECT epoch, tag, revision, predecessor, chain, body, write_id FROM log"
-        " WHERE write_id = $1",
-        [(request.write_id,) for request in requests],
-    )
-    changesets = {bytes(row[6]): changeset_from_row(row[:6]) for row in rows}
+    changesets = yield from logged([request.write_id for request in requests])
     found = {}
     for request in requests:
         if request.write_id in changesets:
             outcome = yield from _outcome(request, changesets[request.write_id])
             found[request.write_id] = outcome
     return found
+
+
+def logged(write_ids: Sequence[bytes]) -> Plan[dict[bytes, Changeset]]:
+    """Those of these writes that were committed."""
+    rows = yield from in_parts(
+        "SELECT epoch, tag, revision, predecessor, chain, body, write_id FROM log"
+        " WHERE write_id = $1",
+        [(write_id,) for write_id in write_ids],
+    )
+    return {bytes(row[6]): changeset_from_row(row[:6]) for row in rows}
 
 
 def _outcome(request: WriteRequest, changeset: Changeset) -> Plan[Committed]:
