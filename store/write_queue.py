@@ -179,7 +179,7 @@ class WriteQueue:
             (
                 ticket,
                 OutcomeUnknown(reason, ticket.request.write_id)
-                if isinstance(outcome, Committed) and outcome.changeset is not None
+                if changed_something(outcome)
                 else AuthorityUnavailable(f"{reason}; nothing was written"),
             )
             for ticket, outcome in zip(self._end(), outcomes, strict=True)
