@@ -78,6 +78,8 @@ class PostgresAddress:
     """Seconds: bounds connecting, waiting for a free connection, and each statement."""
     tls: Tls = Tls()
     connections_max: int = 5
+    read_only: bool = False
+    """Whether a server that takes no writes will do: a standby that is read from."""
     idle_seconds: float = 60.0
     """How long an unused connection is kept; 0 keeps it for as long as the server does."""
 
