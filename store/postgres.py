@@ -29,6 +29,8 @@ from store.limits import (
     BULK_PATIENCE_SECONDS,
     CLOSE_SECONDS_MAX,
     MUTATIONS_TOGETHER_MAX,
+    WATCH_ANSWER_SECONDS,
+    WATCH_PING_SECONDS,
 )
 from store.plan import POSTGRES, Batch, Plan, Result, Statement
 from store.postgres_address import FAILURES, PostgresAddress, unavailable
@@ -42,6 +44,9 @@ from store.postgres_connection import (
 )
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Blocked, Writer
+
+CHANNEL = "grapevine"
+"""Of NOTIFY: one for all schemas of a database, which the payload names."""
 
 LOOKUP_PAUSE_SECONDS = 0.1
 """Between attempts to reach the server again after a COMMIT that was not answered."""
@@ -107,6 +112,31 @@ class PostgresAuthority(Engine):
         )
         bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
         return await (self.bulk_writes if bulky else self.writes).write(request)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        address = self._address.for_listening()
+        connection, _ = await connect(address)
+        try:
+            if connection.preamble:
+                raise AuthorityUnavailable(
+                    f"{address} is a pooler, through which nobody can listen; name the server in"
+                    " pg_listen_host and pg_listen_port"
+                )
+
+            def told(_: object, __: int, ___: str, payload: str) -> None:
+                schema, _____, revision = payload.rpartition(" ")
+                if schema == address.schema and revision.isdecimal():
+                    heard(int(revision))
+
+            await connection.add_listener(CHANNEL, told)
+            heard((await transaction(connection, READ, reads.read_head)).version.revision)
+            while True:
+                await asyncio.sleep(WATCH_PING_SECONDS)
+                await connection.execute("SELECT 1", timeout=WATCH_ANSWER_SECONDS)
+        except (TimeoutError, ConnectionGone, *FAILURES) as error:
+            raise unavailable(error, address) from error
+        finally:
+            connection.terminate()
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         locks = sorted(_lock_number(item.write_id) for item in requests if not item.is_new)
