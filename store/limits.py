@@ -87,6 +87,9 @@ DOCUMENT_DEPTH_MAX = 64
 DOCUMENT_ERRORS_MAX = 1_000
 """Errors of a declarative document that are told at once."""
 
+STANDBY_REST_SECONDS = 5.0
+"""How long a read replica that failed isn't asked again."""
+
 WATCH_PING_SECONDS = 5.0
 """How often a connection that only listens is asked whether it still stands."""
 
