@@ -26,8 +26,11 @@ ENTITY_BYTES_MAX = 1024 * 1024
 MUTATIONS_MAX = 100_000
 """Mutations of one write; a declarative sync is the one that comes near."""
 
-PAUSE_MUTATIONS = 50
+PAUSE_MUTATIONS = 16
 """After so many mutations a long write lets other tasks of its process go on (some 5 ms)."""
+
+PAUSE_ROWS = 256
+"""After so many rows it does so while it prepares what is to be written."""
 
 BATCH_ROWS_MAX = 1_000
 """Rows that one batch reads or writes: it must end within STATEMENT_SECONDS_MAX."""
