@@ -53,10 +53,6 @@ def trim(revision: int, now: float, bounds: LogBounds) -> Plan[int]:
         "DELETE FROM log WHERE revision IN (SELECT revision FROM"
         f" (SELECT revision, committed_at FROM log ORDER BY revision LIMIT {TRIM_ROWS_MAX}) oldest"
         " WHERE revision <= $1 OR (revision <= $2 AND committed_at < $3)) RETURNING revision",
-        (
-            revision - bounds.revisions_max,
-            revision - bounds.revisions_min,
-            now - bounds.seconds_max,
-        ),
+        (gone, may_go, now - bounds.seconds_max),
     )
     return len(rows)
