@@ -37,6 +37,7 @@ from store.limits import (
     WATCH_ANSWER_SECONDS,
     WATCH_PING_SECONDS,
 )
+from store.log_trim import LogBounds
 from store.plan import POSTGRES, Batch, Plan, Result, Statement
 from store.postgres_address import FAILURES, PostgresAddress, unavailable
 from store.postgres_connection import (
@@ -75,6 +76,7 @@ class PostgresAuthority(Engine):
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
         standby: PostgresAddress | None = None,
         known: Callable[[], Version] = lambda: EMPTY.version,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         self._address = address
         self._standby = None if standby is None else PostgresAuthority(standby)
@@ -83,9 +85,11 @@ class PostgresAuthority(Engine):
         self._known = known
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._pool: asyncpg.Pool | None = None
-        self.writes = Writer(self._execute, self._look_up, address.timeout)
-        self.bulk_writes = Writer(self._execute, self._look_up, BULK_PATIENCE_SECONDS)
+        run = (self._execute, self._look_up, self.trim_log)
+        self.writes = Writer(*run, address.timeout)
+        self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
         """Long ones, which would keep the others waiting."""
         self._host = 0
         """Number of the host that was writable last."""
