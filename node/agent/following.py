@@ -21,6 +21,7 @@ from node import logs
 from node.agent.authority_link import AuthorityLink
 from node.agent.limits import (
     AUTHORITY_RETRY_SECONDS,
+    LISTEN_PATIENCE_SECONDS,
     SILENCE_LOOK_SECONDS,
     SILENCE_SECONDS,
 )
@@ -88,7 +89,7 @@ class Following:
             try:
                 await self._link.catch_up()
             except AuthorityUnavailable:
-                await asyncio.sleep(AUTHORITY_RETRY_SECONDS[0] * (1 + self._rng.random() / 2))
+                await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
             self._serve()
             await self._until_a_look_is_due()
@@ -104,6 +105,17 @@ class Following:
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""
         self._wake.set()
+
+    def committed(self, revision: int) -> None:
+        """Somebody has committed this revision, as the authority itself tells. It should come by
+        gossip; if its writer has died, it is read."""
+        if revision > self._serving.version.revision:
+            loop = asyncio.get_running_loop()
+            loop.call_later(LISTEN_PATIENCE_SECONDS, self._miss, revision)
+
+    def _miss(self, revision: int) -> None:
+        if revision > self._serving.version.revision:
+            self._wake.set()
 
     def moved(self) -> None:
         """The replica, or what is known of the members' heads, has changed."""

@@ -45,6 +45,7 @@ from node.agent.limits import (
     HANDSHAKE_SECONDS,
     LEAVE_SECONDS,
 )
+from node.agent.listening import Listening
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
@@ -84,7 +85,7 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings)
+        self.authority = make_authority(settings, lambda: self._serving.version)
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
@@ -113,6 +114,8 @@ class Node:
             self._identified,
             self._lost_authority,
             lambda: self.replica.authority_id if self._following.served else "",
+            self._membership.running_count,
+            self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
@@ -144,6 +147,9 @@ class Node:
             Poll(settings.db_update_frequency, self._rng),
             self._rng,
             self._workers.listen,
+        )
+        self._listening = Listening(
+            lambda: self.node_id, self._link, self._membership, self._following.committed
         )
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
@@ -205,6 +211,7 @@ class Node:
                 )
             )
             tasks.create_task(self._directory.run())
+            tasks.create_task(self._listening.run())
 
     async def _restore(self) -> None:
         """Begin with what this node's disk holds."""
