@@ -4,9 +4,10 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from node.channel import Change, Version
+from node.proxy import limits
 from node.proxy.entities import EntityRefused, Route, Service, read_route, read_service
 from node.proxy.router import Match, Request, Router
 
@@ -39,6 +40,17 @@ class Table:
     def match(self, request: Request) -> Match | None:
         """The route of a request."""
         return self._router.match(request)
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, some entities at each step: it isn't used any more."""
+        while self._routes:
+            for _ in range(min(limits.DISMANTLED_AT_ONCE, len(self._routes))):
+                self._router.remove(self._routes.popitem()[0])
+            yield
+        while self.services:
+            for _ in range(min(limits.DISMANTLED_AT_ONCE, len(self.services))):
+                self.services.popitem()
+            yield
 
     def _apply_service(self, entity_id: str, text: str | None) -> None:
         service = None

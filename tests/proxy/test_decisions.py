@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from node.proxy import errors, revision
+from node.proxy import errors, limits, revision
 from node.proxy.access_log import Entry, format_line
 from node.proxy.annotations import Annotations
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
@@ -209,6 +209,18 @@ def test_where_the_best_route_is_of_a_disabled_service_the_next_one_matches() ->
     match = table.match(Request(b"GET", b"a", b"/a", False, b"", 80, lambda _: ()))
     assert match is not None
     assert match.route.id == second[1]
+
+
+def test_a_table_is_let_go_of_in_steps() -> None:
+    target = service("http://127.0.0.1:80")
+    table = Table(lambda reason: None)
+    count = 3 * limits.DISMANTLED_AT_ONCE
+    table.apply((1, 0, 1), [target, *(route(target, paths=[f"/{n}"]) for n in range(count))])
+    request = Request(b"GET", b"a", b"/7", False, b"", 80, lambda _: ())
+    assert table.match(request) is not None
+    assert sum(1 for _ in table.dismantle()) == 4
+    assert table.match(request) is None
+    assert table.services == {}
 
 
 class Names:
