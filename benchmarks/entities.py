@@ -39,14 +39,20 @@ def route(number: int, service_id: str, rng: random.Random) -> Change:
     return entity("routes", rng, name=f"route-{number}", **fields)
 
 
+def pairs(size: int, rng: random.Random) -> Iterator[Change]:
+    """A service and a route, and so on. Half of the routes are of the first service, the others of
+    their own."""
+    first = ""
+    for number in range(size // 2):
+        made = service(number, rng)
+        first = first or made.id
+        yield made
+        yield route(number, first if number % 2 else made.id, rng)
+
+
 def configuration(size: int, rng: random.Random) -> list[Change]:
-    """Half services and half routes, by kind and id. Half of the routes are of the first service,
-    the others have one each."""
-    services = [service(number, rng) for number in range(size // 2)]
-    routes = [
-        route(number, services[0 if number % 2 else number].id, rng) for number in range(size // 2)
-    ]
-    return sorted(routes) + sorted(services)
+    """The same, by kind and id."""
+    return sorted(pairs(size, rng))
 
 
 def hub(changes: list[Change]) -> Change:
