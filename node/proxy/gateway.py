@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from node.channel import Change, Snapshot, Version
@@ -69,7 +69,8 @@ class Gateway:
         self._loading.apply(frame.version, frame.changes)
         if not frame.last:
             return False
-        self.table, self._loading = self._loading, None
+        replaced, self.table, self._loading = self.table, self._loading, None
+        self._dismantle(replaced.dismantle())
         self.waiters.reached(frame.version)
         return True
 
@@ -77,6 +78,12 @@ class Gateway:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
         self.waiters.reached(version)
+
+    def _dismantle(self, steps: Iterator[None]) -> None:
+        """Free a replaced table step by step, requests in between."""
+        for _ in steps:
+            self.loop.call_soon(self._dismantle, steps)
+            return
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what has to wait for something other than the connections."""
