@@ -221,6 +221,7 @@ class PostgresMigrations:
         try:
             async with connection.transaction(isolation="read_committed"):
                 await connection.execute(
+                    f"{connection.preamble};"
                     f"SET LOCAL statement_timeout = {int(MIGRATION_SECONDS_MAX * 1000)}"
                 )
                 await self._wait_for_the_others(connection)
