@@ -57,6 +57,8 @@ class Checks:
         rate = (events - self._events_before) / len(nodes)
         assert rate < STORM_EVENTS, f"a storm: {rate:.0f} events a node in a second"
         self._events_before = events
+        if self._world.network.is_lopsided():
+            self.sometimes.happened("cut_one_way")
         for _ in range(math.ceil(len(nodes) / _AUDITS_PER_SECOND)):
             self._audited = (self._audited + 1) % len(nodes)
             if nodes[self._audited].running:

@@ -13,6 +13,7 @@ from gossip.keyring import configured
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
+from simulations.supervisor import begin
 from simulations.world import World
 
 _STEP_SECONDS = 0.25
@@ -87,8 +88,8 @@ def heal(world: World, core: Sequence[Node]) -> None:
     for node in core:
         if node.paused:
             node.resume()
-        if not node.running:
-            node.start()
+        node.disk.fill(world.now, full=False)
+        begin(world, node)
 
 
 def settle(world: World, core: Sequence[Node]) -> float:

@@ -104,6 +104,7 @@ def run(world: World, plan: Plan) -> None:
     liveness.heal(world, core)
     world.measures["settled"] = liveness.settle(world, core)
     world.measures["packets_per_probe"] = liveness.stay(world, core)
+    world.happened("bad_spell", world.network.spells)
     for node in _running(world):
         world.checks.sometimes.collect(node)
 

@@ -21,6 +21,8 @@ from simulations.knock import Visit
 from simulations.links import Link, Network
 from simulations.node import Node
 
+LATE_SECONDS = 60.0
+"""A packet that turns up after so long is of another time."""
 _SEEDS = 3
 _POLL_SECONDS = 30.0
 """Seldom, so that it's gossip that finds what is missing."""
@@ -95,13 +97,16 @@ class World:
         """Add a fact (``simulations.facts``) to the trace."""
         self._trace.add(self.clock.now, kind, node, what)
 
+    def happened(self, name: str, times: int = 1) -> None:
+        """Something that must happen now and then (``simulations.sometimes``)."""
+        self.checks.sometimes.happened(name, times)
+
     # Machines and addresses
 
     def add_node(self, twin_of: Node | None = None) -> Node:
         """One more machine: a new node or, from a copy of its disk, another one's double."""
-        node = Node(self, len(self.nodes), "" if twin_of is None else twin_of.id)
-        if twin_of is not None:
-            node.disk = twin_of.disk.snapshot()
+        disk = None if twin_of is None else twin_of.disk.snapshot(self.now)
+        node = Node(self, len(self.nodes), disk)
         self.nodes.append(node)
         self._by_address[node.address] = node
         return node
@@ -157,17 +162,19 @@ class World:
         now = self.clock.now
         for delay, arriving, again in self.network.carry(sender.index, receiver.index, data, now):
             arrive = self._arrive_again if again else self._arrive
-            self.schedule(delay, arrive, address, arriving, sender.source)
+            self.schedule(delay, arrive, address, arriving, sender.source, now)
 
-    def _arrive(self, address: Address, data: bytes, source: Address) -> None:
+    def _arrive(self, address: Address, data: bytes, source: Address, _sent_at: float) -> None:
         # Whoever has the address now: late packets reach its next tenant.
         receiver = self._by_address.get(address)
         if receiver is not None:
             receiver.datagram_received(data, source)
 
-    def _arrive_again(self, address: Address, data: bytes, source: Address) -> None:
+    def _arrive_again(self, address: Address, data: bytes, source: Address, sent_at: float) -> None:
         if self.network.replays:
-            self._arrive(address, data, source)
+            if self.clock.now - sent_at > LATE_SECONDS:
+                self.happened("replayed_late")
+            self._arrive(address, data, source, sent_at)
 
     # Time
 

@@ -140,6 +140,7 @@ def test_who_was_down_while_a_key_was_installed_gets_it_from_its_peers() -> None
     late.start()
     world.run_until(lambda: ring(late) == changed, within=30.0)
     world.run_until(world.is_whole, within=30.0)
+    world.run(1.0)
     assert late.keyring == changed
 
 
