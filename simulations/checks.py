@@ -11,6 +11,7 @@ from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.replica import Version
+from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ Precedence = tuple[int, int, int]
 """(generation, incarnation, rank of the status)."""
 
 _AUDITS_PER_SECOND = 8
-_TOLERANCE = 0.001
 STORM_EVENTS = 1_500
 """So many packets, frames and timers of a node in one second are a storm."""
 _RANKS = {status.label: int(status) for status in Status}
@@ -34,21 +34,15 @@ class Checks:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.sometimes = Sometimes(world)
+        self._patience = Patience(world)
         self._highest: dict[str, tuple[int, int]] = {}
         """The highest (generation, incarnation) that any process of a node id has had."""
-        self._processes: dict[tuple[str, int], int] = {}
-        """How many processes have had a (node id, generation)."""
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
         self._unexplained: dict[int, tuple[int, int]] = {}
         """By node: an incarnation that it has raised in this step for no reason known yet."""
         self._applied: dict[tuple[int, int], Version] = {}
-        self._suspected: dict[tuple[int, int, str, int, int], float] = {}
-        """By (observer, its life, subject): since when."""
-        self._accused: dict[tuple[str, int, int], None] = {}
-        self._declared: dict[tuple[str, int, int], None] = {}
-        """Subjects that somebody has declared failed: (node id, generation, incarnation)."""
         self._audited = self._events_before = 0
 
     def begin_audits(self) -> None:
@@ -69,8 +63,7 @@ class Checks:
 
     def lives(self, node: "Node") -> None:
         """A process begins, or goes on as a later life."""
-        identity = (node.id, node.generation)
-        self._processes[identity] = self._processes.get(identity, 0) + 1
+        self._patience.lives(node)
         self._note(node)
 
     def raised(self, node: "Node") -> None:
@@ -78,7 +71,7 @@ class Checks:
         to; other reasons are told in the same step."""
         self._note(node)
         last = (node.id, node.generation, node.incarnation - 1)
-        if last not in self._accused:
+        if not self._patience.is_accused(last):
             self._unexplained[node.index] = (node.generation, node.incarnation)
 
     def _note(self, node: "Node") -> None:
@@ -107,7 +100,7 @@ class Checks:
                 self.leaves(node)
             previous = self._held.get((node.index, node.life, event.member.id))
             self._check_view(node, event.member)
-            self._check_patience(node, event.member)
+            self._patience.changed(node, event)
             self.sometimes.changed(node, event, known=previous is not None)
         elif isinstance(event, ChangesetApplied):
             self._check_applied(node, event.changeset.version)
@@ -151,27 +144,6 @@ class Checks:
         if view.status in _GONE:
             left = (view.id, view.generation) in self._leavers
             assert left, f"{where}, which never began to leave"
-
-    def _check_patience(self, node: "Node", view: MemberView) -> None:
-        """A process that lives isn't declared failed before it had its time to refute: only a dead
-        one's kernel refuses for it. (Where a copy of the disk gave two processes one generation,
-        the other's kernel may.)"""
-        subject = (view.id, view.generation, view.incarnation)
-        if view.status != "alive":
-            self._accused[subject] = None
-        if view.status == "suspect":
-            self._suspected.setdefault((node.index, node.life, *subject), node.now())
-        if view.status != "failed" or subject in self._declared:
-            return
-        self._declared[subject] = None
-        since = self._suspected.get((node.index, node.life, *subject))
-        profile = self._world.profile
-        patience = profile.suspicion_mult * profile.probe_interval
-        alone = self._processes.get((view.id, view.generation)) == 1
-        if alone and any(other.is_life(view.id, view.generation) for other in self._world.nodes):
-            waited = 0.0 if since is None else node.awake_since(since)
-            where = f"node {node.index} declared {view.name} failed"
-            assert waited >= patience - _TOLERANCE, f"{where} after {waited:.3f} s; it is alive"
 
     def _check_applied(self, node: "Node", version: Version) -> None:
         """Each changeset is applied once, in order."""

@@ -52,6 +52,8 @@ class Node(Machine):
         self.running = False
         self.left = False
         """Whether it has left in this life, or is about to."""
+        self.reads_table = False
+        """Whether what it reports comes from a frame of a stream."""
         self.retired = False
         """Whether it never starts again."""
         self.highest = EMPTY.version
@@ -304,7 +306,9 @@ class Node(Machine):
         self.core.frame_received(stream, frame, self.now())
         if self.core.counters["claims_stale"] > before:
             self._world.checks.refused(self, connection.far_end(self))
+        self.reads_table = True
         self.flush()
+        self.reads_table = False
 
     def stream_closed(self, stream: int, *, refused: bool) -> None:
         """A stream ended; ``refused`` when a kernel said that nobody is there (any more)."""

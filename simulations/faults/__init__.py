@@ -33,7 +33,8 @@ from simulations.faults.operators import leave, outage, rotation
 __all__ = ["FAULTS", "Fault", "Timed", "exile"]
 
 FAULTS: tuple[Fault, ...] = (
-    crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm, double, clock_step,
+    crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm, double,
+    clock_step,
     partition, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind, firewall,
     leave, rotation, outage,
 )  # fmt: skip

@@ -1,5 +1,5 @@
-"""What a kind of fault is: a function of the randomness and the number of nodes; it answers (seconds
-from its beginning, operation).
+"""What a kind of fault is: a function of the randomness and the number of nodes, which answers what
+is done and when.
 """
 
 import random
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from simulations.operations import Operation
 
 Timed = tuple[float, Operation]
+"""(seconds from the fault's beginning, what is done)."""
 Fault = Callable[[random.Random, int], list[Timed]]
 
 

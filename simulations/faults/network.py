@@ -17,8 +17,8 @@ def partition(rng: random.Random, nodes: int) -> list[Timed]:
     protocols = rng.choice(choices)
     cuts = [(one, other), (other, one)][: rng.choice([1, 2, 2])]
     begin: list[Timed] = [(0.0, Cut(*pair, protocols)) for pair in cuts]
-    duration = duration(rng)
-    return [*begin, *((duration, Mend(*pair, protocols)) for pair in cuts)]
+    lasting = duration(rng)
+    return [*begin, *((lasting, Mend(*pair, protocols)) for pair in cuts)]
 
 
 def exile(rng: random.Random, nodes: int) -> list[Timed]:
@@ -26,17 +26,17 @@ def exile(rng: random.Random, nodes: int) -> list[Timed]:
     order = rng.sample(range(nodes), nodes)
     place = rng.randrange(1, nodes) if nodes > 1 else 1
     one, other = order[:place], order[place:]
-    duration = rng.uniform(30.0, 120.0)
+    lasting = rng.uniform(30.0, 120.0)
     cuts = [(one, other), (other, one)]
-    return [(0.0, Cut(*pair)) for pair in cuts] + [(duration, Mend(*pair)) for pair in cuts]
+    return [(0.0, Cut(*pair)) for pair in cuts] + [(lasting, Mend(*pair)) for pair in cuts]
 
 
 def broken_pairs(rng: random.Random, nodes: int) -> list[Timed]:
     """Some pairs can't talk, though both reach others."""
     pairs = [(rng.randrange(nodes), rng.randrange(nodes)) for _ in range(nodes)]
     cuts = [([a], [b]) for a, b in pairs if a != b]
-    duration = duration(rng)
-    return [(0.0, Cut(a, b)) for a, b in cuts] + [(duration, Mend(a, b)) for a, b in cuts]
+    lasting = duration(rng)
+    return [(0.0, Cut(a, b)) for a, b in cuts] + [(lasting, Mend(a, b)) for a, b in cuts]
 
 
 def swizzle(rng: random.Random, nodes: int) -> list[Timed]:
