@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Precedence = tuple[int, int, int]
 """(generation, incarnation, rank of the status)."""
 
+_ANSWER_SECONDS = 0.1
+"""How late a timer or an answer may be."""
 _AUDITS_PER_SECOND = 8
 STORM_EVENTS = 1_500
 """So many packets, frames and timers of a node in one second are a storm."""
@@ -37,6 +39,8 @@ class Checks:
         self._patience = Patience(world)
         self._highest: dict[str, tuple[int, int]] = {}
         """The highest (generation, incarnation) that any process of a node id has had."""
+        self._clusters: dict[str, dict[str, None]] = {}
+        """Which clusters a node id has lived in."""
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
@@ -64,6 +68,7 @@ class Checks:
     def lives(self, node: "Node") -> None:
         """A process begins, or goes on as a later life."""
         self._patience.lives(node)
+        self._clusters.setdefault(node.id, {})[node.cluster] = None
         self._note(node)
 
     def raised(self, node: "Node") -> None:
@@ -94,6 +99,7 @@ class Checks:
         """After each event that a node reports."""
         if isinstance(event, Renamed):
             self._unexplained.pop(node.index, None)
+            self._check_renamed(node, event)
         if isinstance(event, MemberChanged):
             if event.member.is_self and event.member.status == "leaving":
                 self._unexplained.pop(node.index, None)
@@ -129,6 +135,8 @@ class Checks:
         """A record never moves back, isn't above what its owner has said, and nobody else has it
         leave."""
         where = f"node {node.index} holds {view.name} for {view.status}"
+        clusters = self._clusters.get(view.id, {})
+        assert node.cluster in clusters or not clusters, f"{where}, which is of another cluster"
         precedence = (view.generation, view.incarnation, _RANKS[view.status])
         key = (node.index, node.life, view.id)
         held = self._held.get(key)
@@ -144,6 +152,20 @@ class Checks:
         if view.status in _GONE:
             left = (view.id, view.generation) in self._leavers
             assert left, f"{where}, which never began to leave"
+
+    def _check_renamed(self, node: "Node", event: Renamed) -> None:
+        """Only to a node of that name that answered does another leave it: one that the lower node
+        id belongs to and that has run while it was asked, which is twice at most."""
+        asked = 2 * self._world.profile.probe_timeout + _ANSWER_SECONDS
+
+        def answered(other: "Node") -> bool:
+            ended = node.clock_offset + node.clock_rate * other.ended_at
+            recent = other.running or (other.life > 0 and node.awake_since(ended) <= asked)
+            return other.called == event.wanted and other.id < node.id and recent
+
+        where = f"node {node.index} left its name {event.wanted}"
+        assert any(map(answered, self._world.nodes)), f"{where}, and nobody has it"
+        self.sometimes.happened("renamed")
 
     def _check_applied(self, node: "Node", version: Version) -> None:
         """Each changeset is applied once, in order."""

@@ -31,15 +31,26 @@ _WAKES_PER_INSTANT_MAX = 100
 """More timer events of one node without time passing are a loop in the core."""
 
 
+CLUSTER = "simulated"
+
+
 class Node(Machine):
     """One node. Its id, address and disk outlive the process; its core doesn't."""
 
-    def __init__(self, world: "World", index: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self, world: "World", index: int, disk: Disk | None = None, cluster: str = CLUSTER
+    ) -> None:
         if disk is None:
             disk = Disk(File(StoredIdentity(new_id(index, world.rng), 0)), File(None))
         super().__init__(world, index, disk)
         self.id = disk.identity.stored.node_id
         self.name = f"node-{index}"
+        """What its configuration calls it."""
+        self.called = self.name
+        """What it goes by now."""
+        self.cluster = cluster
+        self.ended_at = 0.0
+        """When its last process ended, by the world's time."""
         self.configured = world.keyring
         """The keyring that its configuration names."""
         self.generation = disk.identity.stored.generation
@@ -116,13 +127,14 @@ class Node(Machine):
         self.id, self.generation, self.incarnation = begun
         self.power = self.running = True
         self.left = False
+        self.called = self.name
         self.life += 1
         rng = random.Random(world.rng.getrandbits(64))
         self.tag = rng.getrandbits(64)
         identity = Identity(self.id, self.generation, self.tag)
         self._core = Gossip(
-            identity, self._metadata(), self.address, "simulated", world.profile, self.replica, rng,
-            self.now(), incarnation=1, keyring=self._kept_keyring(),
+            identity, self._metadata(), self.address, self.cluster, world.profile, self.replica,
+            rng, self.now(), incarnation=1, keyring=self._kept_keyring(),
         )  # fmt: skip
         world.record(facts.START, self.index, b"%d" % self.generation)
         world.checks.lives(self)
@@ -224,6 +236,8 @@ class Node(Machine):
     def poll(self) -> None:
         """Ask the authority for what is new and, while alone, where the others are."""
         if not self._world.authority.available or not self.running or self.paused or self.left:
+            return
+        if self.cluster != CLUSTER:
             return
         if len(self.alive_seen()) < 2:
             self.core.join(self._world.directory(self), self.now())
@@ -393,6 +407,7 @@ class Node(Machine):
     def _end(self, fact: int) -> None:
         assert self.running, f"node {self.index} doesn't run"
         self.running = False
+        self.ended_at = self._world.now
         self._unread = None
         self._wake_at = None
         self._world.record(fact, self.index, b"")

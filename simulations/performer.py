@@ -24,6 +24,7 @@ from gossip.events import (
     KeyUnknown,
     LeaveFinished,
     MemberChanged,
+    Renamed,
 )
 from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
 from simulations.connection import Connection
@@ -107,6 +108,8 @@ class Performer:
             if event.member.status == "alive":
                 self._peers.append((event.member.id, event.member.address))
                 node.disk.peers.put(Peers(self._peers, len(self._peers)), self._world.now)
+        elif isinstance(event, Renamed):
+            node.called = event.name
         elif isinstance(event, KeyringChanged):
             node.disk.keyring.put(event.keyring, self._world.now)
         elif isinstance(event, KeyUnknown):

@@ -42,6 +42,8 @@ MEANINGS = {
     "stall_noticed": "a process noticed that it had stood still",
     "left": "a node left, and was seen to",
     "silent_leaver": "a node fell silent while leaving, and was taken for left",
+    "renamed": "of two nodes with one name one went on under another",
+    "stranger_refused": "a packet of another cluster was refused",
     "outlived": "a process heard of a later life of its node, and went above it",
     "id_taken": "of two processes with one node id one went on as a new node",
     "relay_refused": "an indirect probe was refused",
@@ -63,6 +65,7 @@ _COUNTED = {
     "stalls": "stall_noticed",
     "relays_refused": "relay_refused",
     "dropped_garbage": "garbage_dropped",
+    "dropped_cluster": "stranger_refused",
     "dropped_forged": "garbage_dropped",
     "dropped_replayed": "replay_dropped",
 }

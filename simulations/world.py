@@ -19,7 +19,7 @@ from simulations.clock import Clock, Trace
 from simulations.disk import Disk
 from simulations.knock import Visit
 from simulations.links import Link, Network
-from simulations.node import Node
+from simulations.node import CLUSTER, Node
 
 LATE_SECONDS = 60.0
 """A packet that turns up after so long is of another time."""
@@ -103,10 +103,11 @@ class World:
 
     # Machines and addresses
 
-    def add_node(self, twin_of: Node | None = None) -> Node:
-        """One more machine: a new node or, from a copy of its disk, another one's double."""
+    def add_node(self, twin_of: Node | None = None, cluster: str = CLUSTER) -> Node:
+        """One more machine: a new node, perhaps of another cluster, or, from a copy of its disk,
+        another one's double."""
         disk = None if twin_of is None else twin_of.disk.snapshot(self.now)
-        node = Node(self, len(self.nodes), disk)
+        node = Node(self, len(self.nodes), disk, cluster)
         self.nodes.append(node)
         self._by_address[node.address] = node
         return node
@@ -141,7 +142,11 @@ class World:
 
     def directory(self, asking: Node) -> list[Address]:
         """What the authority's directory tells one node: where all others are."""
-        return [node.address for node in self.nodes if node is not asking and node.life]
+        return [
+            node.address
+            for node in self.nodes
+            if node is not asking and node.life and node.cluster == asking.cluster
+        ]
 
     def poll_in_turn(self) -> None:
         """From now on the nodes ask the authority, each every ``_POLL_SECONDS``."""

@@ -23,18 +23,19 @@ from simulations.faults.network import (
     clog,
     exile,
     firewall,
+    jury,
     partition,
     rebind,
     storm,
     swizzle,
 )
-from simulations.faults.operators import leave, outage, rotation
+from simulations.faults.operators import leave, namesake, outage, rotation, stranger
 
-__all__ = ["FAULTS", "Fault", "Timed", "exile"]
+__all__ = ["FAULTS", "Fault", "Timed", "exile", "rotation"]
 
 FAULTS: tuple[Fault, ...] = (
-    crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm, double,
-    clock_step,
-    partition, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind, firewall,
-    leave, rotation, outage,
+    crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm,
+    double, clock_step,
+    partition, jury, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind, firewall,
+    leave, namesake, stranger, rotation, outage,
 )  # fmt: skip

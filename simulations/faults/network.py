@@ -4,7 +4,17 @@ import random
 
 from simulations.faults.kind import Timed, duration
 from simulations.links import BOTH, Link, Protocol
-from simulations.operations import Clog, Cut, HideRefusals, Mend, Rebind, SetLink, SetOwnLink
+from simulations.operations import (
+    Clog,
+    Cut,
+    HideRefusals,
+    Mend,
+    Pause,
+    Rebind,
+    Resume,
+    SetLink,
+    SetOwnLink,
+)
 
 
 def partition(rng: random.Random, nodes: int) -> list[Timed]:
@@ -19,6 +29,19 @@ def partition(rng: random.Random, nodes: int) -> list[Timed]:
     begin: list[Timed] = [(0.0, Cut(*pair, protocols)) for pair in cuts]
     lasting = duration(rng)
     return [*begin, *((lasting, Mend(*pair, protocols)) for pair in cuts)]
+
+
+def jury(rng: random.Random, nodes: int) -> list[Timed]:
+    """While a node is suspected, because it isn't heard, some others stand still for longer than
+    its suspicion lasts; their kernels lose what it says meanwhile."""
+    accused, *rest = rng.sample(range(nodes), nodes)
+    frozen = rest[: rng.randrange(1, len(rest) + 1)] if rest else []
+    suspected = rng.uniform(1.0, 4.0)
+    timed: list[Timed] = [(0.0, Cut([accused], rest))]
+    timed += [(suspected, Pause(node, rng.choice([0, 2, 256]))) for node in frozen]
+    timed.append((suspected + rng.uniform(0.0, 2.0), Mend([accused], rest)))
+    resumed = suspected + rng.uniform(3.0, 40.0)
+    return [*timed, *((resumed, Resume(node)) for node in frozen)]
 
 
 def exile(rng: random.Random, nodes: int) -> list[Timed]:

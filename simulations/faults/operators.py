@@ -3,13 +3,39 @@
 import random
 
 from simulations.faults.kind import Timed, duration
-from simulations.operations import AuthorityAway, Leave, Rotate, Start
+from simulations.operations import (
+    AuthorityAway,
+    Crash,
+    Leave,
+    Name,
+    Rotate,
+    Silence,
+    Start,
+    Stranger,
+)
 
 
 def leave(rng: random.Random, nodes: int) -> list[Timed]:
     """A node leaves, sometimes not to the end, and comes back."""
     node = rng.randrange(nodes)
     return [(0.0, Leave(node, rng.random() < 0.5)), (2.0 + duration(rng), Start(node))]
+
+
+def namesake(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node comes back under another one's name, which is there, or has just died."""
+    node, other = rng.randrange(nodes), rng.randrange(nodes)
+    if node == other:
+        return []
+    gap = duration(rng) / 10
+    timed: list[Timed] = [(0.0, Crash(node)), (0.0, Name(node, other))]
+    if rng.random() < 0.6:
+        timed += [(0.0, Silence(other)), (gap + duration(rng), Start(other))]
+    return [*timed, (gap, Start(node))]
+
+
+def stranger(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node of another cluster calls at our seeds."""
+    return [(0.0, Stranger(duration(rng)))]
 
 
 def rotation(rng: random.Random, nodes: int) -> list[Timed]:

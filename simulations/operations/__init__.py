@@ -18,7 +18,7 @@ from simulations.operations.network import (
     SetOwnLink,
 )
 from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
-from simulations.operations.operators import AuthorityAway, Leave, Rotate, Write
+from simulations.operations.operators import AuthorityAway, Leave, Name, Rotate, Write
 from simulations.operations.processes import (
     Crash,
     Damage,
@@ -33,6 +33,7 @@ from simulations.operations.processes import (
     SlowDisk,
     Start,
     StepWallClock,
+    Stranger,
     SwapAddresses,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "Leave",
     "Mark",
     "Mend",
+    "Name",
     "Operation",
     "Partition",
     "Pause",
@@ -65,6 +67,7 @@ __all__ = [
     "SlowDisk",
     "Start",
     "StepWallClock",
+    "Stranger",
     "SwapAddresses",
     "Until",
     "Wait",

@@ -24,6 +24,18 @@ class Leave(Operation):
 
 
 @dataclass(frozen=True)
+class Name(Operation):
+    """Its configuration has it take another node's name from the next start on: it is to replace
+    that one, or somebody has copied a file."""
+
+    node: int
+    namesake: int
+
+    def __call__(self, world: World) -> None:
+        world.nodes[self.node].name = world.nodes[self.namesake].name
+
+
+@dataclass(frozen=True)
 class Rotate(Operation):
     """The operator takes the next step of a key rotation through a node: install a new key, send
     under it, or remove an old one. The authority keeps the result."""

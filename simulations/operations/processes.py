@@ -193,6 +193,19 @@ class Double(Operation):
 
 
 @dataclass(frozen=True)
+class Stranger(Operation):
+    """A machine of another cluster starts that looks for its members among ours: somebody has
+    mistaken the seeds. It ends after a while."""
+
+    seconds: float
+
+    def __call__(self, world: World) -> None:
+        stranger = world.add_node(cluster="another")
+        begin(world, stranger)
+        world.schedule(self.seconds, _power_off, stranger)
+
+
+@dataclass(frozen=True)
 class StepWallClock(Operation):
     """Its wall clock jumps. The core knows none, so nothing must come of it."""
 
