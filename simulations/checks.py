@@ -11,6 +11,7 @@ from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.replica import Version
+from simulations.evidence import check_held
 from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
@@ -47,10 +48,12 @@ class Checks:
         self._unexplained: dict[int, tuple[int, int]] = {}
         """By node: an incarnation that it has raised in this step for no reason known yet."""
         self._applied: dict[tuple[int, int], Version] = {}
+        self._audits = False
         self._audited = self._events_before = 0
 
     def begin_audits(self) -> None:
         """Look at whole tables too, in turn, not just at what the nodes report."""
+        self._audits = True
         nodes, events = self._world.nodes, self._world.clock.events
         rate = (events - self._events_before) / len(nodes)
         assert rate < STORM_EVENTS, f"a storm: {rate:.0f} events a node in a second"
@@ -112,6 +115,11 @@ class Checks:
             self._check_applied(node, event.changeset.version)
         else:
             self.sometimes.told(event)
+
+    def read(self, node: "Node", frame: bytes) -> None:
+        """A node has read a frame."""
+        if self._audits:
+            check_held(node, frame)
 
     def refused(self, node: "Node", sender: "Node | None") -> None:
         """A node has found something in a packet or frame to be stale."""

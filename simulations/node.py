@@ -316,10 +316,13 @@ class Node(Machine):
         if connection is None:
             return
         self._world.record(facts.FRAME, self.index, frame)
-        before = self.core.counters["claims_stale"]
+        counters = self.core.counters
+        stale, dropped = counters["claims_stale"], counters["dropped_stream"]
         self.core.frame_received(stream, frame, self.now())
-        if self.core.counters["claims_stale"] > before:
+        if counters["claims_stale"] > stale:
             self._world.checks.refused(self, connection.far_end(self))
+        if counters["dropped_stream"] == dropped:
+            self._world.checks.read(self, frame)
         self.reads_table = True
         self.flush()
         self.reads_table = False
