@@ -42,6 +42,8 @@ class Checks:
         """The highest (generation, incarnation) that any process of a node id has had."""
         self._clusters: dict[str, dict[str, None]] = {}
         """Which clusters a node id has lived in."""
+        self._forced: dict[str, int] = {}
+        """Who was forced out by an operator, up to which generation."""
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
@@ -86,6 +88,25 @@ class Checks:
         mine = (node.generation, node.incarnation)
         self._highest[node.id] = max(self._highest.get(node.id, (0, 0)), mine)
 
+    def goes_on(self, node: "Node", former: int) -> None:
+        """A process goes on with a higher generation than its former one. Being forced out is no
+        reason to; a later life's trace is, or another process of the same generation."""
+        if former <= self._forced.get(node.id, 0) and node.generation == former + 1:
+            shared = self._patience.processes(node.id, former) > 1
+            assert shared, f"node {node.index} was forced out, and came back by itself"
+        self.lives(node)
+
+    def forced_out(self, node_id: str, generation: int) -> None:
+        """An operator makes a node leave."""
+        self._forced[node_id] = max(generation, self._forced.get(node_id, 0))
+
+    def was_forced_out(self, node: "Node") -> None:
+        """A process takes no part any more because it was made to leave."""
+        self.sometimes.happened("forced_out")
+        forced = self._forced.get(node.id, 0)
+        where = f"node {node.index} ends its part in generation {node.generation}"
+        assert node.generation <= forced, f"{where}, by force that was used up to {forced}"
+
     def leaves(self, node: "Node") -> None:
         self._leavers[node.id, node.generation] = None
 
@@ -107,6 +128,9 @@ class Checks:
             if event.member.is_self and event.member.status == "leaving":
                 self._unexplained.pop(node.index, None)
                 self.leaves(node)
+            returns = (event.previous, event.member.status) == ("left", "alive")
+            if returns and event.member.id in self._forced:
+                self.sometimes.happened("back_after_force")
             previous = self._held.get((node.index, node.life, event.member.id))
             self._check_view(node, event.member)
             self._patience.changed(node, event)
@@ -151,14 +175,14 @@ class Checks:
         assert held is None or precedence >= held, f"{where}: moved back from {held}: {precedence}"
         self._held[key] = precedence
         if (view.incarnation, view.status) == (COUNTER_MAX, "left"):
-            forced = any(other.forces_out() for other in self._world.nodes)
-            assert forced, f"{where}, by force, and nobody has used any"
+            forced = self._forced.get(view.id, 0)
+            assert view.generation <= forced, f"{where} by force that was used up to {forced}"
             return
         truth = self._highest.get(view.id)
         assert truth is not None, f"{where}, which has never lived"
         assert precedence[:2] <= truth, f"{where} at {precedence[:2]}; it is at {truth} itself"
         if view.status in _GONE:
-            left = (view.id, view.generation) in self._leavers
+            left = (view.id, view.generation) in self._leavers or (view.is_self and node.left)
             assert left, f"{where}, which never began to leave"
 
     def _check_renamed(self, node: "Node", event: Renamed) -> None:

@@ -117,6 +117,8 @@ class Disk:
 
     identity: File[StoredIdentity]
     keyring: File[Keyring | None]
+    removals: dict[str, int] = field(default_factory=dict)
+    """Who was forced out here that the authority hasn't been told of, up to which generation."""
     peers: File[Peers] = field(default_factory=lambda: File(Peers([], 0)))
     replica: LogReplica = field(default_factory=LogReplica)
 
@@ -153,6 +155,7 @@ class Disk:
             self,
             identity=self.identity.copy(),
             keyring=self.keyring.copy(),
+            removals=dict(self.removals),
             peers=self.peers.copy(),
             replica=self.replica.copy(),
         )

@@ -113,7 +113,8 @@ def heal(world: World, core: Sequence[Node]) -> None:
     network.own_links.clear()
     network.hides_refusals.clear()
     network.link = Link()
-    world.authority.available = True
+    world.outages += not world.authority.available
+    world.authority.available = world.supervised = True
     inside = [node.index for node in core]
     for node in outside:
         node.retired = True
@@ -124,6 +125,8 @@ def heal(world: World, core: Sequence[Node]) -> None:
     for node in core:
         if node.paused:
             node.resume()
+        if node.running and node.left:
+            node.crash()
         node.disk.fill(world.now, full=False)
         begin(world, node)
 

@@ -16,8 +16,8 @@ from gossip.keyring import Keyring
 from gossip.member import MemberView, Metadata
 from gossip.messages import Alive
 from gossip.refusal import TcpOutcome, UdpOutcome
-from gossip.replica import Changeset, Head
 from simulations import facts
+from simulations.application import Application
 from simulations.authority import EMPTY, LogReplica
 from simulations.connection import Connection
 from simulations.disk import Disk, File, StoredIdentity
@@ -73,6 +73,7 @@ class Node(Machine):
         """(until when, how long) it stood still so that it had to notice, by its own clock."""
         self._core: Gossip | None = None
         self._performer = Performer(world, self)
+        self.application = Application(world, self)
         self._next_accepted = 1
         self._wake_at: float | None = None
         self._woken_at = -1.0
@@ -98,6 +99,10 @@ class Node(Machine):
         """The one that it has stored; None before the first change."""
         self.disk.keyring.settle(self._world.now)
         return self.disk.keyring.stored
+
+    @property
+    def is_stranger(self) -> bool:
+        return self.cluster != CLUSTER
 
     @property
     def paused(self) -> bool:
@@ -139,6 +144,7 @@ class Node(Machine):
         world.record(facts.START, self.index, b"%d" % self.generation)
         world.checks.lives(self)
         self._core.start(self.now())
+        self.application.begun()
         self._performer.recall_peers()
         self.flush()
 
@@ -209,42 +215,7 @@ class Node(Machine):
         self.disk = disk.snapshot(self._world.now)
         self.highest = self.replica.head()[0]
 
-    # Inputs from the application
-
-    def committed(self, changeset: Changeset) -> None:
-        """This node has committed a changeset at the authority."""
-        early = () if self.replica.offer(*changeset) == "applied" else (changeset,)
-        self.core.committed(self.now(), early)
-        self.flush()
-
-    def offer_keyring(self, keyring: Keyring) -> None:
-        """An operator has changed the keyring here, or it was fetched from where it is kept."""
-        if self.core.offer_keyring(keyring, self.now()):
-            self.disk.keyring.put(keyring, self._world.now)
-        self.flush()
-
-    def fetch_snapshot(self) -> None:
-        """The authority is away: take the state from a peer."""
-        self.core.fetch_snapshot(self.now())
-
-    def load(self) -> None:
-        """Load the state from the authority, and say that it was confirmed there."""
-        authority = self._world.authority
-        self.replica.load(authority.after(Head(*self.replica.head()).version))
-        self.core.authority_confirmed(authority.head(), self.now())
-
-    def poll(self) -> None:
-        """Ask the authority for what is new and, while alone, where the others are."""
-        if not self._world.authority.available or not self.running or self.paused or self.left:
-            return
-        if self.cluster != CLUSTER:
-            return
-        if len(self.alive_seen()) < 2:
-            self.core.join(self._world.directory(self), self.now())
-        self.load()
-        if self._world.keyring is not None:
-            self.offer_keyring(self._world.keyring)
-        self.flush()
+    # Worlds that begin with a formed cluster
 
     def claim(self) -> Alive:
         """That it is alive, as it says it at its start."""
@@ -254,7 +225,7 @@ class Node(Machine):
         )
 
     def acquaint(self, others: Iterable[Alive]) -> None:
-        """Let it know these as if it had for long. For worlds that begin with a formed cluster."""
+        """Let it know these as if it had for long."""
         self.core.acquaint(others, self.now())
 
     # What it knows
@@ -265,10 +236,6 @@ class Node(Machine):
     @property
     def health_score(self) -> int:
         return self.core.health_score()
-
-    def forces_out(self) -> bool:
-        """Whether this process has made a member leave."""
-        return self.life > 0 and self.core.counters["forced_out"] > 0
 
     def alive_seen(self) -> list[tuple[str, int]]:
         """(node id, generation) of all members that it holds for alive, sorted."""

@@ -58,6 +58,10 @@ class Patience:
         identity = (node.id, node.generation)
         self._processes[identity] = self._processes.get(identity, 0) + 1
 
+    def processes(self, node_id: str, generation: int) -> int:
+        """How many have had it."""
+        return self._processes.get((node_id, generation), 0)
+
     def is_accused(self, subject: Subject) -> bool:
         """Whether any node has ever held this for other than alive."""
         return subject in self._accusers

@@ -19,6 +19,7 @@ from gossip.effects import (
 )
 from gossip.events import (
     Event,
+    ForcedOut,
     IdentityTaken,
     KeyringChanged,
     KeyUnknown,
@@ -35,6 +36,10 @@ from simulations.supervisor import begin
 if TYPE_CHECKING:
     from simulations.node import Node
     from simulations.world import World
+
+
+_RESTART_SECONDS = 1.0
+"""After this an operator starts a process again that was forced out."""
 
 
 class Performer:
@@ -74,9 +79,9 @@ class Performer:
                 world.checks.raised(node)
             case PersistGeneration(value):
                 assert value > node.generation, "the generation only grows"
-                node.generation, node.incarnation = value, 1
+                former, node.generation, node.incarnation = node.generation, value, 1
                 self._keep_identity()
-                world.checks.lives(node)
+                world.checks.goes_on(node, former)
                 world.checks.sometimes.outlived()
             case Notify(event):
                 self._notice(event)
@@ -116,6 +121,12 @@ class Performer:
             self._world.schedule(0.0, self._look_for_keys, node.life)
         elif isinstance(event, IdentityTaken):
             self._world.schedule(0.0, self._renew, node.life)
+        elif isinstance(event, ForcedOut):
+            # It goes on by itself, without a part in the cluster, until it is restarted.
+            node.left = True
+            self._world.checks.was_forced_out(node)
+            if self._world.supervised:
+                self._world.schedule(_RESTART_SECONDS, self._restart, node.life)
         elif isinstance(event, LeaveFinished):
             self._world.schedule(0.0, self._depart, node.life)
 
@@ -144,7 +155,13 @@ class Performer:
         node, world = self._node, self._world
         reads = node.running and node.life == life and not node.paused and not node.left
         if reads and world.authority.available and world.keyring is not None:
-            node.offer_keyring(world.keyring)
+            node.application.offer_keyring(world.keyring)
+
+    def _restart(self, life: int) -> None:
+        node = self._node
+        if node.running and node.life == life:
+            node.crash()
+            begin(self._world, node)
 
     def _depart(self, life: int) -> None:
         if self._node.running and self._node.life == life:

@@ -64,6 +64,12 @@ class World:
         self.network = Network(link or Link(), self.rng)
         self.network.checksums = keyring is None
         self.authority = LogAuthority()
+        self.outages = 0
+        """How often the authority has come back."""
+        self.removals: dict[str, int] = {}
+        """Who was forced out, up to which generation: a fact of the authority."""
+        self.supervised = False
+        """Whether whoever was forced out is started again soon."""
         self.observed: list[Observed] = []
         self.measures: dict[str, float] = {}
         """What the scenario has measured, by name."""
@@ -151,7 +157,7 @@ class World:
     def poll_in_turn(self) -> None:
         """From now on the nodes ask the authority, each every ``_POLL_SECONDS``."""
         self._polled = (self._polled + 1) % len(self.nodes)
-        self.nodes[self._polled].poll()
+        self.nodes[self._polled].application.poll()
         self.schedule(_POLL_SECONDS / len(self.nodes), self.poll_in_turn)
 
     # The network
@@ -230,7 +236,7 @@ class World:
         """Commit at the authority through a node, which pushes it."""
         changeset = self.authority.commit(body)
         self.record(facts.COMMIT, index, body)
-        self.nodes[index].committed(changeset)
+        self.nodes[index].application.committed(changeset)
         return changeset
 
     def has_spread(self) -> bool:
@@ -244,7 +250,4 @@ class World:
         self.observed.append(Observed(self.clock.now, node.index, event))
         self.checks.observed(node, event)
         if isinstance(event, Behind):
-            if self.authority.available:
-                node.load()
-            else:
-                node.fetch_snapshot()
+            node.application.behind()

@@ -6,7 +6,10 @@ from simulations.faults.kind import Timed, duration
 from simulations.operations import (
     AuthorityAway,
     Crash,
+    Cut,
+    ForceOut,
     Leave,
+    Mend,
     Name,
     Rotate,
     Silence,
@@ -36,6 +39,28 @@ def namesake(rng: random.Random, nodes: int) -> list[Timed]:
 def stranger(rng: random.Random, nodes: int) -> list[Timed]:
     """A node of another cluster calls at our seeds."""
     return [(0.0, Stranger(duration(rng)))]
+
+
+def force_out(rng: random.Random, nodes: int) -> list[Timed]:
+    """An operator makes a node leave that is dead, cut off, or well; it is started again later."""
+    by, node = rng.randrange(nodes), rng.randrange(nodes)
+    others = [other for other in range(nodes) if other != node]
+    again = 1.0 + duration(rng)
+    timed: list[Timed] = [
+        (0.5, ForceOut(by, node)),
+        (again, Crash(node)),
+        (again + 0.5, Start(node)),
+    ]
+    case = rng.choice(["dead", "cut off", "well"])
+    if case == "dead":
+        timed.append((0.0, Crash(node)))
+    elif case == "cut off":
+        mended = 0.5 + duration(rng)
+        timed += [(0.0, Cut([node], others)), (0.0, Cut(others, [node]))]
+        timed += [(mended, Mend([node], others)), (mended, Mend(others, [node]))]
+    if rng.random() < 0.3:
+        timed += [(0.0, AuthorityAway()), (duration(rng), AuthorityAway(away=False))]
+    return sorted(timed, key=lambda one: one[0])
 
 
 def rotation(rng: random.Random, nodes: int) -> list[Timed]:

@@ -18,7 +18,7 @@ from simulations.operations.network import (
     SetOwnLink,
 )
 from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
-from simulations.operations.operators import AuthorityAway, Leave, Name, Rotate, Write
+from simulations.operations.operators import AuthorityAway, ForceOut, Leave, Name, Rotate, Write
 from simulations.operations.processes import (
     Crash,
     Damage,
@@ -46,6 +46,7 @@ __all__ = [
     "Double",
     "Expect",
     "FillDisk",
+    "ForceOut",
     "Heal",
     "HideRefusals",
     "Join",

@@ -24,6 +24,22 @@ class Leave(Operation):
 
 
 @dataclass(frozen=True)
+class ForceOut(Operation):
+    """An operator makes a node leave, through another one that lists it."""
+
+    by: int
+    node: int
+
+    def __call__(self, world: World) -> None:
+        by, node = world.nodes[self.by], world.nodes[self.node]
+        able = by.running and not by.paused and not by.left
+        if able and by.id != node.id and by.status_of(node) is not None:
+            if not world.authority.available:
+                world.happened("forced_out_alone")
+            by.application.force_out(node.id)
+
+
+@dataclass(frozen=True)
 class Name(Operation):
     """Its configuration has it take another node's name from the next start on: it is to replace
     that one, or somebody has copied a file."""
@@ -57,7 +73,7 @@ class Rotate(Operation):
             behind = any(other.running and other.core.keyring != kept for other in world.nodes)
             world.happened("rotated_unheard" if behind else "rotated")
             world.keyring = changed
-            node.offer_keyring(changed)
+            node.application.offer_keyring(changed)
 
 
 @dataclass(frozen=True)
@@ -82,4 +98,5 @@ class AuthorityAway(Operation):
     def __call__(self, world: World) -> None:
         if not self.away and not world.authority.available:
             world.happened("outage")
+            world.outages += 1
         world.authority.available = not self.away
