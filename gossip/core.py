@@ -25,7 +25,7 @@ from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
-from gossip.messages import Verdict
+from gossip.messages import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
@@ -160,6 +160,14 @@ class Gossip:
         """Look for members at these addresses, now and whenever nobody runs there."""
         if self._running():
             self._exchange.join(list(addresses), now)
+
+    def acquaint(self, claims: Iterable[Alive], now: float) -> None:
+        """Begin among members that are known already: nothing is spread and no event told, as if
+        their claims had come long ago."""
+        if self._running():
+            for claim in claims:
+                if claim.node_id != self._me.node_id:
+                    self._members.admit_alive(claim, now)
 
     def committed(self, now: float, early: Sequence[Changeset] = ()) -> None:
         """Changesets committed by this node have just been offered to the replica: push them.

@@ -134,6 +134,9 @@ class TableExchange:
         if origin.stream is None:
             self._counters.add("messages_malformed")
             return
+        if self._members.sender(origin.sender) is None:
+            self._tell_buried(message, origin)
+            return
         if message.answer:
             self._streams.finish(origin.stream)
             return
@@ -147,7 +150,7 @@ class TableExchange:
         else:
             self._outbox.answer(origin, self._table(now, answer=False))
 
-    def _tell_buried(self, message: PushPull, origin: Origin) -> None:
+    def _tell_buried(self, message: PushPull | TableDigest, origin: Origin) -> None:
         """A node whose record here says that its life is over, and that lives: tell it, so that it
         refutes. Two nodes that have buried each other settle both records on one stream."""
         verdict = self._members.held_claim(origin.sender)

@@ -113,7 +113,7 @@ class Router:
                 self._exchange.refused(message, origin)
             case PushPull():
                 self._exchange.received(message, origin, now)
-            case TableDigest() if sender is not None:
+            case TableDigest():
                 self._exchange.compared(message, origin, now)
             case Verdict() if message.node_id == self._members.me.node_id:
                 # From strangers too: who buried this node must be able to tell it.
@@ -166,9 +166,12 @@ class Router:
             self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
         if sender is None or sender.status is not Status.ALIVE:
-            # Whoever is held for dead (or forgotten as such) must hear of it to refute.
+            # Whoever is held for dead (or forgotten as such) must hear of it to refute. Where there
+            # is no room for that it isn't acked, either, and asks again by stream: told no more
+            # than that all is well it would go on believing so.
             held = self._members.held_claim(origin.sender)
             if held is not None:
-                answers.append(held)
+                doubted = sender is not None and sender.status is Status.SUSPECT
+                answers.insert(1 if doubted else 0, held)
         answers.append(self._dissemination.heartbeat(now))
         self._outbox.answer(origin, answers)

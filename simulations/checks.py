@@ -11,6 +11,8 @@ from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.replica import Version
+from simulations.evidence import check_held
+from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 Precedence = tuple[int, int, int]
 """(generation, incarnation, rank of the status)."""
 
+_ANSWER_SECONDS = 0.1
+"""How late a timer or an answer may be."""
 _AUDITS_PER_SECOND = 8
-_TOLERANCE = 0.001
 STORM_EVENTS = 1_500
 """So many packets, frames and timers of a node in one second are a storm."""
 _RANKS = {status.label: int(status) for status in Status}
@@ -34,29 +37,31 @@ class Checks:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.sometimes = Sometimes(world)
+        self._patience = Patience(world)
         self._highest: dict[str, tuple[int, int]] = {}
         """The highest (generation, incarnation) that any process of a node id has had."""
-        self._processes: dict[tuple[str, int], int] = {}
-        """How many processes have had a (node id, generation)."""
+        self._clusters: dict[str, dict[str, None]] = {}
+        """Which clusters a node id has lived in."""
+        self._forced: dict[str, int] = {}
+        """Who was forced out by an operator, up to which generation."""
         self._leavers: dict[tuple[str, int], None] = {}
         self._held: dict[tuple[int, int, str], Precedence] = {}
         """By (observer, its life, subject): the last precedence seen there."""
         self._unexplained: dict[int, tuple[int, int]] = {}
         """By node: an incarnation that it has raised in this step for no reason known yet."""
         self._applied: dict[tuple[int, int], Version] = {}
-        self._suspected: dict[tuple[int, int, str, int, int], float] = {}
-        """By (observer, its life, subject): since when."""
-        self._accused: dict[tuple[str, int, int], None] = {}
-        self._declared: dict[tuple[str, int, int], None] = {}
-        """Subjects that somebody has declared failed: (node id, generation, incarnation)."""
+        self._audits = False
         self._audited = self._events_before = 0
 
     def begin_audits(self) -> None:
         """Look at whole tables too, in turn, not just at what the nodes report."""
+        self._audits = True
         nodes, events = self._world.nodes, self._world.clock.events
         rate = (events - self._events_before) / len(nodes)
         assert rate < STORM_EVENTS, f"a storm: {rate:.0f} events a node in a second"
         self._events_before = events
+        if self._world.network.is_lopsided():
+            self.sometimes.happened("cut_one_way")
         for _ in range(math.ceil(len(nodes) / _AUDITS_PER_SECOND)):
             self._audited = (self._audited + 1) % len(nodes)
             if nodes[self._audited].running:
@@ -67,8 +72,8 @@ class Checks:
 
     def lives(self, node: "Node") -> None:
         """A process begins, or goes on as a later life."""
-        identity = (node.id, node.generation)
-        self._processes[identity] = self._processes.get(identity, 0) + 1
+        self._patience.lives(node)
+        self._clusters.setdefault(node.id, {})[node.cluster] = None
         self._note(node)
 
     def raised(self, node: "Node") -> None:
@@ -76,12 +81,31 @@ class Checks:
         to; other reasons are told in the same step."""
         self._note(node)
         last = (node.id, node.generation, node.incarnation - 1)
-        if last not in self._accused:
+        if not self._patience.is_accused(last):
             self._unexplained[node.index] = (node.generation, node.incarnation)
 
     def _note(self, node: "Node") -> None:
         mine = (node.generation, node.incarnation)
         self._highest[node.id] = max(self._highest.get(node.id, (0, 0)), mine)
+
+    def goes_on(self, node: "Node", former: int) -> None:
+        """A process goes on with a higher generation than its former one. Being forced out is no
+        reason to; a later life's trace is, or another process of the same generation."""
+        if former <= self._forced.get(node.id, 0) and node.generation == former + 1:
+            shared = self._patience.processes(node.id, former) > 1
+            assert shared, f"node {node.index} was forced out, and came back by itself"
+        self.lives(node)
+
+    def forced_out(self, node_id: str, generation: int) -> None:
+        """An operator makes a node leave."""
+        self._forced[node_id] = max(generation, self._forced.get(node_id, 0))
+
+    def was_forced_out(self, node: "Node") -> None:
+        """A process takes no part any more because it was made to leave."""
+        self.sometimes.happened("forced_out")
+        forced = self._forced.get(node.id, 0)
+        where = f"node {node.index} ends its part in generation {node.generation}"
+        assert node.generation <= forced, f"{where}, by force that was used up to {forced}"
 
     def leaves(self, node: "Node") -> None:
         self._leavers[node.id, node.generation] = None
@@ -99,18 +123,27 @@ class Checks:
         """After each event that a node reports."""
         if isinstance(event, Renamed):
             self._unexplained.pop(node.index, None)
+            self._check_renamed(node, event)
         if isinstance(event, MemberChanged):
             if event.member.is_self and event.member.status == "leaving":
                 self._unexplained.pop(node.index, None)
                 self.leaves(node)
+            returns = (event.previous, event.member.status) == ("left", "alive")
+            if returns and event.member.id in self._forced:
+                self.sometimes.happened("back_after_force")
             previous = self._held.get((node.index, node.life, event.member.id))
             self._check_view(node, event.member)
-            self._check_patience(node, event.member)
+            self._patience.changed(node, event)
             self.sometimes.changed(node, event, known=previous is not None)
         elif isinstance(event, ChangesetApplied):
             self._check_applied(node, event.changeset.version)
         else:
             self.sometimes.told(event)
+
+    def read(self, node: "Node", frame: bytes) -> None:
+        """A node has read a frame."""
+        if self._audits:
+            check_held(node, frame)
 
     def refused(self, node: "Node", sender: "Node | None") -> None:
         """A node has found something in a packet or frame to be stale."""
@@ -134,42 +167,37 @@ class Checks:
         """A record never moves back, isn't above what its owner has said, and nobody else has it
         leave."""
         where = f"node {node.index} holds {view.name} for {view.status}"
+        clusters = self._clusters.get(view.id, {})
+        assert node.cluster in clusters or not clusters, f"{where}, which is of another cluster"
         precedence = (view.generation, view.incarnation, _RANKS[view.status])
         key = (node.index, node.life, view.id)
         held = self._held.get(key)
         assert held is None or precedence >= held, f"{where}: moved back from {held}: {precedence}"
         self._held[key] = precedence
         if (view.incarnation, view.status) == (COUNTER_MAX, "left"):
-            forced = any(other.forces_out() for other in self._world.nodes)
-            assert forced, f"{where}, by force, and nobody has used any"
+            forced = self._forced.get(view.id, 0)
+            assert view.generation <= forced, f"{where} by force that was used up to {forced}"
             return
         truth = self._highest.get(view.id)
         assert truth is not None, f"{where}, which has never lived"
         assert precedence[:2] <= truth, f"{where} at {precedence[:2]}; it is at {truth} itself"
         if view.status in _GONE:
-            left = (view.id, view.generation) in self._leavers
+            left = (view.id, view.generation) in self._leavers or (view.is_self and node.left)
             assert left, f"{where}, which never began to leave"
 
-    def _check_patience(self, node: "Node", view: MemberView) -> None:
-        """A process that lives isn't declared failed before it had its time to refute: only a dead
-        one's kernel refuses for it. (Where a copy of the disk gave two processes one generation,
-        the other's kernel may.)"""
-        subject = (view.id, view.generation, view.incarnation)
-        if view.status != "alive":
-            self._accused[subject] = None
-        if view.status == "suspect":
-            self._suspected.setdefault((node.index, node.life, *subject), node.now())
-        if view.status != "failed" or subject in self._declared:
-            return
-        self._declared[subject] = None
-        since = self._suspected.get((node.index, node.life, *subject))
-        profile = self._world.profile
-        patience = profile.suspicion_mult * profile.probe_interval
-        alone = self._processes.get((view.id, view.generation)) == 1
-        if alone and any(other.is_life(view.id, view.generation) for other in self._world.nodes):
-            waited = 0.0 if since is None else node.awake_since(since)
-            where = f"node {node.index} declared {view.name} failed"
-            assert waited >= patience - _TOLERANCE, f"{where} after {waited:.3f} s; it is alive"
+    def _check_renamed(self, node: "Node", event: Renamed) -> None:
+        """Only to a node of that name that answered does another leave it: one that the lower node
+        id belongs to and that has run while it was asked, which is twice at most."""
+        asked = 2 * self._world.profile.probe_timeout + _ANSWER_SECONDS
+
+        def answered(other: "Node") -> bool:
+            ended = node.clock_offset + node.clock_rate * other.ended_at
+            recent = other.running or (other.life > 0 and node.awake_since(ended) <= asked)
+            return other.called == event.wanted and other.id < node.id and recent
+
+        where = f"node {node.index} left its name {event.wanted}"
+        assert any(map(answered, self._world.nodes)), f"{where}, and nobody has it"
+        self.sometimes.happened("renamed")
 
     def _check_applied(self, node: "Node", version: Version) -> None:
         """Each changeset is applied once, in order."""

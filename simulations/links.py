@@ -75,6 +75,8 @@ class Network:
         """Whether corrupted packets end at the kernel's checksum."""
         self.replays = True
         """Whether the copies that were to turn up later still do."""
+        self.spells = 0
+        """How many bad spells have begun."""
         self._rng = rng
         self._cuts: dict[tuple[int, int, Protocol], None] = {}
         self._clogs: dict[tuple[int, int], float] = {}
@@ -120,6 +122,10 @@ class Network:
         self._cuts.clear()
         self._clogs.clear()
         self._bad.clear()
+
+    def is_lopsided(self) -> bool:
+        """Whether packets pass some way and not back."""
+        return any((there, here, kind) not in self._cuts for here, there, kind in self._cuts)
 
     def passes(self, sender: int, receiver: int, protocol: Protocol) -> bool:
         return (sender, receiver, protocol) not in self._cuts
@@ -190,6 +196,7 @@ class Network:
         if self._bad.get(pair, 0.0) > now:
             return True
         if self._rng.random() < link.burst:
+            self.spells += 1
             self._bad[pair] = now + self._rng.expovariate(1.0) * link.burst_seconds
             return True
         return False

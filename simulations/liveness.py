@@ -13,9 +13,11 @@ from gossip.keyring import configured
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
+from simulations.supervisor import begin
 from simulations.world import World
 
 _STEP_SECONDS = 0.25
+_AGREEMENT_ROUNDS = 8
 _DRAINING_PACKETS = 15
 """After so many packets of a node its piggyback queue is empty, unless something refills it."""
 _WATCHES_MAX = 5
@@ -38,34 +40,69 @@ def bound(profile: Profile, nodes: int) -> float:
     interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes,
     until ``health_score_max`` of them have succeeded.
     """
-    longest = profile.suspicion_mult * profile.suspicion_max_mult * max(1.0, math.log10(nodes))
     stretched = profile.health_score_max * (profile.health_score_max + 1)
-    probes = 2 * nodes + stretched + longest
+    probes = 2 * nodes + stretched + longest_suspicion(profile, nodes)
     searches = 2 * nodes + 4
     return probes * profile.probe_interval + searches * profile.reconnect_interval
 
 
+def agreement_bound(profile: Profile, nodes: int) -> float:
+    """Seconds within which the tables of a settled core are alike.
+
+    What no packet tells any more, push-pulls do: each exchanges tables with another one in at most
+    1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to one more in
+    every interval at least, and whoever lacks it finds somebody who doesn't with growing odds;
+    ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion at first, and
+    a departure ends after ``leaving_timeout``; what leaves the listing needn't be agreed upon.
+    """
+    suspicion = longest_suspicion(profile, nodes) * profile.probe_interval
+    rounds = _AGREEMENT_ROUNDS * 1.25 * profile.push_pull_interval
+    return rounds + suspicion + profile.leaving_timeout
+
+
+def longest_suspicion(profile: Profile, nodes: int) -> float:
+    """In probe intervals."""
+    return profile.suspicion_mult * profile.suspicion_max_mult * max(1.0, math.log10(nodes))
+
+
 class Settled:
-    """Whether the core holds exactly itself for alive, and its heads are the authority's."""
+    """Whether the core holds exactly itself for alive, at the incarnations that it has itself and
+    under different names, and its heads are the authority's."""
 
     def __init__(self, world: World, core: Sequence[Node]) -> None:
         self._world = world
         self._core = core
 
     def __call__(self) -> bool:
-        expected = sorted((node.id, node.generation) for node in self._core)
+        expected = sorted((node.id, node.generation, node.incarnation) for node in self._core)
         head = self._world.authority.head()
         for node in self._core:
             if not node.running or node.replica.head() != head:
                 return False
-            running = [
-                (member.id, member.generation)
-                for member in node.members()
-                if member.status in ("alive", "suspect")
-            ]
-            if sorted(running) != expected or len(node.alive_seen()) != len(expected):
+            running = [m for m in node.members() if m.status in ("alive", "suspect")]
+            alive = sorted((m.id, m.generation, m.incarnation) for m in running)
+            if alive != expected or any(m.status == "suspect" for m in running):
+                return False
+            if len({m.name for m in running}) < len(running):
                 return False
         return True
+
+
+class Agreed:
+    """Whether all of the core that list a node hold the same of it (GOSSIP 6.6). That it failed, or
+    has left, may be news to some, who then needn't list it."""
+
+    def __init__(self, core: Sequence[Node]) -> None:
+        self._core = core
+
+    def __call__(self) -> bool:
+        held: dict[str, tuple[int, int, str]] = {}
+        return all(
+            held.setdefault(m.id, (m.generation, m.incarnation, m.status))
+            == (m.generation, m.incarnation, m.status)
+            for node in self._core
+            for m in node.members()
+        )
 
 
 def heal(world: World, core: Sequence[Node]) -> None:
@@ -76,7 +113,8 @@ def heal(world: World, core: Sequence[Node]) -> None:
     network.own_links.clear()
     network.hides_refusals.clear()
     network.link = Link()
-    world.authority.available = True
+    world.outages += not world.authority.available
+    world.authority.available = world.supervised = True
     inside = [node.index for node in core]
     for node in outside:
         node.retired = True
@@ -87,8 +125,23 @@ def heal(world: World, core: Sequence[Node]) -> None:
     for node in core:
         if node.paused:
             node.resume()
-        if not node.running:
-            node.start()
+        if node.running and node.left:
+            node.crash()
+        node.disk.fill(world.now, full=False)
+        begin(world, node)
+
+
+def agree(world: World, core: Sequence[Node]) -> float:
+    """Let the settled core's tables become alike; answers how long that took. Raises
+    TimeoutError."""
+    begun = world.now
+    within = agreement_bound(world.profile, len(world.nodes))
+    agreed = Agreed(core)
+    while not agreed():
+        if world.now - begun > within:
+            raise TimeoutError(f"tables differ {within:.0f} s after settling: {views(core)}")
+        world.run(_STEP_SECONDS)
+    return world.now - begun
 
 
 def settle(world: World, core: Sequence[Node]) -> float:
@@ -157,7 +210,11 @@ def views(core: Sequence[Node]) -> str:
     lines = []
     for node in core:
         letters = [
-            (member.name, member.status[:2].upper() if member.id in ids else member.status[:2])
+            (
+                member.name,
+                (member.status[:2].upper() if member.id in ids else member.status[:2])
+                + f"@{member.generation}.{member.incarnation}",
+            )
             for member in node.members()
         ]
         head = node.replica.head()[0][2]

@@ -6,38 +6,23 @@ is done here with scheduled events.
 
 import math
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gossip.address import Address
 from gossip.core import Gossip
-from gossip.effects import (
-    CloseStream,
-    Effect,
-    Knock,
-    Notify,
-    OpenStream,
-    PersistGeneration,
-    PersistIncarnation,
-    ResolveSeeds,
-    SendDatagram,
-    SendFrame,
-)
-from gossip.events import IdentityTaken, KeyringChanged, LeaveFinished, MemberChanged
 from gossip.identity import Identity
 from gossip.keyring import Keyring
-from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
 from gossip.member import MemberView, Metadata
-from gossip.members import alive_claim
 from gossip.messages import Alive
 from gossip.refusal import TcpOutcome, UdpOutcome
-from gossip.replica import Changeset, Head
 from simulations import facts
+from simulations.application import Application
 from simulations.authority import EMPTY, LogReplica
 from simulations.connection import Connection
-from simulations.disk import Disk
-from simulations.knock import Visit
+from simulations.disk import Disk, File, StoredIdentity
+from simulations.machine import KERNEL_BUFFER_PACKETS, Machine, Unread
+from simulations.performer import Performer
 
 if TYPE_CHECKING:
     from simulations.world import World
@@ -45,52 +30,55 @@ if TYPE_CHECKING:
 _WAKES_PER_INSTANT_MAX = 100
 """More timer events of one node without time passing are a loop in the core."""
 
-KERNEL_BUFFER_PACKETS = 256
-"""Packets that a kernel keeps for a process that doesn't read: Linux' 212,992 bytes hold about so
-many small ones."""
+
+CLUSTER = "simulated"
 
 
-class Node:
+class Node(Machine):
     """One node. Its id, address and disk outlive the process; its core doesn't."""
 
-    def __init__(self, world: "World", index: int, node_id: str = "") -> None:
-        self._world = world
-        self.index = index
-        self.id = node_id or self._new_id()
+    def __init__(
+        self, world: "World", index: int, disk: Disk | None = None, cluster: str = CLUSTER
+    ) -> None:
+        if disk is None:
+            disk = Disk(File(StoredIdentity(new_id(index, world.rng), 0)), File(None))
+        super().__init__(world, index, disk)
+        self.id = disk.identity.stored.node_id
         self.name = f"node-{index}"
-        self.zone = ""
-        self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", 8005)
-        self.source = self.address
-        """Where its packets seem to come from: another address behind a NAT."""
-        self.disk = Disk(keyring=world.keyring)
+        """What its configuration calls it."""
+        self.called = self.name
+        """What it goes by now."""
+        self.cluster = cluster
+        self.ended_at = 0.0
+        """When its last process ended, by the world's time."""
+        self.configured = world.keyring
+        """The keyring that its configuration names."""
+        self.generation = disk.identity.stored.generation
+        """Of the life that runs, or ran last."""
+        self.incarnation = 1
         self.life = 0
         """Counts its processes, whatever their generations."""
-        self.power = True
-        """Without it the machine says nothing at all."""
+        self.tag = 0
+        """Of the process that runs, or ran last."""
         self.running = False
         self.left = False
         """Whether it has left in this life, or is about to."""
+        self.reads_table = False
+        """Whether what it reports comes from a frame of a stream."""
         self.retired = False
         """Whether it never starts again."""
-        self.clock_offset = 0.0
-        self.clock_rate = 1.0
-        """Its monotonic clock shows ``offset + rate * world time``."""
-        self.wall_offset = 0.0
-        """What its wall clock is wrong by. The core never sees one."""
         self.highest = EMPTY.version
         """The highest version that its replica has held."""
-        self._now = 0.0
         self._stood_still: list[tuple[float, float]] = []
         """(until when, how long) it stood still so that it had to notice, by its own clock."""
         self._core: Gossip | None = None
-        self._streams: dict[int, Connection] = {}
+        self._performer = Performer(world, self)
+        self.application = Application(world, self)
         self._next_accepted = 1
         self._wake_at: float | None = None
         self._woken_at = -1.0
         self._wakes = 0
-        self._unread: deque[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
-        """What the kernel holds for a process that stands still."""
-        self._unread_max = KERNEL_BUFFER_PACKETS
+        self._unread: Unread | None = None
 
     @property
     def core(self) -> Gossip:
@@ -108,22 +96,13 @@ class Node:
 
     @property
     def keyring(self) -> Keyring | None:
-        """The one that it stored."""
-        return self.disk.keyring
+        """The one that it has stored; None before the first change."""
+        self.disk.keyring.settle(self._world.now)
+        return self.disk.keyring.stored
 
     @property
-    def generation(self) -> int:
-        """The last one that it stored: that of the life that runs, or ran last."""
-        return self.disk.generation
-
-    @generation.setter
-    def generation(self, value: int) -> None:
-        self.disk.generation = value
-
-    @property
-    def incarnation(self) -> int:
-        """The last one that it stored."""
-        return self.disk.incarnation
+    def is_stranger(self) -> bool:
+        return self.cluster != CLUSTER
 
     @property
     def paused(self) -> bool:
@@ -133,60 +112,57 @@ class Node:
         """Whether this process, alive, is the one with that identity."""
         return self.running and self.id == node_id and self.generation == generation
 
-    def answers(self) -> bool:
-        """Whether its kernel says that a port is closed, and that is heard."""
-        return self.power and self.index not in self._world.network.hides_refusals
-
-    def now(self) -> float:
-        """Its monotonic clock."""
-        local = self.clock_offset + self.clock_rate * self._world.clock.now
-        if local > self._now:
-            self._now = local
-        return self._now
-
     def awake_since(self, since: float) -> float:
         """Seconds by its own clock, without those that it must know it stood still for."""
         return self.now() - since - sum(late for end, late in self._stood_still if end > since)
 
     # The process
 
-    def start(self) -> None:
-        """Begin a new life, with the next generation."""
+    def start(self, node_id: str = "") -> None:
+        """Begin a new life, with the next generation, stored before the first packet leaves.
+        ``node_id`` makes it another node.
+
+        Raises Damaged when the disk doesn't say who it is, and DiskFull.
+        """
         assert not self.running, f"node {self.index} runs already"
-        world = self._world
+        world, disk = self._world, self.disk
+        stored = StoredIdentity(node_id, 0) if node_id else disk.identity.read()
+        begun = StoredIdentity(stored.node_id, stored.generation + 1)
+        disk.identity.store(begun)
+        self.id, self.generation, self.incarnation = begun
         self.power = self.running = True
         self.left = False
+        self.called = self.name
         self.life += 1
-        self.generation += 1
-        self.disk.incarnation = 1
         rng = random.Random(world.rng.getrandbits(64))
-        identity = Identity(self.id, self.generation, rng.getrandbits(64))
-        metadata = Metadata(self.name, "traditional", self.zone, "0", "", "")
+        self.tag = rng.getrandbits(64)
+        identity = Identity(self.id, self.generation, self.tag)
         self._core = Gossip(
-            identity, metadata, self.address, "simulated", world.profile, self.replica, rng,
-            self.now(), incarnation=1, keyring=self.disk.keyring,
+            identity, self._metadata(), self.address, self.cluster, world.profile, self.replica,
+            rng, self.now(), incarnation=1, keyring=self._kept_keyring(),
         )  # fmt: skip
         world.record(facts.START, self.index, b"%d" % self.generation)
         world.checks.lives(self)
         self._core.start(self.now())
-        peers = [address for id, address in self.disk.peers.items() if id != self.id]
-        if peers:
-            self._core.join(peers[:SEEDS_MAX], self.now())
+        self.application.begun()
+        self._performer.recall_peers()
         self.flush()
+
+    def new_id(self) -> str:
+        """A node id that nobody has had."""
+        return new_id(self.index, self._world.rng)
 
     def crash(self) -> None:
         """The process ends at once, as by kill -9: its kernel closes the sockets."""
         self._end(facts.CRASH)
-        for stream, connection in list(self._streams.items()):
-            connection.died(self, stream)
-        self._streams.clear()
+        self._performer.close_all()
 
     def silence(self, unsynced: int = 0) -> None:
         """The machine loses its power: nobody is told. The last ``unsynced`` changesets were not on
         the disk yet."""
         self._end(facts.SILENCE)
         self.power = False
-        self._streams.clear()
+        self._performer.streams.clear()
         if unsynced:
             self.replica.forget(unsynced)
             self.highest = self.replica.head()[0]
@@ -203,7 +179,7 @@ class Node:
         assert self.running, f"node {self.index} doesn't run"
         if self._unread is None:
             self._world.record(facts.PAUSE, self.index, b"")
-            self._unread, self._unread_max = deque(), kernel_buffer
+            self._unread = Unread(kernel_buffer)
 
     def resume(self) -> None:
         """Let it go on: it finds its timers due and its packets unread, and reads those first, as
@@ -213,7 +189,9 @@ class Node:
             return
         self._world.record(facts.RESUME, self.index, b"")
         life = self.life
-        for receive, arguments in unread:
+        if unread.lost:
+            self._world.happened("buffer_overflowed")
+        for receive, arguments in unread.drain():
             if self.life == life and self.running:
                 receive(*arguments)
         if self.life == life and self.running:
@@ -234,54 +212,21 @@ class Node:
     def restore(self, disk: Disk) -> None:
         """Put an older disk in while it doesn't run."""
         assert not self.running, f"node {self.index} runs"
-        self.disk = disk.snapshot()
+        self.disk = disk.snapshot(self._world.now)
         self.highest = self.replica.head()[0]
 
-    # Inputs from the application
-
-    def committed(self, changeset: Changeset) -> None:
-        """This node has committed a changeset at the authority."""
-        early = () if self.replica.offer(*changeset) == "applied" else (changeset,)
-        self.core.committed(self.now(), early)
-        self.flush()
-
-    def offer_keyring(self, keyring: Keyring) -> None:
-        """An operator has changed the keyring here, or it was fetched from where it is kept."""
-        if self.core.offer_keyring(keyring, self.now()):
-            self.disk.keyring = keyring
-        self.flush()
-
-    def fetch_snapshot(self) -> None:
-        """The authority is away: take the state from a peer."""
-        self.core.fetch_snapshot(self.now())
-
-    def load(self) -> None:
-        """Load the state from the authority, and say that it was confirmed there."""
-        authority = self._world.authority
-        self.replica.load(authority.after(Head(*self.replica.head()).version))
-        self.core.authority_confirmed(authority.head(), self.now())
-
-    def poll(self) -> None:
-        """Ask the authority for what is new and, while alone, where the others are."""
-        if not self._world.authority.available or not self.running or self.paused or self.left:
-            return
-        if len(self.alive_seen()) < 2:
-            self.core.join(self._world.directory(self), self.now())
-        self.load()
-        if self._world.keyring is not None:
-            self.offer_keyring(self._world.keyring)
-        self.flush()
-
-    def acquaint(self, others: Iterable["Node"]) -> None:
-        """Let it know these as if it had for long: nothing is spread, which would cost the square
-        of a large cluster. For worlds that begin with a formed one."""
-        for other in others:
-            if other is not self:
-                self.core._members.admit_alive(other.claim(), self.now())
+    # Worlds that begin with a formed cluster
 
     def claim(self) -> Alive:
-        """That it is alive."""
-        return alive_claim(self.core._me)
+        """That it is alive, as it says it at its start."""
+        me = self.core.members(self.now())[0]
+        return Alive(
+            self.id, self.generation, self.tag, me.incarnation, me.address, self._metadata()
+        )
+
+    def acquaint(self, others: Iterable[Alive]) -> None:
+        """Let it know these as if it had for long."""
+        self.core.acquaint(others, self.now())
 
     # What it knows
 
@@ -291,10 +236,6 @@ class Node:
     @property
     def health_score(self) -> int:
         return self.core.health_score()
-
-    def forces_out(self) -> bool:
-        """Whether this process has made a member leave."""
-        return self.life > 0 and self.core.counters["forced_out"] > 0
 
     def alive_seen(self) -> list[tuple[str, int]]:
         """(node id, generation) of all members that it holds for alive, sorted."""
@@ -313,8 +254,7 @@ class Node:
         if not self.running:
             return
         if self._unread is not None:
-            if len(self._unread) < self._unread_max:
-                self._unread.append((self.datagram_received, (data, source)))
+            self._unread.packet(self.datagram_received, data, source)
             return
         self._world.record(facts.DATAGRAM, self.index, data)
         before = self.core.counters["claims_stale"]
@@ -332,22 +272,27 @@ class Node:
         if self._defer(self.stream_accepted, stream, connection, source):
             return
         self._world.record(facts.ACCEPTED, self.index, b"%d" % stream)
-        self._streams[stream] = connection
+        self._performer.streams[stream] = connection
         self.core.stream_accepted(stream, source, self.now())
         self.flush()
 
     def frame_received(self, stream: int, frame: bytes) -> None:
         if self._defer(self.frame_received, stream, frame):
             return
-        connection = self._streams.get(stream)
+        connection = self._performer.streams.get(stream)
         if connection is None:
             return
         self._world.record(facts.FRAME, self.index, frame)
-        before = self.core.counters["claims_stale"]
+        counters = self.core.counters
+        stale, dropped = counters["claims_stale"], counters["dropped_stream"]
         self.core.frame_received(stream, frame, self.now())
-        if self.core.counters["claims_stale"] > before:
+        if counters["claims_stale"] > stale:
             self._world.checks.refused(self, connection.far_end(self))
+        if counters["dropped_stream"] == dropped:
+            self._world.checks.read(self, frame)
+        self.reads_table = True
         self.flush()
+        self.reads_table = False
 
     def stream_closed(self, stream: int, *, refused: bool) -> None:
         """A stream ended; ``refused`` when a kernel said that nobody is there (any more)."""
@@ -356,7 +301,7 @@ class Node:
         self._stream_closed(stream, refused)
 
     def _stream_closed(self, stream: int, refused: bool) -> None:
-        if self._streams.pop(stream, None) is not None:
+        if self._performer.streams.pop(stream, None) is not None:
             refused = refused or self.core.stands(stream)
             self._world.record(facts.CLOSED, self.index, b"%d %d" % (stream, refused))
             self.core.stream_closed(stream, self.now(), refused)
@@ -377,11 +322,11 @@ class Node:
         core = self.core
         while effects := core.effects():
             for effect in effects:
-                self._carry_out(effect)
+                self._performer.carry_out(effect)
         self._world.checks.stepped(self)
         deadline = core.next_deadline()
         if deadline is not None and self.running:
-            at = (deadline - self.clock_offset) / self.clock_rate
+            at = self.world_time(deadline)
             if self._wake_at is None or at < self._wake_at:
                 now = self._world.clock.now
                 self._wake_at = at = at if at > now else now
@@ -398,8 +343,7 @@ class Node:
         self._wakes = self._wakes + 1 if now == self._woken_at else 0
         self._woken_at = now
         assert self._wakes < _WAKES_PER_INSTANT_MAX, "the core's deadline doesn't move"
-        # World time and back again may have rounded the deadline into the future.
-        self._now = max(self.now(), self.clock_offset + self.clock_rate * at + 1e-9)
+        self.reach(at)
         self._advance_if_due()
         self.flush()
 
@@ -409,88 +353,39 @@ class Node:
             self._world.record(facts.TIMER, self.index, b"")
             self.core.advance(self.now())
 
-    def _carry_out(self, effect: Effect) -> None:
-        world = self._world
-        match effect:
-            case SendDatagram(address, data):
-                assert len(data) <= PACKET_BYTES_MAX, f"a packet of {len(data)} bytes"
-                world.transmit(self, address, data)
-            case OpenStream(stream, address, frame):
-                connection = Connection(world, self, stream, address)
-                self._streams[stream] = connection
-                connection.connect(frame)
-            case SendFrame(stream, frame):
-                if stream in self._streams:
-                    self._streams[stream].send(self, stream, frame)
-            case CloseStream(stream):
-                closed = self._streams.pop(stream, None)
-                if closed is not None:
-                    closed.send(self, stream, None)
-            case Knock():
-                Visit(world, self, effect).begin()
-            case ResolveSeeds():
-                world.schedule(0.0, self._resolve, self.life)
-            case PersistIncarnation(value):
-                assert value > self.incarnation, "the incarnation only grows"
-                self.disk.incarnation = value
-                world.checks.raised(self)
-            case PersistGeneration(value):
-                assert value > self.generation, "the generation only grows"
-                self.generation = value
-                self.disk.incarnation = 1
-                world.checks.lives(self)
-                world.checks.sometimes.outlived()
-            case Notify(event):
-                self._notice(event)
-                world.observe(self, event)
+    def _metadata(self) -> Metadata:
+        return Metadata(self.name, "traditional", self.zone, "0", "", "")
 
-    def _notice(self, event: object) -> None:
-        """What the application does for itself."""
-        if isinstance(event, MemberChanged):
-            if event.member.status == "alive":
-                self.disk.peers[event.member.id] = event.member.address
-        elif isinstance(event, KeyringChanged):
-            self.disk.keyring = event.keyring
-        elif isinstance(event, IdentityTaken):
-            self._world.schedule(0.0, self._renew, self.life)
-        elif isinstance(event, LeaveFinished):
-            self._world.schedule(0.0, self._depart, self.life)
-
-    def _renew(self, life: int) -> None:
-        """Another process keeps the node id: go on as a new node."""
-        if not self.running or self.life != life:
-            return
-        if self.paused:
-            self._world.schedule(1.0, self._renew, life)
-            return
-        self.crash()
-        self.id = self._new_id()
-        self.generation = 0
-        self.start()
-
-    def _new_id(self) -> str:
-        return f"{self.index + 1:08x}-0000-4000-8000-{self._world.rng.getrandbits(48):012x}"
-
-    def _depart(self, life: int) -> None:
-        if self.running and self.life == life:
-            self.crash()
-
-    def _resolve(self, life: int) -> None:
-        if self.running and life == self.life and not self.paused:
-            self.core.seeds_resolved(self._world.seeds, self.now())
-            self.flush()
+    def _kept_keyring(self) -> Keyring | None:
+        """What it starts with: the newer of the one in its configuration and the one on its disk,
+        which is left out when it is damaged (``node.agent.keepsakes``)."""
+        file, named = self.disk.keyring, self.configured
+        kept = None if file.damaged else file.stored
+        if file.damaged:
+            self._world.happened("left_out")
+        if kept is None or (named is not None and not kept.newer_than(named)):
+            return named
+        return kept
 
     def _defer(self, receive: Callable[..., None], *arguments: Any) -> bool:
         """Whether there is no process now that could take this: it waits, or is lost."""
         if self._unread is not None:
-            self._unread.append((receive, arguments))
+            self._unread.segment(receive, *arguments)
             return True
         return not self.running
 
     def _end(self, fact: int) -> None:
         assert self.running, f"node {self.index} doesn't run"
         self.running = False
+        self.ended_at = self._world.now
         self._unread = None
         self._wake_at = None
         self._world.record(fact, self.index, b"")
+        if self.disk.interrupt(self._world.now, self._world.rng):
+            self._world.happened("write_interrupted")
         self._world.checks.sometimes.collect(self)
+
+
+def new_id(index: int, rng: random.Random) -> str:
+    """A node id in which one sees whose it is."""
+    return f"{index + 1:08x}-0000-4000-8000-{rng.getrandbits(48):012x}"

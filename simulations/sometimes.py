@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from simulations.world import World
 
 MEANINGS = {
+    "rebound": "a NAT gave a running node's packets another source address",
+    "swapped": "two nodes came back at each other's address",
+    "doubled": "two live processes had one node id",
+    "replayed_late": "a packet turned up again after more than a minute",
+    "cut_one_way": "packets passed from one node to another and not back",
+    "cut_by_protocol": "a cut let one protocol through and not the other",
+    "bad_spell": "a pair of nodes lost everything for a while",
+    "clogged": "packets were held up and came in a burst",
+    "refusals_hidden": "a firewall swallowed what a kernel refused",
+    "buffer_overflowed": "a kernel had no room for a packet to a process that stood still",
+    "wall_clock_stepped": "the wall clock of a running node jumped",
+    "restarted_all": "all processes restarted at once",
+    "rotated": "an operator took a step of a key rotation",
+    "rotated_unheard": "an operator took one before all had heard of the one before",
+    "outage": "the authority was away, and came back",
     "refuted_in_time": "a suspect refuted before it was declared failed",
     "refuted_too_late": "a member declared failed was alive all the time, and is again",
     "restarted_elsewhere": "a node came back at another address",
@@ -27,11 +42,21 @@ MEANINGS = {
     "stall_noticed": "a process noticed that it had stood still",
     "left": "a node left, and was seen to",
     "silent_leaver": "a node fell silent while leaving, and was taken for left",
+    "renamed": "of two nodes with one name one went on under another",
+    "stranger_refused": "a packet of another cluster was refused",
+    "forced_out": "a process was forced out, and heard of it",
+    "forced_out_alone": "somebody was forced out while the authority was away",
+    "back_after_force": "a later life brought a node back that had been forced out",
     "outlived": "a process heard of a later life of its node, and went above it",
     "id_taken": "of two processes with one node id one went on as a new node",
     "relay_refused": "an indirect probe was refused",
     "both_sides_buried": "two nodes that had each declared the other failed met again",
     "garbage_dropped": "a damaged packet was dropped",
+    "write_interrupted": "a process ended while a small file was being written",
+    "write_failed": "a small file couldn't be written on a full disk",
+    "left_out": "a damaged keyring or list of peers was left out at a start",
+    "identity_damaged": "a node's identity file was damaged, and it went on as a new node",
+    "start_without_room": "a process ended at its start, since its generation couldn't be stored",
     "replay_dropped": "a sealed packet was refused the second time",
 }
 """Name -> what it is. ``make test`` runs a batch in which each of these occurs."""
@@ -43,6 +68,7 @@ _COUNTED = {
     "stalls": "stall_noticed",
     "relays_refused": "relay_refused",
     "dropped_garbage": "garbage_dropped",
+    "dropped_cluster": "stranger_refused",
     "dropped_forged": "garbage_dropped",
     "dropped_replayed": "replay_dropped",
 }
@@ -65,6 +91,10 @@ class Sometimes:
         """(observer's id, subject's generation, subject)."""
         self._addresses: dict[tuple[int, str], Address] = {}
         self._leaving: dict[tuple[int, str], float] = {}
+
+    def happened(self, name: str, times: int = 1) -> None:
+        """Something that is listed above."""
+        self.seen[name] += times
 
     def changed(self, node: "Node", event: MemberChanged, *, known: bool) -> None:
         """A node reports a change of a member."""

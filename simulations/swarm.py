@@ -14,7 +14,7 @@ from typing import Any
 from gossip.keyring import Keyring, configured
 from gossip.profiles import LAN, Profile
 from simulations import liveness
-from simulations.faults import FAULTS, Fault, Timed, exile
+from simulations.faults import FAULTS, Fault, Timed, exile, rotation
 from simulations.links import Link
 from simulations.node import Node
 from simulations.operations import Join, Write, perform
@@ -83,7 +83,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         keyring=keyring,
         skewed=rng.random() < 0.5,
         seconds=seconds,
-        operations=_draw_operations(rng, nodes, seconds),
+        operations=_draw_operations(rng, nodes, seconds, sealed=keyring is not None),
         core=sorted(core),
     )
 
@@ -103,7 +103,9 @@ def run(world: World, plan: Plan) -> None:
     core = [world.nodes[index] for index in plan.core]
     liveness.heal(world, core)
     world.measures["settled"] = liveness.settle(world, core)
+    world.measures["agreed"] = liveness.agree(world, core)
     world.measures["packets_per_probe"] = liveness.stay(world, core)
+    world.happened("bad_spell", world.network.spells)
     for node in _running(world):
         world.checks.sometimes.collect(node)
 
@@ -146,8 +148,13 @@ def _draw_link(rng: random.Random) -> Link:
     )
 
 
-def _draw_operations(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
+def _draw_operations(
+    rng: random.Random, nodes: int, seconds: float, *, sealed: bool
+) -> list[Timed]:
     chosen: list[Fault] = [fault for fault in FAULTS if rng.random() < 0.3]
+    if sealed and rotation not in chosen:
+        # Of no use to the others, which are more.
+        chosen.append(rotation)
     timed: list[Timed] = []
     if rng.random() < _SPLIT_SHARE:
         # Undisturbed, or restarts would bring the sides together again.

@@ -19,8 +19,10 @@ from simulations.clock import Clock, Trace
 from simulations.disk import Disk
 from simulations.knock import Visit
 from simulations.links import Link, Network
-from simulations.node import Node
+from simulations.node import CLUSTER, Node
 
+LATE_SECONDS = 60.0
+"""A packet that turns up after so long is of another time."""
 _SEEDS = 3
 _POLL_SECONDS = 30.0
 """Seldom, so that it's gossip that finds what is missing."""
@@ -62,6 +64,12 @@ class World:
         self.network = Network(link or Link(), self.rng)
         self.network.checksums = keyring is None
         self.authority = LogAuthority()
+        self.outages = 0
+        """How often the authority has come back."""
+        self.removals: dict[str, int] = {}
+        """Who was forced out, up to which generation: a fact of the authority."""
+        self.supervised = False
+        """Whether whoever was forced out is started again soon."""
         self.observed: list[Observed] = []
         self.measures: dict[str, float] = {}
         """What the scenario has measured, by name."""
@@ -95,13 +103,17 @@ class World:
         """Add a fact (``simulations.facts``) to the trace."""
         self._trace.add(self.clock.now, kind, node, what)
 
+    def happened(self, name: str, times: int = 1) -> None:
+        """Something that must happen now and then (``simulations.sometimes``)."""
+        self.checks.sometimes.happened(name, times)
+
     # Machines and addresses
 
-    def add_node(self, twin_of: Node | None = None) -> Node:
-        """One more machine: a new node or, from a copy of its disk, another one's double."""
-        node = Node(self, len(self.nodes), "" if twin_of is None else twin_of.id)
-        if twin_of is not None:
-            node.disk = twin_of.disk.snapshot()
+    def add_node(self, twin_of: Node | None = None, cluster: str = CLUSTER) -> Node:
+        """One more machine: a new node, perhaps of another cluster, or, from a copy of its disk,
+        another one's double."""
+        disk = None if twin_of is None else twin_of.disk.snapshot(self.now)
+        node = Node(self, len(self.nodes), disk, cluster)
         self.nodes.append(node)
         self._by_address[node.address] = node
         return node
@@ -136,12 +148,16 @@ class World:
 
     def directory(self, asking: Node) -> list[Address]:
         """What the authority's directory tells one node: where all others are."""
-        return [node.address for node in self.nodes if node is not asking and node.life]
+        return [
+            node.address
+            for node in self.nodes
+            if node is not asking and node.life and node.cluster == asking.cluster
+        ]
 
     def poll_in_turn(self) -> None:
         """From now on the nodes ask the authority, each every ``_POLL_SECONDS``."""
         self._polled = (self._polled + 1) % len(self.nodes)
-        self.nodes[self._polled].poll()
+        self.nodes[self._polled].application.poll()
         self.schedule(_POLL_SECONDS / len(self.nodes), self.poll_in_turn)
 
     # The network
@@ -157,17 +173,19 @@ class World:
         now = self.clock.now
         for delay, arriving, again in self.network.carry(sender.index, receiver.index, data, now):
             arrive = self._arrive_again if again else self._arrive
-            self.schedule(delay, arrive, address, arriving, sender.source)
+            self.schedule(delay, arrive, address, arriving, sender.source, now)
 
-    def _arrive(self, address: Address, data: bytes, source: Address) -> None:
+    def _arrive(self, address: Address, data: bytes, source: Address, _sent_at: float) -> None:
         # Whoever has the address now: late packets reach its next tenant.
         receiver = self._by_address.get(address)
         if receiver is not None:
             receiver.datagram_received(data, source)
 
-    def _arrive_again(self, address: Address, data: bytes, source: Address) -> None:
+    def _arrive_again(self, address: Address, data: bytes, source: Address, sent_at: float) -> None:
         if self.network.replays:
-            self._arrive(address, data, source)
+            if self.clock.now - sent_at > LATE_SECONDS:
+                self.happened("replayed_late")
+            self._arrive(address, data, source, sent_at)
 
     # Time
 
@@ -218,7 +236,7 @@ class World:
         """Commit at the authority through a node, which pushes it."""
         changeset = self.authority.commit(body)
         self.record(facts.COMMIT, index, body)
-        self.nodes[index].committed(changeset)
+        self.nodes[index].application.committed(changeset)
         return changeset
 
     def has_spread(self) -> bool:
@@ -232,7 +250,4 @@ class World:
         self.observed.append(Observed(self.clock.now, node.index, event))
         self.checks.observed(node, event)
         if isinstance(event, Behind):
-            if self.authority.available:
-                node.load()
-            else:
-                node.fetch_snapshot()
+            node.application.behind()

@@ -13,8 +13,9 @@ def begin_formed(world: World) -> None:
     dozen times: that is another question."""
     for node in world.nodes:
         node.start()
+    claims = [node.claim() for node in world.nodes]
     for node in world.nodes:
-        node.acquaint(world.nodes)
+        node.acquaint(claims)
 
 
 def scale(nodes: int, seed: int, settings: Settings) -> Report:

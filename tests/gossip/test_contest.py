@@ -326,7 +326,7 @@ def test_an_address_from_which_nothing_comes_back_is_none_to_tell_of(driver: Dri
 def start_copy(world: World, original: Node, generation: int) -> Node:
     """A process started from a copy of another node's prefix, at an address of its own."""
     copy = world.nodes[-1]
-    copy.id, copy.generation = original.id, generation - 1
+    copy.disk.say(original.id, generation - 1)
     copy.start()
     return copy
 
@@ -367,7 +367,7 @@ def test_a_restored_disk_rejoins_by_itself() -> None:
         node.start()
         world.run(5.0)
     node.crash()
-    node.generation = 0
+    node.disk.say(node.id, 0)
     node.start()
     world.run_until(world.is_whole, within=20.0)
     assert node.generation == 5

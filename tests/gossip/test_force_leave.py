@@ -6,7 +6,7 @@ from gossip.effects import PersistGeneration, PersistIncarnation, SendDatagram
 from gossip.events import ForcedOut, MemberChanged
 from gossip.limits import COUNTER_MAX
 from gossip.member import Status
-from gossip.messages import Alive, Ping, PushPull, Verdict
+from gossip.messages import Ack, Alive, Ping, PushPull, TableDigest, Verdict
 from gossip.profiles import LAN
 from simulations.links import Link
 from simulations.world import World
@@ -85,6 +85,25 @@ def test_a_table_that_still_has_the_forced_out_is_answered_with_the_last_word(
     assert (address(2), forced(3)) in driver.sent(Verdict)
 
 
+def test_who_is_gone_from_the_listing_is_never_told_that_all_is_well_alone(driver: Driver) -> None:
+    """Its pings are too short for the last word as an answer to an address that has proved nothing:
+    then they aren't answered, and it asks by stream."""
+    force(driver, 3)
+    driver.pass_time_answering(PROFILE.left_ttl + 2, 2, 4)
+    driver.receive(3, Ping(7))
+    assert driver.sent(Ack) == []
+    driver.receive_table(3, Ping(8))
+    assert driver.framed(Verdict) == [forced(3)]
+    assert driver.framed(Ack) == [Ack(8)]
+
+
+def test_a_comparison_of_tables_tells_who_is_gone_from_the_listing(driver: Driver) -> None:
+    force(driver, 3)
+    driver.pass_time_answering(PROFILE.left_ttl + 2, 2, 4)
+    driver.receive_table(3, alive(3, 9), TableDigest(bytes(16), answer=False))
+    assert driver.framed(Verdict) == [forced(3)]
+
+
 def test_a_node_that_is_forced_out_does_not_refute_and_ends_its_part(driver: Driver) -> None:
     driver.receive(2, forced(1, by=2))
     assert driver.events(ForcedOut) == [ForcedOut(node_id(2), 1)]
@@ -148,7 +167,7 @@ def test_a_live_node_is_out_everywhere_and_back_after_a_restart(nodes: int) -> N
     world = World(nodes, seed=11, link=Link(loss=0.05))
     world.form()
     victim, others = world.nodes[-1], world.nodes[:-1]
-    world.nodes[0].core.force_leave(victim.id, world.now)
+    world.nodes[0].application.force_out(victim.id)
     world.nodes[0].flush()
     world.run_until(
         lambda: any(isinstance(seen.event, ForcedOut) for seen in world.observed), within=5.0
@@ -167,7 +186,7 @@ def test_a_partition_that_heals_late_does_not_bring_the_forced_out_back() -> Non
     victim = world.nodes[5]
     world.network.partition([0, 1], [2, 3, 4, 5])
     world.run(60.0)
-    world.nodes[0].core.force_leave(victim.id, world.now)
+    world.nodes[0].application.force_out(victim.id)
     world.nodes[0].flush()
     world.run(LAN.left_ttl + 60.0)
     assert world.nodes[0].status_of(victim) is None

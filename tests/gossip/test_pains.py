@@ -149,7 +149,7 @@ def test_a_generation_of_any_height_is_gone_above() -> None:
     for generation in (1_800_000_000, 1):
         node.crash()
         world.run(1.0)
-        node.generation = generation
+        node.disk.say(node.id, generation)
         node.start()
         world.run_until(world.is_whole, within=10.0)
     assert node.generation > 1_800_000_000

@@ -36,7 +36,7 @@ def ring(node: Node) -> Keyring:
 def change(node: Node, how: Callable[[Keyring, bytes, Identity], Keyring], key: bytes) -> Keyring:
     """What an operator does on a node."""
     changed = how(ring(node), key, identity(node))
-    node.offer_keyring(changed)
+    node.application.offer_keyring(changed)
     return changed
 
 
@@ -125,7 +125,7 @@ def test_who_was_down_during_the_whole_rotation_says_so_and_comes_back_with_the_
     per_node = [sum(1 for seen in told if seen.node == node.index) for node in world.nodes]
     assert max(per_node) <= 20.0 / 5.0 + 1
     assert ring(late) == configured(K1), "a hint changes nothing"
-    late.offer_keyring(ring(world.nodes[0]))
+    late.application.offer_keyring(ring(world.nodes[0]))
     world.run_until(world.is_whole, within=30.0)
 
 
@@ -140,6 +140,7 @@ def test_who_was_down_while_a_key_was_installed_gets_it_from_its_peers() -> None
     late.start()
     world.run_until(lambda: ring(late) == changed, within=30.0)
     world.run_until(world.is_whole, within=30.0)
+    world.run(1.0)
     assert late.keyring == changed
 
 
@@ -202,7 +203,7 @@ def test_a_new_keyring_is_told_under_a_key_that_is_in_it() -> None:
     first, second = world.nodes
     only_new = Keyring(9, first.id, 1, (K2,))
     before = second.core.counters["dropped_unknown_key"]
-    first.offer_keyring(only_new)
+    first.application.offer_keyring(only_new)
     world.run(0.01)
     assert second.core.counters["dropped_unknown_key"] == before + 1
     assert ring(second) == configured(K1)

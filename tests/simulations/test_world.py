@@ -193,7 +193,7 @@ def test_a_double_is_another_process_of_the_same_node() -> None:
 
 def test_a_saved_disk_holds_the_generation_of_its_time() -> None:
     world = formed(2)
-    image = world.nodes[1].disk.snapshot()
+    image = world.nodes[1].disk.snapshot(world.now)
     for _ in range(3):
         world.nodes[1].crash()
         Start(1)(world)

@@ -1,0 +1,95 @@
+"""What a node does around its core, and production's agent does in ``node/agent``: it asks the
+authority, loads from it, and carries out what operators want.
+"""
+
+from typing import TYPE_CHECKING
+
+from gossip.keyring import Keyring
+from gossip.replica import Changeset, Head
+
+if TYPE_CHECKING:
+    from simulations.node import Node
+    from simulations.world import World
+
+
+class Application:
+    """That of one node."""
+
+    def __init__(self, world: "World", node: "Node") -> None:
+        self._world = world
+        self._node = node
+        self._told: tuple[int, int] | None = None
+        """(life, outages before) in which the authority has told it who was forced out."""
+
+    def begun(self) -> None:
+        """A process has begun: gossip is told whom the authority may not know to be forced out."""
+        node = self._node
+        for node_id, generation in node.disk.removals.items():
+            node.core.removed(node_id, generation, node.now())
+
+    def committed(self, changeset: Changeset) -> None:
+        """This node has committed a changeset at the authority."""
+        node = self._node
+        early = () if node.replica.offer(*changeset) == "applied" else (changeset,)
+        node.core.committed(node.now(), early)
+        node.flush()
+
+    def offer_keyring(self, keyring: Keyring) -> None:
+        """An operator has changed the keyring here, or it was fetched from where it is kept."""
+        node = self._node
+        if node.core.offer_keyring(keyring, node.now()):
+            node.disk.keyring.put(keyring, self._world.now)
+        node.flush()
+
+    def force_out(self, node_id: str) -> None:
+        """An operator makes a member leave. It is kept until the authority knows.
+
+        Raises KeyError when it isn't listed.
+        """
+        node = self._node
+        generation = node.core.force_leave(node_id, node.now())
+        self._world.checks.forced_out(node_id, generation)
+        node.disk.removals[node_id] = generation
+        if self._world.authority.available:
+            self._tell_removals()
+        node.flush()
+
+    def behind(self) -> None:
+        """Peers couldn't repair the replica: the authority can or, while it is away, the whole
+        state of a peer."""
+        if self._world.authority.available:
+            self._load()
+        else:
+            self._node.core.fetch_snapshot(self._node.now())
+
+    def poll(self) -> None:
+        """Ask the authority for what is new and, while alone, where the others are."""
+        node, world = self._node, self._world
+        idle = not node.running or node.paused or node.left or node.is_stranger
+        if idle or not world.authority.available:
+            return
+        if len(node.alive_seen()) < 2:
+            node.core.join(world.directory(node), node.now())
+        self._load()
+        if world.keyring is not None:
+            self.offer_keyring(world.keyring)
+        connection = (node.life, world.outages)
+        if self._told != connection:
+            # Told once at each connection (``node.agent.directory``); gossip does the rest.
+            self._told = connection
+            for node_id, generation in world.removals.items():
+                node.core.removed(node_id, generation, node.now())
+        self._tell_removals()
+        node.flush()
+
+    def _load(self) -> None:
+        """Load the state from the authority, and say that it was confirmed there."""
+        node, authority = self._node, self._world.authority
+        node.replica.load(authority.after(Head(*node.replica.head()).version))
+        node.core.authority_confirmed(authority.head(), node.now())
+
+    def _tell_removals(self) -> None:
+        removals = self._world.removals
+        for node_id, generation in self._node.disk.removals.items():
+            removals[node_id] = max(generation, removals.get(node_id, 0))
+        self._node.disk.removals.clear()

@@ -1,0 +1,74 @@
+"""What operators do, and an authority that is away."""
+
+import random
+
+from simulations.faults.kind import Timed, duration
+from simulations.operations import (
+    AuthorityAway,
+    Crash,
+    Cut,
+    ForceOut,
+    Leave,
+    Mend,
+    Name,
+    Rotate,
+    Silence,
+    Start,
+    Stranger,
+)
+
+
+def leave(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node leaves, sometimes not to the end, and comes back."""
+    node = rng.randrange(nodes)
+    return [(0.0, Leave(node, rng.random() < 0.5)), (2.0 + duration(rng), Start(node))]
+
+
+def namesake(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node comes back under another one's name, which is there, or has just died."""
+    node, other = rng.randrange(nodes), rng.randrange(nodes)
+    if node == other:
+        return []
+    gap = duration(rng) / 10
+    timed: list[Timed] = [(0.0, Crash(node)), (0.0, Name(node, other))]
+    if rng.random() < 0.6:
+        timed += [(0.0, Silence(other)), (gap + duration(rng), Start(other))]
+    return [*timed, (gap, Start(node))]
+
+
+def stranger(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node of another cluster calls at our seeds."""
+    return [(0.0, Stranger(duration(rng)))]
+
+
+def force_out(rng: random.Random, nodes: int) -> list[Timed]:
+    """An operator makes a node leave that is dead, cut off, or well; it is started again later."""
+    by, node = rng.randrange(nodes), rng.randrange(nodes)
+    others = [other for other in range(nodes) if other != node]
+    again = 1.0 + duration(rng)
+    timed: list[Timed] = [
+        (0.5, ForceOut(by, node)),
+        (again, Crash(node)),
+        (again + 0.5, Start(node)),
+    ]
+    case = rng.choice(["dead", "cut off", "well"])
+    if case == "dead":
+        timed.append((0.0, Crash(node)))
+    elif case == "cut off":
+        mended = 0.5 + duration(rng)
+        timed += [(0.0, Cut([node], others)), (0.0, Cut(others, [node]))]
+        timed += [(mended, Mend([node], others)), (mended, Mend(others, [node]))]
+    if rng.random() < 0.3:
+        timed += [(0.0, AuthorityAway()), (duration(rng), AuthorityAway(away=False))]
+    return sorted(timed, key=lambda one: one[0])
+
+
+def rotation(rng: random.Random, nodes: int) -> list[Timed]:
+    """Keys are changed, whether or not all have heard of the step before."""
+    gap = 20.0 * rng.random()
+    return [(step * gap, Rotate(rng.randrange(nodes))) for step in range(rng.randrange(1, 6))]
+
+
+def outage(rng: random.Random, nodes: int) -> list[Timed]:
+    """The authority is away for a while."""
+    return [(0.0, AuthorityAway()), (duration(rng), AuthorityAway(away=False))]

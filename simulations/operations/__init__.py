@@ -1,0 +1,77 @@
+"""What can be done to a world: the words that scenarios and swarm runs are written in.
+
+An operation is a value that prints as what it does, and is called with the world to do it. Nodes
+are named by index, from the end when negative. What makes no sense at the moment (to crash a node
+that doesn't run) does nothing, so any list of operations is a valid one, also after some were
+deleted from it.
+"""
+
+from simulations.operations.network import (
+    Clog,
+    Cut,
+    Heal,
+    HideRefusals,
+    Mend,
+    Partition,
+    Rebind,
+    SetLink,
+    SetOwnLink,
+)
+from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
+from simulations.operations.operators import AuthorityAway, ForceOut, Leave, Name, Rotate, Write
+from simulations.operations.processes import (
+    Crash,
+    Damage,
+    Double,
+    FillDisk,
+    Join,
+    Pause,
+    RestartAll,
+    Resume,
+    SaveDisk,
+    Silence,
+    SlowDisk,
+    Start,
+    StepWallClock,
+    Stranger,
+    SwapAddresses,
+)
+
+__all__ = [
+    "AuthorityAway",
+    "Clog",
+    "Crash",
+    "Cut",
+    "Damage",
+    "Double",
+    "Expect",
+    "FillDisk",
+    "ForceOut",
+    "Heal",
+    "HideRefusals",
+    "Join",
+    "Leave",
+    "Mark",
+    "Mend",
+    "Name",
+    "Operation",
+    "Partition",
+    "Pause",
+    "Rebind",
+    "RestartAll",
+    "Resume",
+    "Rotate",
+    "SaveDisk",
+    "SetLink",
+    "SetOwnLink",
+    "Silence",
+    "SlowDisk",
+    "Start",
+    "StepWallClock",
+    "Stranger",
+    "SwapAddresses",
+    "Until",
+    "Wait",
+    "Write",
+    "perform",
+]
