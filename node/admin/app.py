@@ -15,6 +15,7 @@ from node.admin.access import Access, access_of
 from node.admin.access_log import ACCESS_LOG, AccessLog, keep_logs
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
+from node.admin.config import Config
 from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
 from node.admin.guard import bound_requests, refuse_strangers
@@ -52,6 +53,8 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})
     add(app, "/cluster/keys/{id}", {"PATCH": keys.use, "DELETE": keys.remove})
     add(app, "/cluster/events", {"GET": streams.serve}, head=False)
+    config = Config(node)
+    add(app, "/config", {"GET": config.show, "POST": config.load})
     app.on_shutdown.append(streams.close)
     for kind in store_schema.kinds():
         _add_kind(app, node, kind)

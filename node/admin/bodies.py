@@ -57,5 +57,23 @@ async def _read(request: web.Request) -> bytes:
         raise Refusal(408, MESSAGE_BY_STATUS[408], close=True) from None
 
 
+async def read_limited(request: web.Request, bytes_max: int) -> bytes:
+    """A body that may be larger than those of entities. Raises Refusal: 408, 413 or 415."""
+    if not _is_identity(request):
+        raise Refusal(415, MESSAGE_BY_STATUS[415])
+    if (request.content_length or 0) > bytes_max:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > bytes_max:
+                    raise _too_large()
+    except TimeoutError:
+        raise Refusal(408, MESSAGE_BY_STATUS[408], close=True) from None
+    return bytes(body)
+
+
 def _too_large() -> Refusal:
     return Refusal(413, MESSAGE_BY_STATUS[413], close=True)

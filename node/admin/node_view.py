@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
+from store.declarative.document import Document
 from store.version import Head, Version
 
 
@@ -68,6 +69,14 @@ class AuthorityStatus(NamedTuple):
     """None until it was reached for the first time."""
 
 
+class LoadedDocument(NamedTuple):
+    """What came of a declarative document."""
+
+    version: Version
+    document: Document | None
+    """None when it is what is served already."""
+
+
 class ReplicaFileStatus(NamedTuple):
     """How the replica on this node's disk stands."""
 
@@ -75,6 +84,17 @@ class ReplicaFileStatus(NamedTuple):
     """What it holds; None while nothing of use stands there."""
     problem: str
     """Why it can't be written now; empty when it can."""
+
+
+class DocumentsView(Protocol):
+    """The declarative document of a cluster without a database."""
+
+    async def load(self, text: str, *, unless_served: bool = False) -> LoadedDocument:
+        """Take a document as the cluster's whole configuration, and tell the others; nothing is
+        done ``unless_served`` when it is what is served. Raises EntityError code 14."""
+
+    async def shown(self) -> str:
+        """What is served, as a document."""
 
 
 class ReplicaView(Protocol):
@@ -115,6 +135,10 @@ class NodeView(Protocol):
 
     @property
     def keys(self) -> KeysView: ...
+
+    @property
+    def documents(self) -> DocumentsView | None:
+        """None on a node with a database."""
 
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""

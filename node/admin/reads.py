@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from node.admin.node_view import NodeView, ReplicaView
+from store import off
 from store.authority import Authority, Entity, Page, Query
 from store.errors import AuthorityUnavailable
 from store.version import GENESIS
@@ -65,8 +66,10 @@ async def _read(
         except AuthorityUnavailable as error:
             reason = str(error)
     version = node.head().version
-    if version == GENESIS:
+    if version == GENESIS and node.documents is None:
         # An empty replica would claim that there are no entities, which it doesn't know.
         raise AuthorityUnavailable(reason)
+    if node.documents is not None:
+        return from_replica(node.replica), {"Grapevine-Revision": off.shown(version)}
     headers = {"Grapevine-Source": "replica", "Grapevine-Revision": str(version)}
     return from_replica(node.replica), headers

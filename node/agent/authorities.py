@@ -13,6 +13,7 @@ from node.config.settings import Settings
 from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
+from store.off import NoAuthority
 from store.sqlite import SqliteAuthority
 from store.version import EMPTY, Version
 
@@ -24,6 +25,8 @@ def make_authority(
     settings: Settings, known: Callable[[], Version] = lambda: EMPTY.version
 ) -> Authority:
     """The authority, not yet open. ``known`` is the version that reads mustn't be older than."""
+    if settings.database == "off":
+        return NoAuthority()
     if settings.database == "sqlite":
         return SqliteAuthority(settings.sqlite_path)
     from store.postgres import PostgresAuthority

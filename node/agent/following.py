@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from gossip.events import Behind
 from node import logs
@@ -29,6 +29,7 @@ from node.agent.membership import Membership
 from node.agent.serving import Serving
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
+from store.version import GENESIS
 
 log = logs.get("node")
 
@@ -56,30 +57,42 @@ class Following:
         self._wake = asyncio.Event()
 
     async def serve_in_silence(
-        self, asked: Callable[[], bool], is_known: Callable[[], bool]
+        self,
+        asked: Callable[[], bool],
+        is_known: Callable[[], bool],
+        look: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Serve what was kept on disk once that is all there is; returns when something is served.
 
         ``asked()`` tells whether those that are known have been asked, or can't be; ``is_known()``
-        whether there is anybody to ask.
+        whether there is anybody to ask. ``look`` is for a cluster without a database: it is called
+        once what the others hold is known, and what there is then is served, be it nothing.
         """
         silent_since: float | None = None
         while not self.served:
             now = time.monotonic()
-            if self._link.reachable or not asked() or self._membership.newest_head() is not None:
+            others_hold_something = self._membership.newest_head() not in (None, GENESIS)
+            if self._link.reachable or not asked() or others_hold_something:
                 silent_since = None
             elif silent_since is None:
                 silent_since = now
             patience = SILENCE_SECONDS if is_known() else 0.0
-            if silent_since is not None and now - silent_since >= patience and self._serving.loaded:
-                log.notice(
-                    "serving what this node's disk holds; the authority is away and nobody else "
-                    "answers",
-                    at=self._serving.version,
-                )
-                self._serve()
-            else:
+            if silent_since is not None and now - silent_since >= patience:
+                if look is not None:
+                    await look()
+                    look = None
+                    self._serve()
+                elif self._serving.loaded:
+                    log.notice(
+                        "serving what this node's disk holds; the authority is away and nobody else"
+                        " answers",
+                        at=self._serving.version,
+                    )
+                    self._serve()
+            if not self.served:
                 await asyncio.sleep(SILENCE_LOOK_SECONDS)
+        if look is not None:
+            await look()
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -61,6 +61,8 @@ trips in one data centre. What begins in this time comes again a second later.""
 LEAVE_SECONDS = 2.0
 """How long telling the others and the authority may take before the node drains anyway."""
 
+DOCUMENT_KEEPSAKE_BYTES_MAX = 1_024
+
 REVISION_EVENT_CHANGES_MAX = 20
 """Changes that one ``revision`` event names; the rest are counted."""
 REVISIONS_PENDING_MAX = 4_096

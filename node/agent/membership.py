@@ -252,6 +252,12 @@ class Membership:
             self._gossip.committed(self._transport.now(), [Changeset(*one) for one in early])
             self._transport.flush()
 
+    def announce(self) -> None:
+        """The replica was replaced here by what others should have, too."""
+        if self._gossip is not None and self._transport is not None:
+            self._gossip.committed(self._transport.now())
+            self._transport.flush()
+
     def confirmed(self, head: Head) -> None:
         """The authority itself has shown this head."""
         if self._gossip is not None and self._transport is not None:

@@ -33,6 +33,7 @@ from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
+from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
 from node.agent.following import Following
 from node.agent.http_servers import HttpServers
@@ -61,6 +62,7 @@ from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
 from node.version import VERSION
+from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
 from store.changeset import Changeset, decode_body
 from store.errors import AuthorityUnavailable
@@ -140,6 +142,11 @@ class Node:
             self._peers,
             self._removals,
         )
+        self._documents: Documents | None = None
+        if settings.database == "off":
+            own_id = off.authority_id(settings.cluster_name)
+            self.replica.authority_id = self._membership.authority_id = own_id
+            self._documents = Documents(settings.prefix, self._serving, self._membership)
         self._following = Following(
             self._link,
             self._serving,
@@ -197,26 +204,31 @@ class Node:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._workers.start())
-            tasks.create_task(self._link.open())
+            if self._documents is None:
+                tasks.create_task(self._link.open())
             tasks.create_task(self._restore())
         self._keeper.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
-            tasks.create_task(self._following.run())
+            if self._documents is None:
+                tasks.create_task(self._following.run())
+                tasks.create_task(self._directory.run())
+                tasks.create_task(self._listening.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
                     lambda: bool(self.settings.cluster_seeds or self._peers.known()),
+                    self._look_at_document if self._documents is not None else None,
                 )
             )
-            tasks.create_task(self._directory.run())
-            tasks.create_task(self._listening.run())
 
     async def _restore(self) -> None:
         """Begin with what this node's disk holds."""
 
         def expected_id() -> str:
+            if self._documents is not None:
+                return self.replica.authority_id
             return self._link.info.id if self._link.info is not None else self._keys.authority_id
 
         authority_id = await self._keeper.load(expected_id)
@@ -256,7 +268,12 @@ class Node:
         await self._workers.replace(proxy_settings(settings), sockets, settings.shutdown_timeout)
         self._sockets.keep_only(settings.proxy_listen, settings.nginx_worker_processes)
         self.settings = settings
+        await self._look_at_document()
         log.notice("reloaded", conf=settings.source)
+
+    async def _look_at_document(self) -> None:
+        if self._documents is not None:
+            await self._documents.look_at(self.settings.declarative_config)
 
     def reopen_logs(self) -> None:
         """SIGUSR1: a log rotation has renamed the files."""
@@ -366,7 +383,8 @@ class Node:
         if self._draining:
             return False, "draining"
         if not self._serving.loaded:
-            return False, self._link.reason or "no configuration loaded yet"
+            reason = "" if self._documents is not None else self._link.reason
+            return False, reason or "no configuration loaded yet"
         if not self._following.served:
             return False, self._link.reason or "not yet known whether the configuration is current"
         if not self._workers.listening:
@@ -388,7 +406,14 @@ class Node:
             "events_dropped": self._bus.dropped,
         }
 
+    @property
+    def documents(self) -> Documents | None:
+        return self._documents
+
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        if self._documents is not None:
+            for mutation in mutations:
+                raise off.unsupported(mutation)
         # Shielded: what is committed must be pushed, whether or not the client still listens.
         committed = await asyncio.shield(self._link.commit(mutations, write_id))
         if committed.changeset is not None:

@@ -15,6 +15,7 @@ log = logs.get("node")
 RELOADABLE = frozenset(
     (
         "client_max_body_size",
+        "declarative_config",
         "headers",
         "log_level",
         "nginx_worker_processes",

@@ -107,8 +107,11 @@ class Workers:
                 worker.feed(state)
 
     def listen(self) -> None:
-        """The start rule is met: workers accept connections from now on."""
+        """The start rule is met: workers accept connections from now on. Without a state they serve
+        an empty one, which a cluster without a database may begin with."""
         self._listening = True
+        if not self._serving.loaded:
+            self.publish_state()
         for worker in self._slots.values():
             if worker.ready:
                 worker.listen()
@@ -185,7 +188,7 @@ class Workers:
         except BaseException:
             self._running.discard(worker)
             raise
-        if self._serving.loaded:
+        if self._serving.loaded or self._listening:
             worker.feed(self._serving.pin())
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)

@@ -15,9 +15,8 @@ from node.cli.configuration import configuration_options, gathered, settings
 from node.cli.failure import Failure
 from node.config.settings import Settings
 from store.authority import Authority, Entity, Mutation, Put
-from store.canonical import decode_entity
 from store.declarative.document import MADE_AT, Document, read_document
-from store.declarative.export import export
+from store.declarative.export import export_changes
 from store.errors import AuthorityUnavailable, EntityError
 from store.limits import DOCUMENT_BYTES_MAX
 from store.schema import kinds
@@ -188,11 +187,7 @@ def _undated(entity: Entity) -> Entity:
 async def _export(found: Settings) -> list[str]:
     async with _opened(found) as authority:
         state = await authority.state()
-    by_kind: dict[str, list[Entity]] = {}
-    for change in state.entities:
-        if change.entity is not None:
-            by_kind.setdefault(change.kind, []).append(decode_entity(change.entity))
-    unknown = sorted(by_kind.keys() - set(kinds()))
+    unknown = sorted({change.kind for change in state.entities} - set(kinds()))
     if unknown:
         click.echo(f"left out, as this version doesn't know them: {', '.join(unknown)}", err=True)
-    return list(export(by_kind))
+    return list(export_changes(state.entities))

@@ -13,7 +13,6 @@ from store.mounts import network_file_system
 LISTENERS = ("proxy_listen", "admin_listen", "status_listen", "admin_gui_listen")
 
 _NOT_BUILT = {
-    ("database", "off"): "is not built yet in this version; use sqlite or postgres",
     ("role", "control_plane"): "is not built yet in this version; use traditional",
     ("role", "data_plane"): "is not built yet in this version; use traditional",
 }

@@ -88,7 +88,6 @@ MEANINGFUL = {
     "cluster_cert_key": Meaningful((), _NODE_TLS),
     "cluster_ca_cert": Meaningful((), _NODE_TLS),
     "cluster_ocsp": Meaningful(("off",), _NODE_TLS),
-    "declarative_config": Meaningful((), _DECLARATIVE),
     "declarative_config_string": Meaningful((), _DECLARATIVE),
     "wasm": Meaningful(("off", "false"), "WebAssembly filters aren't run; set it to off"),
 }

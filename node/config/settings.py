@@ -149,6 +149,12 @@ class Settings:
         "The SQLite file; the nodes of one machine share it by naming one path.",
         derived="`<prefix>/authority.db`",
     )
+    declarative_config: Path | None = key(
+        values.optional_path,
+        None,
+        "With `database = off`: a declarative file. The first time it seeds a cluster that has no "
+        "configuration; once it has changed, a start or reload puts it in place.",
+    )
     db_update_frequency: float = key(
         values.seconds(0.1),
         "5",

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -121,6 +122,11 @@ def path(text: str) -> str:
     if len(text) > PATH_CHARS_MAX:
         raise ValueError(f"is a path of {len(text)} characters; {PATH_CHARS_MAX} are allowed")
     return text
+
+
+def optional_path(text: str) -> Path | None:
+    """A file's path, or none."""
+    return Path(path(text)) if text else None
 
 
 def processes(text: str) -> int:

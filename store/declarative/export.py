@@ -6,6 +6,8 @@ from typing import Any
 import yaml
 
 from store.authority import Entity
+from store.canonical import decode_entity
+from store.changeset import Change
 from store.schema import kinds, schema
 
 
@@ -36,6 +38,15 @@ def export(entities: Mapping[str, Iterable[Entity]]) -> Iterator[str]:
                 begun = True
                 yield f"{kind}:\n"
             yield _dump([_shown(entity, references)])
+
+
+def export_changes(changes: Iterable[Change]) -> Iterator[str]:
+    """The same of stored texts. Kinds that this version doesn't know are left out."""
+    by_kind: dict[str, list[Entity]] = {}
+    for change in changes:
+        if change.entity is not None:
+            by_kind.setdefault(change.kind, []).append(decode_entity(change.entity))
+    return export(by_kind)
 
 
 def _shown(entity: Entity, references: Mapping[str, str]) -> dict[str, Any]:

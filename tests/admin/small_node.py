@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -43,6 +43,7 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.documents: DocumentsView | None = None
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()

@@ -1,0 +1,84 @@
+"""``/config``: the whole configuration as one declarative document, with ``database = off``."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from node.admin.answers import json_answer, message
+from node.admin.bodies import read_limited
+from node.admin.errors import Refusal
+from node.admin.form import decode_urlencoded
+from node.admin.multipart import decode_multipart
+from node.admin.node_view import NodeView
+from store import off
+from store.declarative.text import TextRefused, parse
+from store.limits import DOCUMENT_BYTES_MAX
+
+_ELSEWHERE = "this endpoint is only available when Kong is configured to not use a database"
+_JSON = "application/json"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_YAML = ("text/yaml", "text/x-yaml", "application/yaml", "application/x-yaml", "text/plain", "")
+
+
+class Config:
+    """The document that a cluster without a database serves."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    async def show(self, request: web.Request) -> web.Response:
+        """``GET /config``: ``{"config": text}``."""
+        documents = self._node.documents
+        if documents is None:
+            return message(_ELSEWHERE, 400)
+        return json_answer({"config": await documents.shown()})
+
+    async def load(self, request: web.Request) -> web.Response:
+        """``POST /config``: 201 with all entities by kind and id, once this node serves them;
+        304 with ``check_hash=1`` when it is what is served."""
+        documents = self._node.documents
+        if documents is None:
+            return message(_ELSEWHERE, 400)
+        text = await _document(request)
+        unless_served = request.query.get("check_hash", "") in ("1", "true")
+        loaded = await documents.load(text, unless_served=unless_served)
+        headers = {"Grapevine-Revision": off.shown(loaded.version)}
+        if loaded.document is None:
+            return web.Response(status=304, headers=headers)
+        entities: dict[str, dict[str, Any]] = {}
+        for kind, entity in loaded.document.entities:
+            entities.setdefault(kind, {})[entity["id"]] = entity
+        return json_answer(entities, 201, headers)
+
+
+async def _document(request: web.Request) -> str:
+    """The document's text, as any of Kong's clients sends it: as the body itself, or in a field
+    named ``config`` of JSON or a form. Raises Refusal."""
+    content_type = request.headers.get("Content-Type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in (_JSON, *_FORMS, *_YAML):
+        raise Refusal(415, "Unsupported Media Type")
+    body = await read_limited(request, DOCUMENT_BYTES_MAX)
+    if media_type in _FORMS:
+        multipart = media_type == _FORMS[1]
+        fields = decode_multipart(body, content_type) if multipart else decode_urlencoded(body)
+        return _text_of(fields.get("config"))
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(400, "the document is not UTF-8") from None
+    if media_type == _JSON:
+        try:
+            values = await asyncio.to_thread(parse, text)
+        except TextRefused:
+            return text  # which is then told as any other document's mistake
+        if "config" in values and "_format_version" not in values:
+            return _text_of(values["config"])
+    return text
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Refusal(400, "expected the document's text in 'config'")
+    return value

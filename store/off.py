@@ -1,0 +1,126 @@
+"""``database = off``: no database, a cluster whose configuration is one declarative document.
+
+Each document that any node accepts begins a new history: its epoch is one above the highest seen,
+its tag the first eight bytes of the text's blake3, and it is revision 1 of it. Nothing orders two
+documents that are accepted at once but (epoch, tag), and the higher wins everywhere, whole.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from blake3 import blake3
+
+from store.authority import (
+    AuthorityInfo,
+    Committed,
+    Create,
+    Delete,
+    Entity,
+    KeyringRow,
+    Mutation,
+    NodeRow,
+    Page,
+    Patch,
+    Put,
+    Query,
+    Removal,
+    State,
+)
+from store.changeset import Changeset, chain
+from store.declarative.document import Document
+from store.errors import AuthorityUnavailable, EntityError
+from store.version import GENESIS_DIGEST, Head, Version
+
+NO_DATABASE = "there is no database (database = off)"
+
+_NAMESPACE = uuid.UUID("9c2c1f1e-6a1f-5d0c-9b5e-6f0c7a3f4e52")
+
+_OPERATIONS = {Create: "create", Patch: "update", Put: "create or update", Delete: "remove"}
+"""As Kong words them."""
+
+
+def authority_id(cluster_name: str) -> str:
+    """What stands for the authority's id: nodes of one ``cluster_name`` follow one another."""
+    return str(uuid.uuid5(_NAMESPACE, cluster_name))
+
+
+def tag_of(text: bytes) -> int:
+    """What tells one document from another."""
+    return int.from_bytes(blake3(text).digest(length=8), "big")
+
+
+def shown(version: Version) -> str:
+    """``epoch.revision-tag``: of two documents of one epoch the tag tells which (DESIGN 3)."""
+    return f"{version}-{version.tag:016x}"
+
+
+def state_of(document: Document, text: bytes, epoch: int) -> State:
+    """The state that a document is, as the first of an epoch."""
+    head = Head(Version(epoch, tag_of(text), 1), chain(GENESIS_DIGEST, text))
+    return State(head, document.changes())
+
+
+def unsupported(mutation: Mutation) -> EntityError:
+    """Code 12: entities aren't written one by one here."""
+    operation = _OPERATIONS[type(mutation)]
+    message = f"cannot {operation} '{mutation.kind}' entities when not using a database"
+    return EntityError(12, "operation unsupported", message, {})
+
+
+class NoAuthority:
+    """``store.authority.Authority`` where there is none: it can't be reached, and never will be."""
+
+    async def open(self) -> AuthorityInfo:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        for mutation in mutations:
+            raise unsupported(mutation)
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def list(self, query: Query) -> Page:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def head(self) -> Head:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def state(self) -> State:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def next_generation(self, node_id: str, floor: int) -> int:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def register(self, row: NodeRow) -> None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def nodes(self) -> Sequence[NodeRow]:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def forget(self, node_id: str, generation: int) -> None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def remove(self, removal: Removal) -> None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def removals(self) -> Sequence[Removal]:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def keyring(self) -> KeyringRow | None:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def store_keyring(self, row: KeyringRow, expected_counter: int) -> bool:
+        raise AuthorityUnavailable(NO_DATABASE)
