@@ -49,7 +49,7 @@ from node.agent.listening import Listening
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
-from node.agent.proxying import log_path, proxy_settings
+from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
 from node.agent.replica_keeper import ReplicaKeeper
@@ -98,11 +98,10 @@ class Node:
             proxy_settings(settings),
             self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes),
             self._serving,
+            lambda: self._keeper.kept(),
             self._live,
         )
-        self._keeper = ReplicaKeeper(
-            settings.prefix / "replica.db", self._serving, lambda fill, version: None
-        )
+        self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
         self._link = AuthorityLink(

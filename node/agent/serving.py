@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
 from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.channel import Ask, Told
 from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Change, Changeset
+from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.installation import Installation as Taken
 from store.installation import Loading
@@ -103,6 +105,14 @@ class Serving:
 
     def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
         return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
+
+    def tell(self, question: Ask) -> Told:
+        """Answer a worker's question at the version of now."""
+        number, kind, field, value = question
+        if not self.loaded:
+            return Told(number, None, ())
+        rows = self.replica.rows_by(kind, field, value, ROWS_MAX)
+        return Told(number, self.version, rows)
 
     def pin(self) -> PinnedState:
         """Everything, at one version, for a worker."""

@@ -31,6 +31,7 @@ class WorkersFailed(Exception):
 class Workers:
     """Keeps one worker running per slot; besides, there may be old ones that finish.
 
+    ``kept()`` is (fill, version) of the replica file while it can be vouched for.
     ``on_live(version)`` is called when every listening worker has applied a version.
     """
 
@@ -39,11 +40,13 @@ class Workers:
         template: ProxySettings,
         sockets: Sockets,
         serving: Serving,
+        kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
     ) -> None:
         self._template = template
         self._sockets = sockets
         self._serving = serving
+        self._kept = kept
         self._on_live = on_live
         self._slots: dict[int, Worker] = {}
         """The current worker of each slot."""
@@ -99,12 +102,18 @@ class Workers:
         if not self._running:
             self._note_live()
 
+    def vouch(self) -> None:
+        """Tell every worker how far the replica file has come."""
+        for worker in self._running:
+            self._vouch(worker)
+
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
         state = self._serving.pin()
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
+                self._vouch(worker)
 
     def listen(self) -> None:
         """The start rule is met: workers accept connections from now on."""
@@ -187,9 +196,15 @@ class Workers:
             raise
         if self._serving.loaded:
             worker.feed(self._serving.pin())
+            self._vouch(worker)
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker
+
+    def _vouch(self, worker: Worker) -> None:
+        kept = self._kept()
+        if kept is not None:
+            worker.publish(channel.encode(channel.Kept(*kept)))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -246,6 +261,10 @@ class Workers:
 
     def worker_applied(self, worker: Worker, applied: channel.Applied) -> None:
         self._note_live()
+
+    def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
+        # Behind the state that it may be fed: an answer is of the history that is served.
+        worker.publish(channel.encode(self._serving.tell(question)))
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters

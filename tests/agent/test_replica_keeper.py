@@ -28,7 +28,7 @@ class Node:
     def __init__(self, path: Path) -> None:
         self.replica = Replica("")
         self.serving = Serving(self.replica, lambda item: self.keeper.applied(item), self._loaded)
-        self.keeper = ReplicaKeeper(path, self.serving, lambda fill, version: None)
+        self.keeper = ReplicaKeeper(path, self.serving, lambda: None)
 
     def _loaded(self) -> None:
         self.keeper.replaced()
