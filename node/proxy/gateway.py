@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,8 @@ class Gateway:
         self._loading.apply(frame.version, frame.changes)
         if not frame.last:
             return False
-        self.table, self._loading = self._loading, None
+        replaced, self.table, self._loading = self.table, self._loading, None
+        self._dismantle(replaced.dismantle())
         self.cold.loaded(frame.version)
         self.waiters.reached(frame.version)
         return True
@@ -88,6 +89,12 @@ class Gateway:
         self.table.apply(version, changes)
         self.cold.apply(version, changes)
         self.waiters.reached(version)
+
+    def _dismantle(self, steps: Iterator[None]) -> None:
+        """Free a replaced table step by step, requests in between."""
+        for _ in steps:
+            self.loop.call_soon(self._dismantle, steps)
+            return
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what has to wait for something other than the connections."""
