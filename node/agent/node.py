@@ -63,6 +63,7 @@ from node.config.settings import Settings
 from node.version import VERSION
 from store.authority import AuthorityInfo, Committed, Mutation
 from store.changeset import Changeset, decode_body
+from store.contents import PinnedState
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
 from store.replica import Replica
@@ -196,8 +197,8 @@ class Node:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._workers.start())
-            tasks.create_task(self._link.open())
-            tasks.create_task(self._restore())
+            attempt = tasks.create_task(self._link.open())
+            tasks.create_task(self._restore(attempt))
         self._keeper.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
@@ -206,19 +207,35 @@ class Node:
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
-                    lambda: bool(self.settings.cluster_seeds or self._peers.known()),
+                    self._knows_others,
                 )
             )
             tasks.create_task(self._directory.run())
             tasks.create_task(self._listening.run())
 
-    async def _restore(self) -> None:
-        """Begin with what this node's disk holds."""
+    def _knows_others(self) -> bool:
+        return bool(self.settings.cluster_seeds or self._peers.known())
+
+    async def _restore(self, attempt: "asyncio.Task[bool]") -> None:
+        """Begin with what this node's disk holds; ``attempt`` is the first to reach the authority.
+
+        Workers need little of it. A node that is alone lets them serve that, before it reads a
+        million credentials, which they look up in the file.
+        """
+
+        async def on_hot(hot: PinnedState) -> None:
+            await asyncio.wait({attempt})
+            if self._link.reachable or self._knows_others():
+                return
+            self._serving.begin_with(hot)
+            self._workers.publish_state()
+            self._following.serve_alone()
+            await self._workers.until_ready()
 
         def expected_id() -> str:
             return self._link.info.id if self._link.info is not None else self._keys.authority_id
 
-        authority_id = await self._keeper.load(expected_id)
+        authority_id = await self._keeper.load(expected_id, on_hot)
         if authority_id and self._link.info is None:
             self.replica.authority_id = authority_id
             self._membership.follow(authority_id)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from node import logs
@@ -17,8 +17,9 @@ from node.agent.limits import REPLICA_FINISH_SECONDS
 from node.agent.replica_disk import ReplicaDisk
 from node.agent.serving import Serving
 from store.changeset import Changeset
+from store.contents import PinnedState
 from store.replica_file.file import problem_of
-from store.replica_file.layout import About, FileDamaged, OutOfStep
+from store.replica_file.layout import About, FileDamaged, OutOfStep, shape
 from store.replica_file.persister import Job, Persister, Whole
 from store.replica_file.work import work_of
 from store.version import Version
@@ -59,14 +60,20 @@ class ReplicaKeeper:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
-    async def load(self, expected_id: Callable[[], str]) -> str | None:
+    async def load(
+        self,
+        expected_id: Callable[[], str],
+        on_hot: Callable[[PinnedState], Awaitable[None]],
+    ) -> str | None:
         """Serve what the file holds; the id of the authority that it is a copy of.
+
+        ``on_hot(state)`` is awaited once what workers hold of it is there.
 
         None when there is nothing, when it can't be read, or when it is a copy of another authority
         than ``expected_id()`` (empty: any will do): then it is set aside.
         """
         try:
-            about = await self._load(expected_id)
+            about = await self._load(expected_id, on_hot)
         except FAILURES as error:
             await self._start_without(error)
             return None
@@ -134,7 +141,11 @@ class ReplicaKeeper:
 
     # Reading
 
-    async def _load(self, expected_id: Callable[[], str]) -> About | None:
+    async def _load(
+        self,
+        expected_id: Callable[[], str],
+        on_hot: Callable[[PinnedState], Awaitable[None]],
+    ) -> About | None:
         file = await self._disk.file()
         about = await self._disk.call(file.about)
         if about is None:
@@ -144,21 +155,23 @@ class ReplicaKeeper:
             return None
         loading = self._serving.replica.begin_load(about.head)
         try:
-            loaded = await self._disk.call(lambda: file.load(loading.add))
+            await self._disk.call(lambda: file.load_hot(loading.add))
+            self._kept = about if about.shape == shape() else None
+            await on_hot(loading.pin())
+            loaded = await self._disk.call(lambda: file.load_rest(loading.add, about))
         except FAILURES:
-            loading.abandon()
+            self._serving.give_up(loading)
             raise
-        assert loaded is not None
         # The authority may have answered meanwhile.
         if self._serving.loaded or _is_foreign(about, expected_id()):
-            loading.abandon()
+            self._serving.give_up(loading)
             self.abandon()
             return None
         self._serving.restore(loading, loaded.log)
         self._persister = Persister(about.head, about.authority_id)
         self._held = about
         if loaded.is_fit:
-            self._kept = about
+            self._kept = about  # ``restore`` may have said that the replica was replaced
             self._on_written()
         else:
             self._persister.replaced()

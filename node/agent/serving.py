@@ -38,6 +38,7 @@ class Serving:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
+        self._early: PinnedState | None = None
 
     @property
     def version(self) -> Version:
@@ -90,10 +91,22 @@ class Serving:
         self._replaced()
         return True
 
+    def begin_with(self, hot: PinnedState) -> None:
+        """This is what workers hold of a state, of which the rest is still being read."""
+        self._early = hot
+
     def restore(self, loading: Loading, log: Changelog) -> None:
         """Replace everything by what was kept on disk, and the changesets that led there."""
         loading.finish(log)
-        self._replaced()
+        if self._early is None:
+            self._replaced()
+        self._early = None
+
+    def give_up(self, loading: Loading) -> None:
+        """Nothing comes of what was begun."""
+        loading.abandon()
+        self._early = None
+        self._tidy()
 
     def clear(self) -> None:
         """Hold nothing: what was held is of another authority."""
@@ -114,9 +127,9 @@ class Serving:
         rows = self.replica.rows_by(kind, field, value, ROWS_MAX)
         return Told(number, self.version, rows)
 
-    def pin(self) -> PinnedState:
-        """Everything, at one version, for a worker."""
-        return self.replica.pin()
+    def for_workers(self) -> PinnedState | None:
+        """At one version what workers hold, if not more; None while there is nothing."""
+        return self.replica.pin() if self.loaded else self._early
 
     def _replaced(self) -> None:
         self._on_loaded()

@@ -1,6 +1,7 @@
 """The worker processes of a node: started, fed with changesets, replaced when they die, drained."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -109,7 +110,8 @@ class Workers:
 
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
-        state = self._serving.pin()
+        state = self._serving.for_workers()
+        assert state is not None, "there is nothing to publish"
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
@@ -121,6 +123,13 @@ class Workers:
         for worker in self._slots.values():
             if worker.ready:
                 worker.listen()
+
+    async def until_ready(self) -> None:
+        """Wait until the current workers serve what they were given, or have ended, for at most
+        WORKER_START_SECONDS."""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(WORKER_START_SECONDS):
+                await asyncio.gather(*(worker.until_ready() for worker in self._slots.values()))
 
     @property
     def listening(self) -> bool:
@@ -194,8 +203,9 @@ class Workers:
         except BaseException:
             self._running.discard(worker)
             raise
-        if self._serving.loaded:
-            worker.feed(self._serving.pin())
+        state = self._serving.for_workers()
+        if state is not None:
+            worker.feed(state)
             self._vouch(worker)
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
