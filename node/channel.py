@@ -6,6 +6,9 @@ version order; ``listen`` when the start rule is met; ``drain`` to end. The work
 once the first snapshot is applied, ``applied`` after each version it serves, and ``stats`` each
 second. When the channel closes, the other side is gone: a worker then closes its listening sockets
 at once, finishes its requests and exits within 5 s.
+
+Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
+replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
 """
 
 import struct
@@ -61,6 +64,33 @@ class Drain(NamedTuple):
     seconds: float | None
 
 
+class Kept(NamedTuple):
+    """Agent to worker: what the replica file holds under this fill is of the history served, and
+    is at least at this version."""
+
+    fill: bytes
+    version: Version
+
+
+class Told(NamedTuple):
+    """Agent to worker: the answer to ``ask``. ``version`` is None when the agent can't tell."""
+
+    number: int
+    version: Version | None
+    rows: tuple[tuple[str, str], ...]
+    """(id, stored text)."""
+
+
+class Ask(NamedTuple):
+    """Worker to agent: which entities of a cold kind have this value in ``field``: the id, a unique
+    field or a reference."""
+
+    number: int
+    kind: str
+    field: str
+    value: str
+
+
 class Ready(NamedTuple):
     """Worker to agent: configured, and the first snapshot is served."""
 
@@ -91,7 +121,7 @@ GAUGES = frozenset(
 )
 
 
-Frame = Configure | Snapshot | Apply | Listen | Drain | Ready | Applied | Stats
+Frame = Configure | Snapshot | Apply | Listen | Drain | Kept | Told | Ask | Ready | Applied | Stats
 
 _KINDS: dict[str, type[Frame]] = {
     "configure": Configure,
@@ -99,6 +129,9 @@ _KINDS: dict[str, type[Frame]] = {
     "changeset": Apply,
     "listen": Listen,
     "drain": Drain,
+    "kept": Kept,
+    "told": Told,
+    "ask": Ask,
     "ready": Ready,
     "applied": Applied,
     "stats": Stats,

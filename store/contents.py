@@ -4,7 +4,7 @@ The one that is served changes by whole changesets. A shadow is filled slice by 
 takes its place whole.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from store.authority import Page, Query
@@ -41,10 +41,12 @@ class PinnedState:
         """How many entities there are."""
         return sum(len(rows) for rows in self._rows.values())
 
-    def changes(self) -> Iterator[Change]:
-        """Every entity with its stored text, by kind and id."""
-        for kind, entity_id, text in self.rows():
-            yield Change(kind, entity_id, text.decode())
+    def changes(self, leave_out: Collection[str] = ()) -> Iterator[Change]:
+        """Every entity with its stored text, by kind and id; without those of some kinds."""
+        for kind, rows in self._rows.items():
+            if kind not in leave_out:
+                for entity_id, text in rows.items():
+                    yield Change(kind, entity_id, text.decode())
 
     def rows(self, after: tuple[str, str] | None = None) -> Iterator[tuple[str, str, bytes]]:
         """(kind, id, stored text as UTF-8), by kind and id; those above ``after``."""
@@ -157,6 +159,11 @@ class Contents:
         """The text of the entity with this value in a unique field."""
         table = self._tables.get(kind)
         return None if table is None else table.find_by(field, value)
+
+    def rows_by(self, kind: str, field: str, value: str, count_max: int) -> list[tuple[str, bytes]]:
+        """(id, text) of the entities with this value in the id, a unique field or a reference."""
+        table = self._tables.get(kind)
+        return [] if table is None else table.rows_by(field, value, count_max)
 
     def page(self, query: Query) -> Page:
         """See ``Replica.list``."""

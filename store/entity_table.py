@@ -6,6 +6,7 @@ by is read out of its text once and kept beside it, so that a later change knows
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from store.authority import Page, Query
@@ -90,6 +91,19 @@ class EntityTable:
         """The text of the entity with this value in a unique field."""
         entity_id = self._ids_of_values.get(field, {}).get(value)
         return None if entity_id is None else self.get(entity_id)
+
+    def rows_by(self, field: str, value: str, count_max: int) -> list[tuple[str, bytes]]:
+        """(id, text) of the entities with this value in the id, a unique field or a reference."""
+        if field in self._ids_of_targets:
+            ids: Iterable[str] = self._ids_of_targets[field].after(value, "")
+        elif field == "id":
+            ids = (value,)
+        else:
+            found = self._ids_of_values.get(field, {}).get(value)
+            ids = () if found is None else (found,)
+        rows = ((entity_id, self.get(entity_id)) for entity_id in ids)
+        held = ((entity_id, text) for entity_id, text in rows if text is not None)
+        return list(islice(held, count_max))
 
     def page(self, query: Query) -> Page:
         """One page, ordered by id."""

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from store.changelog import Changelog
 from store.changeset import Change
-from store.contents import Contents
+from store.contents import Contents, PinnedState
 from store.snapshot_slices import SliceReader
 from store.version import Head, Version
 
@@ -36,6 +36,10 @@ class Loading:
             if change.entity is None:
                 raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
             self._contents.apply((self._contents.prepare(change),))
+
+    def pin(self) -> PinnedState:
+        """What has been taken in so far."""
+        return self._contents.pin(self.head)
 
     def state_hash(self) -> bytes:
         """Of what has been taken in so far (32 bytes)."""

@@ -26,6 +26,9 @@ from store.version import EMPTY, Head, Version
 __all__ = ["Replica", "Verdict"]
 
 
+Rows = tuple[tuple[str, str], ...]
+
+
 class Replica:
     """Satisfies ``gossip.replica.Replica``, which this package doesn't import."""
 
@@ -170,6 +173,12 @@ class Replica:
         """One entity by the value of a unique field; a copy that the caller may change."""
         text = self._contents.find_by(kind, field, value)
         return None if text is None else decode_entity(text.decode())
+
+    def rows_by(self, kind: str, field: str, value: str, count_max: int) -> Rows:
+        """(id, stored text) of the entities with this value in the id, a unique field or a
+        reference."""
+        rows = self._contents.rows_by(kind, field, value, count_max)
+        return tuple((entity_id, text.decode()) for entity_id, text in rows)
 
     def list(self, query: Query) -> Page:
         """One page, ordered by id, of what the authority would answer at this version.

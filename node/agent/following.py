@@ -94,6 +94,11 @@ class Following:
         if look is not None:
             await look()
 
+    def serve_alone(self) -> None:
+        """Nobody is known who could hold anything newer than what was kept on disk."""
+        log.notice("serving what this node's disk holds; the authority is away, nobody else known")
+        self._serve()
+
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:

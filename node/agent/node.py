@@ -50,7 +50,7 @@ from node.agent.listening import Listening
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
-from node.agent.proxying import log_path, proxy_settings
+from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
 from node.agent.replica_keeper import ReplicaKeeper
@@ -65,6 +65,7 @@ from node.version import VERSION
 from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
 from store.changeset import Changeset, decode_body
+from store.contents import PinnedState
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
 from store.replica import Replica
@@ -100,11 +101,10 @@ class Node:
             proxy_settings(settings),
             self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes),
             self._serving,
+            lambda: self._keeper.kept(),
             self._live,
         )
-        self._keeper = ReplicaKeeper(
-            settings.prefix / "replica.db", self._serving, lambda fill, version: None
-        )
+        self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
         self._link = AuthorityLink(
@@ -204,9 +204,8 @@ class Node:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._workers.start())
-            if self._documents is None:
-                tasks.create_task(self._link.open())
-            tasks.create_task(self._restore())
+            attempt = tasks.create_task(self._try_authority())
+            tasks.create_task(self._restore(attempt))
         self._keeper.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
@@ -218,20 +217,39 @@ class Node:
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
-                    lambda: bool(self.settings.cluster_seeds or self._peers.known()),
+                    self._knows_others,
                     self._look_at_document if self._documents is not None else None,
                 )
             )
 
-    async def _restore(self) -> None:
-        """Begin with what this node's disk holds."""
+    async def _try_authority(self) -> bool:
+        return self._documents is None and await self._link.open()
+
+    def _knows_others(self) -> bool:
+        return bool(self.settings.cluster_seeds or self._peers.known())
+
+    async def _restore(self, attempt: "asyncio.Task[bool]") -> None:
+        """Begin with what this node's disk holds; ``attempt`` is the first to reach the authority.
+
+        Workers need little of it. A node that is alone lets them serve that, before it reads a
+        million credentials, which they look up in the file.
+        """
+
+        async def on_hot(hot: PinnedState) -> None:
+            await asyncio.wait({attempt})
+            if self._link.reachable or self._knows_others():
+                return
+            self._serving.begin_with(hot)
+            self._workers.publish_state()
+            self._following.serve_alone()
+            await self._workers.until_ready()
 
         def expected_id() -> str:
             if self._documents is not None:
                 return self.replica.authority_id
             return self._link.info.id if self._link.info is not None else self._keys.authority_id
 
-        authority_id = await self._keeper.load(expected_id)
+        authority_id = await self._keeper.load(expected_id, on_hot)
         if authority_id and self._link.info is None:
             self.replica.authority_id = authority_id
             self._membership.follow(authority_id)

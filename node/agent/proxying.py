@@ -17,6 +17,11 @@ def log_path(settings: Settings, destination: str) -> str:
     return str(path)
 
 
+def replica_path(settings: Settings) -> Path:
+    """The replica file, which the agent writes and workers read."""
+    return settings.prefix / "replica.db"
+
+
 def proxy_settings(settings: Settings) -> ProxySettings:
     """The settings of a worker, but for its slot and its sockets' descriptors."""
     listeners = tuple(
@@ -44,4 +49,5 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         ssl_cert=str(certificate),
         ssl_cert_key=str(key),
         router_flavor=settings.router_flavor,
+        replica_file=str(replica_path(settings)),
     )

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from node import logs
@@ -17,8 +17,9 @@ from node.agent.limits import REPLICA_FINISH_SECONDS
 from node.agent.replica_disk import ReplicaDisk
 from node.agent.serving import Serving
 from store.changeset import Changeset
+from store.contents import PinnedState
 from store.replica_file.file import problem_of
-from store.replica_file.layout import About, FileDamaged, OutOfStep
+from store.replica_file.layout import About, FileDamaged, OutOfStep, shape
 from store.replica_file.persister import Job, Persister, Whole
 from store.replica_file.work import work_of
 from store.version import Version
@@ -29,7 +30,7 @@ FAILURES = (sqlite3.Error, FileDamaged, OutOfStep, OSError)
 
 
 class ReplicaKeeper:
-    """``on_written(fill, version)`` is called when the file has come to a version.
+    """``on_written()`` is called when the file has come to a version (see ``kept``).
 
     Call ``load`` first, then ``start``; ``finish`` ends it.
     """
@@ -38,7 +39,7 @@ class ReplicaKeeper:
         self,
         path: Path,
         serving: Serving,
-        on_written: Callable[[bytes, Version], None],
+        on_written: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.problem = ""
@@ -48,6 +49,9 @@ class ReplicaKeeper:
         self._on_written = on_written
         self._clock = clock
         self._persister = Persister(None, "")
+        self._kept: About | None = None
+        """The same, while it is of the history that is served."""
+        self._replacements = 0
         self._aside_reason = ""
         self._held: About | None = None
         """What stands in the file."""
@@ -56,14 +60,20 @@ class ReplicaKeeper:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
-    async def load(self, expected_id: Callable[[], str]) -> str | None:
+    async def load(
+        self,
+        expected_id: Callable[[], str],
+        on_hot: Callable[[PinnedState], Awaitable[None]],
+    ) -> str | None:
         """Serve what the file holds; the id of the authority that it is a copy of.
+
+        ``on_hot(state)`` is awaited once what workers hold of it is there.
 
         None when there is nothing, when it can't be read, or when it is a copy of another authority
         than ``expected_id()`` (empty: any will do): then it is set aside.
         """
         try:
-            about = await self._load(expected_id)
+            about = await self._load(expected_id, on_hot)
         except FAILURES as error:
             await self._start_without(error)
             return None
@@ -93,6 +103,8 @@ class ReplicaKeeper:
 
     def replaced(self) -> None:
         """The replica holds another whole state."""
+        self._kept = None
+        self._replacements += 1
         self._persister.replaced()
         self._wake.set()
 
@@ -103,7 +115,7 @@ class ReplicaKeeper:
 
     def abandon(self) -> None:
         """The file turned out to be a copy of another authority."""
-        self._held = None
+        self._held = self._kept = None
         self._aside_reason = "it is of another authority"
         self._persister.abandon()
 
@@ -114,9 +126,9 @@ class ReplicaKeeper:
         version = None if self._held is None else self._held.head.version
         return ReplicaFileStatus(version, self.problem)
 
-    def written(self) -> tuple[bytes, Version] | None:
-        """(fill, version) of the file, for a new worker; None while it can't be relied on."""
-        return None if self._held is None else (self._held.fill, self._held.head.version)
+    def kept(self) -> tuple[bytes, Version] | None:
+        """(fill, version) of the file; None unless it is of the history that is served."""
+        return None if self._kept is None else (self._kept.fill, self._kept.head.version)
 
     def counters(self) -> dict[str, int]:
         """Of writes, of failures, and of files set aside."""
@@ -129,7 +141,11 @@ class ReplicaKeeper:
 
     # Reading
 
-    async def _load(self, expected_id: Callable[[], str]) -> About | None:
+    async def _load(
+        self,
+        expected_id: Callable[[], str],
+        on_hot: Callable[[PinnedState], Awaitable[None]],
+    ) -> About | None:
         file = await self._disk.file()
         about = await self._disk.call(file.about)
         if about is None:
@@ -139,21 +155,24 @@ class ReplicaKeeper:
             return None
         loading = self._serving.replica.begin_load(about.head)
         try:
-            loaded = await self._disk.call(lambda: file.load(loading.add))
+            await self._disk.call(lambda: file.load_hot(loading.add))
+            self._kept = about if about.shape == shape() else None
+            await on_hot(loading.pin())
+            loaded = await self._disk.call(lambda: file.load_rest(loading.add, about))
         except FAILURES:
-            loading.abandon()
+            self._serving.give_up(loading)
             raise
-        assert loaded is not None
         # The authority may have answered meanwhile.
         if self._serving.loaded or _is_foreign(about, expected_id()):
-            loading.abandon()
+            self._serving.give_up(loading)
             self.abandon()
             return None
         self._serving.restore(loading, loaded.log)
         self._persister = Persister(about.head, about.authority_id)
+        self._held = about
         if loaded.is_fit:
-            self._held = about
-            self._on_written(about.fill, about.head.version)
+            self._kept = about  # ``restore`` may have said that the replica was replaced
+            self._on_written()
         else:
             self._persister.replaced()
         log.notice("the replica was read from disk", at=about.head.version)
@@ -192,6 +211,7 @@ class ReplicaKeeper:
                 await self._put_aside()
             file = await self._disk.file()
             work = work_of(job, file, self._serving.replica)
+            replacements = self._replacements
             for transaction in work.transactions:
                 await self._disk.call(transaction)
             about = await self._disk.call(file.about)
@@ -206,8 +226,11 @@ class ReplicaKeeper:
         assert about is not None
         self._held = about
         self._writes += 1
+        is_of_now = isinstance(job, Whole) and replacements == self._replacements
+        if is_of_now or self._kept is not None:
+            self._kept = about
         self._persister.written(self._clock(), work.head)
-        self._on_written(about.fill, about.head.version)
+        self._on_written()
         if self.problem:
             self.problem = ""
             log.notice("the replica is kept on disk again", path=self._disk.path)
@@ -226,7 +249,7 @@ class ReplicaKeeper:
         self.problem = str(error)
 
     async def _put_aside(self) -> None:
-        self._held = None
+        self._held = self._kept = None
         with contextlib.suppress(FileNotFoundError):
             target = await self._disk.set_aside()
             self._set_aside += 1

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
 from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.channel import Ask, Told
 from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Change, Changeset
+from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.installation import Installation as Taken
 from store.installation import Loading
@@ -36,6 +38,7 @@ class Serving:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
+        self._early: PinnedState | None = None
 
     @property
     def version(self) -> Version:
@@ -88,10 +91,22 @@ class Serving:
         self._replaced()
         return True
 
+    def begin_with(self, hot: PinnedState) -> None:
+        """This is what workers hold of a state, of which the rest is still being read."""
+        self._early = hot
+
     def restore(self, loading: Loading, log: Changelog) -> None:
         """Replace everything by what was kept on disk, and the changesets that led there."""
         loading.finish(log)
-        self._replaced()
+        if self._early is None:
+            self._replaced()
+        self._early = None
+
+    def give_up(self, loading: Loading) -> None:
+        """Nothing comes of what was begun."""
+        loading.abandon()
+        self._early = None
+        self._tidy()
 
     def clear(self) -> None:
         """Hold nothing: what was held is of another authority."""
@@ -104,9 +119,17 @@ class Serving:
     def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
         return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
 
-    def pin(self) -> PinnedState:
-        """Everything, at one version, for a worker."""
-        return self.replica.pin()
+    def tell(self, question: Ask) -> Told:
+        """Answer a worker's question at the version of now."""
+        number, kind, field, value = question
+        if not self.loaded:
+            return Told(number, None, ())
+        rows = self.replica.rows_by(kind, field, value, ROWS_MAX)
+        return Told(number, self.version, rows)
+
+    def for_workers(self) -> PinnedState | None:
+        """At one version what workers hold, if not more; None while there is nothing."""
+        return self.replica.pin() if self.loaded else self._early
 
     def _replaced(self) -> None:
         self._on_loaded()

@@ -17,6 +17,7 @@ from node.agent.limits import (
 )
 from node.channel import Change, Version
 from store.contents import PinnedState
+from store.schema import cold_kinds
 
 log = logs.get("workers")
 
@@ -27,6 +28,8 @@ class Owner(Protocol):
     def worker_ready(self, worker: "Worker") -> None: ...
 
     def worker_applied(self, worker: "Worker", applied: channel.Applied) -> None: ...
+
+    def worker_asks(self, worker: "Worker", question: channel.Ask) -> None: ...
 
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
 
@@ -116,6 +119,8 @@ class Worker(asyncio.Protocol):
             if not self._got_ready.done():
                 self._got_ready.set_result(None)
             self._owner.worker_ready(self)
+        elif isinstance(frame, channel.Ask):
+            self._owner.worker_asks(self, frame)
         elif isinstance(frame, channel.Stats):
             self._owner.worker_stats(self, frame.counters)
         else:
@@ -216,7 +221,7 @@ def _slices(state: PinnedState) -> Iterator[tuple[Change, ...]]:
     """The whole state in parts that a worker takes in without keeping its clients waiting."""
     part: list[Change] = []
     size = 0
-    for change in state.changes():
+    for change in state.changes(leave_out=cold_kinds()):
         part.append(change)
         size += len(change.entity or "")
         if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:

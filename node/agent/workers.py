@@ -1,6 +1,7 @@
 """The worker processes of a node: started, fed with changesets, replaced when they die, drained."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -31,6 +32,7 @@ class WorkersFailed(Exception):
 class Workers:
     """Keeps one worker running per slot; besides, there may be old ones that finish.
 
+    ``kept()`` is (fill, version) of the replica file while it can be vouched for.
     ``on_live(version)`` is called when every listening worker has applied a version.
     """
 
@@ -39,11 +41,13 @@ class Workers:
         template: ProxySettings,
         sockets: Sockets,
         serving: Serving,
+        kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
     ) -> None:
         self._template = template
         self._sockets = sockets
         self._serving = serving
+        self._kept = kept
         self._on_live = on_live
         self._slots: dict[int, Worker] = {}
         """The current worker of each slot."""
@@ -99,12 +103,19 @@ class Workers:
         if not self._running:
             self._note_live()
 
+    def vouch(self) -> None:
+        """Tell every worker how far the replica file has come."""
+        for worker in self._running:
+            self._vouch(worker)
+
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
-        state = self._serving.pin()
+        state = self._serving.for_workers()
+        assert state is not None, "there is nothing to publish"
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
+                self._vouch(worker)
 
     def listen(self) -> None:
         """The start rule is met: workers accept connections from now on. Without a state they serve
@@ -115,6 +126,13 @@ class Workers:
         for worker in self._slots.values():
             if worker.ready:
                 worker.listen()
+
+    async def until_ready(self) -> None:
+        """Wait until the current workers serve what they were given, or have ended, for at most
+        WORKER_START_SECONDS."""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(WORKER_START_SECONDS):
+                await asyncio.gather(*(worker.until_ready() for worker in self._slots.values()))
 
     @property
     def listening(self) -> bool:
@@ -188,11 +206,20 @@ class Workers:
         except BaseException:
             self._running.discard(worker)
             raise
-        if self._serving.loaded or self._listening:
-            worker.feed(self._serving.pin())
+        state = self._serving.for_workers()
+        if state is None and self._listening:
+            state = self._serving.pin()
+        if state is not None:
+            worker.feed(state)
+            self._vouch(worker)
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker
+
+    def _vouch(self, worker: Worker) -> None:
+        kept = self._kept()
+        if kept is not None:
+            worker.publish(channel.encode(channel.Kept(*kept)))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -249,6 +276,10 @@ class Workers:
 
     def worker_applied(self, worker: Worker, applied: channel.Applied) -> None:
         self._note_live()
+
+    def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
+        # Behind the state that it may be fed: an answer is of the history that is served.
+        worker.publish(channel.encode(self._serving.tell(question)))
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters

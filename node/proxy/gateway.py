@@ -4,13 +4,15 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from node.channel import Change, Snapshot, Version
+from node.channel import Ask, Change, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
+from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
@@ -29,7 +31,13 @@ if TYPE_CHECKING:
 class Gateway:
     """The state of one worker: its configuration, its routing table, its connections."""
 
-    def __init__(self, settings: ProxySettings, clients_max: int, log: ErrorLog) -> None:
+    def __init__(
+        self,
+        settings: ProxySettings,
+        clients_max: int,
+        log: ErrorLog,
+        ask: Callable[[Ask], None],
+    ) -> None:
         self.settings = settings
         self.clients_max = clients_max
         self.log = log
@@ -51,6 +59,7 @@ class Gateway:
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
+        self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.clients: set[Downstream] = set()
         self.draining = False
         self._loading: Table | None = None
@@ -71,12 +80,14 @@ class Gateway:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
+        self.cold.loaded(frame.version)
         self.waiters.reached(frame.version)
         return True
 
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
+        self.cold.apply(version, changes)
         self.waiters.reached(version)
 
     def _dismantle(self, steps: Iterator[None]) -> None:
@@ -99,6 +110,7 @@ class Gateway:
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
+        counters |= self.cold.counters()
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )
@@ -125,6 +137,7 @@ class Gateway:
         for client in list(self.clients):
             client.abort()
         self.pool.close()
+        self.cold.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()

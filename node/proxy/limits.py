@@ -21,6 +21,11 @@ CHUNK_SIZE_DIGITS_MAX = 15
 TRAILER_BYTES_MAX = 8 * 1024
 CONTENT_LENGTH_DIGITS_MAX = 18
 
+COLD_WAIT_SECONDS = 1.0
+"""How long a look-up of a consumer or credential may wait for the replica file or the agent."""
+COLD_ASKED_MAX = 1_024
+"""Look-ups that wait for the agent's answer."""
+
 BACKLOG_BYTES_MAX = 64 * 1024
 """Pipelined bytes kept while a request is being answered; reading pauses beyond it."""
 REPLAY_BYTES_MAX = 64 * 1024

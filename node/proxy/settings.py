@@ -43,3 +43,5 @@ class ProxySettings(NamedTuple):
     ssl_cert_key: str
     router_flavor: str
     """``traditional_compatible`` or ``traditional``."""
+    replica_file: str = ""
+    """Where consumers and credentials are looked up."""

@@ -31,10 +31,12 @@ from node.channel import (
     Decoder,
     Drain,
     Frame,
+    Kept,
     Listen,
     Ready,
     Snapshot,
     Stats,
+    Told,
     encode,
 )
 from node.config.listen import HostPort
@@ -162,6 +164,10 @@ class Worker(asyncio.Protocol):
                 raise ChannelError("a changeset before the first snapshot")
             gateway.apply(frame.version, frame.changes)
             self._send(Applied(frame.version, time.time()))
+        elif isinstance(frame, Kept):
+            gateway.cold.kept(frame.fill, frame.version)
+        elif isinstance(frame, Told):
+            gateway.cold.told(frame)
         elif isinstance(frame, Listen):
             gateway.spawn(self._listen(gateway))
         else:
@@ -173,7 +179,7 @@ class Worker(asyncio.Protocol):
         settings = read_settings(frame.settings)
         logs.configure(settings.log_level, settings.error_log)
         self._log = ErrorLog(settings.worker)
-        self._gateway = Gateway(settings, self._clients_max, self._log)
+        self._gateway = Gateway(settings, self._clients_max, self._log, self._send)
         gc.collect()
         gc.set_threshold(GC_THRESHOLD)
         self.loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)

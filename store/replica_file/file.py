@@ -22,6 +22,7 @@ from store.replica_file.aside import clear_companions
 from store.replica_file.layout import About, FileDamaged, OutOfStep, Sum
 from store.replica_file.limits import BUSY_SECONDS_MAX, WAL_BYTES_MAX
 from store.replica_file.persister import Problem
+from store.schema import cold_kinds
 from store.version import Head, Version
 
 _FAILURES_OF_DISK = {
@@ -110,37 +111,52 @@ class ReplicaFile:
         ``take`` is given the entities, by kind and id; whether all of them are right is known only
         at the end. What it raises of ValueError is damage.
         """
+        about = self.load_hot(take)
+        return None if about is None else self.load_rest(take, about)
+
+    def load_hot(self, take: Callable[[Iterable[Change]], None]) -> About | None:
+        """The kinds that workers hold, which are few; None when nothing was ever written."""
         with _unreadable_is_damage(), _Transaction(self.connection, "BEGIN"):
             about = self.about()
-            if about is None:
-                return None
-            take(self._entities(about))
+            if about is not None:
+                self._check_rows(about)
+                take(self._entities(about, [kind for kind in about.sums if not _is_cold(kind)]))
+            return about
+
+    def load_rest(self, take: Callable[[Iterable[Change]], None], about: About) -> Loaded:
+        """What ``load_hot`` has left. Raises FileDamaged if the file is another by now."""
+        with _unreadable_is_damage(), _Transaction(self.connection, "BEGIN"):
+            if self.about() != about:
+                raise FileDamaged("somebody else writes to it")
+            take(self._entities(about, [kind for kind in about.sums if _is_cold(kind)]))
             log = self._log(about)
         return Loaded(about, log, about.shape == layout.shape())
 
-    def _entities(self, about: About) -> Iterator[Change]:
-        found: dict[str, Sum] = {}
-        rows = self.connection.execute(
-            f"SELECT kind, id, text, checksum FROM entities_{about.side} ORDER BY kind, id"
-        )
-        kind, sum_of_kind = "", Sum()
-        for row_kind, entity_id, text, checksum in rows:
-            if row_kind != kind:
-                found[kind], kind, sum_of_kind = sum_of_kind, row_kind, Sum()
-            if checksum != layout.checksum_of(kind, entity_id, text):
-                raise FileDamaged(f"{kind} {entity_id} doesn't fit its checksum")
-            sum_of_kind = sum_of_kind.plus(checksum)
-            yield Change(kind, entity_id, text)
-        found[kind] = sum_of_kind
-        wanted = {kind: item for kind, item in about.sums.items() if item.rows}
-        held = {kind: item for kind, item in found.items() if item.rows}
-        if wanted != held:
-            raise FileDamaged("entities are missing, or are of another time")
+    def _check_rows(self, about: About) -> None:
+        """That there is neither more nor less than ``about`` knows."""
+        (count,) = self.connection.execute(f"SELECT count(*) FROM entities_{about.side}").fetchone()
+        if count != sum(item.rows for item in about.sums.values()):
+            raise FileDamaged("entities are missing, or there are more than were written")
         terms = self.connection.execute(
             f"SELECT count(*), coalesce(sum(term & {layout.TERM_MASK}), 0) FROM terms_{about.side}"
         ).fetchone()
         if about.terms != terms:
             raise FileDamaged("terms are missing, or are of another time")
+
+    def _entities(self, about: About, kinds: Iterable[str]) -> Iterator[Change]:
+        for kind in sorted(kinds):
+            found = Sum()
+            rows = self.connection.execute(
+                f"SELECT id, text, checksum FROM entities_{about.side} WHERE kind = ? ORDER BY id",
+                (kind,),
+            )
+            for entity_id, text, checksum in rows:
+                if checksum != layout.checksum_of(kind, entity_id, text):
+                    raise FileDamaged(f"{kind} {entity_id} doesn't fit its checksum")
+                found = found.plus(checksum)
+                yield Change(kind, entity_id, text)
+            if found != about.sums[kind]:
+                raise FileDamaged(f"{kind} are missing, or are of another time")
 
     def _log(self, about: About) -> Changelog:
         log = Changelog(about.log_base)
@@ -367,6 +383,10 @@ def read_about(connection: sqlite3.Connection) -> About | None:
         "SELECT side, fill, epoch, tag, revision, rest, checksum FROM about"
     ).fetchone()
     return None if row is None else layout.unseal(row)
+
+
+def _is_cold(kind: str) -> bool:
+    return kind in cold_kinds()
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -12,6 +12,7 @@ import pytest
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.serving import Serving
 from store.changeset import Changeset
+from store.contents import PinnedState
 from store.replica import Replica
 from store.replica_file import persister
 from store.replica_file.aside import kept_aside
@@ -28,13 +29,16 @@ class Node:
     def __init__(self, path: Path) -> None:
         self.replica = Replica("")
         self.serving = Serving(self.replica, lambda item: self.keeper.applied(item), self._loaded)
-        self.keeper = ReplicaKeeper(path, self.serving, lambda fill, version: None)
+        self.keeper = ReplicaKeeper(path, self.serving, lambda: None)
 
     def _loaded(self) -> None:
         self.keeper.replaced()
 
     async def start(self, expected_id: str = AUTHORITY) -> str | None:
-        kept = await self.keeper.load(lambda: expected_id)
+        async def on_hot(hot: PinnedState) -> None:
+            self.hot = list(hot.changes())
+
+        kept = await self.keeper.load(lambda: expected_id, on_hot)
         self.keeper.identified(expected_id)
         self.keeper.start()
         return kept
