@@ -18,10 +18,10 @@ from store.sketch import (
     ITEM_BYTES,
     SYMBOL_BYTES,
     Sketch,
+    code,
     fill,
     item_of,
     sketch_key,
-    symbols_of,
 )
 from store.sketch_decoder import Decoder
 from store.state_hash import identify
@@ -71,6 +71,17 @@ def test_what_only_one_of_two_sets_holds_is_read(
     decoder = decode(sketch_of(common | theirs), sketch_of(common | ours), at_once)
     assert (set(decoder.theirs), set(decoder.ours)) == (theirs, ours)
     assert len(decoder.theirs) + len(decoder.ours) == len(theirs) + len(ours)
+
+
+@pytest.mark.parametrize("differing_byte", range(ITEM_BYTES))
+def test_items_that_are_much_alike_are_told_apart(differing_byte: int) -> None:
+    alike = set()
+    for value in range(30):
+        item = bytearray(ITEM_BYTES)
+        item[differing_byte] = value
+        alike.add(bytes(item))
+    decoder = decode(sketch_of(alike, 256), sketch_of(set(), 256))
+    assert set(decoder.theirs) == alike
 
 
 @pytest.mark.parametrize(
@@ -159,7 +170,7 @@ def test_nonsense_ends_in_bounded_time(data: bytes, repeated: int, rng: random.R
 
 def test_symbols_that_contradict_themselves_are_hopeless() -> None:
     one = sketch_of({b"i" * ITEM_BYTES}, 1).encode(0, 1)
-    first, *others = symbols_of(b"i" * ITEM_BYTES, 0, 64)
+    first, *others = code(b"i" * ITEM_BYTES).symbols(0, 64)
     assert first == 0
     forged = bytearray(64 * SYMBOL_BYTES)
     for index in (0, others[0]):
@@ -182,7 +193,7 @@ def test_items_and_symbols_are_those_that_every_version_agrees_on() -> None:
     for entity in GOLDEN["entities"]:
         item = item_of(key, identify(entity["kind"], entity["id"], entity["text"].encode()))
         assert item.hex() == entity["item"]
-        assert list(symbols_of(item, 0, 1_000)) == entity["symbols_below_1000"]
+        assert list(code(item).symbols(0, 1_000)) == entity["symbols_below_1000"]
         sketch.add(item)
     assert sketch.encode(0, GOLDEN["symbols"]).hex() == GOLDEN["encoded"]
 
