@@ -118,6 +118,16 @@ def test_a_corrupt_changeset_changes_nothing() -> None:
     assert replica.offer(*good) == "applied"
 
 
+def test_what_is_corrupt_leaves_no_trace_of_its_kinds() -> None:
+    replica, history = filled(1)
+    changes = (Change("made-up", "x", "{}"), Change("another", "x", None), service(1))
+    bad = changeset(head_of(history[-1]), *changes, Change("services", IDS[2], "no json"))
+    assert replica.offer(*bad) == "corrupt"
+    gone = changeset(head_of(history[-1]), Change("another", "x", None))
+    assert replica.offer(*gone) == "applied"
+    assert list(replica._contents._tables) == ["services"]
+
+
 def test_entities_are_found_by_id_and_by_their_name_of_now() -> None:
     replica = Replica("a")
     first = changeset(EMPTY, service(0, name="x"), service(1, name="y"))
