@@ -7,10 +7,8 @@ holds every item, is empty, all were read.
 
 from typing import Literal
 
-from blake3 import blake3
-
 from store.limits import SKETCH_SYMBOLS_MAX
-from store.sketch import CHECK_BYTES, ITEM_BYTES, SYMBOL_BYTES, symbols_of
+from store.sketch import CHECK_BYTES, ITEM_BYTES, SYMBOL_BYTES, code
 
 _COUNT_BYTES = SYMBOL_BYTES - ITEM_BYTES - CHECK_BYTES
 _COUNT_MASK = 0xFFFF
@@ -89,19 +87,17 @@ class Decoder:
         """The item that this symbol holds alone."""
         if self._counts[at] not in (1, _COUNT_MASK):
             return None
-        coded = self._xors[at].to_bytes(ITEM_BYTES + CHECK_BYTES, "little")
-        item, check = coded[:ITEM_BYTES], coded[ITEM_BYTES:]
-        if blake3(item).digest(length=CHECK_BYTES) != check:
-            return None
-        return item if at in symbols_of(item, at, at + 1) else None
+        bits = self._xors[at]
+        item = bits.to_bytes(ITEM_BYTES + CHECK_BYTES, "little")[:ITEM_BYTES]
+        coded = code(item)
+        return item if coded.bits == bits and at in coded.symbols(at, at + 1) else None
 
     def _take_out(self, item: bytes, sign: int, begin: int) -> list[int]:
         """Take an item out of its symbols from ``begin`` on; which they were."""
-        check = blake3(item).digest(length=CHECK_BYTES)
-        coded = int.from_bytes(item + check, "little")
-        touched = list(symbols_of(item, begin, len(self)))
+        coded = code(item)
+        touched = list(coded.symbols(begin, len(self)))
         for index in touched:
-            self._xors[index] ^= coded
+            self._xors[index] ^= coded.bits
             self._counts[index] = self._counts[index] - sign & _COUNT_MASK
         return touched
 
