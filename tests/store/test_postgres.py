@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -86,6 +87,24 @@ class TestConnections:
         assert shown == ["2s", "5s", "5s"]
         assert await connection.fetchval("SHOW search_path") == '"grapevine"'
         await connection.close()
+
+    async def test_are_kept_while_a_long_write_computes(
+        self, postgres_database: PostgresAddress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(postgres_connection, "IDLE_IN_TRANSACTION_SECONDS_MAX", 0.5)
+
+        def slow_id() -> str:
+            time.sleep(0.01)
+            return str(uuid.uuid4())
+
+        authority = PostgresAuthority(postgres_database)
+        await authority.open()
+        mutations = (Create("services", {"host": "h"}),) * 100
+        request = WriteRequest(mutations, b"w" * 16, "", 1.0, new_id=slow_id)
+        committed = await authority.bulk_writes.write(request)
+        assert len(committed.entities) == 100
+        assert authority.bulk_writes.queue.counters["transactions"] == 1
+        await authority.close()
 
     async def test_that_died_while_idle_are_replaced_without_an_error(
         self, authority: PostgresAuthority, postgres_database: PostgresAddress
@@ -263,6 +282,30 @@ class TestLocks:
         assert (await authority.state()).entities == ()
         await other.execute("ROLLBACK")
         await authority.write([Create("services", {"host": "h"})], origin="")
+        await authority.close()
+
+    async def test_on_one_row_keeps_the_writes_that_share_its_transaction_waiting_only_once(
+        self,
+        postgres_database: PostgresAddress,
+        other: asyncpg.Connection,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(postgres_connection, "LOCK_SECONDS_MAX", 0.1)
+        authority = PostgresAuthority(postgres_database)
+        await authority.open()
+        service = {"name": "s", "host": "h"}
+        await authority.write([Create("services", service)], origin="")
+        await other.execute("SELECT body FROM entity FOR UPDATE")
+        blocked = asyncio.create_task(
+            authority.write([Patch("services", "s", {"retries": 1})], origin="")
+        )
+        free = [authority.write([Create("services", {"host": "h"})], origin="") for _ in range(3)]
+        outcomes = await asyncio.gather(*free)
+        assert [item.head.version.revision for item in outcomes] == [2, 3, 4]
+        assert not blocked.done()
+        await other.execute("ROLLBACK")
+        assert (await blocked).head.version.revision == 5
+        assert authority.writes.queue.counters["writes_blocked"] >= 2
         await authority.close()
 
     async def test_a_cancelled_write_gives_back_all_it_held(
