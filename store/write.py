@@ -21,11 +21,11 @@ from store.authority import Committed, Create, Delete, Entity, Mutation, Patch, 
 from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
 from store.errors import EntityError
-from store.flush import Raced, flush
+from store.flush import flush
 from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Dialect, Plan
 from store.read import changeset_from_row, read_entity, read_head
-from store.rows import Rows, in_parts
+from store.rows import Raced, Rows, in_parts
 from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
 from store.version import Head

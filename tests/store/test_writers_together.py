@@ -126,6 +126,25 @@ async def test_a_deletion_takes_what_another_of_them_has_just_made(engine: Engin
     assert await check_history(authority) == 4
 
 
+async def test_what_a_refused_one_would_have_referred_to_is_not_referred_to(
+    authority: Authority,
+) -> None:
+    await authority.write(
+        [
+            Create("services", {"name": "s", "host": "h"}),
+            Create("routes", {"name": "r", "paths": ["/"]}),
+        ],
+        origin="",
+    )
+    outcomes = await write_together(
+        authority,
+        [Patch("routes", "r", {"service": {"name": "s"}}), Patch("services", "none", {})],
+        [Delete("services", "s")],
+    )
+    assert codes(outcomes) == [-6, 3]
+    assert await check_history(authority) == 3
+
+
 async def test_a_thousand_at_once_are_all_done_in_few_transactions(authority: Authority) -> None:
     outcomes = await asyncio.gather(
         *(authority.write([Create("services", {"host": "h"})], origin="") for _ in range(1000))
