@@ -13,6 +13,7 @@ from gossip.keyring import configured
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
+from simulations.software import FIRST, LAST, NEXT
 from simulations.supervisor import begin
 from simulations.world import World
 
@@ -105,6 +106,18 @@ class Agreed:
         )
 
 
+def finish_upgrade(world: World, core: Sequence[Node]) -> None:
+    """Where one of the core no longer speaks the first version, none may speak that alone."""
+    if all(node.installed is not LAST for node in core):
+        return
+    for node in core:
+        if node.installed is FIRST:
+            node.installed = NEXT
+            if node.running:
+                node.crash()
+                begin(world, node)
+
+
 def heal(world: World, core: Sequence[Node]) -> None:
     """End all faults among the core. Outside it a node that runs goes on behind a cut, or not."""
     outside = [node for node in world.nodes if node not in core]
@@ -129,6 +142,7 @@ def heal(world: World, core: Sequence[Node]) -> None:
             node.crash()
         node.disk.fill(world.now, full=False)
         begin(world, node)
+    finish_upgrade(world, core)
 
 
 def agree(world: World, core: Sequence[Node]) -> float:

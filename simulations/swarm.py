@@ -103,6 +103,8 @@ def run(world: World, plan: Plan) -> None:
     core = [world.nodes[index] for index in plan.core]
     liveness.heal(world, core)
     world.measures["settled"] = liveness.settle(world, core)
+    if len({node.software for node in core}) > 1:
+        world.happened("versions_mixed")
     world.measures["agreed"] = liveness.agree(world, core)
     world.measures["packets_per_probe"] = liveness.stay(world, core)
     world.happened("bad_spell", world.network.spells)

@@ -118,7 +118,7 @@ def test_the_header_is_read_as_it_was_written() -> None:
     header = decode_header(encode_header(0, cluster_digest("x"), wire(1), NOBODY))
     assert (header.sender, header.receiver) == (wire(1), NOBODY)
     assert header.cluster == cluster_digest("x")
-    assert (header.lowest, header.highest) == (PROTOCOL_LOWEST, PROTOCOL_HIGHEST)
+    assert header.versions == (PROTOCOL_LOWEST, PROTOCOL_HIGHEST)
 
 
 def test_a_receiver_is_known_by_the_end_of_its_id() -> None:
@@ -206,7 +206,7 @@ def test_what_is_no_envelope_of_ours_is_refused(change: object, reason: str) -> 
 
 def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
     data = packet(2, Ping(1))
-    assert decode_header(data[:3] + b"\x19" + data[4:]).highest == 9
+    assert decode_header(data[:3] + b"\x19" + data[4:]).versions.highest == 9
 
 
 def test_unknown_kinds_and_later_fields_are_skipped() -> None:
