@@ -108,14 +108,14 @@ class Agreed:
 
 def finish_upgrade(world: World, core: Sequence[Node]) -> None:
     """Where one of the core no longer speaks the first version, none may speak that alone."""
-    if all(node.installed is not LAST for node in core):
+    if all(LAST not in (node.installed, node.software) for node in core):
         return
     for node in core:
         if node.installed is FIRST:
             node.installed = NEXT
-            if node.running:
-                node.crash()
-                begin(world, node)
+        if node.software is not node.installed:
+            node.crash()
+            begin(world, node)
 
 
 def heal(world: World, core: Sequence[Node]) -> None:
