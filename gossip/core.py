@@ -43,7 +43,14 @@ from gossip.strays import Strays
 from gossip.streams import Stream, Streams
 from gossip.updates import Updates
 from gossip.watch import Watches
-from gossip.wire import check_cluster_name, cluster_binding, cluster_digest
+from gossip.wire import (
+    SPOKEN,
+    Versions,
+    check_cluster_name,
+    check_versions,
+    cluster_binding,
+    cluster_digest,
+)
 
 
 class Gossip:
@@ -52,7 +59,8 @@ class Gossip:
     ``address`` is what others are told to send to. ``rng`` decides whom to probe and when; seed it
     from the system's entropy in production (it also draws salts and nonces). With a ``keyring``
     nothing in clear is sent or read, without one nothing sealed. ``authority_access`` says whether
-    this node can confirm its head at the authority.
+    this node can confirm its head at the authority. ``versions`` is what the software around this
+    core speaks, told in every envelope; packets of none of these are dropped.
 
     Raises ValueError for an identity, metadata or address that others couldn't accept.
     """
@@ -70,11 +78,13 @@ class Gossip:
         incarnation: int = 1,
         authority_access: bool = True,
         keyring: Keyring | None = None,
+        versions: Versions = SPOKEN,
     ) -> None:
         check_identity(identity)
         check_metadata(metadata)
         check_advertised(address)
         check_cluster_name(cluster_name)
+        check_versions(versions)
         me = Member(
             *identity[:1], identity.generation, identity.tag, incarnation,
             Status.ALIVE, address, metadata, now,
@@ -85,15 +95,19 @@ class Gossip:
         if keyring is not None:
             binding = cluster_binding(cluster_name)
             self._sessions = Sessions(
-                keyring, me.wire, cluster, binding, rng, self.counters, now
+                keyring, me.wire, cluster, binding, rng, self.counters, now, versions
             )  # fmt: skip
         self._profile = profile
         self._authority_access = authority_access
         self._me = me
         self._members = Members(me, profile)
         updates = Updates(profile.retransmit_mult)
-        self._outbox = Outbox(self._members, updates, self.counters, cluster, self._sessions)
-        self._reader = Reader(me.wire, cluster, self._sessions, self._outbox, self.counters)
+        self._outbox = Outbox(
+            self._members, updates, self.counters, cluster, self._sessions, versions
+        )
+        self._reader = Reader(
+            me.wire, cluster, self._sessions, self._outbox, self.counters, versions
+        )
         self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)

@@ -12,7 +12,7 @@ from gossip.effects import Notify
 from gossip.events import KeyUnknown
 from gossip.identity import WireId
 from gossip.seal import COUNTER_BYTES, KEY_ID_BYTES, Envelope, Seal
-from gossip.wire import UNKNOWN_KEY, Rejected, encode_header
+from gossip.wire import SPOKEN, UNKNOWN_KEY, Rejected, Versions, encode_header
 
 _HINT_BYTES = limits.HEADER_BYTES + KEY_ID_BYTES + COUNTER_BYTES
 
@@ -20,7 +20,15 @@ _HINT_BYTES = limits.HEADER_BYTES + KEY_ID_BYTES + COUNTER_BYTES
 class KeyHints:
     """Hints to others, and reports to the application."""
 
-    def __init__(self, wire: WireId, cluster: bytes, seal: Seal, counters: Counters) -> None:
+    def __init__(
+        self,
+        wire: WireId,
+        cluster: bytes,
+        seal: Seal,
+        counters: Counters,
+        versions: Versions = SPOKEN,
+    ) -> None:
+        self._versions = versions
         self._wire = wire
         self._cluster = cluster
         self._seal = seal
@@ -50,7 +58,9 @@ class KeyHints:
     def hint(self, envelope: Envelope) -> bytes:
         """Tell an envelope's sender that its key isn't known here. Shorter than any envelope."""
         self._counters.add("hints")
-        header = encode_header(UNKNOWN_KEY, self._cluster, self._wire, envelope.sender)
+        header = encode_header(
+            UNKNOWN_KEY, self._cluster, self._wire, envelope.sender, self._versions
+        )
         return header + envelope.key_id + envelope.counter.to_bytes(COUNTER_BYTES, "big")
 
     def unknown(self, key_id: bytes, now: float) -> list[Notify]:

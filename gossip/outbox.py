@@ -15,7 +15,7 @@ from gossip.messages import Keys, Message
 from gossip.sessions import Sessions
 from gossip.stream_sessions import StreamSessions
 from gossip.updates import Updates
-from gossip.wire import CLEAR, encode_header, encode_part, encode_parts
+from gossip.wire import CLEAR, SPOKEN, Versions, encode_header, encode_part, encode_parts
 
 
 class Origin(NamedTuple):
@@ -48,7 +48,9 @@ class Outbox:
         counters: Counters,
         cluster: bytes,
         sessions: Sessions | None,
+        versions: Versions = SPOKEN,
     ) -> None:
+        self._versions = versions
         self._members = members
         self._updates = updates
         self._counters = counters
@@ -184,4 +186,5 @@ class Outbox:
         return self._sessions.packet(address, receiver, body)
 
     def _in_clear(self, receiver: WireId, body: bytes) -> bytes:
-        return encode_header(CLEAR, self._cluster, self._members.me.wire, receiver) + body
+        me = self._members.me.wire
+        return encode_header(CLEAR, self._cluster, me, receiver, self._versions) + body

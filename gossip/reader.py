@@ -9,7 +9,16 @@ from gossip.identity import WireId, wire_id
 from gossip.messages import Alive, Identified, Identify
 from gossip.outbox import Outbox
 from gossip.sessions import Opened, Sessions
-from gossip.wire import CLEAR, Header, Parts, Rejected, decode_header, decode_parts
+from gossip.wire import (
+    CLEAR,
+    SPOKEN,
+    Header,
+    Parts,
+    Rejected,
+    Versions,
+    decode_header,
+    decode_parts,
+)
 
 
 class Reading(NamedTuple):
@@ -33,7 +42,9 @@ class Reader:
         sessions: Sessions | None,
         outbox: Outbox,
         counters: Counters,
+        versions: Versions = SPOKEN,
     ) -> None:
+        self._versions = versions
         self._wire = wire
         self._cluster = cluster
         self._sessions = sessions
@@ -107,7 +118,7 @@ class Reader:
     def _header(self, data: bytes, size_max: int) -> Header:
         if len(data) > size_max:
             raise Rejected("dropped_oversized")
-        header = decode_header(data)
+        header = decode_header(data, self._versions)
         if header.cluster != self._cluster:
             raise Rejected("dropped_cluster")
         if header.form == CLEAR and self._sessions is not None:

@@ -46,9 +46,11 @@ from gossip.wire import (
     CHALLENGE,
     PROOF,
     SEALED,
+    SPOKEN,
     UNKNOWN_KEY,
     Header,
     Rejected,
+    Versions,
     encode_header,
     pad,
 )
@@ -86,15 +88,17 @@ class Sessions:
         rng: random.Random,
         counters: Counters,
         now: float,
+        versions: Versions = SPOKEN,
     ) -> None:
         self._wire = wire
+        self._versions = versions
         self._cluster = cluster
         self._counters = counters
         self.challenges = Challenges(rng)
         self._rng = rng
         self.seal = Seal(keyring, wire, binding, self._draw_salt())
         self.admissions = Admissions(self.seal)
-        self.hints = KeyHints(wire, cluster, self.seal, counters)
+        self.hints = KeyHints(wire, cluster, self.seal, counters, versions)
         self._recent = Recent()
         self._debts: dict[WireId, Debt] = {}
         self._answered: dict[WireId, bytes] = {}
@@ -171,7 +175,7 @@ class Sessions:
             # To the others this is a new process: it is challenged, and answers.
             self.seal.renew(self._draw_salt())
             self._recent.clear()
-        header = encode_header(form, self._cluster, self._wire, receiver)
+        header = encode_header(form, self._cluster, self._wire, receiver, self._versions)
         return self.seal.seal(
             form, header, receiver, plain, frame=frame, under=under, question=question,
             answering=answering,

@@ -48,6 +48,28 @@ assert _HEADER.size == limits.HEADER_BYTES
 assert 0 < PROTOCOL_LOWEST <= PROTOCOL_HIGHEST < 16
 
 
+class Versions(NamedTuple):
+    """The protocol versions that some software speaks, lowest to highest, each 1 to 15."""
+
+    lowest: int
+    highest: int
+
+    def common(self, other: "Versions") -> int | None:
+        """The highest that both speak; None when there is none."""
+        highest = min(self.highest, other.highest)
+        return highest if highest >= max(self.lowest, other.lowest) else None
+
+
+SPOKEN = Versions(PROTOCOL_LOWEST, PROTOCOL_HIGHEST)
+"""What this software speaks."""
+
+
+def check_versions(versions: Versions) -> None:
+    """Raises ValueError for a range that an envelope can't tell."""
+    if not 1 <= versions.lowest <= versions.highest <= 15:
+        raise ValueError(f"protocol versions {versions.lowest} to {versions.highest} are none")
+
+
 class Rejected(Exception):
     """A packet or frame that isn't read any further; ``reason`` is the name of its counter."""
 
@@ -60,8 +82,8 @@ class Header(NamedTuple):
     """The clear part of an envelope."""
 
     form: int
-    lowest: int
-    highest: int
+    versions: Versions
+    """What the sender speaks."""
     cluster: bytes
     sender: WireId
     receiver: bytes
@@ -101,23 +123,27 @@ def cluster_binding(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=32, person=b"grapevine-seal").digest()
 
 
-def encode_header(form: int, cluster: bytes, sender: WireId, receiver: WireId) -> bytes:
-    """The header's bytes, with the protocol versions of this software."""
-    versions = PROTOCOL_LOWEST << 4 | PROTOCOL_HIGHEST
-    return _HEADER.pack(_MAGIC, form, versions, cluster, sender, receiver[-_RECEIVER_BYTES:])
+def encode_header(
+    form: int, cluster: bytes, sender: WireId, receiver: WireId, versions: Versions = SPOKEN
+) -> bytes:
+    """The header's bytes."""
+    spoken = versions.lowest << 4 | versions.highest
+    return _HEADER.pack(_MAGIC, form, spoken, cluster, sender, receiver[-_RECEIVER_BYTES:])
 
 
-def decode_header(data: bytes) -> Header:
-    """Read a header. Raises Rejected when the bytes are not of this protocol or version."""
+def decode_header(data: bytes, versions: Versions = SPOKEN) -> Header:
+    """Read a header. Raises Rejected when the bytes are not of this protocol, or of versions of it
+    none of which is among ``versions``."""
     if len(data) < _HEADER.size:
         raise Rejected("dropped_garbage")
-    magic, form, versions, cluster, sender, receiver = _HEADER.unpack_from(data)
-    lowest, highest = versions >> 4, versions & 15
+    magic, form, spoken, cluster, sender, receiver = _HEADER.unpack_from(data)
+    lowest, highest = spoken >> 4, spoken & 15
     if magic != _MAGIC or not any(sender) or lowest > highest:
         raise Rejected("dropped_garbage")
-    if lowest > PROTOCOL_HIGHEST or highest < PROTOCOL_LOWEST or form > UNKNOWN_KEY:
+    if lowest > versions.highest or highest < versions.lowest or form > UNKNOWN_KEY:
         raise Rejected("dropped_version")
-    return Header(form, lowest, highest, cluster, sender, receiver if any(receiver) else NOBODY)
+    theirs = Versions(lowest, highest)
+    return Header(form, theirs, cluster, sender, receiver if any(receiver) else NOBODY)
 
 
 def encode_part(message: Message) -> bytes:

@@ -17,11 +17,12 @@ _PORT_FIRST, _PORTS = 20_000, 40_000
 class Visit:
     """One knock under way."""
 
-    def __init__(self, world: "World", knocker: "Node", effect: Knock) -> None:
+    def __init__(self, world: "World", knocker: "Node", effect: Knock, packet: bytes) -> None:
         self._world = world
         self._knocker = knocker
         self._life = knocker.life
         self._effect = effect
+        self._sent = packet
         self._udp: UdpOutcome = "silent"
         self._tcp: TcpOutcome = "silent"
         port = _PORT_FIRST + effect.knock % _PORTS
@@ -36,7 +37,7 @@ class Visit:
             return
         world.visits[self._source] = self
         here, there = self._knocker.index, target.index
-        for delay, packet, _ in network.carry(here, there, self._effect.packet, world.now):
+        for delay, packet, _ in network.carry(here, there, self._sent, world.now):
             if delay < KNOCK_SECONDS_MAX:
                 world.schedule(delay, self._packet_arrives, target, packet)
         if network.passes(here, there, "tcp") and network.passes(there, here, "tcp"):

@@ -13,6 +13,7 @@ from gossip.keyring import configured
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
+from simulations.software import FIRST, LAST, NEXT
 from simulations.supervisor import begin
 from simulations.world import World
 
@@ -47,13 +48,15 @@ def bound(profile: Profile, nodes: int) -> float:
 
 
 def agreement_bound(profile: Profile, nodes: int) -> float:
-    """Seconds within which the tables of a settled core are alike.
+    """Seconds within which a settled core agrees on every record.
 
-    What no packet tells any more, push-pulls do: each exchanges tables with another one in at most
-    1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to one more in
-    every interval at least, and whoever lacks it finds somebody who doesn't with growing odds;
-    ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion at first, and
-    a departure ends after ``leaving_timeout``; what leaves the listing needn't be agreed upon.
+    A claim that was lost on the way isn't told by any packet later: pings and acks name no
+    generation and no incarnation. Push-pulls tell it: each node exchanges tables with another one
+    in at most 1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to
+    one more in every interval at least, and whoever lacks it finds somebody who doesn't with
+    growing odds; ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion
+    at first, and a departure ends after ``leaving_timeout``; what leaves the listing needn't be
+    agreed upon.
     """
     suspicion = longest_suspicion(profile, nodes) * profile.probe_interval
     rounds = _AGREEMENT_ROUNDS * 1.25 * profile.push_pull_interval
@@ -66,43 +69,58 @@ def longest_suspicion(profile: Profile, nodes: int) -> float:
 
 
 class Settled:
-    """Whether the core holds exactly itself for alive, at the incarnations that it has itself and
-    under different names, and its heads are the authority's."""
+    """Whether the core holds exactly itself for alive, and its heads are the authority's."""
 
     def __init__(self, world: World, core: Sequence[Node]) -> None:
         self._world = world
         self._core = core
 
     def __call__(self) -> bool:
-        expected = sorted((node.id, node.generation, node.incarnation) for node in self._core)
+        expected = sorted(node.id for node in self._core)
         head = self._world.authority.head()
         for node in self._core:
             if not node.running or node.replica.head() != head:
                 return False
             running = [m for m in node.members() if m.status in ("alive", "suspect")]
-            alive = sorted((m.id, m.generation, m.incarnation) for m in running)
-            if alive != expected or any(m.status == "suspect" for m in running):
+            if sorted(m.id for m in running) != expected:
                 return False
-            if len({m.name for m in running}) < len(running):
+            if any(m.status == "suspect" for m in running):
                 return False
         return True
 
 
 class Agreed:
-    """Whether all of the core that list a node hold the same of it (GOSSIP 6.6). That it failed, or
-    has left, may be news to some, who then needn't list it."""
+    """Whether all of the core hold the same of every node that they list (GOSSIP 6.6): of one of
+    their own its generation and incarnation as it has them itself, under a name of its own. That
+    somebody failed, or has left, may be news to some, who then needn't list it."""
 
     def __init__(self, core: Sequence[Node]) -> None:
         self._core = core
 
     def __call__(self) -> bool:
-        held: dict[str, tuple[int, int, str]] = {}
-        return all(
-            held.setdefault(m.id, (m.generation, m.incarnation, m.status))
-            == (m.generation, m.incarnation, m.status)
-            for node in self._core
-            for m in node.members()
-        )
+        held = {node.id: (node.generation, node.incarnation, "alive") for node in self._core}
+        for node in self._core:
+            views = node.members()
+            for view in views:
+                record = (view.generation, view.incarnation, view.status)
+                if held.setdefault(view.id, record) != record:
+                    return False
+            names = [view.name for view in views if view.status == "alive"]
+            if len(set(names)) < len(names):
+                return False
+        return True
+
+
+def finish_upgrade(world: World, core: Sequence[Node]) -> None:
+    """Where one of the core no longer speaks the first version, none may speak that alone."""
+    if all(LAST not in (node.installed, node.software) for node in core):
+        return
+    for node in core:
+        if node.installed is FIRST:
+            node.installed = NEXT
+        if node.software is not node.installed:
+            node.crash()
+            begin(world, node)
 
 
 def heal(world: World, core: Sequence[Node]) -> None:
@@ -129,6 +147,7 @@ def heal(world: World, core: Sequence[Node]) -> None:
             node.crash()
         node.disk.fill(world.now, full=False)
         begin(world, node)
+    finish_upgrade(world, core)
 
 
 def agree(world: World, core: Sequence[Node]) -> float:
@@ -179,6 +198,7 @@ def _watch(world: World, core: Sequence[Node]) -> float | None:
     if _changes(world, core, seen):
         return None
     assert Settled(world, core)(), f"no longer one cluster: {views(core)}"
+    assert Agreed(core)(), f"no longer of one mind: {views(core)}"
     late = max(1, _packets(core) - sent_late)
     size, at_rest = (_bytes(core) - bytes_late) / late, packet_at_rest(world.keyring is not None)
     drained = (sent_late - sent) / len(core) >= _DRAINING_PACKETS

@@ -23,6 +23,7 @@ from simulations.connection import Connection
 from simulations.disk import Disk, File, StoredIdentity
 from simulations.machine import KERNEL_BUFFER_PACKETS, Machine, Unread
 from simulations.performer import Performer
+from simulations.software import FIRST
 
 if TYPE_CHECKING:
     from simulations.world import World
@@ -49,6 +50,8 @@ class Node(Machine):
         self.called = self.name
         """What it goes by now."""
         self.cluster = cluster
+        self.installed = self.software = FIRST
+        """What the next process will run, and what the one that runs, or ran last, does."""
         self.ended_at = 0.0
         """When its last process ended, by the world's time."""
         self.configured = world.keyring
@@ -133,6 +136,7 @@ class Node(Machine):
         self.power = self.running = True
         self.left = False
         self.called = self.name
+        self.software = self.installed
         self.life += 1
         rng = random.Random(world.rng.getrandbits(64))
         self.tag = rng.getrandbits(64)
@@ -140,6 +144,7 @@ class Node(Machine):
         self._core = Gossip(
             identity, self._metadata(), self.address, self.cluster, world.profile, self.replica,
             rng, self.now(), incarnation=1, keyring=self._kept_keyring(),
+            versions=self.software.versions,
         )  # fmt: skip
         world.record(facts.START, self.index, b"%d" % self.generation)
         world.checks.lives(self)
@@ -258,6 +263,7 @@ class Node(Machine):
             return
         self._world.record(facts.DATAGRAM, self.index, data)
         before = self.core.counters["claims_stale"]
+        data = self.software.incoming(data)
         self.core.datagram_received(data, source, self.now())
         if self.core.counters["claims_stale"] > before:
             self._world.checks.refused(self, self._world.at_address(source))
@@ -284,6 +290,7 @@ class Node(Machine):
             return
         self._world.record(facts.FRAME, self.index, frame)
         counters = self.core.counters
+        frame = self.software.incoming(frame)
         stale, dropped = counters["claims_stale"], counters["dropped_stream"]
         self.core.frame_received(stream, frame, self.now())
         if counters["claims_stale"] > stale:
@@ -354,7 +361,7 @@ class Node(Machine):
             self.core.advance(self.now())
 
     def _metadata(self) -> Metadata:
-        return Metadata(self.name, "traditional", self.zone, "0", "", "")
+        return Metadata(self.name, "traditional", self.zone, self.software.version, "", "")
 
     def _kept_keyring(self) -> Keyring | None:
         """What it starts with: the newer of the one in its configuration and the one on its disk,

@@ -56,20 +56,20 @@ class Performer:
         match effect:
             case SendDatagram(address, data):
                 assert len(data) <= PACKET_BYTES_MAX, f"a packet of {len(data)} bytes"
-                world.transmit(node, address, data)
+                world.transmit(node, address, node.software.packet(data))
             case OpenStream(stream, address, frame):
                 connection = Connection(world, node, stream, address)
                 self.streams[stream] = connection
-                connection.connect(frame)
+                connection.connect(node.software.outgoing(frame))
             case SendFrame(stream, frame):
                 if stream in self.streams:
-                    self.streams[stream].send(node, stream, frame)
+                    self.streams[stream].send(node, stream, node.software.outgoing(frame))
             case CloseStream(stream):
                 closed = self.streams.pop(stream, None)
                 if closed is not None:
                     closed.send(node, stream, None)
             case Knock():
-                Visit(world, node, effect).begin()
+                Visit(world, node, effect, node.software.packet(effect.packet)).begin()
             case ResolveSeeds():
                 world.schedule(0.0, self._resolve, node.life)
             case PersistIncarnation(value):

@@ -47,6 +47,9 @@ MEANINGS = {
     "forced_out": "a process was forced out, and heard of it",
     "forced_out_alone": "somebody was forced out while the authority was away",
     "back_after_force": "a later life brought a node back that had been forced out",
+    "unknown_skipped": "a message of a newer version's kind was skipped",
+    "versions_apart": "a packet of software without a version in common was refused",
+    "versions_mixed": "nodes of two versions became one cluster",
     "outlived": "a process heard of a later life of its node, and went above it",
     "id_taken": "of two processes with one node id one went on as a new node",
     "relay_refused": "an indirect probe was refused",
@@ -68,11 +71,14 @@ _COUNTED = {
     "stalls": "stall_noticed",
     "relays_refused": "relay_refused",
     "dropped_garbage": "garbage_dropped",
-    "dropped_cluster": "stranger_refused",
+    "messages_unknown": "unknown_skipped",
     "dropped_forged": "garbage_dropped",
     "dropped_replayed": "replay_dropped",
 }
 """A counter of the core -> what it shows."""
+
+_COUNTED_IN_CLEAR = {"dropped_version": "versions_apart", "dropped_cluster": "stranger_refused"}
+"""The same; a damaged header that is to be sealed would count, too."""
 
 _RUNNING = ("alive", "suspect", "leaving")
 _TOLERANCE = 0.01
@@ -136,6 +142,9 @@ class Sometimes:
         """Read a process' counters; once, when it has ended or the run has."""
         for counter, name in _COUNTED.items():
             self.seen[name] += node.core.counters[counter]
+        if self._world.keyring is None:
+            for counter, name in _COUNTED_IN_CLEAR.items():
+                self.seen[name] += node.core.counters[counter]
 
         self.look(node)
 

@@ -18,10 +18,13 @@ from simulations.faults import FAULTS, Fault, Timed, exile, rotation
 from simulations.links import Link
 from simulations.node import Node
 from simulations.operations import Join, Write, perform
+from simulations.software import FIRST, NEXT, Software
 from simulations.world import World
 
 _SPLIT_SHARE = 0.15
 """So many runs are one long partition: what heals those is seldom needed elsewhere."""
+_HALFWAY_SHARE = 0.25
+"""So many runs begin with nodes of two versions."""
 NODES_MAX = 7
 """The largest cluster that a seed chooses by itself: small ones find most, and fast."""
 
@@ -62,6 +65,8 @@ class Plan:
     operations: Sequence[Timed]
     core: Sequence[int]
     """The nodes that will be healed."""
+    software: Sequence[Software]
+    """What is installed on each node at first: an upgrade may have come halfway."""
 
 
 def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> Plan:
@@ -76,6 +81,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
     if min(core) > 2:
         # Somebody must sit where newcomers look.
         core[0] = rng.randrange(min(nodes, 3))
+    halfway = [FIRST, NEXT] if rng.random() < _HALFWAY_SHARE else [FIRST]
     return Plan(
         nodes=nodes,
         profile=_draw_profile(rng),
@@ -85,12 +91,15 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         seconds=seconds,
         operations=_draw_operations(rng, nodes, seconds, sealed=keyring is not None),
         core=sorted(core),
+        software=[rng.choice(halfway) for _ in range(nodes)],
     )
 
 
 def build(plan: Plan, seed: int) -> World:
     """The world of a plan, before anything happens in it."""
     world = World(plan.nodes, seed, plan.profile, plan.link, plan.keyring, skewed=plan.skewed)
+    for node, software in zip(world.nodes, plan.software, strict=True):
+        node.installed = software
     world.checks.begin_audits()
     world.poll_in_turn()
     return world
@@ -103,6 +112,8 @@ def run(world: World, plan: Plan) -> None:
     core = [world.nodes[index] for index in plan.core]
     liveness.heal(world, core)
     world.measures["settled"] = liveness.settle(world, core)
+    if len({node.software for node in core}) > 1:
+        world.happened("versions_mixed")
     world.measures["agreed"] = liveness.agree(world, core)
     world.measures["packets_per_probe"] = liveness.stay(world, core)
     world.happened("bad_spell", world.network.spells)

@@ -29,7 +29,15 @@ from simulations.faults.network import (
     storm,
     swizzle,
 )
-from simulations.faults.operators import force_out, leave, namesake, outage, rotation, stranger
+from simulations.faults.operators import (
+    force_out,
+    leave,
+    namesake,
+    outage,
+    rotation,
+    stranger,
+    upgrade,
+)
 
 __all__ = ["FAULTS", "Fault", "Timed", "exile", "rotation"]
 
@@ -37,5 +45,5 @@ FAULTS: tuple[Fault, ...] = (
     crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm,
     double, clock_step,
     partition, jury, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind, firewall,
-    leave, namesake, stranger, force_out, rotation, outage,
+    leave, namesake, stranger, force_out, upgrade, rotation, outage,
 )  # fmt: skip

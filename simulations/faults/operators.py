@@ -8,6 +8,7 @@ from simulations.operations import (
     Crash,
     Cut,
     ForceOut,
+    Install,
     Leave,
     Mend,
     Name,
@@ -16,6 +17,7 @@ from simulations.operations import (
     Start,
     Stranger,
 )
+from simulations.software import FIRST, LAST, NEXT
 
 
 def leave(rng: random.Random, nodes: int) -> list[Timed]:
@@ -61,6 +63,20 @@ def force_out(rng: random.Random, nodes: int) -> list[Timed]:
     if rng.random() < 0.3:
         timed += [(0.0, AuthorityAway()), (duration(rng), AuthorityAway(away=False))]
     return sorted(timed, key=lambda one: one[0])
+
+
+def upgrade(rng: random.Random, nodes: int) -> list[Timed]:
+    """Nodes restart with newer software one after another, all or as far as it goes; sometimes back
+    again, or on to software that no longer speaks the first version."""
+    gap = 0.2 * 50.0 ** rng.random()
+    order = rng.sample(range(nodes), rng.choice([nodes, rng.randrange(1, nodes + 1)]))
+    rounds = rng.choice([[NEXT], [NEXT, FIRST], [NEXT, LAST]])
+    timed: list[Timed] = []
+    for number, software in enumerate(rounds):
+        for place, node in enumerate(order):
+            at = (number * nodes + place) * gap
+            timed += [(at, Install(node, software)), (at, Crash(node)), (at + 0.1, Start(node))]
+    return timed
 
 
 def rotation(rng: random.Random, nodes: int) -> list[Timed]:

@@ -18,7 +18,15 @@ from simulations.operations.network import (
     SetOwnLink,
 )
 from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
-from simulations.operations.operators import AuthorityAway, ForceOut, Leave, Name, Rotate, Write
+from simulations.operations.operators import (
+    AuthorityAway,
+    ForceOut,
+    Install,
+    Leave,
+    Name,
+    Rotate,
+    Write,
+)
 from simulations.operations.processes import (
     Crash,
     Damage,
@@ -49,6 +57,7 @@ __all__ = [
     "ForceOut",
     "Heal",
     "HideRefusals",
+    "Install",
     "Join",
     "Leave",
     "Mark",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gossip.identity import Identity
 from gossip.keyring import KEY_BYTES, install, remove, use
 from simulations.operations.operation import Operation
+from simulations.software import Software
 from simulations.world import World
 
 
@@ -49,6 +50,17 @@ class Name(Operation):
 
     def __call__(self, world: World) -> None:
         world.nodes[self.node].name = world.nodes[self.namesake].name
+
+
+@dataclass(frozen=True)
+class Install(Operation):
+    """Other software is installed on a node, which runs from its next start on."""
+
+    node: int
+    software: Software
+
+    def __call__(self, world: World) -> None:
+        world.nodes[self.node].installed = self.software
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from simulations.operations import (
     Cut,
     Double,
     Expect,
+    ForceOut,
     Heal,
+    Install,
     Join,
     Leave,
     Mark,
@@ -26,6 +28,7 @@ from simulations.operations import (
     Wait,
     Write,
 )
+from simulations.software import LAST, NEXT
 
 Story = list[Operation]
 
@@ -120,6 +123,33 @@ def leave(n: int, profile: Profile) -> Story:
     ]
 
 
+def forced_out(n: int, profile: Profile) -> Story:
+    """An operator makes a node leave: all see it left at once, and only a later life is let in."""
+    return [
+        *formed(n),
+        ForceOut(0, -1),
+        Mark(),
+        Until("out", hold(range(n - 1), -1, "left"), within=5.0),
+        Wait(profile.left_ttl + 5.0),
+        Expect("it is gone from the listing", hold(range(n - 1), -1, None)),
+        Crash(-1),
+        Start(-1),
+        Mark(),
+        Until("back", whole, within=30.0),
+    ]
+
+
+def upgrade(n: int, profile: Profile) -> Story:
+    """Node after node restarts with newer software, then with such that has left the first version
+    of the protocol behind."""
+    story = formed(n)
+    for software in (NEXT, LAST):
+        for node in range(n):
+            story += [Install(node, software), Crash(node), Start(node), Mark()]
+            story.append(Until("back", whole, within=30.0))
+    return [*story, Write(0), Mark(), Until("caught_up", spread, within=30.0)]
+
+
 def restart_storm(n: int, profile: Profile) -> Story:
     """All processes die at once and come back at once, three times."""
     return [
@@ -196,8 +226,8 @@ def standstill(n: int, profile: Profile) -> Story:
 
 
 STORIES = (
-    crash, silence, partition, deaf, no_udp, leave, restart_storm, old_disk, swapped, double,
-    standstill,
+    crash, silence, partition, deaf, no_udp, leave, forced_out, upgrade, restart_storm,
+    old_disk, swapped, double, standstill,
 )  # fmt: skip
 
 

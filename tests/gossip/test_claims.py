@@ -177,3 +177,14 @@ def test_after_leaving_packets_are_counted_and_dropped(driver: Driver) -> None:
     driver.receive(2, Ping(1))
     assert driver.effects == []
     assert driver.core.counters["dropped_finished"] == 1
+
+
+def test_who_is_known_from_the_start_is_a_member_of_whom_nothing_is_told() -> None:
+    driver = Driver()
+    driver.core.acquaint([alive(1), alive(2), alive(3)], driver.now)
+    driver.effects = driver.core.effects()
+    assert driver.status(2) == driver.status(3) == "alive"
+    assert driver.events(MemberChanged) == []
+    assert driver.sent(Alive) == []
+    driver.receive(2, verdict(3, Status.SUSPECT, by=2))
+    assert driver.status(3) == "suspect", "and is heard about others"

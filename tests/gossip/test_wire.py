@@ -43,6 +43,8 @@ from gossip.wire import (
     PROTOCOL_HIGHEST,
     PROTOCOL_LOWEST,
     Rejected,
+    Versions,
+    check_versions,
     cluster_digest,
     decode_header,
     decode_parts,
@@ -118,7 +120,7 @@ def test_the_header_is_read_as_it_was_written() -> None:
     header = decode_header(encode_header(0, cluster_digest("x"), wire(1), NOBODY))
     assert (header.sender, header.receiver) == (wire(1), NOBODY)
     assert header.cluster == cluster_digest("x")
-    assert (header.lowest, header.highest) == (PROTOCOL_LOWEST, PROTOCOL_HIGHEST)
+    assert header.versions == (PROTOCOL_LOWEST, PROTOCOL_HIGHEST)
 
 
 def test_a_receiver_is_known_by_the_end_of_its_id() -> None:
@@ -206,7 +208,7 @@ def test_what_is_no_envelope_of_ours_is_refused(change: object, reason: str) -> 
 
 def test_a_later_protocol_that_still_speaks_ours_is_read() -> None:
     data = packet(2, Ping(1))
-    assert decode_header(data[:3] + b"\x19" + data[4:]).highest == 9
+    assert decode_header(data[:3] + b"\x19" + data[4:]).versions.highest == 9
 
 
 def test_unknown_kinds_and_later_fields_are_skipped() -> None:
@@ -299,3 +301,26 @@ def test_a_deep_or_wide_message_is_refused_before_it_is_built() -> None:
     for packed in (deep, wide, b"\xdc\x40\x00" * 400):
         body = struct.pack(">BBI", 1, 255, len(packed)) + packed
         assert decode_parts(body, 1).malformed == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "common"),
+    [((1, 1), (1, 1), 1), ((1, 2), (1, 1), 1), ((1, 3), (2, 5), 3), ((1, 1), (2, 2), None)],
+)
+def test_both_sides_speak_the_highest_version_that_they_share(
+    mine: tuple[int, int], theirs: tuple[int, int], common: int | None
+) -> None:
+    assert Versions(*mine).common(Versions(*theirs)) == common
+    assert Versions(*theirs).common(Versions(*mine)) == common
+    header = encode_header(0, cluster_digest("x"), wire(1), NOBODY, Versions(*theirs))
+    if common is None:
+        with pytest.raises(Rejected, match="dropped_version"):
+            decode_header(header, Versions(*mine))
+    else:
+        assert decode_header(header, Versions(*mine)).versions == theirs
+
+
+@pytest.mark.parametrize("versions", [(0, 1), (2, 1), (1, 16)])
+def test_a_range_that_an_envelope_cannot_tell_is_refused(versions: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="protocol versions"):
+        check_versions(Versions(*versions))
