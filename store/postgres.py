@@ -36,6 +36,7 @@ from store.postgres_connection import (
     connect,
     transaction,
 )
+from store.schema.entity import random_id
 from store.write import WriteRequest, find_write, write
 
 LOOKUP_PAUSE_SECONDS = 0.1
@@ -51,7 +52,8 @@ _RACED = (3, 5)
 class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID;
+    ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the simulator's has its own).
     """
 
     def __init__(
@@ -60,8 +62,12 @@ class PostgresAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        new_id: Callable[[], str] = random_id,
+        driver: Any = asyncpg,
     ) -> None:
         self._address = address
+        self._new_id = new_id
+        self._driver = driver
         self._clock = clock
         self._draw_write_id = draw_write_id
         self._pool: asyncpg.Pool | None = None
@@ -72,7 +78,7 @@ class PostgresAuthority(Engine):
         """Connect and check the schema; SchemaMismatch says what to type."""
         if self._pool is None:
             # No connection is opened here, so there is nothing to wait for.
-            self._pool = await asyncpg.create_pool(
+            self._pool = await self._driver.create_pool(
                 connect=self._connect,
                 reset=_leave_as_it_is,
                 min_size=0,
@@ -96,7 +102,7 @@ class PostgresAuthority(Engine):
         Raises OutcomeUnknown when COMMIT was not answered and can't be looked up in time.
         """
         drawn = write_id if write_id is not None else self._draw_write_id()
-        request = WriteRequest(tuple(mutations), drawn, origin, self._clock())
+        request = WriteRequest(tuple(mutations), drawn, origin, self._clock(), self._new_id)
         repeatable = write_id is not None
         try:
             return await self._write(request, repeatable)
@@ -208,7 +214,7 @@ class PostgresAuthority(Engine):
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """A new connection for the pool. What it passes are the defaults of asyncpg.connect."""
-        connection, self._host = await connect(self._address, self._host)
+        connection, self._host = await connect(self._address, self._host, self._driver)
         return connection
 
     async def _expire(self) -> None:

@@ -52,7 +52,9 @@ class CommitLost(Exception):
     """COMMIT was sent and not answered: whether it took effect isn't known."""
 
 
-async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Connection, int]:
+async def connect(
+    address: PostgresAddress, first: int = 0, driver: Any = asyncpg
+) -> tuple[asyncpg.Connection, int]:
     """Connect to the first host that takes writes, beginning with host number ``first``.
 
     Answers the connection and the number of its host. Every host gets an equal share of the time
@@ -75,19 +77,19 @@ async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Con
         number = (first + position) % count
         share = (deadline - loop.time()) / (count - position)
         try:
-            return await _connect_to(address, address.hosts[number], tls, share), number
+            return await _connect_to(address, address.hosts[number], tls, share, driver), number
         except FAILURES as error:
             reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
     raise AuthorityUnavailable(f"database {address.database} at {'; '.join(reasons)}")
 
 
 async def _connect_to(
-    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float
+    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float, driver: Any
 ) -> asyncpg.Connection:
     """Everything is named, so that no PG* variable says where to go or whether to encrypt."""
     if seconds <= 0:
         raise TimeoutError
-    return await asyncpg.connect(
+    return await driver.connect(
         host=host.host,
         port=host.port,
         user=address.user,
