@@ -17,7 +17,8 @@ from simulations.clock import Clock
 
 Result = TypeVar("Result")
 
-_CALLBACKS_OF_THE_DYING_MAX = 100_000
+_CANCELLATIONS_MAX = 100
+"""Code that cleans up after itself may await something again."""
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
@@ -26,9 +27,12 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks: dict[asyncio.Task[Any], None] = {}
-        self._unrun: deque[asyncio.Handle] | None = None
-        """Callbacks that fell due while it stood still."""
-        self._dying: deque[asyncio.Handle] | None = None
+        self._soon: dict[asyncio.Handle, None] = {}
+        """Callbacks that are to run at once."""
+        self._timers: dict[asyncio.Handle, None] = {}
+        self._due: deque[asyncio.Handle] | None = None
+        """What fell due while it stood still."""
+        self._dying = False
         self.errors: list[str] = []
         """What nobody else has caught; a simulation that ends with some has failed."""
 
@@ -48,27 +52,30 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return task
 
     def pause(self) -> None:
-        if self._unrun is None:
-            self._unrun = deque()
+        if self._due is None:
+            self._due = deque()
 
     def resume(self) -> None:
-        unrun, self._unrun = self._unrun, None
-        for handle in unrun or ():
+        due, self._due = self._due, None
+        for handle in due or ():
             self._run(handle)
 
     def kill(self) -> None:
         """End all tasks at once, in no time. Cut its connections before: a dead process says
         nothing. It can be used again by the next life."""
-        self._unrun = None
-        self._dying = deque()
-        for task in list(self._tasks):
-            task.cancel()
-        for _ in range(_CALLBACKS_OF_THE_DYING_MAX):
-            if not self._dying:
+        self._due = None
+        self._timers.clear()
+        self._dying = True
+        for _ in range(_CANCELLATIONS_MAX):
+            while self._soon:
+                self._run(next(iter(self._soon)))
+            for task in list(self._tasks):
+                task.cancel()
+            if not self._soon:
                 break
-            self._call(self._dying.popleft())
-        assert not self._tasks, "a task outlives its process"
-        self._dying = None
+        left = [task.get_coro() for task in self._tasks]
+        assert not left, f"a task outlives its process: {left}"
+        self._dying = False
 
     # What asyncio asks of a loop
 
@@ -79,9 +86,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
-        if self._dying is not None:
-            self._dying.append(handle)
-        else:
+        self._soon[handle] = None
+        if not self._dying:
             self._clock.after(0.0, self._run, handle)
         return handle
 
@@ -94,7 +100,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
-        if self._dying is None:
+        if not self._dying:
+            self._timers[handle] = None
             self._clock.after(max(0.0, when - self.time()), self._run, handle)
         return handle
 
@@ -125,19 +132,23 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Asked by TimerHandle. The clock's heap keeps it until it falls due."""
+        self._timers.pop(handle, None)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
 
     def _run(self, handle: asyncio.Handle) -> None:
-        if self._unrun is not None:
-            self._unrun.append(handle)
-        elif not handle.cancelled():
+        if handle not in self._soon and handle not in self._timers:
+            return  # cancelled, or of an earlier life
+        if self._due is not None:
+            self._due.append(handle)
+            return
+        self._soon.pop(handle, None)
+        self._timers.pop(handle, None)
+        if not handle.cancelled():
             self._call(handle)
 
     def _call(self, handle: asyncio.Handle) -> None:
-        if handle.cancelled():
-            return
         outer = events._get_running_loop()
         events._set_running_loop(self)
         try:

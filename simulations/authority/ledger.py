@@ -1,0 +1,169 @@
+"""What simulated writers asked for and were answered, held against the history that came of it.
+
+Whatever happened on the way: the log has no gap and its chain is right, replaying it over nothing
+gives the state, the tables beside the entities say what the entities say, every answer was true, no
+patch has undone another's work, and a deletion has taken with it only what hung on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from store.authority import Committed, Delete, Entity, Mutation, Patch, State
+from store.canonical import decode_entity
+from store.changeset import Change, Changeset, chain, decode_body
+from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.plan import Plan, Row, Statement
+from store.schema.entity import Schema
+from store.schema.values import is_uuid
+from store.version import GENESIS_DIGEST
+
+Key = tuple[str, str]
+"""(kind, id)"""
+
+EXPECTED = (3, 4, 5, 6, 13)
+"""Codes of Kong's that writers who meet are answered with."""
+
+
+@dataclass(slots=True)
+class Write:
+    """One write id."""
+
+    mutations: tuple[Mutation, ...]
+    answers: list[Committed | Exception]
+    """Of its tries, in order; one that nobody lived to hear is missing."""
+
+
+class Ledger:
+    """Writes by write id."""
+
+    def __init__(self) -> None:
+        self.writes: dict[bytes, Write] = {}
+
+    def begin(self, write_id: bytes, mutations: Sequence[Mutation]) -> None:
+        self.writes.setdefault(write_id, Write(tuple(mutations), []))
+
+    def answered(self, write_id: bytes, answer: Committed | Exception) -> None:
+        """Raises AssertionError for an error that no client should see."""
+        if isinstance(answer, EntityError):
+            assert answer.code in EXPECTED, f"refused: {answer.code} {answer}"
+        elif isinstance(answer, Exception):
+            kind = type(answer).__name__
+            assert isinstance(answer, AuthorityUnavailable), f"a client saw {kind}: {answer}"
+        self.writes[write_id].answers.append(answer)
+
+    def check(
+        self, log: Sequence[Changeset], state: State, tables: "Tables", schemas: dict[str, Schema]
+    ) -> int:
+        """Raises AssertionError for what must not be; answers how many commits were answered and
+        then lost, which only a failover that loses commits may do."""
+        rows: dict[Key, Entity] = {}
+        digest = GENESIS_DIGEST
+        logged: dict[bytes, Changeset] = {}
+        for number, changeset in enumerate(log, 1):
+            assert changeset.version.revision == number, f"revision {number} is missing"
+            assert changeset.predecessor == digest, f"revision {number} has another predecessor"
+            digest = changeset.digest
+            assert digest == chain(changeset.predecessor, changeset.body), "a digest is wrong"
+            body = decode_body(changeset.body)
+            assert body.write_id not in logged, f"a write was done twice, at revision {number}"
+            logged[body.write_id] = changeset
+            write = self.writes.get(body.write_id)
+            assert write is not None, f"nobody asked for revision {number}"
+            _check_step(rows, body.changes, write.mutations, number)
+        assert state.head.version.revision == len(log), "the head isn't the log's last"
+        found = {(kind, id): decode_entity(text or "") for kind, id, text in state.entities}
+        assert found == rows, "replaying the log doesn't give the state"
+        _check_tables(rows, tables, schemas)
+        return sum(self._check_answers(id, logged.get(id)) for id in self.writes)
+
+    def _check_answers(self, write_id: bytes, changeset: Changeset | None) -> int:
+        lost = 0
+        unknown = False
+        answers = self.writes[write_id].answers
+        for answer in answers:
+            if isinstance(answer, OutcomeUnknown):
+                unknown = True
+            elif not isinstance(answer, Committed):
+                # That a second try came to nothing says nothing of the first; and a later one may
+                # have done it. A refusal comes from a look at the log.
+                denies = isinstance(answer, EntityError) or not unknown
+                untrue = denies and changeset is not None and answer is answers[-1]
+                assert not untrue, f"it was answered that nothing was written: {answer}"
+            elif changeset is not None:
+                assert answer.changeset in (None, changeset), "an answer tells another changeset"
+            elif answer.changeset is not None:
+                lost += 1
+        return lost
+
+
+def _check_step(
+    rows: dict[Key, Entity], changes: Sequence[Change], mutations: Sequence[Mutation], number: int
+) -> None:
+    """Apply one changeset, and see that it did no more than it was asked for."""
+    gone = [(change.kind, change.id) for change in changes if change.entity is None]
+    for key in gone:
+        assert key in rows, f"revision {number} deletes {key}, which isn't there"
+        targets = [value["id"] for value in rows[key].values() if isinstance(value, dict)]
+        hung = any(target == other for target in targets for _, other in gone)
+        asked = any(
+            isinstance(item, Delete) and item.kind == key[0] and _names(item.key, rows[key])
+            for item in mutations
+        )
+        assert hung or asked or len(mutations) > 1, f"revision {number} deletes {key} unasked"
+    for change in changes:
+        key = (change.kind, change.id)
+        before = rows.pop(key, None)
+        if change.entity is None:
+            continue
+        rows[key] = after = decode_entity(change.entity)
+        if before is not None and len(mutations) == 1 and isinstance(mutations[0], Patch):
+            other = [name for name in after if name not in mutations[0].fields]
+            kept = all(after[name] == before.get(name) for name in other)
+            assert kept, f"revision {number} undoes what others wrote to {key}"
+
+
+def _names(key: str, entity: Entity) -> bool:
+    """Whether a key may have named an entity; a name may have been another's when it was read."""
+    return not is_uuid(key) or key.lower() == entity["id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rows beside the entities."""
+
+    unique: tuple[tuple[Any, ...], ...]
+    references: tuple[tuple[Any, ...], ...]
+    tags: tuple[tuple[Any, ...], ...]
+
+
+def read_tables() -> Plan[Tables]:
+    """All of them."""
+    unique = yield Statement("SELECT kind, field, value, id FROM entity_unique")
+    references = yield Statement(
+        "SELECT kind, id, field, target_kind, target_id FROM entity_reference"
+    )
+    tags = yield Statement("SELECT tag, kind, id FROM entity_tag")
+    return Tables(_sorted(unique), _sorted(references), _sorted(tags))
+
+
+def _sorted(rows: Sequence[Row]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(sorted(tuple(row) for row in rows))
+
+
+def _check_tables(rows: dict[Key, Entity], tables: Tables, schemas: dict[str, Schema]) -> None:
+    unique: list[tuple[Any, ...]] = []
+    references: list[tuple[Any, ...]] = []
+    tags: list[tuple[Any, ...]] = []
+    for (kind, id), entity in rows.items():
+        assert entity["id"] == id, "an entity has another's id"
+        for field in schemas[kind].unique:
+            if entity.get(field) is not None:
+                unique.append((kind, field, entity[field], id))
+        for field, target in schemas[kind].references.items():
+            if entity.get(field) is not None:
+                assert (target, entity[field]["id"]) in rows, f"{kind} {id} refers to nothing"
+                references.append((kind, id, field, target, entity[field]["id"]))
+        tags += [(tag, kind, id) for tag in entity.get("tags") or ()]
+    expected = Tables(_sorted(unique), _sorted(references), _sorted(tags))
+    assert tables == expected, "the tables beside the entities don't say what the entities say"
