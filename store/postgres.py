@@ -30,6 +30,7 @@ from store.limits import (
     CLOSE_SECONDS_MAX,
     MUTATIONS_TOGETHER_MAX,
 )
+from store.log_trim import LogBounds
 from store.plan import POSTGRES, Batch, Plan, Result, Statement
 from store.postgres_address import FAILURES, PostgresAddress, unavailable
 from store.postgres_connection import (
@@ -63,15 +64,18 @@ class PostgresAuthority(Engine):
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
         new_id: Callable[[], str] = random_id,
         driver: Any = asyncpg,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         self._address = address
         self._new_id = new_id
         self._driver = driver
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._pool: asyncpg.Pool | None = None
-        self.writes = Writer(self._execute, self._look_up, address.timeout)
-        self.bulk_writes = Writer(self._execute, self._look_up, BULK_PATIENCE_SECONDS)
+        run = (self._execute, self._look_up, self.trim_log)
+        self.writes = Writer(*run, address.timeout)
+        self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
         """Long ones, which would keep the others waiting."""
         self._host = 0
         """Number of the host that was writable last."""

@@ -26,6 +26,7 @@ from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import BUSY_SECONDS_MAX
+from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
 from store.schema.entity import random_id
 from store.sqlite_connection import change, connect, read, unavailable
@@ -68,14 +69,16 @@ class SqliteAuthority(Engine):
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
         new_id: Callable[[], str] = random_id,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         self._new_id = new_id
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._writer: Connection | None = None
         self._reader: Connection | None = None
-        self.writes = Writer(self._execute, self._look_up, BUSY_SECONDS_MAX)
+        self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)
 
     async def open(self) -> AuthorityInfo:
         """Open the file and check its schema; SchemaMismatch says what to type."""

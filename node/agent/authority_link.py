@@ -106,8 +106,9 @@ class AuthorityLink:
         self._confirmed(committed.head)
         if early:
             # Another node committed between our last change and this one. What is missing is on its
-            # way by gossip; the authority has it now, and our own client waits.
-            await self.catch_up()
+            # way by gossip; the authority has it now, and our own client waits. Of several such
+            # writes the first one to read brings what the others need.
+            await self.catch_up(committed.head)
         return committed
 
     async def keyring(self) -> KeyringRow | None:
@@ -135,9 +136,14 @@ class AuthorityLink:
         self._succeeded()
         return answer
 
-    async def catch_up(self) -> None:
-        """Bring the replica to the authority's head. Raises AuthorityUnavailable."""
+    async def catch_up(self, wanted: Head | None = None) -> None:
+        """Bring the replica to the authority's head, unless it has reached ``wanted`` meanwhile.
+
+        Raises AuthorityUnavailable.
+        """
         async with self._catching_up:
+            if wanted is not None and self._serving.head().version >= wanted.version:
+                return
             try:
                 if self._changed:
                     raise AuthorityUnavailable(self.reason)

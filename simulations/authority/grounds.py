@@ -150,7 +150,11 @@ class SqliteGround:
                 file.dies_after = rng.randrange(12)
             case _:
                 file.broken = "disk I/O error"
-                self._clock.after(rng.choice((0.01, 0.5, 4.0)), self.heal)
+                self._clock.after(rng.choice((0.01, 0.5, 4.0)), self._mend)
 
     def heal(self) -> None:
+        self._mend()
+        self._file.next_commit = self._file.dies_after = None
+
+    def _mend(self) -> None:
         self._file.broken = ""

@@ -153,6 +153,9 @@ class Execution:
         return bound[begin:end]
 
     def _values(self, source: Source, where: Expression | None, env: Environment) -> list[Values]:
+        if source.select is not None:
+            names = [output.name for output in source.select.outputs]
+            return _named(names, self._subquery(source.select, self._environment))
         if source.table in self._results:
             return self._results[source.table]
         return [version.values for _, version in self._scan(source, where, env)]

@@ -189,6 +189,11 @@ class _Statements:
         return tuple(sources)
 
     def _source(self) -> Source:
+        if self._cursor.accept("("):
+            select = self._select()
+            self._cursor.expect(")")
+            alias = self._cursor.word()
+            return Source(alias, alias, select)
         table = self._cursor.word()
         following = self._cursor.peek()
         named = following.kind == "word" and following.text not in _AFTER_SOURCE

@@ -294,10 +294,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is in FROM: a table, or the result of a WITH."""
+    """What is in FROM: a table, the result of a WITH, or a subquery."""
 
     table: str
     alias: str
+    select: "Select | None" = None
 
 
 @dataclass(frozen=True, slots=True)
