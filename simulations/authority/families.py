@@ -35,52 +35,64 @@ SCHEMAS = {
 }
 _IDS = {
     kind: [str(uuid.UUID(int=first + number, version=4)) for number in range(count)]
-    for kind, first, count in (("parents", 16, 5), ("children", 256, 8))
+    for kind, first, count in (("parents", 16, 6), ("children", 256, 8))
 }
 _NAMES = ("ann", "ben", "cid", "dot")
-_TARGETS = (("parent", "parents"), ("parent", "parents"), ("sibling", "children"))
 
 
-def draw_mutations(rng: random.Random) -> tuple[Mutation, ...]:
-    """One write."""
-    return tuple(_draw(rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
+class Families:
+    """Draws writes; the seed decides what the writers mostly do to each other."""
 
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._parents = _IDS["parents"][: rng.choice((1, 2, 6))]
+        self._children = _IDS["children"][: rng.choice((1, 3, 8))]
+        self._ids = {"parents": self._parents, "children": self._children}
+        self._guards = rng.choice((0.0, 0.0, 0.2))
+        self._names = rng.choice((0.0, 0.2, 0.6))
+        """How often a name stands for an id."""
+        self._weights = [rng.choice((1, 1, 4)) for _ in range(8)]
+        self._several = rng.choice((0.0, 0.3))
+        """How often a write has several mutations."""
 
-def _draw(rng: random.Random) -> Mutation:
-    kind = rng.choice(("parents", "children", "children"))
-    by_name = rng.random() < 0.25
-    key = rng.choice(_NAMES) if by_name else rng.choice(_IDS[kind])
-    match rng.randrange(10):
-        case 0:
-            return Create(kind, {"name": rng.choice(_NAMES), **_ties(rng, kind)})
-        case 1:
-            return Create(kind, {"id": rng.choice(_IDS[kind]), **_ties(rng, kind)})
-        case 2 | 3:
-            return Put(kind, key, {**_notes(rng), **_ties(rng, kind)})
-        case 4 | 5:
-            return Patch(kind, key, _notes(rng))
-        case 6:
-            return Patch(kind, key, {"name": rng.choice((*_NAMES, None)), **_ties(rng, kind)})
-        case 7:
-            return Patch(kind, key, _ties(rng, kind))
-        case 8:
-            return Delete("parents", rng.choice(_IDS["parents"]))
-        case _:
-            return Delete(kind, key)
+    def draw(self) -> tuple[Mutation, ...]:
+        """One write."""
+        rng = self._rng
+        count = rng.randrange(2, 4) if rng.random() < self._several else 1
+        return tuple(self._mutation() for _ in range(count))
 
+    def _mutation(self) -> Mutation:
+        rng = self._rng
+        kind = rng.choice(("parents", "children"))
+        key = rng.choice(_NAMES) if rng.random() < self._names else rng.choice(self._ids[kind])
+        (what,) = rng.choices(range(8), self._weights)
+        match what:
+            case 0:
+                return Create(kind, {"name": rng.choice(_NAMES), **self._ties(kind)})
+            case 1:
+                return Create(kind, {"id": rng.choice(self._ids[kind]), **self._ties(kind)})
+            case 2 | 3:
+                return Put(kind, key, {**self._note(), **self._ties(kind)})
+            case 4:
+                return Patch(kind, key, self._note())
+            case 5:
+                return Patch(kind, key, {"name": rng.choice((*_NAMES, None))})
+            case 6:
+                return Patch("children", rng.choice(self._children), self._ties("children"))
+            case _:
+                return Delete(kind, key)
 
-def _notes(rng: random.Random) -> dict[str, object]:
-    return {rng.choice("abc"): rng.randrange(1000)}
+    def _note(self) -> dict[str, object]:
+        return {self._rng.choice("abc"): self._rng.randrange(1000)}
 
-
-def _ties(rng: random.Random, kind: str) -> dict[str, object]:
-    fields: dict[str, object] = {"tags": rng.sample(("x", "y", "z"), rng.randrange(3))}
-    if kind == "children":
-        field, target = rng.choice(_TARGETS)
-        by_name = rng.random() < 0.2
-        fields[field] = (
-            {"name": rng.choice(_NAMES)} if by_name else {"id": rng.choice(_IDS[target])}
-        )
-        if rng.random() < 0.2:
-            fields["guard"] = rng.choice((None, {"id": rng.choice(_IDS["parents"])}))
-    return fields
+    def _ties(self, kind: str) -> dict[str, object]:
+        rng = self._rng
+        fields: dict[str, object] = {"tags": rng.sample(("x", "y", "z"), rng.randrange(3))}
+        if kind == "children":
+            field, target = rng.choice((("parent", "parents"), ("sibling", "children")))
+            fields[field] = {"id": rng.choice(self._ids[target])}
+            if rng.random() < self._names:
+                fields[field] = {"name": rng.choice(_NAMES)}
+            if rng.random() < self._guards:
+                fields["guard"] = rng.choice((None, {"id": rng.choice(self._parents)}))
+        return fields

@@ -6,7 +6,7 @@ patch has undone another's work, and a deletion has taken with it only what hung
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from store.authority import Committed, Delete, Entity, Mutation, Patch, State
@@ -27,11 +27,14 @@ EXPECTED = (3, 4, 5, 6, 13)
 
 @dataclass(slots=True)
 class Write:
-    """One write id."""
+    """One write id, which may be tried several times, also at once."""
 
     mutations: tuple[Mutation, ...]
-    answers: list[Committed | Exception]
-    """Of its tries, in order; one that nobody lived to hear is missing."""
+    committed: list[Committed] = field(default_factory=list)
+    tries: int = 0
+    under_way: int = 0
+    denial: Exception | None = None
+    """The last word: that nothing was written."""
 
 
 class Ledger:
@@ -41,16 +44,27 @@ class Ledger:
         self.writes: dict[bytes, Write] = {}
 
     def begin(self, write_id: bytes, mutations: Sequence[Mutation]) -> None:
-        self.writes.setdefault(write_id, Write(tuple(mutations), []))
+        """A try begins. One whose process dies never ends."""
+        write = self.writes.setdefault(write_id, Write(tuple(mutations)))
+        write.tries += 1
+        write.under_way += 1
+        write.denial = None
 
     def answered(self, write_id: bytes, answer: Committed | Exception) -> None:
-        """Raises AssertionError for an error that no client should see."""
-        if isinstance(answer, EntityError):
+        """A try ends. Raises AssertionError for an error that no client should see."""
+        write = self.writes[write_id]
+        write.under_way -= 1
+        if isinstance(answer, Committed):
+            write.committed.append(answer)
+        elif isinstance(answer, EntityError):
             assert answer.code in EXPECTED, f"refused: {answer.code} {answer}"
-        elif isinstance(answer, Exception):
+            if not write.under_way:
+                write.denial = answer  # it has looked into the log
+        elif not isinstance(answer, OutcomeUnknown):
             kind = type(answer).__name__
             assert isinstance(answer, AuthorityUnavailable), f"a client saw {kind}: {answer}"
-        self.writes[write_id].answers.append(answer)
+            if write.tries == 1:
+                write.denial = answer  # that one try came to nothing says nothing of another
 
     def check(
         self, log: Sequence[Changeset], state: State, tables: "Tables", schemas: dict[str, Schema]
@@ -75,25 +89,18 @@ class Ledger:
         found = {(kind, id): decode_entity(text or "") for kind, id, text in state.entities}
         assert found == rows, "replaying the log doesn't give the state"
         _check_tables(rows, tables, schemas)
-        return sum(self._check_answers(id, logged.get(id)) for id in self.writes)
+        return sum(self._check_answers(key, logged.get(key)) for key in self.writes)
 
     def _check_answers(self, write_id: bytes, changeset: Changeset | None) -> int:
+        write = self.writes[write_id]
+        untrue = write.denial is not None and changeset is not None
+        assert not untrue, f"it was answered that nothing was written: {write.denial}"
         lost = 0
-        unknown = False
-        answers = self.writes[write_id].answers
-        for answer in answers:
-            if isinstance(answer, OutcomeUnknown):
-                unknown = True
-            elif not isinstance(answer, Committed):
-                # That a second try came to nothing says nothing of the first; and a later one may
-                # have done it. A refusal comes from a look at the log.
-                denies = isinstance(answer, EntityError) or not unknown
-                untrue = denies and changeset is not None and answer is answers[-1]
-                assert not untrue, f"it was answered that nothing was written: {answer}"
-            elif changeset is not None:
+        for answer in write.committed:
+            if changeset is not None:
                 assert answer.changeset in (None, changeset), "an answer tells another changeset"
             elif answer.changeset is not None:
-                lost += 1
+                lost = 1
         return lost
 
 
@@ -155,15 +162,16 @@ def _check_tables(rows: dict[Key, Entity], tables: Tables, schemas: dict[str, Sc
     unique: list[tuple[Any, ...]] = []
     references: list[tuple[Any, ...]] = []
     tags: list[tuple[Any, ...]] = []
-    for (kind, id), entity in rows.items():
-        assert entity["id"] == id, "an entity has another's id"
-        for field in schemas[kind].unique:
-            if entity.get(field) is not None:
-                unique.append((kind, field, entity[field], id))
-        for field, target in schemas[kind].references.items():
-            if entity.get(field) is not None:
-                assert (target, entity[field]["id"]) in rows, f"{kind} {id} refers to nothing"
-                references.append((kind, id, field, target, entity[field]["id"]))
-        tags += [(tag, kind, id) for tag in entity.get("tags") or ()]
+    for (kind, entity_id), entity in rows.items():
+        assert entity["id"] == entity_id, "an entity has another's id"
+        for name in schemas[kind].unique:
+            if entity.get(name) is not None:
+                unique.append((kind, name, entity[name], entity_id))
+        for name, target in schemas[kind].references.items():
+            if entity.get(name) is not None:
+                referred = (target, entity[name]["id"])
+                assert referred in rows, f"{kind} {entity_id} refers to nothing"
+                references.append((kind, entity_id, name, *referred))
+        tags += [(tag, kind, entity_id) for tag in entity.get("tags") or ()]
     expected = Tables(_sorted(unique), _sorted(references), _sorted(tags))
     assert tables == expected, "the tables beside the entities don't say what the entities say"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from simulations.authority.families import SCHEMAS, draw_mutations
+from simulations.authority.families import SCHEMAS, Families
 from simulations.authority.ledger import Ledger, read_tables
 from simulations.authority.loop import ProcessLoop
 from simulations.clock import Clock, Trace
@@ -106,20 +106,28 @@ class Writer:
 
     async def _write(self) -> None:
         run = self._run
-        mutations = draw_mutations(run.rng)
+        mutations = run.families.draw()
         write_id = run.rng.randbytes(16)
         named = run.rng.random() < 0.4
-        run.ledger.begin(write_id, mutations)
+        if named and run.rng.random() < 0.2:
+            # The client has lost patience and asks another node, too.
+            run.rng.choice(run.writers).also(write_id, mutations)
         answer = await self._once(write_id, mutations, named=named)
         for _ in range(run.rng.choice((0, 1, 3))):
             if not named or not isinstance(answer, OutcomeUnknown):
                 break
             answer = await self._once(write_id, mutations, named=True)
 
+    def also(self, write_id: bytes, mutations: tuple[Mutation, ...]) -> None:
+        """Write what another process is about to write."""
+        if self._running:
+            self.loop.create_task(self._once(write_id, mutations, named=True))
+
     async def _once(
         self, write_id: bytes, mutations: tuple[Mutation, ...], *, named: bool
     ) -> Committed | Exception:
         answer: Committed | Exception
+        self._run.ledger.begin(write_id, mutations)
         try:
             if named:
                 answer = await self._call(mutations, write_id)
@@ -147,7 +155,8 @@ class Run:
         self.trace = Trace()
         self.ledger = Ledger()
         self.counts: dict[str, int] = {}
-        self.pause = self.rng.choice((0.000_1, 0.005, 0.1))
+        self.families = Families(self.rng)
+        self.pause = self.rng.choice((0.000_01, 0.001, 0.05))
         """Mean seconds between a writer's writes."""
         self.writers = [Writer(self, f"writer-{number}", writes) for number in range(writers)]
         self._faults = self.rng.choice((0.0, 0.05, 0.3, 1.0, 5.0)) if faults else 0.0
