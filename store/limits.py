@@ -105,6 +105,18 @@ DOCUMENT_DEPTH_MAX = 64
 DOCUMENT_ERRORS_MAX = 1_000
 """Errors of a declarative document that are told at once."""
 
+STANDBY_REST_SECONDS = 5.0
+"""How long a read replica that failed isn't asked again."""
+
+WATCH_PING_SECONDS = 5.0
+"""How often a connection that only listens is asked whether it still stands."""
+
+WATCH_ANSWER_SECONDS = 2.0
+"""How long that answer may take."""
+
+DATA_VERSION_SECONDS = 0.25
+"""How often a SQLite file is asked whether another process has changed it (DESIGN 4, point 6)."""
+
 LOCK_SECONDS_MAX = 2.0
 """How long a statement waits for a lock in Postgres (DESIGN 3)."""
 

@@ -6,6 +6,7 @@ reads have a connection of their own and see the last committed state while a wr
 """
 
 import asyncio
+import contextlib
 import secrets
 import sqlite3
 import time
@@ -25,7 +26,7 @@ from store.authority import (
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
-from store.limits import BUSY_SECONDS_MAX
+from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
 from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
 from store.schema.entity import random_id
@@ -113,6 +114,20 @@ class SqliteAuthority(Engine):
         if self._writer is None:
             raise AuthorityUnavailable(f"{self._path} isn't open")
         return await self.writes.write(self._request(mutations, origin, write_id))
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        try:
+            # A plain handle: asking it costs microseconds, a thread's hop many times as much.
+            with contextlib.closing(connect(self._path, read_only=True)) as handle:
+                seen = None
+                while True:
+                    (version,) = handle.execute("PRAGMA data_version").fetchone()
+                    if version != seen:
+                        seen = version
+                        heard(handle.execute("SELECT revision FROM head").fetchone()[0])
+                    await asyncio.sleep(DATA_VERSION_SECONDS)
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         plan = partial(write_all, requests, SQLITE)

@@ -40,7 +40,7 @@ class Driver:
         """A new connection. Raises as asyncpg does."""
         async with asyncio.timeout(timeout):
             server = await self._reach(host, port)
-            connection = Connection(self, server, _settings(server_settings), command_timeout)
+            connection = Connection(self, server, Settings.of(server_settings), command_timeout)
             if target_session_attrs == "read-write" and server.read_only:
                 connection.terminate()
                 raise asyncpg.TargetServerAttributeNotMatched(f"{server.name} is read-only")
@@ -76,6 +76,9 @@ class Driver:
 class Connection:
     """A connection as asyncpg's users see it."""
 
+    preamble = ""
+    """Of ``store.postgres_connection.Connection``."""
+
     def __init__(
         self, driver: Driver, server: Server, settings: Settings, command_timeout: float
     ) -> None:
@@ -91,9 +94,9 @@ class Connection:
         self._listeners: dict[str, list[Callable[..., None]]] = {}
         driver.connections.append(self)
 
-    async def execute(self, sql: str) -> str:
-        """Answers the command's tag."""
-        tag, _ = await self._ask(sql, ((),))
+    async def execute(self, sql: str, *, timeout: float | None = None) -> str:
+        """Answers the last command's tag."""
+        tag, _ = await self._ask(sql, ((),), timeout)
         return tag
 
     async def fetch(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -135,7 +138,7 @@ class Connection:
             self.wire.to_server.send(self._session.hang_up)
 
     async def _ask(
-        self, sql: str, executions: Sequence[Sequence[Any]]
+        self, sql: str, executions: Sequence[Sequence[Any]], timeout: float | None = None
     ) -> tuple[str, list[tuple[Any, ...]]]:
         if self._closed:
             raise asyncpg.InterfaceError("connection is closed")
@@ -145,7 +148,7 @@ class Connection:
         self._pending = answered
         self.wire.to_server.send(self._session.receive, sql, executions, self._send_back)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout if timeout is None else timeout):
                 answer = await answered
         except BaseException:
             self._out_of_step = True
@@ -184,11 +187,6 @@ class Connection:
         if not self._closed:
             for callback in self._listeners.get(channel, ()):
                 callback(self, self._session.number, channel, payload)
-
-
-def _settings(texts: dict[str, str]) -> Settings:
-    known = Settings.__dataclass_fields__
-    return Settings(**{key: int(text) / 1000 for key, text in texts.items() if key in known})
 
 
 class Pool:

@@ -21,6 +21,7 @@ from simulations.authority.postgres.syntax import (
     Delete,
     Environment,
     Expression,
+    Greatest,
     Insert,
     LockMode,
     OnConflict,
@@ -65,13 +66,14 @@ class Execution:
         transaction: Transaction,
         parameters: Sequence[Any],
         rng: random.Random,
+        schema: str,
     ) -> None:
         self._database = database
         self._transaction = transaction
         self._rng = rng
         assert transaction.snapshot is not None
         self._snapshot = transaction.snapshot
-        self._environment = Environment(parameters, self._subquery)
+        self._environment = Environment(parameters, self._subquery, self._notify, schema)
         self._results: dict[str, list[Values]] = {}
         """Of WITH."""
 
@@ -116,7 +118,17 @@ class Execution:
     def _subquery(self, select: Select, env: Environment) -> Rows:
         if select.lock is not None:
             raise Unmodelled("a subquery that locks")
-        return [_output(select.outputs, found) for found in self._found(select, env)]
+        found = self._found(select, env)
+        first = select.outputs[0].expression
+        if isinstance(first, Greatest) and len(select.outputs) == 1:
+            values = [value for one in found if (value := first.item.value(one)) is not None]
+            return [(max(values, default=None),)]
+        return [_output(select.outputs, one) for one in found]
+
+    def _notify(self, channel: str, payload: str) -> None:
+        """The same twice in one transaction is told once (Postgres documentation, NOTIFY)."""
+        if (channel, payload) not in self._transaction.notices:
+            self._transaction.notices.append((channel, payload))
 
     def _select(self, select: Select) -> Generator[Blockers, None, Rows]:
         env = self._environment
@@ -185,13 +197,10 @@ class Execution:
         """SELECT without FROM."""
         expression = outputs[0].expression
         if isinstance(expression, Call) and len(outputs) == 1:
-            arguments = [argument.value(self._environment) for argument in expression.arguments]
             if expression.function == "pg_advisory_xact_lock":
-                yield from self._hold(self._database.advisory(arguments[0]), "UPDATE")
-                return [(None,)]
-            if expression.function == "pg_notify":
-                self._transaction.notices.append((arguments[0], arguments[1]))
-                return [(None,)]
+                number = expression.arguments[0].value(self._environment)
+                yield from self._hold(self._database.advisory(number), "UPDATE")
+                return [("",)]
         return [tuple(output.expression.value(self._environment) for output in outputs)]
 
     # Locking

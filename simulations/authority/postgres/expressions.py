@@ -5,7 +5,7 @@ from collections.abc import Callable
 from simulations.authority.postgres.syntax import (
     COMPARISONS,
     FUNCTIONS,
-    SIDE_EFFECTS,
+    SPECIAL,
     And,
     AnyOf,
     Call,
@@ -15,6 +15,7 @@ from simulations.authority.postgres.syntax import (
     Constant,
     Exists,
     Expression,
+    Greatest,
     InList,
     InSelect,
     IsNull,
@@ -23,6 +24,7 @@ from simulations.authority.postgres.syntax import (
     Or,
     Parameter,
     RowValue,
+    Scalar,
     Select,
     Subscript,
 )
@@ -156,7 +158,9 @@ class Expressions:
 
     def _bracketed(self) -> Expression:
         if self._cursor.at_words("select"):
-            self._cursor.fail("a scalar subquery isn't modelled")
+            scalar = Scalar(self._select())
+            self._cursor.expect(")")
+            return scalar
         items = self.list()
         self._cursor.expect(")")
         return items[0] if len(items) == 1 else RowValue(items)
@@ -172,7 +176,11 @@ class Expressions:
         return Case(tuple(branches), otherwise)
 
     def _call(self, function: str) -> Expression:
-        if function not in FUNCTIONS and function not in SIDE_EFFECTS:
+        if function == "max":
+            item = self.parse()
+            self._cursor.expect(")")
+            return Greatest(item)
+        if function not in FUNCTIONS and function not in SPECIAL:
             self._cursor.fail(f"the function {function} isn't modelled")
         arguments = () if self._cursor.at_words(")") else self.list()
         self._cursor.expect(")")

@@ -1,10 +1,12 @@
 """Parses the statements that plans emit. What it doesn't know whole is refused, not skipped."""
 
+import re
 from functools import lru_cache
 
 from simulations.authority.postgres.expressions import Expressions
 from simulations.authority.postgres.syntax import (
     Begin,
+    Check,
     Column,
     Command,
     Commit,
@@ -46,12 +48,28 @@ _AFTER_SOURCE = (
 )
 
 
+_CHECK = re.compile(
+    r"DO \$\$ BEGIN IF current_setting\('(?P<name>\w+)'\) <> '(?P<value>[^']+)'"
+    r" THEN RAISE EXCEPTION '[^']+'; END IF; END \$\$"
+)
+"""The one block of PL/pgSQL that is known, as a whole."""
+
+
+@lru_cache(maxsize=1024)
+def parse_script(sql: str) -> tuple[Command, ...]:
+    """Statements with semicolons between them. Raises Unmodelled for what the model doesn't know,
+    a semicolon in a text included."""
+    check = _CHECK.fullmatch(sql)
+    if check is not None:
+        return (Check(check["name"], check["value"]),)
+    return tuple(parse(part) for part in sql.split(";") if part.strip())
+
+
 @lru_cache(maxsize=1024)
 def parse(sql: str) -> Command:
     """One statement. Raises Unmodelled for anything that the model doesn't know."""
     cursor = Cursor(sql)
     command = _Statements(cursor).command()
-    cursor.accept(";")
     if cursor.peek().kind != "end":
         cursor.fail("more than the model knows")
     return command

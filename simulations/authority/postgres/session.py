@@ -3,16 +3,17 @@
 It answers in full or with an error, as the server would; errors are asyncpg's exceptions.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from simulations.authority.postgres.execution import Blockers, Execution, Rows
-from simulations.authority.postgres.parser import parse
+from simulations.authority.postgres.parser import parse_script
 from simulations.authority.postgres.syntax import (
     Begin,
+    Check,
     Command,
     Commit,
     Listen,
@@ -38,6 +39,26 @@ class Settings:
     lock_timeout: float = 0.0
     statement_timeout: float = 0.0
     idle_in_transaction_session_timeout: float = 0.0
+    search_path: str = ""
+
+    @property
+    def schema(self) -> str:
+        return self.search_path.strip('"')
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> "Settings":
+        """As they are sent at connect. Raises Unmodelled for one that isn't known."""
+        settings = cls()
+        for name, text in texts.items():
+            if name != "application_name":
+                settings = settings.with_(name, text)
+        return settings
+
+    def with_(self, name: str, text: str) -> "Settings":
+        if name not in Settings.__dataclass_fields__:
+            raise Unmodelled(f"the setting {name}")
+        value: str | float = text if name == "search_path" else int(text) / 1000
+        return replace(self, **{name: value})  # type: ignore[arg-type]
 
 
 class Session:
@@ -76,18 +97,19 @@ class Session:
     def receive(
         self, sql: str, executions: Sequence[Sequence[Any]], answer: Callable[[Answer], None]
     ) -> None:
-        """Do a statement, once for each of the parameters; one answer for all."""
+        """Do a statement, once for each of the parameters, or several one after another; one answer
+        for all."""
         if self._ended:
             return
         assert self._answer is None, "one thing at a time"
         try:
-            command = parse(sql)
+            commands = parse_script(sql)
         except Unmodelled as error:
             answer(error)
             return
         self._answer = answer
         self._rows = []
-        self._work = [(command, parameters) for parameters in executions]
+        self._work = [(command, parameters) for parameters in executions for command in commands]
         self._next()
 
     def hang_up(self) -> None:
@@ -113,7 +135,9 @@ class Session:
         self._later(self._settings.statement_timeout, self._out_of_time, self._turn)
         try:
             tag = self._control(command)
-            if tag is not None:
+            if tag is not None and self._work:
+                self._next()
+            elif tag is not None:
                 self._finish((tag, []))
             elif not isinstance(command, Commit):
                 self._execute(command, parameters)
@@ -154,6 +178,10 @@ class Session:
                 return self._listen(channel, stop)
             case Set():
                 return self._set(command)
+            case Check(name, value):
+                if str(getattr(self._settings, name)) != value:
+                    raise asyncpg.RaiseError(f"{name} isn't {value}")
+                return "DO"
             case _:
                 return None
 
@@ -166,7 +194,9 @@ class Session:
         database = self._server.database
         if transaction.snapshot is None or not transaction.repeatable:
             transaction.snapshot = database.commits
-        execution = Execution(database, transaction, parameters, self._server.rng)
+        execution = Execution(
+            database, transaction, parameters, self._server.rng, self._settings.schema
+        )
         self._running = execution.run(command)
         self._go(self._running)
 
@@ -356,11 +386,7 @@ class Session:
         return "UNLISTEN" if stop else "LISTEN"
 
     def _set(self, command: Set) -> str:
-        known = Settings.__dataclass_fields__
-        if command.name not in known or not command.value.isdigit():
-            raise Unmodelled(f"SET {command.name} = {command.value}")
-        change = {command.name: int(command.value) / 1000}
-        self._settings = replace(self._settings, **change)
+        self._settings = self._settings.with_(command.name, command.value)
         if not command.local:
             self._session_settings = self._settings
         return "SET"

@@ -23,13 +23,15 @@ class Environment:
     parameters: Sequence[Any]
     select: "Callable[[Select, Environment], list[tuple[Any, ...]]]"
     """Runs a subquery in the snapshot of the statement."""
+    notify: Callable[[str, str], None]
+    schema: str
     frames: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """(alias, values), the innermost last."""
 
     def bind(self, alias: str, values: Mapping[str, Any]) -> "Environment":
         """This one, with a row in scope."""
         frames = (*self.frames, (alias, values))
-        return Environment(self.parameters, self.select, frames)
+        return Environment(self.parameters, self.select, self.notify, self.schema, frames)
 
 
 class Expression(Protocol):
@@ -82,6 +84,8 @@ class Operation:
 
 
 def _concatenate(left: Any, right: Any) -> Any:
+    if isinstance(left, str) and isinstance(right, int):
+        return f"{left}{right}"
     if type(left) is not type(right):
         raise Unmodelled(f"{type(left).__name__} || {type(right).__name__}")
     return left + right
@@ -208,6 +212,29 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
+class Scalar:
+    """A subquery that stands for a value."""
+
+    select: "Select"
+
+    def value(self, env: Environment) -> Any:
+        rows = env.select(self.select, env)
+        if len(rows) > 1:
+            raise Unmodelled("a scalar subquery with several rows")
+        return rows[0][0] if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Greatest:
+    """``max(x)`` over all rows of a SELECT, which then has one row."""
+
+    item: Expression
+
+    def value(self, env: Environment) -> Any:
+        raise Unmodelled("max() among other things")
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     branches: tuple[tuple[Expression, Expression], ...]
     otherwise: Expression
@@ -221,15 +248,23 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function without side effects."""
+    """A function."""
 
     function: str
     arguments: tuple[Expression, ...]
 
     def value(self, env: Environment) -> Any:
         arguments = [argument.value(env) for argument in self.arguments]
-        if self.function == "coalesce":
-            return next((argument for argument in arguments if argument is not None), None)
+        match self.function:
+            case "coalesce":
+                return next((argument for argument in arguments if argument is not None), None)
+            case "current_schema":
+                return env.schema
+            case "pg_notify":
+                env.notify(*arguments)
+                return ""  # void is not null
+            case "pg_advisory_xact_lock":
+                raise Unmodelled("a lock among other things")
         return None if None in arguments else FUNCTIONS[self.function](*arguments)
 
 
@@ -237,11 +272,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sha256": lambda data: hashlib.sha256(data).digest(),
     "length": len,
     "cardinality": len,
-    "coalesce": lambda *values: values,
     "greatest": max,
 }
-SIDE_EFFECTS = ("pg_advisory_xact_lock", "pg_notify")
-"""Functions that a SELECT without FROM may call, alone."""
+SPECIAL = ("coalesce", "current_schema", "pg_notify", "pg_advisory_xact_lock")
+"""Functions that need more than their arguments; the last one only alone, in a SELECT."""
 
 
 _CASTS: dict[str, tuple[type, ...]] = {
@@ -417,4 +451,12 @@ class Set:
     local: bool
 
 
-Command: TypeAlias = Query | Begin | Commit | Rollback | Savepoint | Release | Listen | Set
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Fails unless a setting has a value."""
+
+    name: str
+    value: str
+
+
+Command: TypeAlias = Query | Check | Begin | Commit | Rollback | Savepoint | Release | Listen | Set
