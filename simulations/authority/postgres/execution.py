@@ -196,11 +196,10 @@ class Execution:
     def _call(self, outputs: tuple[Output, ...]) -> Generator[Blockers, None, Rows]:
         """SELECT without FROM."""
         expression = outputs[0].expression
-        if isinstance(expression, Call) and len(outputs) == 1:
-            if expression.function == "pg_advisory_xact_lock":
-                number = expression.arguments[0].value(self._environment)
-                yield from self._hold(self._database.advisory(number), "UPDATE")
-                return [("",)]
+        if isinstance(expression, Call) and expression.function == "pg_advisory_xact_lock":
+            number = expression.arguments[0].value(self._environment)
+            yield from self._hold(self._database.advisory(number), "UPDATE")
+            return [(None,)]
         return [tuple(output.expression.value(self._environment) for output in outputs)]
 
     # Locking
@@ -238,6 +237,8 @@ class Execution:
         source = update.source
         table = checked_table(self._database, source.table)
         mode = _update_mode(table, [column for column, _ in update.assignments])
+        if mode == "UPDATE":
+            raise Unmodelled("an UPDATE of a key, to which others may refer")
         rows, changed = [], []
         for row, seen, env in self._to_update(update):
             version = yield from self._locked(row, seen, mode, source, update.where, env)
