@@ -183,19 +183,46 @@ class Real:
         )
 
 
-def draw(rng: random.Random, free: Sequence[int]) -> Step:
-    """A statement for one of the sessions that wait for nobody."""
-    session = rng.choice(free)
-    sql, parameters = _statement(rng)
-    return Step(session, sql, parameters)
+class Script:
+    """Random statements of two sessions. (With three, who of two that waited goes on first is open:
+    no answer would be wrong.)"""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._failed: dict[int, None] = {}
+        self._planned = [
+            Step(0, "INSERT INTO entity (kind, id, body) VALUES ($1, $2, '')", key)
+            for key in (("p", "1"), ("p", "2"), ("c", "1"))
+        ]
+        self._planned += [Step(0, "COMMIT"), Step(0, BEGIN)]
+
+    def next(self, free: Sequence[int]) -> Step:
+        """For one of the sessions that wait for nobody."""
+        if self._planned:
+            return self._planned.pop(0)
+        session = self._rng.choice(free)
+        if session in self._failed:
+            step = Step(session, self._rng.choice(("ROLLBACK", "ROLLBACK", "ROLLBACK TO s")))
+        else:
+            step = Step(session, *_statement(self._rng))
+        if step.sql in ("COMMIT", "ROLLBACK"):
+            self._planned.append(Step(session, BEGIN))
+        return step
+
+    def answered(self, outcomes: Sequence[Outcome]) -> None:
+        for session, text in outcomes:
+            if text.endswith("Error"):
+                self._failed[session] = None
+            else:
+                self._failed.pop(session, None)
 
 
 def _statement(rng: random.Random) -> tuple[str, tuple[Any, ...]]:
-    key = rng.choice((("p", "1"), ("p", "1"), ("p", "2"), ("c", "1"), ("c", "2")))
-    target = ("p", rng.choice("12"))
-    node = rng.choice("ab")
+    key = rng.choice((("p", "1"), ("p", "1"), ("p", "2"), ("c", "1"), ("c", "1"), ("c", "2")))
+    target = ("p", rng.choice("112"))
+    node = rng.choice("aab")
     number = rng.randrange(3)
-    locks = ("", " FOR UPDATE", " FOR UPDATE", " FOR KEY SHARE", " FOR SHARE", " FOR NO KEY UPDATE")
+    locks = (" FOR UPDATE", " FOR UPDATE", " FOR KEY SHARE", " FOR SHARE", " FOR NO KEY UPDATE")
     write_id = rng.choice((bytes(16), rng.randbytes(16), rng.randbytes(16)))
     statements: list[tuple[str, tuple[Any, ...]]] = [
         (
@@ -260,6 +287,9 @@ def _statement(rng: random.Random) -> tuple[str, tuple[Any, ...]]:
         ("SELECT pg_advisory_xact_lock($1)", (number,)),
         ("SAVEPOINT s", ()),
         ("ROLLBACK TO s", ()),
-        *((end, ()) for end in ("COMMIT", "COMMIT", "COMMIT", "ROLLBACK")),
+        *((end, ()) for end in ("COMMIT", "ROLLBACK")),
     ]
-    return rng.choice(statements)
+    # What takes locks without failing, more often: an error soon ends a transaction.
+    locking = [item for item in statements if "FOR " in item[0] or item[0].startswith("UPDATE")]
+    locking += [item for item in statements if "advisory" in item[0] or "DO UPDATE" in item[0]]
+    return rng.choice((*statements, *locking, *locking))

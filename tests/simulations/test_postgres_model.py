@@ -7,41 +7,50 @@ import pytest
 from simulations.authority.postgres.parser import parse
 from simulations.authority.postgres.syntax import Unmodelled
 from tests.postgres_server import PostgresDatabases
-from tests.simulations.postgres_script import BEGIN, Model, Real, Step, draw
+from tests.simulations.postgres_script import Model, Real, Script, Step
 
-STEPS = 40
+SEEDS = 12
+STEPS = 60
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_it_answers_random_sessions_as_postgres_does(
     postgres_databases: PostgresDatabases, seed: int
 ) -> None:
-    rng = random.Random(seed)
-    sessions = 2 + seed % 2
-    model = Model(sessions, seed)
+    model, script = Model(2, seed), Script(random.Random(seed))
     database = await postgres_databases.create()
     real = Real(database, postgres_databases.admin)
     (head,) = model.database.rows("head")
-    await real.open(sessions, head["tag"])
+    await real.open(2, head["tag"])
     done: list[Step] = []
     try:
         for _ in range(STEPS):
-            # With two that wait for one, either may be the first to go on.
-            free = model.free if len(model.free) > sessions - 2 else []
-            step = draw(rng, free or model.free)
-            if not free and step.sql not in ("COMMIT", "ROLLBACK"):
-                step = step._replace(sql="ROLLBACK", parameters=())
-            steps = [step]
-            if step.sql in ("COMMIT", "ROLLBACK"):
-                steps.append(Step(step.session, BEGIN))
-            for each in steps:
-                done.append(each)
-                assert await real.do(each) == model.do(each), done
-            assert await real.content() == model.content(), done
+            step = script.next(model.free)
+            done.append(step)
+            expected = await real.do(step)
+            assert model.do(step) == expected, done
+            script.answered(expected)
+        assert await real.content() == model.content(), done
     finally:
         await real.close()
         await postgres_databases.drop(database)
+
+
+def test_the_random_sessions_wait_for_each_other_and_come_into_circles() -> None:
+    seen = {"waited": 0, "DeadlockDetectedError": 0, "ForeignKeyViolationError": 0}
+    for seed in range(SEEDS):
+        model, script = Model(2, seed), Script(random.Random(seed))
+        for _ in range(STEPS):
+            step = script.next(model.free)
+            outcomes = model.do(step)
+            script.answered(outcomes)
+            seen["waited"] += step.session not in [session for session, _ in outcomes]
+            for _, text in outcomes:
+                if text in seen:
+                    seen[text] += 1
+    assert seen["waited"] > 25, seen
+    assert all(seen.values()), seen
 
 
 @pytest.mark.parametrize(
