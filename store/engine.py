@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
-from store.authority import Entity, KeyringRow, Mutation, NodeRow, Page, Query, Removal, State
+from store.authority import (
+    AuthorityInfo,
+    Committed,
+    Entity,
+    KeyringRow,
+    Mutation,
+    NodeRow,
+    Page,
+    Query,
+    Removal,
+    State,
+)
 from store.changeset import Changeset
 from store.log_trim import LogBounds, trim
 from store.plan import Plan, Result
@@ -39,6 +50,20 @@ class Engine(ABC):
             is_new=write_id is None,
             new_id=self._new_id,
         )
+
+    @abstractmethod
+    async def open(self) -> AuthorityInfo:
+        """Connect and check the schema."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+    @abstractmethod
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        """Apply all mutations in one transaction, or none."""
 
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:

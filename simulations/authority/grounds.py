@@ -2,30 +2,49 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from simulations.authority.postgres.bootstrap import bootstrapped
 from simulations.authority.postgres.cluster import Cluster
 from simulations.authority.postgres.driver import Driver
 from simulations.authority.postgres.server import Server
+from simulations.authority.postgres.tables import Values
 from simulations.authority.sqlite import SqliteFile, SqliteModel
 from simulations.clock import Clock
+from store.authority import Mutation
 from store.engine import Engine
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
-
-if TYPE_CHECKING:
-    from simulations.authority.writers import Writer
+from store.schema.entity import Schema
+from store.transaction import WriteRequest
 
 ADDRESS = PostgresAddress(
     (PostgresHost("db1"), PostgresHost("db2")), "grapevine", "grapevine", timeout=3.0
 )
 
 
+class Ground(Protocol):
+    """An authority and its faults."""
+
+    def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
+        """One process's tie to it. ``sources`` are the engine's of time and randomness; ``died`` is
+        called when the process dies by itself."""
+
+    def cut(self, name: str, *, deliver: bool) -> None:
+        """A process ends: so do its connections."""
+
+    def disturb(self, names: Sequence[str]) -> None:
+        """Do some harm now to one of these processes or to all, and undo it later."""
+
+    def heal(self) -> None:
+        """End all faults."""
+
+
 class PostgresGround:
     """A primary and its standby, which may take over with or without all commits."""
 
-    def __init__(self, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, clock: Clock, rng: random.Random, *, lossless: bool = False) -> None:
         self._clock = clock
         self._rng = rng
         trip = rng.choice((0.000_1, 0.001, 0.02))
@@ -36,7 +55,9 @@ class PostgresGround:
         self._standby = self.cluster.add("db2", self._primary.database.copy())
         lag = rng.choice((0.001, 0.05, 1.0))
         self._lag: Callable[[], float] = lambda: lag * rng.uniform(0.2, 2.0)
-        self.waits_for_standby = rng.random() < 0.7
+        self._lossless = lossless
+        """Whether a standby takes over only when it has all that the primary has flushed."""
+        self._waits = rng.random() < 0.7 or lossless
         self._stream = self._follow()
         self.lost = 0
         """Revisions that failovers have lost."""
@@ -50,9 +71,9 @@ class PostgresGround:
     def cut(self, name: str, *, deliver: bool) -> None:
         self._drivers[name].cut(deliver=deliver, tell=self._rng.random() < 0.8)
 
-    def disturb(self, writers: "Sequence[Writer]") -> None:
+    def disturb(self, names: Sequence[str]) -> None:
         rng, after = self._rng, self._clock.after
-        name = rng.choice(writers).name
+        name = rng.choice(names)
         host = rng.choice(("db1", "db2"))
         seconds = rng.choice((0.01, 0.5, 4.0, 12.0))
         connections = list(self._drivers[name].connections) if name in self._drivers else []
@@ -72,10 +93,16 @@ class PostgresGround:
             case 6:
                 self._primary.end_sessions()
             case 7:
-                self._fail_over(seconds)
+                self.fail_over(seconds)
             case _:
                 self._stream.held = True
                 after(min(seconds, 2.0), self._stream.go_on)
+
+    @property
+    def log(self) -> list[Values]:
+        """The log's rows at the server that takes writes, or took them last."""
+        rows = self._primary.database.rows("log")
+        return sorted(rows, key=lambda row: int(row["revision"]))
 
     def heal(self) -> None:
         for name in self._drivers:
@@ -93,12 +120,15 @@ class PostgresGround:
         if server is self._primary:
             server.start()
 
-    def _fail_over(self, seconds: float) -> None:
+    def fail_over(self, seconds: float) -> None:
         """The primary dies, the standby takes over; later the old one comes back as a standby."""
         if self._changing or not self._standby.up:
             return
         self._changing = True
         self._primary.crash()
+        if self._lossless:
+            self._stream.held = False
+            self._stream.arrive(len(self._primary.database.log))
         self.cluster.promote(self._standby)
         self.lost += _revision(self._primary) - _revision(self._standby)
         self._primary, self._standby = self._standby, self._primary
@@ -112,9 +142,18 @@ class PostgresGround:
         self._changing = False
 
     def _follow(self) -> Any:
-        return self.cluster.follow(
-            self._standby, self._primary, self._lag, wait=self.waits_for_standby
-        )
+        return self.cluster.follow(self._standby, self._primary, self._lag, wait=self._waits)
+
+
+def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
+    """Let an engine know these kinds instead of Kong's."""
+    make = engine._request
+
+    def request(mutations: Sequence[Mutation], origin: str, write_id: bytes | None) -> WriteRequest:
+        return replace(make(mutations, origin, write_id), schemas=schemas.__getitem__)
+
+    engine._request = request  # type: ignore[method-assign]
+    return engine
 
 
 def _revision(server: Server) -> int:
@@ -139,7 +178,7 @@ class SqliteGround:
     def cut(self, name: str, *, deliver: bool) -> None:
         """A call is one event: a process dies before or after it, or by ``dies_after``."""
 
-    def disturb(self, writers: "Sequence[Writer]") -> None:
+    def disturb(self, names: Sequence[str]) -> None:
         rng, file = self._rng, self._file
         match rng.randrange(4):
             case 0:

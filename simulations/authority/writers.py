@@ -7,11 +7,11 @@ is, and what fails when. ``ledger`` judges the end.
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from simulations.authority.families import SCHEMAS, Families
+from simulations.authority.grounds import Ground, with_schemas
 from simulations.authority.ledger import Ledger, read_tables
 from simulations.authority.loop import ProcessLoop
 from simulations.clock import Clock, Trace
@@ -19,29 +19,11 @@ from store.authority import Committed, Mutation
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
-from store.transaction import WriteRequest
 from store.version import EMPTY, Head
 
 WITHIN_SECONDS = 600.0
 """Virtual: by then all writers must be through."""
 _WALL = 1_700_000_000.0
-
-
-class Ground(Protocol):
-    """An authority and its faults."""
-
-    def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
-        """One process's tie to it. ``sources`` are the engine's of time and randomness; ``died`` is
-        called when the process dies by itself."""
-
-    def cut(self, name: str, *, deliver: bool) -> None:
-        """A process ends: so do its connections."""
-
-    def disturb(self, writers: Sequence["Writer"]) -> None:
-        """Do some harm now, and undo it later."""
-
-    def heal(self) -> None:
-        """End all faults."""
 
 
 class Writer:
@@ -64,14 +46,15 @@ class Writer:
         self._life += 1
         self._running = True
         run = self._run
-        self.engine = _with_families(
+        self.engine = with_schemas(
             run.ground.engine(
                 self.name,
                 clock=lambda: _WALL + run.clock.now,
                 draw_write_id=self._draw_write_id,
                 new_id=lambda: str(uuid.UUID(int=run.rng.getrandbits(128), version=4)),
                 died=self.restart,
-            )
+            ),
+            SCHEMAS,
         )
         self.loop.create_task(self._main())
 
@@ -99,7 +82,7 @@ class Writer:
     async def _opened(self) -> None:
         while True:
             try:
-                await self.engine.open()  # type: ignore[attr-defined]
+                await self.engine.open()
                 return
             except AuthorityUnavailable:
                 await asyncio.sleep(0.5)
@@ -140,7 +123,7 @@ class Writer:
         return answer
 
     async def _call(self, mutations: tuple[Mutation, ...], write_id: bytes | None) -> Committed:
-        write: Callable[..., Coroutine[Any, Any, Committed]] = self.engine.write  # type: ignore[attr-defined]
+        write: Callable[..., Coroutine[Any, Any, Committed]] = self.engine.write
         return await write(mutations, origin=self.name, write_id=write_id)
 
 
@@ -227,16 +210,5 @@ class Run:
                     victim.loop.pause()
                     self.clock.after(self.rng.choice((0.01, 1.0, 8.0)), victim.loop.resume)
                 case _:
-                    self.ground.disturb(self.writers)
+                    self.ground.disturb([writer.name for writer in self.writers])
             self.clock.after(self.rng.expovariate(1 / self._faults), self._disturb)
-
-
-def _with_families(engine: Engine) -> Engine:
-    """Let an engine know the families' kinds instead of Kong's."""
-    make = engine._request
-
-    def request(mutations: Sequence[Mutation], origin: str, write_id: bytes | None) -> WriteRequest:
-        return replace(make(mutations, origin, write_id), schemas=SCHEMAS.__getitem__)
-
-    engine._request = request  # type: ignore[method-assign]
-    return engine
