@@ -21,7 +21,7 @@ PATCHES = Path(__file__).resolve().parent
 SEEDS_MAX = 60
 """Within so many seeds each mutant must be caught."""
 _PACKAGES = ("gossip", "simulations", "store")
-_RUNS = {"mutants": ("swarm",), "store": ("writers", "--nodes=5")}
+_RUNS = {"mutants": ("swarm",), "store": ("writers", "--nodes=5", "--set=writes=25")}
 """What is run, by the patch's folder."""
 
 

@@ -4,5 +4,5 @@
 and who sees them. ``execution``: statements, their locks and waits. ``server``: sessions,
 time-outs, deadlocks. ``cluster``: standbys, failover, backups. ``wire`` and ``driver``: what stands
 between it and asyncpg's users.
-docs/decisions/0005 says why, and what it lacks.
+docs/decisions/0007 says why, and what it lacks.
 """
