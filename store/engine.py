@@ -6,23 +6,64 @@ from collections.abc import Callable, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
-from store.authority import Entity, KeyringRow, NodeRow, Page, Query, Removal, State
+from store.authority import (
+    AuthorityInfo,
+    Committed,
+    Entity,
+    KeyringRow,
+    Mutation,
+    NodeRow,
+    Page,
+    Query,
+    Removal,
+    State,
+)
 from store.changeset import Changeset
 from store.log_trim import LogBounds, trim
 from store.plan import Plan, Result
 from store.schema import schema
+from store.transaction import WriteRequest
 from store.version import Head
 
 
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, a clock (Unix seconds), the bounds of the log, and the two
-    ways to run a plan.
+    An engine adds open, close and write, its sources of time (Unix seconds) and randomness, the
+    bounds of the log, and the two ways to run a plan.
     """
 
     _clock: Callable[[], float]
+    _draw_write_id: Callable[[], bytes]
+    _new_id: Callable[[], str]
     _log_bounds: LogBounds
+
+    def _request(
+        self, mutations: Sequence[Mutation], origin: str, write_id: bytes | None
+    ) -> WriteRequest:
+        """A write to be; without a write id of the client's it gets one of its own."""
+        return WriteRequest(
+            tuple(mutations),
+            write_id if write_id is not None else self._draw_write_id(),
+            origin,
+            self._clock(),
+            is_new=write_id is None,
+            new_id=self._new_id,
+        )
+
+    @abstractmethod
+    async def open(self) -> AuthorityInfo:
+        """Connect and check the schema."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+    @abstractmethod
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        """Apply all mutations in one transaction, or none."""
 
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:

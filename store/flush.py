@@ -8,10 +8,9 @@ deadlock on each other's new rows.
 from typing import Any
 
 from store.authority import Entity
-from store.errors import EntityError
 from store.limits import PAUSE_ROWS
 from store.plan import PAUSE, Plan
-from store.rows import Claim, Key, Raced, Rows, in_parts
+from store.rows import Raced, Rows, in_parts
 from store.schema import Schema
 from store.schema.violations import primary_key_violation, unique_violation
 
@@ -31,6 +30,11 @@ _CLAIM = (
     "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT DO NOTHING RETURNING kind, field, value"
 )
+_TAKE = (
+    "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT DO NOTHING RETURNING kind, field, value, id"
+)
+_GIVE_BACK = "DELETE FROM entity_unique WHERE kind = $1 AND field = $2 AND value = $3 AND id = $4"
 _REFER = (
     "INSERT INTO entity_reference (kind, id, field, target_kind, target_id)"
     " VALUES ($1, $2, $3, $4, $5)"
@@ -39,9 +43,14 @@ _TAG = "INSERT INTO entity_tag (tag, kind, id) VALUES ($1, $2, $3) ON CONFLICT D
 
 _ORDER = (
     *(_FORGET_REFERENCES, _FORGET_CLAIMS, _FORGET_TAGS, _DROP_REFERENCE, _DROP_CLAIM, _DROP_TAG),
-    *(_DELETE, _INSERT, _UPDATE, _CLAIM, _REFER, _TAG),
+    *(_INSERT, _TAKE, _GIVE_BACK, _DELETE, _UPDATE, _CLAIM, _REFER, _TAG),
 )
-"""What is given up goes before what is taken, and nothing refers to a row when it goes."""
+"""What is given up goes before what is taken, and nothing refers to a row when it goes. What one
+writer made and another one undid is made and undone here, too: a changeset shows it, so nobody else
+may have made it in the meantime."""
+
+_CLAIMED = {_INSERT: 2, _CLAIM: 3, _TAKE: 4}
+"""How many of the values say what was to be claimed."""
 
 Work = dict[str, list[tuple[Any, ...]]]
 
@@ -59,20 +68,45 @@ def flush(rows: Rows) -> Plan[None]:
         else:
             work[_UPDATE if found else _INSERT].append((*key, now.text))
             _index(work, rows.schemas(key[0]), found.entity if found else {}, now.entity)
+    _pass(work, rows)
     for sql in _ORDER:
         parameters = sorted(work[sql])
         answered = yield from in_parts(sql, parameters)
-        width = {_INSERT: 2, _CLAIM: 3}.get(sql)
+        width = _CLAIMED.get(sql)
         if width is not None and len(answered) < len(parameters):
             taken = {tuple(row) for row in answered}
-            lost = next(item[:width] for item in parameters if item[:width] not in taken)
-            raise Raced(rows.made_by(lost), _violation(lost))
+            raise _raced(
+                rows, next(item[:width] for item in parameters if item[:width] not in taken)
+            )
 
 
-def _violation(lost: Key | Claim) -> EntityError:
-    if len(lost) == 2:
-        return primary_key_violation(lost[1])
-    return unique_violation(lost[1], lost[2])
+def _pass(work: Work, rows: Rows) -> None:
+    for key, row in rows.passing_rows():
+        work[_INSERT].append((*key, row.text))
+        work[_DELETE].append(key)
+    passing = rows.passing_claims()
+    if not passing:
+        return
+    ours = {
+        (kind, *claim)
+        for (kind, _), row in rows.known_rows()
+        for claim in claims(rows.schemas(kind), row.entity).items()
+    }
+    for claim, entity_id in passing:
+        if claim not in ours:  # else its owner is locked, and nobody can have taken it
+            work[_TAKE].append((*claim, entity_id))
+            work[_GIVE_BACK].append((*claim, entity_id))
+
+
+def _raced(rows: Rows, lost: tuple[str, ...]) -> Raced:
+    match lost:
+        case (kind, entity_id):
+            return Raced(rows.made_by((kind, entity_id)), primary_key_violation(entity_id))
+        case (kind, field, value):
+            return Raced(rows.made_by((kind, field, value)), unique_violation(field, value))
+        case (kind, field, value, _):
+            return Raced(rows.taken_by((kind, field, value)), unique_violation(field, value))
+    raise AssertionError(lost)
 
 
 def _index(work: Work, schema: Schema, old: Entity, new: Entity) -> None:

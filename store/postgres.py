@@ -49,6 +49,7 @@ from store.postgres_connection import (
     transaction,
 )
 from store.schema import schema
+from store.schema.entity import random_id
 from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Blocked, Writer
@@ -63,9 +64,10 @@ LOOKUP_PAUSE_SECONDS = 0.1
 class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes. Single entities and pages are
-    read at ``standby``, a read replica, as long as it is no older than ``known()``; all that tells
-    of history is asked of the server that takes writes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID;
+    ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the simulator's has its own). Single
+    entities and pages are read at ``standby``, a read replica, as long as it is no older than
+    ``known()``; all that tells of history is asked of the server that takes writes.
     """
 
     def __init__(
@@ -74,12 +76,16 @@ class PostgresAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        new_id: Callable[[], str] = random_id,
+        driver: Any = asyncpg,
         standby: PostgresAddress | None = None,
         known: Callable[[], Version] = lambda: EMPTY.version,
         log_bounds: LogBounds | None = None,
     ) -> None:
         self._address = address
-        self._standby = None if standby is None else PostgresAuthority(standby)
+        self._new_id = new_id
+        self._driver = driver
+        self._standby = None if standby is None else PostgresAuthority(standby, driver=driver)
         self._standby_opened = False
         self._standby_rests_until = -math.inf
         self._known = known
@@ -98,7 +104,7 @@ class PostgresAuthority(Engine):
         """Connect and check the schema; SchemaMismatch says what to type."""
         if self._pool is None:
             # No connection is opened here, so there is nothing to wait for.
-            self._pool = await asyncpg.create_pool(
+            self._pool = await self._driver.create_pool(
                 connect=self._connect,
                 reset=_leave_as_it_is,
                 min_size=0,
@@ -128,16 +134,13 @@ class PostgresAuthority(Engine):
         """
         if self._pool is None:
             raise AuthorityUnavailable(f"{self._address} isn't open")
-        drawn = write_id if write_id is not None else self._draw_write_id()
-        request = WriteRequest(
-            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
-        )
+        request = self._request(mutations, origin, write_id)
         bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
         return await (self.bulk_writes if bulky else self.writes).write(request)
 
     async def watch(self, heard: Callable[[int], None]) -> None:
         address = self._address.for_listening()
-        connection, _ = await connect(address)
+        connection, _ = await connect(address, driver=self._driver)
         try:
             if connection.preamble:
                 raise AuthorityUnavailable(
@@ -295,7 +298,7 @@ class PostgresAuthority(Engine):
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """A new connection for the pool. What it passes are the defaults of asyncpg.connect."""
-        connection, self._host = await connect(self._address, self._host)
+        connection, self._host = await connect(self._address, self._host, self._driver)
         return connection
 
     async def _expire(self) -> None:

@@ -56,8 +56,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     a server's session for one transaction at a time (PgBouncer), nothing else of a session may."""
 
 
-async def connect(address: PostgresAddress, first: int = 0) -> tuple[Connection, int]:
-    """Connect to the first host that takes writes, beginning with host number ``first``.
+async def connect(
+    address: PostgresAddress, first: int = 0, driver: Any = asyncpg
+) -> tuple[Connection, int]:
+    """Connect to the first host that takes writes, beginning with host number ``first``; ``driver``
+    has asyncpg's ``connect``.
 
     Answers the connection and the number of its host. Every host gets an equal share of the time
     that is left, so that one that swallows packets doesn't use up the time of the next.
@@ -79,20 +82,20 @@ async def connect(address: PostgresAddress, first: int = 0) -> tuple[Connection,
         number = (first + position) % count
         share = (deadline - loop.time()) / (count - position)
         try:
-            return await _connect_to(address, address.hosts[number], tls, share), number
+            return await _connect_to(address, address.hosts[number], tls, share, driver), number
         except FAILURES as error:
             reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
     raise AuthorityUnavailable(f"database {address.database} at {'; '.join(reasons)}")
 
 
 async def _connect_to(
-    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float
+    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float, driver: Any
 ) -> Connection:
     """Connect and have our settings hold, for the session or else for each transaction."""
     deadline = asyncio.get_running_loop().time() + seconds
     settings = _settings(address)
     try:
-        connection = await _open(address, host, tls, deadline, settings)
+        connection = await _open(address, host, tls, deadline, settings, driver)
         try:
             await connection.execute(_check(address))
             return connection
@@ -104,7 +107,7 @@ async def _connect_to(
     except asyncpg.ProtocolViolationError as error:
         if _UNSUPPORTED not in str(error):
             raise
-    connection = await _open(address, host, tls, deadline, None)
+    connection = await _open(address, host, tls, deadline, None, driver)
     connection.preamble = "; ".join(f"SET LOCAL {name} = {one}" for name, one in settings.items())
     return connection
 
@@ -119,6 +122,7 @@ async def _open(
     tls: Any,
     deadline: float,
     settings: Mapping[str, str] | None,
+    driver: Any,
 ) -> Connection:
     """Everything is named, so that no PG* variable says where to go or whether to encrypt.
 
@@ -127,7 +131,7 @@ async def _open(
     seconds = deadline - asyncio.get_running_loop().time()
     if seconds <= 0:
         raise TimeoutError
-    connection: Connection = await asyncpg.connect(
+    connection: Connection = await driver.connect(
         host=host.host,
         port=host.port,
         user=address.user,

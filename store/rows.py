@@ -76,6 +76,8 @@ class Rows:
         self._rows: dict[Key, Stored | None] = {}
         self._holders: dict[Claim, str | None] = {}
         self._makers: dict[Key | Claim, int] = {}
+        self._shown_rows: dict[Key, tuple[Stored, int]] = {}
+        self._shown_claims: dict[Claim, tuple[str, int]] = {}
         self._referrers: dict[Key, dict[Reference, None]] = {}
         """References made by this transaction, of which some may be gone again."""
 
@@ -91,6 +93,32 @@ class Rows:
                 del self._found[key]
         self._rows, self._holders, self._makers = savepoint
 
+    def show(self) -> None:
+        """The writer at work is through: its changeset will show the rows and unique values that it
+        made, also when another writer of this transaction undoes them."""
+        for key, row in self._rows.items():
+            if row is not None and self._found[key] is None:
+                self._shown_rows[key] = (row, self._makers[key])
+        for claim, entity_id in self._holders.items():
+            if entity_id is not None:
+                self._shown_claims[claim] = (entity_id, self._makers[claim])
+
+    def passing_rows(self) -> list[tuple[Key, Stored]]:
+        """Rows that one writer has made and another one deleted: they must have been free."""
+        return [(key, row) for key, (row, _) in self._shown_rows.items() if self.now(key) is None]
+
+    def passing_claims(self) -> list[tuple[Claim, str]]:
+        """Unique values that one writer took and another one gave away, with the taker's id."""
+        return [
+            (claim, entity_id)
+            for claim, (entity_id, _) in self._shown_claims.items()
+            if self._holders[claim] != entity_id
+        ]
+
+    def known_rows(self) -> Iterable[tuple[Key, Stored]]:
+        """The rows that were found and are locked, as they were."""
+        return ((key, row) for key, row in self._found.items() if row is not None)
+
     def found(self, key: Key) -> Stored | None:
         """As it was before the transaction."""
         return self._found[key]
@@ -101,7 +129,13 @@ class Rows:
 
     def made_by(self, made: Key | Claim) -> int:
         """The writer whose row or unique value it is to be."""
+        if len(made) == 2 and self.now(made) is None:
+            return self._shown_rows[made][1]
         return self._makers[made]
+
+    def taken_by(self, passing: Claim) -> int:
+        """The writer that took a unique value which another one gave away."""
+        return self._shown_claims[passing][1]
 
     def is_known(self, key: Key) -> bool:
         """Whether the row was read, or made here."""
@@ -185,6 +219,13 @@ class Rows:
         self._found |= dict.fromkeys(wanted)
         for kind, entity_id, text in rows:
             self._found[kind, entity_id] = Stored(text, decode_entity(text))
+
+    def look_again(self, keys: Iterable[Key]) -> None:
+        """Rows that turn out to refer to one that is locked: those that were missing when they were
+        asked for have been made by another writer since, and must be read."""
+        for key in keys:
+            if key not in self._rows and key in self._found and self._found[key] is None:
+                del self._found[key]
 
     def hold(self, keys: Iterable[Key]) -> Plan[None]:
         """Lock rows against deletion, in (kind, id) order; ``exists`` then says which there are."""

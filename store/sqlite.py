@@ -29,6 +29,7 @@ from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
 from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
+from store.schema.entity import random_id
 from store.sqlite_connection import change, connect, read, unavailable
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Writer
@@ -59,7 +60,7 @@ async def _connection(path: Path, *, read_only: bool = False) -> Connection:
 class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class SqliteAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        new_id: Callable[[], str] = random_id,
         log_bounds: LogBounds | None = None,
     ) -> None:
+        self._new_id = new_id
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
@@ -82,8 +85,8 @@ class SqliteAuthority(Engine):
         """Open the file and check its schema; SchemaMismatch says what to type."""
         await self.close()
         try:
-            self._writer = await _connection(self._path)
-            self._reader = await _connection(self._path, read_only=True)
+            self._writer = await self._connect(read_only=False)
+            self._reader = await self._connect(read_only=True)
             return await self._read(reads.read_info)
         except sqlite3.Error as error:
             await self.close()
@@ -91,6 +94,9 @@ class SqliteAuthority(Engine):
         except BaseException:
             await self.close()
             raise
+
+    async def _connect(self, *, read_only: bool) -> Connection:
+        return await _connection(self._path, read_only=read_only)
 
     async def close(self) -> None:
         """Close both connections; without effect when they are closed."""
@@ -107,11 +113,7 @@ class SqliteAuthority(Engine):
         """Apply all mutations in one transaction, or none."""
         if self._writer is None:
             raise AuthorityUnavailable(f"{self._path} isn't open")
-        drawn = write_id if write_id is not None else self._draw_write_id()
-        request = WriteRequest(
-            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
-        )
-        return await self.writes.write(request)
+        return await self.writes.write(self._request(mutations, origin, write_id))
 
     async def watch(self, heard: Callable[[int], None]) -> None:
         try:

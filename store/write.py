@@ -87,6 +87,7 @@ def _do(requests: dict[int, WriteRequest], dialect: Dialect) -> Plan[dict[int, O
         try:
             entities = yield from writer.apply()
             done[number] = (entities, _body(requests[number], writer.changes()))
+            rows.show()
         except EntityError as error:
             rows.roll_back(savepoint)
             outcomes[number] = error

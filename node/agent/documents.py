@@ -61,7 +61,7 @@ class Documents:
     async def shown(self) -> str:
         """What is served, as a document."""
         changes = []
-        for change in self._serving.pin().changes():
+        for change in self._serving.replica.pin().changes():
             changes.append(change)
             if len(changes) % LOAD_SLICE_ENTITIES == 0:
                 await asyncio.sleep(0)

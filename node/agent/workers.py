@@ -208,7 +208,7 @@ class Workers:
             raise
         state = self._serving.for_workers()
         if state is None and self._listening:
-            state = self._serving.pin()
+            state = self._serving.replica.pin()
         if state is not None:
             worker.feed(state)
             self._vouch(worker)

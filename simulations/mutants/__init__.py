@@ -1,9 +1,9 @@
-"""Known mistakes of membership protocols, as patches: does the swarm find them?
+"""Known mistakes of membership protocols and of the write rule, as patches: are they found?
 
 A simulator that passes a broken protocol shows nothing. Each patch here breaks one rule that
-``gossip.members`` and its neighbours keep; it is applied to a copy of the code, and swarm runs of
-the copy must fail. A patch finds its place by its text, not by line numbers, so it keeps applying
-while the code around it moves.
+``gossip.members`` and its neighbours keep, those in ``store/`` one of the write rule's; it is
+applied to a copy of the code, and runs of the copy must fail. A patch finds its place by its text,
+not by line numbers, so it keeps applying while the code around it moves.
 """
 
 import json
@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PATCHES = Path(__file__).resolve().parent
 SEEDS_MAX = 60
 """Within so many seeds each mutant must be caught."""
-_PACKAGES = ("gossip", "simulations")
+_PACKAGES = ("gossip", "simulations", "store")
+_RUNS = {"mutants": ("swarm",), "store": ("writers", "--nodes=5", "--set=writes=25")}
+"""What is run, by the patch's folder."""
 
 
 class Hunk(NamedTuple):
@@ -39,6 +41,8 @@ class Mutant:
     mistake: str
     """What it does wrong, in a sentence."""
     hunks: tuple[Hunk, ...]
+    run: tuple[str, ...] = _RUNS["mutants"]
+    """Scenario and options."""
 
     def apply(self, root: Path) -> None:
         """Make the mistake in the tree at ``root``. Raises ValueError when a hunk's text isn't
@@ -82,10 +86,10 @@ def read(path: Path) -> Mutant:
             if sign in " +":
                 new.append(rest)
     finish()
-    return Mutant(path.stem, " ".join(mistake), tuple(hunks))
+    return Mutant(path.stem, " ".join(mistake), tuple(hunks), _RUNS[path.parent.name])
 
 
-MUTANTS = tuple(read(path) for path in sorted(PATCHES.glob("*.patch")))
+MUTANTS = tuple(read(path) for path in sorted(PATCHES.rglob("*.patch")))
 
 
 class Hunt(NamedTuple):
@@ -97,14 +101,14 @@ class Hunt(NamedTuple):
 
 
 def hunt(mutant: Mutant, seeds: int = SEEDS_MAX, first: int = 1) -> Hunt:
-    """Run swarm seeds on a copy of the code with the mistake until one fails."""
+    """Run seeds on a copy of the code with the mistake until one fails."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory)
         for package in _PACKAGES:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / package, copy / package, ignore=ignored)
         mutant.apply(copy)
-        command = [sys.executable, "-m", "simulations", "run", "swarm", f"--seed={first}"]
+        command = [sys.executable, "-m", "simulations", "run", *mutant.run, f"--seed={first}"]
         run = subprocess.run(
             [*command, f"--seeds={seeds}", "--fail-fast", "--json"],
             cwd=copy,
@@ -114,7 +118,7 @@ def hunt(mutant: Mutant, seeds: int = SEEDS_MAX, first: int = 1) -> Hunt:
             check=False,
         )
         if not run.stdout:
-            raise RuntimeError(f"{mutant.name}: the swarm didn't run: {run.stderr[-500:]}")
+            raise RuntimeError(f"{mutant.name}: nothing ran: {run.stderr[-500:]}")
         failures = json.loads(run.stdout)["failures"]
     if not failures:
         return Hunt(None, "")

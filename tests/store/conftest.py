@@ -14,32 +14,40 @@ from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 from store.sqlite import SqliteAuthority
 from tests.postgres_server import PostgresDatabases, dsn_of, execute
+from tests.store.models import PostgresModelUnderTest, SqliteModelUnderTest
 
 settings.register_profile("shared-machine", deadline=None)  # others' load is no failure
 settings.load_profile("shared-machine")
 
 ENGINES = ("sqlite", "postgres")
+MODELS: dict[str, type[SqliteModelUnderTest | PostgresModelUnderTest]] = {
+    "sqlite-model": SqliteModelUnderTest,
+    "postgres-model": PostgresModelUnderTest,
+}
 
 
 @dataclass
 class Engine:
     """One bootstrapped authority, and as many connections to it as a test wants."""
 
-    address: Path | PostgresAddress
+    address: Path | PostgresAddress | SqliteModelUnderTest | PostgresModelUnderTest
     opened: list[Authority] = field(default_factory=list)
 
     @property
     def where(self) -> str:
         """What another process needs to connect."""
-        if isinstance(self.address, Path):
-            return str(self.address)
-        return dsn_of(self.address)
+        if isinstance(self.address, PostgresAddress):
+            return dsn_of(self.address)
+        assert isinstance(self.address, Path), "a model lives in one process"
+        return str(self.address)
 
     def authority(self) -> Authority:
         """Another node's tie to the same authority, not yet open."""
         if isinstance(self.address, Path):
             return SqliteAuthority(self.address)
-        return PostgresAuthority(self.address)
+        if isinstance(self.address, PostgresAddress):
+            return PostgresAuthority(self.address)
+        return self.address.authority()
 
     async def connect(self) -> Authority:
         """Another node's tie to the same authority."""
@@ -53,13 +61,25 @@ class Engine:
         if isinstance(self.address, PostgresAddress):
             await execute(self.address, f"SET search_path = grapevine; {text}")
             return
+        if not isinstance(self.address, Path):
+            await self.address.sql(text)
+            return
         with sqlite3.connect(self.address) as connection:
             connection.execute(text)
         connection.close()
 
 
+EVERY_ENGINE = pytest.mark.parametrize("engine", [*ENGINES, *MODELS], indirect=True)
+"""For tests that the simulator's models pass as well: those that see no more than an Authority."""
+
+
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    if request.param in MODELS:
+        engine = Engine(MODELS[request.param]())
+        yield engine
+        await close(engine)
+        return
     if request.param == "sqlite":
         engine = Engine(tmp_path / "authority.db")
         await SqliteMigrations(tmp_path / "authority.db").bootstrap()

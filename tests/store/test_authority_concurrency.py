@@ -15,7 +15,7 @@ from store.errors import EntityError
 from store.postgres import PostgresAuthority
 from store.sqlite import SqliteAuthority
 from store.transaction import WriteRequest
-from tests.store.conftest import Engine
+from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
 from tests.store.test_write_rule import IDS, SCHEMAS
 from tests.store.writer_process import write_at_random
@@ -36,6 +36,7 @@ async def start_writer(
 
 @pytest.mark.parametrize("clients", [1, 6])
 @pytest.mark.parametrize("seed", range(2))
+@EVERY_ENGINE
 async def test_the_log_replays_to_the_state_after_random_concurrent_writes(
     engine: Engine, seed: int, clients: int
 ) -> None:
@@ -141,6 +142,7 @@ async def test_a_killed_writer_leaves_a_whole_state_with_all_it_answered(
     await authority.write([Create("services", {"host": "h"})], origin="")  # and writes go on
 
 
+@EVERY_ENGINE
 async def test_of_two_writers_of_one_name_one_wins(engine: Engine) -> None:
     connections = [await engine.connect() for _ in range(4)]
 
@@ -155,6 +157,7 @@ async def test_of_two_writers_of_one_name_one_wins(engine: Engine) -> None:
     assert sorted(outcomes) == ["5", "5", "5", "won"]
 
 
+@EVERY_ENGINE
 async def test_concurrent_patches_of_different_fields_all_survive(engine: Engine) -> None:
     connections = [await engine.connect() for _ in range(3)]
     await connections[0].write([Create("services", {"name": "s", "host": "h"})], origin="")
@@ -170,6 +173,7 @@ async def test_concurrent_patches_of_different_fields_all_survive(engine: Engine
     assert {name: entity[name] for name in fields} == fields
 
 
+@EVERY_ENGINE
 async def test_a_write_id_sent_by_several_at_once_is_done_once(engine: Engine) -> None:
     connections = [await engine.connect() for _ in range(3)]
     outcomes = await asyncio.gather(
@@ -182,6 +186,7 @@ async def test_a_write_id_sent_by_several_at_once_is_done_once(engine: Engine) -
     assert await check_history(connections[0]) == 1
 
 
+@EVERY_ENGINE
 async def test_state_and_head_are_of_one_moment_while_others_write(engine: Engine) -> None:
     writer, reader = await engine.connect(), await engine.connect()
     writing = asyncio.create_task(write_at_random(writer, 5, 40, show=False))
@@ -195,6 +200,7 @@ async def test_state_and_head_are_of_one_moment_while_others_write(engine: Engin
     assert await check_history(reader) == (await reader.head()).version.revision
 
 
+@EVERY_ENGINE
 async def test_a_write_id_is_done_once_also_when_its_entity_has_a_name(engine: Engine) -> None:
     """The second try must not be told that its own name is taken."""
     connections = [await engine.connect() for _ in range(4)]

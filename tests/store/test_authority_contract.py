@@ -10,8 +10,10 @@ from store.changeset import decode_body
 from store.errors import EntityError
 from store.limits import ENTITY_BYTES_MAX
 from store.version import EMPTY, GENESIS, Head, Version
-from tests.store.conftest import Engine
+from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
+
+pytestmark = EVERY_ENGINE
 
 SERVICE = {"name": "s", "host": "example.com"}
 A_WRITE = bytes(range(16))

@@ -33,7 +33,7 @@ def clock() -> Clock:
 def bounded(engine: Engine, bounds: LogBounds, clock: Clock) -> PostgresAuthority | SqliteAuthority:
     if isinstance(engine.address, PostgresAddress):
         return PostgresAuthority(engine.address, clock=clock, log_bounds=bounds)
-    return SqliteAuthority(engine.address, clock=clock, log_bounds=bounds)
+    return SqliteAuthority(engine.where, clock=clock, log_bounds=bounds)
 
 
 @pytest.fixture

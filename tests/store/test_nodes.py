@@ -6,7 +6,9 @@ from store import nodes
 from store.authority import Authority, NodeRow, Removal
 from store.errors import SchemaMismatch
 from store.nodes import REMOVAL_SCHEMA
-from tests.store.conftest import Engine
+from tests.store.conftest import EVERY_ENGINE, Engine
+
+pytestmark = EVERY_ENGINE
 
 
 async def test_generations_only_grow(authority: Authority) -> None:

@@ -52,6 +52,7 @@ def migrations_of(engine: Engine, *added: Migration) -> Migrations:
     if isinstance(engine.address, PostgresAddress):
         files = (*catalogue.load("postgres"), *added)
         return PostgresMigrations(engine.address, migrations=files)
+    assert isinstance(engine.address, Path)
     return SqliteMigrations(engine.address, migrations=(*catalogue.load("sqlite"), *added))
 
 
@@ -59,18 +60,20 @@ async def load(engine: Engine, version: int) -> None:
     if isinstance(engine.address, PostgresAddress):
         await schema_snapshots.load_postgres(version, engine.address)
     else:
+        assert isinstance(engine.address, Path)
         schema_snapshots.load_sqlite(version, engine.address)
 
 
 async def structure(engine: Engine) -> list[tuple[Any, ...]]:
     """Columns, constraints, indexes and triggers."""
-    if not isinstance(engine.address, PostgresAddress):
+    if isinstance(engine.address, Path):
         connection = sqlite3.connect(engine.address)
         rows = connection.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2, 3"
         ).fetchall()
         connection.close()
         return rows
+    assert isinstance(engine.address, PostgresAddress)
     found: list[tuple[Any, ...]] = []
     for sql in (
         "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default"
@@ -164,7 +167,6 @@ import asyncio, sys
 from tests.store.conftest import Engine
 from tests.store.test_schema_upgrades import migrations_of, slow
 from tests.postgres_server import parse_dsn
-from pathlib import Path
 where = sys.argv[1]
 engine = Engine(parse_dsn(where) if where.startswith("postgresql://") else Path(where))
 print("begins", flush=True)

@@ -1,0 +1,199 @@
+"""The simulated authorities that writers use, each with the faults that it knows."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from simulations.authority.postgres.bootstrap import bootstrapped
+from simulations.authority.postgres.cluster import Cluster
+from simulations.authority.postgres.driver import Driver
+from simulations.authority.postgres.server import Server
+from simulations.authority.postgres.tables import Values
+from simulations.authority.sqlite import SqliteFile, SqliteModel
+from simulations.clock import Clock
+from store.authority import Mutation
+from store.engine import Engine
+from store.postgres import PostgresAuthority
+from store.postgres_address import PostgresAddress, PostgresHost
+from store.schema.entity import Schema
+from store.transaction import WriteRequest
+
+ADDRESS = PostgresAddress(
+    (PostgresHost("db1"), PostgresHost("db2")), "grapevine", "grapevine", timeout=3.0
+)
+
+
+class Ground(Protocol):
+    """An authority and its faults."""
+
+    def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
+        """One process's tie to it. ``sources`` are the engine's of time and randomness; ``died`` is
+        called when the process dies by itself."""
+
+    def cut(self, name: str, *, deliver: bool) -> None:
+        """A process ends: so do its connections."""
+
+    def disturb(self, names: Sequence[str]) -> None:
+        """Do some harm now to one of these processes or to all, and undo it later."""
+
+    def heal(self) -> None:
+        """End all faults."""
+
+
+class PostgresGround:
+    """A primary and its standby, which may take over with or without all commits."""
+
+    def __init__(self, clock: Clock, rng: random.Random, *, lossless: bool = False) -> None:
+        self._clock = clock
+        self._rng = rng
+        trip = rng.choice((0.000_1, 0.001, 0.02))
+        self.cluster = Cluster(
+            clock, rng, bootstrapped(rng), delay=lambda: trip * rng.uniform(0.5, 3.0)
+        )
+        self._primary = self.cluster.servers["db1"]
+        self._standby = self.cluster.add("db2", self._primary.database.copy())
+        lag = rng.choice((0.001, 0.05, 1.0))
+        self._lag: Callable[[], float] = lambda: lag * rng.uniform(0.2, 2.0)
+        self._lossless = lossless
+        """Whether a standby takes over only when it has all that the primary has flushed."""
+        self._waits = rng.random() < 0.7 or lossless
+        self._stream = self._follow()
+        self.lost = 0
+        """Revisions that failovers have lost."""
+        self._drivers: dict[str, Driver] = {}
+        self._changing = False
+
+    def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
+        driver = self._drivers.setdefault(name, Driver(self.cluster, name))
+        return PostgresAuthority(ADDRESS, driver=driver, **sources)
+
+    def cut(self, name: str, *, deliver: bool) -> None:
+        self._drivers[name].cut(deliver=deliver, tell=self._rng.random() < 0.8)
+
+    def disturb(self, names: Sequence[str]) -> None:
+        rng, after = self._rng, self._clock.after
+        name = rng.choice(names)
+        host = rng.choice(("db1", "db2"))
+        seconds = rng.choice((0.01, 0.5, 4.0, 12.0))
+        connections = list(self._drivers[name].connections) if name in self._drivers else []
+        match rng.randrange(9):
+            case 0 | 1 | 2 if connections:
+                rng.choice(connections).break_(deliver=rng.random() < 0.5)
+            case 3 if connections:
+                wire = rng.choice(connections).wire
+                wire.hold()
+                after(seconds, wire.release)
+            case 4:
+                self.cluster.cut(name, host)
+                after(seconds, self.cluster.mend, name, host)
+            case 5:
+                self._primary.crash()
+                after(seconds, self._restart, self._primary)
+            case 6:
+                self._primary.end_sessions()
+            case 7:
+                self.fail_over(seconds)
+            case _:
+                self._stream.held = True
+                after(min(seconds, 2.0), self._stream.go_on)
+
+    @property
+    def log(self) -> list[Values]:
+        """The log's rows at the server that takes writes, or took them last."""
+        rows = self._primary.database.rows("log")
+        return sorted(rows, key=lambda row: int(row["revision"]))
+
+    def heal(self) -> None:
+        for name in self._drivers:
+            for host in self.cluster.servers:
+                self.cluster.mend(name, host)
+            for connection in self._drivers[name].connections:
+                connection.wire.release()
+        self._primary.start()
+        if self._changing:
+            self._rejoin()
+        self._stream.go_on()
+
+    def _restart(self, server: Server) -> None:
+        """Unless another one has taken over: two that take writes would be two histories."""
+        if server is self._primary:
+            server.start()
+
+    def fail_over(self, seconds: float) -> None:
+        """The primary dies, the standby takes over; later the old one comes back as a standby."""
+        if self._changing or not self._standby.up:
+            return
+        self._changing = True
+        self._primary.crash()
+        if self._lossless:
+            self._stream.held = False
+            self._stream.arrive(len(self._primary.database.log))
+        self.cluster.promote(self._standby)
+        self.lost += _revision(self._primary) - _revision(self._standby)
+        self._primary, self._standby = self._standby, self._primary
+        self._clock.after(seconds, self._rejoin)
+
+    def _rejoin(self) -> None:
+        if not self._changing:
+            return
+        self._standby.start()
+        self._stream = self._follow()
+        self._changing = False
+
+    def _follow(self) -> Any:
+        return self.cluster.follow(self._standby, self._primary, self._lag, wait=self._waits)
+
+
+def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
+    """Let an engine know these kinds instead of Kong's."""
+    make = engine._request
+
+    def request(mutations: Sequence[Mutation], origin: str, write_id: bytes | None) -> WriteRequest:
+        return replace(make(mutations, origin, write_id), schemas=schemas.__getitem__)
+
+    engine._request = request  # type: ignore[method-assign]
+    return engine
+
+
+def _revision(server: Server) -> int:
+    (head,) = server.database.rows("head")
+    revision: int = head["revision"]
+    return revision
+
+
+class SqliteGround:
+    """One file that all processes share."""
+
+    lost = 0
+
+    def __init__(self, clock: Clock, rng: random.Random) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._file = SqliteFile.bootstrapped(clock, rng)
+
+    def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
+        return SqliteModel(self._file, died=died, **sources)
+
+    def cut(self, name: str, *, deliver: bool) -> None:
+        """A call is one event: a process dies before or after it, or by ``dies_after``."""
+
+    def disturb(self, names: Sequence[str]) -> None:
+        rng, file = self._rng, self._file
+        match rng.randrange(4):
+            case 0:
+                file.lock(rng.choice((0.01, 0.5, 4.0, 8.0)))
+            case 1:
+                file.next_commit = rng.choice(("done", "undone"))
+            case 2:
+                file.dies_after = rng.randrange(12)
+            case _:
+                file.broken = "disk I/O error"
+                self._clock.after(rng.choice((0.01, 0.5, 4.0)), self._mend)
+
+    def heal(self) -> None:
+        self._mend()
+        self._file.next_commit = self._file.dies_after = None
+
+    def _mend(self) -> None:
+        self._file.broken = ""
