@@ -1,12 +1,39 @@
-"""Rules that span several fields of an entity (Kong's entity checks)."""
+"""Rules that span several fields of an entity (Kong's entity checks).
 
-from collections.abc import Mapping
+A field's name may be a path into records: ``config.redis.host``.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from store.schema.field import Field
-from store.schema.values import errors_of, is_empty, quoted
+from store.schema.values import errors_of, is_empty, is_reference, quoted
 from store.schema.violations import ENTITY, FieldErrors
+
+
+def value_at(entity: Mapping[str, Any], path: str) -> Any:
+    """The value of a field by its path; None where there is none."""
+    value: Any = entity
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def set_error(errors: FieldErrors, path: str, error: Any) -> None:
+    """Say what is wrong with a field by its path, unless more is known about a record around it."""
+    *records, name = path.split(".")
+    place: Any = errors
+    for record in records:
+        place = place.setdefault(record, {})
+        if not isinstance(place, dict):
+            return
+    place[name] = error
+
+
+def add_entity_error(errors: FieldErrors, message: str) -> None:
+    """Say what is wrong with the entity as a whole."""
+    errors.setdefault(ENTITY, []).append(message)
 
 
 class EntityCheck(Protocol):
@@ -113,3 +140,104 @@ class OneOfFor:
                 "else_then_err": error,
             }
         return {"conditional_at_least_one_of": shown}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsSet:
+    """How many of some fields must be set, in one of Kong's four ways of saying it."""
+
+    rule: Literal["at_least_one_of", "only_one_of", "mutually_exclusive", "mutually_required"]
+    fields: tuple[str, ...]
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        number = sum(not is_empty(value_at(entity, name)) for name in self.fields)
+        fits, message = {
+            "at_least_one_of": (number >= 1, "at least one of these fields must be non-empty"),
+            "only_one_of": (number == 1, "exactly one of these fields must be non-empty"),
+            "mutually_exclusive": (number <= 1, "only one or none of these fields must be set"),
+            "mutually_required": (
+                number in (0, len(self.fields)),
+                "all or none of these fields must be set",
+            ),
+        }[self.rule]
+        if not fits:
+            add_entity_error(errors, f"{message}: {quoted(self.fields)}")
+
+    def describe(self) -> dict[str, Any]:
+        return {self.rule: list(self.fields)}
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """No two of some fields have the same value."""
+
+    fields: tuple[str, ...]
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        values = [value for name in self.fields if not is_empty(value := value_at(entity, name))]
+        if any(value in values[:index] for index, value in enumerate(values)):
+            names = quoted(self.fields)
+            add_entity_error(errors, f"values of these fields must be distinct: {names}")
+
+    def describe(self) -> dict[str, Any]:
+        return {"distinct": list(self.fields)}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """When ``if_field`` has one of ``values``, ``then_field`` must fit ``then``."""
+
+    if_field: str
+    values: tuple[Any, ...]
+    then_field: str
+    then: Field
+    """Whatever the field's own declaration asks for has been checked before."""
+    error: str = ""
+    negated: bool = False
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        if_value, value = value_at(entity, self.if_field), value_at(entity, self.then_field)
+        if if_value is None or (if_value in self.values) == self.negated:
+            return
+        wrong = errors_of(self.then, value)
+        if wrong is None:
+            return
+        set_error(errors, self.then_field, wrong)
+        add_entity_error(
+            errors,
+            self.error or f"failed conditional validation given value of field '{self.if_field}'",
+        )
+
+    def describe(self) -> dict[str, Any]:
+        shown = {
+            "if_field": self.if_field,
+            "if_match": {"not_one_of" if self.negated else "one_of": list(self.values)},
+            "then_field": self.then_field,
+            "then_match": {
+                name: value for name, value in self.then.describe().items() if name != "type"
+            },
+        }
+        return {"conditional": shown | ({"then_err": self.error} if self.error else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """Whatever else there is to say about several fields, once each of them is valid.
+
+    Not asked while one of them is a reference into a vault.
+    """
+
+    fields: tuple[str, ...]
+    check: Callable[[Mapping[str, Any]], str | None]
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        if any(value_at(errors, name) is not None for name in self.fields):
+            return
+        if any(is_reference(value_at(entity, name)) for name in self.fields):
+            return
+        wrong = self.check(entity)
+        if wrong is not None:
+            add_entity_error(errors, wrong)
+
+    def describe(self) -> dict[str, Any]:
+        return {"custom_entity_check": {"field_sources": list(self.fields)}}

@@ -15,6 +15,20 @@ FieldType = Literal[
 ]
 
 
+_FLAGS = (
+    "required",
+    "auto",
+    "unique",
+    "uuid",
+    "timestamp",
+    "transient",
+    "referenceable",
+    "encrypted",
+    "abstract",
+)
+"""Attributes that ``GET /schemas`` shows where they are true."""
+
+
 class _Unset:
     """The absence of a default, which differs from a default of null."""
 
@@ -50,7 +64,20 @@ class Field:
     unique: bool = False
     uuid: bool = False
     timestamp: bool = False
+    transient: bool = False
+    """Taken from clients and shown to them, but not stored as it is."""
+    internal: bool = False
+    """Stored, but neither taken from clients nor shown to them."""
+    referenceable: bool = False
+    """``{vault://…}`` may stand for the value; such a text is taken as it is."""
+    encrypted: bool = False
+    """A secret: no log shows it. (The name is Kong's; nothing is encrypted field by field here.)"""
+    abstract: bool = False
+    """The subschema says what it is."""
+    canonical: Callable[[str], str] | None = None
+    """The one spelling that is stored; given a valid value. Keys in URLs are spelled so, too."""
     one_of: tuple[Any, ...] = ()
+    not_one_of: tuple[Any, ...] = ()
     between: tuple[int, int] | None = None
     len_min: int | None = None
     len_max: int | None = None
@@ -83,13 +110,13 @@ class Field:
     def describe(self) -> dict[str, Any]:
         """The field as ``GET /schemas/{entity}`` shows it."""
         shown: dict[str, Any] = {"type": self.type}
-        for name in ("required", "auto", "unique", "uuid", "timestamp"):
+        for name in _FLAGS:
             if getattr(self, name):
                 shown[name] = True
         for name in ("description", "len_min", "len_max", "starts_with", "reference"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
-        for name in ("between", "one_of"):
+        for name in ("between", "one_of", "not_one_of"):
             if getattr(self, name):
                 shown[name] = list(getattr(self, name))
         if self.default is not UNSET:

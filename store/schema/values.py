@@ -34,6 +34,11 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def is_reference(value: Any) -> bool:
+    """Whether it names a secret in a vault (``{vault://env/some-secret}``) instead of being one."""
+    return isinstance(value, str) and value.startswith("{vault://") and value.endswith("}")
+
+
 def is_empty(value: Any) -> bool:
     """Whether a value counts as not set for the checks that want one of several fields."""
     return value is None or value in ("", [], {})
@@ -99,7 +104,7 @@ def complete_fields(fields: Mapping[str, Field], value: Mapping[str, Any]) -> di
         if name in completed:
             completed[name] = complete(field, completed[name])
         elif field.default is not UNSET:
-            completed[name] = copy.deepcopy(field.default)
+            completed[name] = complete(field, copy.deepcopy(field.default))
         elif not field.auto:
             completed[name] = None
     return completed
@@ -118,6 +123,8 @@ def errors_of(field: Field, value: Any) -> Any:
         return REQUIRED if field.required else None
     if field.null_only:
         return field.null_only
+    if field.referenceable and is_reference(value):
+        return None
     wrong = _errors_of_type(field, value)
     if wrong is None:
         wrong = _broken_rule(field, value)
@@ -222,6 +229,8 @@ def _broken_rule(field: Field, value: Any) -> str | None:
     """The first rule of the declaration that a value of the right type breaks."""
     if field.forbidden is not None and value == field.forbidden[0]:
         return field.forbidden[1]
+    if field.not_one_of and value in field.not_one_of:
+        return f"must not be one of: {', '.join(str(option) for option in field.not_one_of)}"
     if field.one_of and value not in field.one_of:
         return f"expected one of: {', '.join(str(option) for option in field.one_of)}"
     if field.timestamp and value <= 0:
