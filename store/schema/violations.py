@@ -97,10 +97,10 @@ def foreign_key_restricts(kind: str, child_kind: str) -> EntityError:
     return EntityError(4, "foreign key violation", message, {"@referenced_by": child_kind})
 
 
-def unique_violation(field: str, value: Any) -> EntityError:
-    """Code 5: another entity has this value."""
-    message = f"UNIQUE violation detected on '{lua_text({field: value})}'"
-    return EntityError(5, "unique constraint violation", message, {field: value})
+def unique_violation(fields: Mapping[str, Any]) -> EntityError:
+    """Code 5: another entity has this value, or these together."""
+    message = f"UNIQUE violation detected on '{lua_text(fields)}'"
+    return EntityError(5, "unique constraint violation", message, dict(fields))
 
 
 def not_found(field: str, value: str) -> EntityError:
