@@ -11,8 +11,9 @@ from typing import Any
 
 from store.authority import Entity
 from store.schema.checks import EntityCheck
+from store.schema.completion import complete_fields, merge
 from store.schema.field import Field
-from store.schema.values import UNKNOWN, complete_fields, errors_of, infer, is_uuid
+from store.schema.values import UNKNOWN, errors_of, infer, is_uuid
 from store.schema.violations import FieldErrors, schema_violation
 
 IMMUTABLE = "immutable field cannot be updated"
@@ -97,7 +98,7 @@ class Schema:
         unknown = {name: value for name, value in current.items() if name not in self.fields}
         merged = {name: current[name] for name in self.fields if name in current}
         for name, value in changes.items():
-            merged[name] = _merge(self.fields.get(name), merged.get(name), value)
+            merged[name] = merge(self.fields.get(name), merged.get(name), value)
         return unknown | self._finish(merged, errors, now)
 
     def validate_put(
@@ -186,12 +187,6 @@ class Schema:
                 if isinstance(name, str) and name in self.subschemas:
                     return self.subschemas[name]
         return None
-
-
-def _merge(item: Field | None, current: Any, value: Any) -> Any:
-    if item and item.type == "record" and isinstance(current, dict) and isinstance(value, dict):
-        return {**current, **value}
-    return value
 
 
 def _plain(item: Field, value: Any) -> Any:

@@ -11,6 +11,7 @@ from store.schema.addresses import (
     route_host_error,
     wildcard_host_error,
 )
+from store.schema.checks import AtLeastOneOf
 from store.schema.field import Field, Pattern
 from store.schema.paths import path_error, route_path_error
 
@@ -39,7 +40,7 @@ def _tag_error(tag: str) -> str | None:
     )
 
 
-def _header_name_error(name: str) -> str | None:
+def header_name_error(name: str) -> str | None:
     if _HEADER_NAME.fullmatch(name):
         return None
     return f"bad header name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
@@ -57,6 +58,7 @@ UTF8_NAME = Field(
 )
 PROTOCOL = Field("string", one_of=PROTOCOLS)
 HOST = Field("string", check=host_error)
+IP_OR_CIDR = Field("string", check=ip_or_cidr_error)
 PORT = Field("integer", between=(0, 65535))
 TIMEOUT = Field("integer", between=(1, 2**31 - 2))
 PATH = Field(
@@ -130,7 +132,7 @@ HEADERS = Field(
                 "cannot contain 'host' header, which must be specified in the 'hosts' attribute",
             ),
         ),
-        check=_header_name_error,
+        check=header_name_error,
     ),
     values=Field("array", elements=Field("string")),
 )
@@ -138,8 +140,8 @@ ENDPOINTS = Field(
     "set",
     elements=Field(
         "record",
-        fields={"ip": Field("string", check=ip_or_cidr_error), "port": PORT},
-        at_least_one_of=("ip", "port"),
+        fields={"ip": IP_OR_CIDR, "port": PORT},
+        checks=(AtLeastOneOf(("ip", "port")),),
     ),
 )
 
