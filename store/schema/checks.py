@@ -152,6 +152,15 @@ def _refuse(errors: FieldErrors, error: str) -> None:
     errors.setdefault(ENTITY, []).append(error)
 
 
+def _any_wrong(errors: FieldErrors, paths: tuple[str, ...]) -> bool:
+    """Whether a rule can't be judged because a value that it needs isn't valid for its field."""
+    known = {path: _error_at(errors, path) for path in paths}
+    for path, error in known.items():
+        if error == REQUIRED:
+            _set_error(errors, path, "field required for entity check")
+    return any(error is not None for error in known.values())
+
+
 def _undecided(entity: Mapping[str, Any], paths: tuple[str, ...]) -> bool:
     """Whether one of the values is kept in a vault, so that no rule can judge it."""
     return any(is_reference(_get(entity, path)) for path in paths)
@@ -253,10 +262,7 @@ class Conditional:
     def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
         if _undecided(entity, (self.if_field, self.then_field)):
             return
-        known = _error_at(errors, self.if_field)
-        if known is not None:  # a value that isn't valid for its field fulfils no condition
-            if known == REQUIRED:
-                _set_error(errors, self.if_field, "field required for entity check")
+        if _any_wrong(errors, (self.if_field,)):
             return
         if self.if_match.error(_get(entity, self.if_field)) is not None:
             return
@@ -318,7 +324,7 @@ class Custom:
     """Gets the whole entity or record; answers what is wrong, or None."""
 
     def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
-        if any(_error_at(errors, path) is not None for path in self.paths):
+        if _any_wrong(errors, self.paths):
             return
         wrong = self.check(entity)
         if wrong is not None:
