@@ -16,7 +16,8 @@ from store.plan import Dialect, Plan, Statement
 from store.read import entity_text, id_of_key
 from store.schema import Schema
 from store.schema import schema as schema_of
-from store.schema.parts import Collected, random_id, random_secret
+from store.schema.completion import random_secret
+from store.schema.parts import Collected, random_id
 from store.schema.values import is_uuid
 from store.schema.violations import (
     ENTITY,
@@ -110,7 +111,8 @@ class Transaction:
         if current is None or not self._is_live(kind, current):
             raise not_found("id" if is_uuid(key) else schema.endpoint_key or "id", key)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_patch(current, fields, self._request.now)
+        request = self._request
+        entity = schema.validate_patch(current, fields, request.now, request.new_secret)
         yield from self._update(schema, current, entity)
         return (yield from self._collect(schema, entity, fields))
 

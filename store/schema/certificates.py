@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.limits import UNIQUE_CHARS_MAX
-from store.schema.checks import Custom, FieldsSet
+from store.schema.checks import Custom, MutuallyRequired
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Collected, Transformation
@@ -75,7 +75,7 @@ CERTIFICATES = Schema(
         ),
     },
     checks=(
-        FieldsSet("mutually_required", ("cert_alt", "key_alt")),
+        MutuallyRequired(("cert_alt", "key_alt")),
         Custom(("cert", "key"), _pair_error),
         Custom(("cert_alt", "key_alt"), _alternative_pair_error),
         Custom(("cert", "cert_alt"), _alternative_type_error),

@@ -1,7 +1,7 @@
 """Consumers: who uses services (``entities/consumers.lua``)."""
 
 from store.limits import UNIQUE_CHARS_MAX
-from store.schema.checks import FieldsSet
+from store.schema.checks import AtLeastOneOf
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.typedefs import CREATED_AT, TAGS, UPDATED_AT, UUID
@@ -29,5 +29,5 @@ CONSUMERS = Schema(
         "created_at": CREATED_AT,
         "updated_at": UPDATED_AT,
     },
-    checks=(FieldsSet("at_least_one_of", ("custom_id", "username")),),
+    checks=(AtLeastOneOf(("custom_id", "username")),),
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.limits import UNIQUE_CHARS_MAX
-from store.schema.checks import Conditional
+from store.schema.checks import Conditional, Match
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Transformation
@@ -145,9 +145,9 @@ JWT_SECRETS = Schema(
     checks=(
         Conditional(
             "algorithm",
-            ("RS256", "RS384", "RS512"),
+            Match(one_of=("RS256", "RS384", "RS512")),
             "rsa_public_key",
-            Field("string", required=True, check=_public_key_error),
+            Match(required=True, check=_public_key_error),
         ),
     ),
 )

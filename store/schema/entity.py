@@ -14,6 +14,7 @@ from blake3 import blake3
 from store.authority import Entity
 from store.canonical import encode_entity
 from store.schema.checks import EntityCheck
+from store.schema.completion import complete_fields, merge, random_secret, shown
 from store.schema.field import Field
 from store.schema.parts import (
     SHORTHAND,
@@ -21,16 +22,8 @@ from store.schema.parts import (
     Subschema,
     Transformation,
     random_id,
-    random_secret,
 )
-from store.schema.values import (
-    REQUIRED,
-    UNKNOWN,
-    complete_fields,
-    errors_of,
-    infer,
-    is_uuid,
-)
+from store.schema.values import REQUIRED, UNKNOWN, errors_of, infer, is_uuid
 from store.schema.violations import FieldErrors, schema_violation
 
 IMMUTABLE = "immutable field cannot be updated"
@@ -139,14 +132,18 @@ class Schema:
         return not isinstance(expires_at, int | float) or expires_at > now
 
     def show(self, entity: Entity, now: float) -> Entity:
-        """The entity as clients see it: without what is internal, with what is left of ``ttl``."""
-        if not self._internal:
-            return entity
-        shown = {name: value for name, value in entity.items() if name not in self._internal}
+        """The entity as clients see it: without what is internal, with what is left of ``ttl`` and
+        with the older names of settings."""
+        fields = self._fields_of(self._subschema(entity))
+        answer = {
+            name: shown(fields[name], value) if name in fields else value
+            for name, value in entity.items()
+            if name not in self._internal
+        }
         if self.ttl:
             expires_at = entity.get(_EXPIRES_AT)
-            shown["ttl"] = None if expires_at is None else math.floor(expires_at - now)
-        return shown
+            answer["ttl"] = None if expires_at is None else math.floor(expires_at - now)
+        return answer
 
     @cached_property
     def _internal(self) -> frozenset[str]:
@@ -182,13 +179,17 @@ class Schema:
             if item.auto and entity.get(name) is None:
                 if item.uuid:
                     entity[name] = new_id()
-                elif item.type == "string":
-                    entity[name] = new_secret()
                 elif name == "created_at":
                     entity[name] = _timestamp(item, now)
-        return self._finish(entity, errors, now, fields)
+        return self._finish(entity, errors, now, fields, new_secret)
 
-    def validate_patch(self, current: Entity, fields: Mapping[str, Any], now: float) -> Entity:
+    def validate_patch(
+        self,
+        current: Entity,
+        fields: Mapping[str, Any],
+        now: float,
+        new_secret: Callable[[], str] = random_secret,
+    ) -> Entity:
         """The whole entity after merging ``fields`` into ``current``.
 
         Records are merged, everything else is replaced. Fields that only a newer version knows stay
@@ -204,8 +205,8 @@ class Schema:
         unknown = {name: value for name, value in current.items() if name not in declared}
         merged = {name: current[name] for name in declared if name in current}
         for name, value in changes.items():
-            merged[name] = _merge(declared.get(name), merged.get(name), value)
-        return unknown | self._finish(merged, errors, now, fields)
+            merged[name] = merge(declared.get(name), merged.get(name), value)
+        return unknown | self._finish(merged, errors, now, fields, new_secret)
 
     def validate_put(
         self,
@@ -280,14 +281,19 @@ class Schema:
         return expanded, errors
 
     def _finish(
-        self, entity: dict[str, Any], errors: FieldErrors, now: float, given: Collection[str]
+        self,
+        entity: dict[str, Any],
+        errors: FieldErrors,
+        now: float,
+        given: Collection[str],
+        new_secret: Callable[[], str],
     ) -> Entity:
         """Complete, validate, check and transform; ``errors`` are those found so far."""
         if "updated_at" in self.fields:
             entity["updated_at"] = _timestamp(self.fields["updated_at"], now)
         subschema = self._subschema(entity, demanded=True)
         fields = self._fields_of(subschema)
-        entity = complete_fields(fields, entity)
+        entity = complete_fields(fields, entity, new_secret)
         for name, item in fields.items():
             wrong = errors_of(item, entity.get(name))
             if wrong is not None:
@@ -335,17 +341,6 @@ def _together(names: Iterable[str], values: Iterable[Any]) -> str:
     """One text of bounded length for several values."""
     text = encode_entity(dict(zip(names, values, strict=True)))
     return blake3(text.encode("utf-8")).hexdigest()
-
-
-def _merge(item: Field | None, current: Any, value: Any) -> Any:
-    if not item or item.type != "record" or not isinstance(value, dict):
-        return value
-    if not isinstance(current, dict):
-        return value
-    parts = item.fields or {}
-    return current | {
-        name: _merge(parts.get(name), current.get(name), part) for name, part in value.items()
-    }
 
 
 def _plain(item: Field, value: Any) -> Any:

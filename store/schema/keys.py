@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.errors import EntityError
-from store.schema.checks import Custom, FieldsSet
+from store.schema.checks import AtLeastOneOf, Custom, MutuallyExclusive
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.pem import is_jwk, key_pair_error
@@ -82,7 +82,7 @@ KEYS = Schema(
                 "private_key": Field("string", referenceable=True, encrypted=True),
                 "public_key": Field("string", referenceable=True),
             },
-            at_least_one_of=("private_key", "public_key"),
+            checks=(AtLeastOneOf(("private_key", "public_key")),),
             check=_pem_error,
         ),
         "tags": TAGS,
@@ -90,8 +90,8 @@ KEYS = Schema(
         "updated_at": UPDATED_AT,
     },
     checks=(
-        FieldsSet("mutually_exclusive", ("jwk", "pem")),
-        FieldsSet("at_least_one_of", ("jwk", "pem")),
+        MutuallyExclusive(("jwk", "pem")),
+        AtLeastOneOf(("jwk", "pem")),
         Custom(("jwk", "kid"), _jwk_error),
     ),
     unique_together=(("kid", "set"),),

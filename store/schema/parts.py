@@ -1,7 +1,5 @@
 """What a schema is made of beside its fields and checks."""
 
-import secrets
-import string
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +8,6 @@ from typing import Any
 from store.schema.checks import EntityCheck
 from store.schema.field import Field
 
-SECRET_CHARS = 32
-"""Kong's length; 190 bits."""
 SHORTHAND = tuple[Field, Callable[[Any], dict[str, Any]]]
 """A field that stands for others, and how it expands to them."""
 
@@ -19,13 +15,6 @@ SHORTHAND = tuple[Field, Callable[[Any], dict[str, Any]]]
 def random_id() -> str:
     """A version 4 UUID."""
     return str(uuid.uuid4())
-
-
-def random_secret() -> str:
-    """A key or secret for a credential that came without one."""
-    return "".join(
-        secrets.choice(string.ascii_letters + string.digits) for _ in range(SECRET_CHARS)
-    )
 
 
 @dataclass(frozen=True)

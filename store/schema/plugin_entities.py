@@ -9,11 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Subschema
-from store.schema.plugins import PluginSchema, plugin_names, plugin_schema
+from store.schema.plugins import plugin_names, plugin_schema
 from store.schema.plugins.plugin import HTTP_PROTOCOLS
 from store.schema.typedefs import CREATED_AT, PROTOCOL, TAGS, UPDATED_AT, UTF8_NAME, UUID, having
-
-NULL_ONLY = "value must be null"
 
 
 def _scope(kind: str, description: str) -> Field:
@@ -25,16 +23,6 @@ _SCOPES = {
     "service": _scope("services", "The service that it runs for."),
     "consumer": _scope("consumers", "The consumer that it runs for."),
 }
-
-
-def _subschema(plugin: PluginSchema) -> Subschema:
-    refused = {
-        name: having(item, null_only=NULL_ONLY)
-        for name, item in _SCOPES.items()
-        if name not in plugin.scopes
-    }
-    fields = {"protocols": plugin.protocols_field, **refused, "config": plugin.config}
-    return Subschema(fields, plugin.checks)
 
 
 class PluginSubschemas(Mapping[str, Subschema]):
@@ -50,7 +38,7 @@ class PluginSubschemas(Mapping[str, Subschema]):
             plugin = plugin_schema(name) if name in self._names else None
             if plugin is None:
                 raise KeyError(name)
-            self._made[name] = _subschema(plugin)
+            self._made[name] = Subschema(plugin.fields, plugin.checks)
         return self._made[name]
 
     def __contains__(self, name: object) -> bool:

@@ -14,6 +14,7 @@ from store.schema.addresses import (
     sni_error,
     wildcard_host_error,
 )
+from store.schema.checks import AtLeastOneOf
 from store.schema.field import Field, Pattern
 from store.schema.parts import Transformation
 from store.schema.paths import path_error, route_path_error
@@ -45,7 +46,7 @@ def _tag_error(tag: str) -> str | None:
     )
 
 
-def _header_name_error(name: str) -> str | None:
+def header_name_error(name: str) -> str | None:
     if _HEADER_NAME.fullmatch(name):
         return None
     return f"bad header name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
@@ -72,10 +73,11 @@ PROTOCOL = Field("string", one_of=PROTOCOLS)
 HOST = Field("string", check=host_error)
 HOST_WITH_PORT = Field("string", check=host_with_port_error)
 SNI = Field("string", check=sni_error)
-HEADER_NAME = Field("string", check=_header_name_error)
+HEADER_NAME = Field("string", check=header_name_error)
 COOKIE_NAME = Field("string", check=_cookie_name_error)
 CERTIFICATE = Field("string", check=certificate_error)
 PRIVATE_KEY = Field("string", check=private_key_error, encrypted=True)
+IP_OR_CIDR = Field("string", check=ip_or_cidr_error)
 PORT = Field("integer", between=(0, 65535))
 TIMEOUT = Field("integer", between=(1, 2**31 - 2))
 PATH = Field(
@@ -156,7 +158,7 @@ HEADERS = Field(
                 "cannot contain 'host' header, which must be specified in the 'hosts' attribute",
             ),
         ),
-        check=_header_name_error,
+        check=header_name_error,
     ),
     values=Field("array", elements=Field("string")),
 )
@@ -164,8 +166,8 @@ ENDPOINTS = Field(
     "set",
     elements=Field(
         "record",
-        fields={"ip": Field("string", check=ip_or_cidr_error), "port": PORT},
-        at_least_one_of=("ip", "port"),
+        fields={"ip": IP_OR_CIDR, "port": PORT},
+        checks=(AtLeastOneOf(("ip", "port")),),
     ),
 )
 

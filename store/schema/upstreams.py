@@ -7,7 +7,7 @@ from typing import Any
 
 from store.limits import UNIQUE_CHARS_MAX
 from store.schema.addresses import parse_address, with_port
-from store.schema.checks import Conditional, Distinct
+from store.schema.checks import Conditional, Distinct, Match
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.healthchecks import HEALTHCHECKS
@@ -64,12 +64,12 @@ def _expand_hash_on(value: Any) -> dict[str, Any]:
 
 
 def _needs(hash_field: str, value: str, field: str) -> Conditional:
-    return Conditional(hash_field, (value,), field, Field("string", required=True))
+    return Conditional(hash_field, Match(one_of=(value,)), field, Match(required=True))
 
 
 def _fallbacks(hash_on: str, *fallbacks: str) -> Conditional:
-    allowed = Field("string", one_of=fallbacks)
-    return Conditional("hash_on", (hash_on,), "hash_fallback", allowed)
+    allowed = Match(one_of=fallbacks)
+    return Conditional("hash_on", Match(one_of=(hash_on,)), "hash_fallback", allowed)
 
 
 def _fallbacks_but(hash_on: str) -> Conditional:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from store.schema import cold_kinds, kinds, schema
+from store.schema.completion import complete
 from store.schema.field import UNSET, Field
-from store.schema.values import complete, errors_of
+from store.schema.values import errors_of
 
 
 def test_kinds_stand_after_those_they_refer_to() -> None:

@@ -1,16 +1,17 @@
 """What a plugin's schema is, beside the fields that all plugins share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from store.schema.checks import EntityCheck
-from store.schema.field import Field
-from store.schema.typedefs import PROTOCOL, having
+from store.schema.field import NULL_ONLY, Field, Shorthand
+from store.schema.typedefs import PROTOCOL, PROTOCOLS, having
 
 HTTP_PROTOCOLS: Final = ("grpc", "grpcs", "http", "https")
-ALL_PROTOCOLS: Final = ("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp")
 SCOPES: Final = frozenset({"route", "service", "consumer"})
 NO_CONSUMER: Final = frozenset({"route", "service"})
+GLOBAL_ONLY: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,46 @@ class PluginSchema:
     """Rules over the whole plugin entity; their paths begin with ``config.``."""
 
     @property
-    def protocols_field(self) -> Field:
-        """The field ``protocols`` of this plugin's instances."""
-        return Field(
+    def fields(self) -> dict[str, Field]:
+        """What differs from the fields that all plugins share."""
+        refused = {
+            scope: Field("foreign", reference=f"{scope}s", null_only=NULL_ONLY)
+            for scope in ("consumer", "service", "route")
+            if scope not in self.scopes
+        }
+        protocols = Field(
             "set",
             "Protocols of the requests it runs for.",
             required=True,
             default=list(self.protocols_default),
-            len_min=1,
             elements=having(PROTOCOL, one_of=self.protocols),
         )
+        return {**refused, "protocols": protocols, "config": self.config}
 
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /schemas/plugins/{name}``."""
-        raise NotImplementedError
+        return {
+            "fields": [{name: field.describe()} for name, field in self.fields.items()],
+            "entity_checks": [check.describe() for check in self.checks],
+        }
+
+
+ALL_PROTOCOLS: Final = PROTOCOLS
+
+
+def config(
+    fields: Mapping[str, Field],
+    *,
+    checks: tuple[EntityCheck, ...] = (),
+    shorthands: Mapping[str, Shorthand] | None = None,
+    **attributes: Any,
+) -> Field:
+    """A record that is filled with its defaults when it is missing, as Kong's are."""
+    return Field(
+        "record",
+        required=True,
+        fields=fields,
+        checks=checks,
+        shorthands=shorthands,
+        **attributes,
+    )

@@ -1,0 +1,44 @@
+"""request-transformer: changes to a request before the upstream sees it.
+
+Values may hold templates, ``$(headers.name)``; they are taken as they are.
+"""
+
+from store.schema.field import Field
+from store.schema.plugins.plugin import ALL_PROTOCOLS, PluginSchema, config
+from store.schema.plugins.transformations import (
+    HEADER_VALUES,
+    HEADERS,
+    NAMES,
+    RENAMED_HEADERS,
+    VALUES,
+)
+from store.schema.typedefs import METHODS
+
+_SET = {"body": VALUES, "headers": HEADER_VALUES, "querystring": VALUES}
+_METHOD = METHODS.elements
+assert _METHOD is not None
+
+PLUGIN = PluginSchema(
+    name="request-transformer",
+    priority=801,
+    protocols=ALL_PROTOCOLS,
+    config=config(
+        {
+            "http_method": _METHOD,
+            "remove": config(
+                {"body": NAMES, "headers": HEADERS, "querystring": NAMES},
+                description="Names to take out.",
+            ),
+            "rename": config(
+                {"body": VALUES, "headers": RENAMED_HEADERS, "querystring": VALUES},
+                description="Old name and new name.",
+            ),
+            "replace": config(
+                {**_SET, "uri": Field("string", "Path to the upstream.")},
+                description="New values of what is there.",
+            ),
+            "add": config(_SET, description="Values of what isn't there."),
+            "append": config(_SET, description="Further values."),
+        }
+    ),
+)

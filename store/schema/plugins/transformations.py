@@ -1,0 +1,49 @@
+"""Names and values in one text, ``name:value``, as the transformers take them."""
+
+import re
+
+from store.schema.field import Field, Pattern
+from store.schema.typedefs import header_name_error
+
+_PAIR = re.compile(r"([^:]+):*(.*)", re.DOTALL)
+_COLON = Pattern(re.compile(r"\A[^:]+:.*\Z", re.DOTALL), "^[^:]+:.*$", "invalid value: ")
+
+
+def _split(pair: str) -> tuple[str, str]:
+    found = _PAIR.fullmatch(pair)
+    return (found.group(1), found.group(2)) if found else ("", "")
+
+
+def value_error(pair: str) -> str | None:
+    """A pair must have a name and a value."""
+    name, value = _split(pair)
+    return None if name and value else f"key '{name}' has no value"
+
+
+def header_error(pair: str) -> str | None:
+    """The name, with or without a value, must be a header's."""
+    name, _ = _split(pair)
+    return f"'{name}' is not a valid header" if not name or header_name_error(name) else None
+
+
+def renamed_header_error(pair: str) -> str | None:
+    """Both the name and what it becomes must be a header's."""
+    wrong = header_error(pair)
+    if wrong is not None:
+        return wrong
+    _, value = _split(pair)
+    return f"'{value}' is not a valid header" if header_name_error(value) else None
+
+
+def items(element: Field) -> Field:
+    """A list that is empty unless given."""
+    return Field("array", required=True, default=[], elements=element)
+
+
+NAMES = items(Field("string"))
+HEADERS = items(Field("string", check=header_error))
+VALUES = items(Field("string", check=value_error))
+PAIRS = items(Field("string", match=_COLON))
+HEADER_VALUES = items(Field("string", match=_COLON, check=value_error))
+HEADER_PAIRS = items(Field("string", match=_COLON, check=header_error))
+RENAMED_HEADERS = items(Field("string", match=_COLON, check=renamed_header_error))
