@@ -29,6 +29,28 @@ ENTITY_BYTES_MAX = 1024 * 1024
 MUTATIONS_MAX = 100_000
 """Mutations of one write; a declarative sync is the one that comes near."""
 
+PAUSE_MUTATIONS = 50
+"""After so many mutations a long write lets other tasks of its process go on (some 5 ms)."""
+
+BATCH_ROWS_MAX = 1_000
+"""Rows that one batch reads or writes: it must end within STATEMENT_SECONDS_MAX."""
+
+WRITERS_TOGETHER_MAX = 64
+"""Writes of one node that share a transaction."""
+
+MUTATIONS_TOGETHER_MAX = 256
+"""Mutations of writes that share a transaction; a write with more has one to itself, since it would
+keep the others waiting."""
+
+BULK_PATIENCE_SECONDS = 30.0
+"""How long a write that has a transaction to itself waits for others like it."""
+
+COMMITS_MAX = 2
+"""How often a write is committed whose COMMIT is known to have come to nothing."""
+
+WRITES_WAITING_MAX = 1_000
+"""Writes of one node that wait for their transaction; more are refused (503)."""
+
 CASCADE_DEPTH_MAX = 16
 """How deep a deletion follows references. Kong's schemas need 3."""
 
@@ -92,4 +114,5 @@ assert ENTITY_BYTES_MAX < BODY_BYTES_MAX, "every entity must fit a changeset"
 assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
 assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX
 assert UNIQUE_CHARS_MAX <= STRING_CHARS_MAX
+assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX

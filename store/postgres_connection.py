@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import Plan, Result
+from store.plan import Batch, Plan, Result, Rows, Statement
 from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -46,10 +46,6 @@ _GONE = (
 class ConnectionGone(Exception):
     """The server closed the connection, or is no longer the one to ask. What was not yet being
     committed has not happened."""
-
-
-class CommitLost(Exception):
-    """COMMIT was sent and not answered: whether it took effect isn't known."""
 
 
 async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Connection, int]:
@@ -117,13 +113,23 @@ async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
     try:
         statement = next(plan)
         while True:
-            rows: Sequence[Any] = await connection.fetch(statement.sql, *statement.parameters)
-            statement = plan.send(rows)
+            statement = plan.send(await _execute(connection, statement))
     except StopIteration as finished:
         result: Result = finished.value
         return result
     finally:
         plan.close()
+
+
+async def _execute(connection: asyncpg.Connection, statement: Statement | Batch) -> Rows:
+    if isinstance(statement, Statement):
+        rows: Rows = await connection.fetch(statement.sql, *statement.parameters)
+    elif statement.parameters:
+        rows = await connection.fetchmany(statement.sql, statement.parameters)
+    else:
+        await asyncio.sleep(0)
+        rows = ()
+    return rows
 
 
 async def transaction(
@@ -155,7 +161,7 @@ async def transaction(
             raise
         if begin == READ:
             return result  # all has been read
-        raise CommitLost(str(error) or type(error).__name__) from error
+        raise CommitLost(str(error) or type(error).__name__, result) from error
     if tag != "COMMIT":
         raise RuntimeError(f"Postgres answered COMMIT with {tag}")
     return result
