@@ -146,6 +146,14 @@ class Query:
     tags_any: tuple[str, ...] = ()
 
 
+class Tagged(NamedTuple):
+    """One use of a tag."""
+
+    tag: str
+    kind: str
+    id: str
+
+
 class Authority(Protocol):
     """The authority. Every method raises AuthorityUnavailable when it can't be reached in time."""
 
@@ -170,6 +178,11 @@ class Authority(Protocol):
         """One entity by id or endpoint key."""
 
     async def list(self, query: Query) -> Page: ...
+
+    async def tags(
+        self, tag: str | None, size: int, after: Tagged | None = None
+    ) -> Sequence[Tagged]:
+        """At most ``size`` uses of a tag (None: of any), those after ``after``, in order."""
 
     async def head(self) -> Head: ...
 

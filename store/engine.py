@@ -6,10 +6,20 @@ from collections.abc import Callable, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
-from store.authority import Entity, KeyringRow, NodeRow, Page, Query, Removal, State
+from store.authority import (
+    Entity,
+    KeyringRow,
+    NodeRow,
+    Page,
+    Query,
+    Removal,
+    State,
+    Tagged,
+)
 from store.changeset import Changeset
 from store.plan import Plan, Result
 from store.schema import schema
+from store.tags import read_tags
 from store.version import Head
 
 
@@ -36,6 +46,11 @@ class Engine(ABC):
 
     async def list(self, query: Query) -> Page:
         return await self._read(lambda: reads.read_page(query))
+
+    async def tags(
+        self, tag: str | None, size: int, after: Tagged | None = None
+    ) -> Sequence[Tagged]:
+        return await self._read(lambda: read_tags(tag, size, after))
 
     async def head(self) -> Head:
         return await self._read(reads.read_head)

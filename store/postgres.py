@@ -40,6 +40,7 @@ from store.postgres_connection import (
     connect,
     transaction,
 )
+from store.schema import Schema, schema
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Blocked, Writer
 
@@ -50,7 +51,8 @@ LOOKUP_PAUSE_SECONDS = 0.1
 class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``schemas`` the schema of a
+    kind.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class PostgresAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._address = address
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._schemas = schemas
         self._pool: asyncpg.Pool | None = None
         self.writes = Writer(self._execute, self._look_up, address.timeout)
         self.bulk_writes = Writer(self._execute, self._look_up, BULK_PATIENCE_SECONDS)
@@ -103,7 +107,12 @@ class PostgresAuthority(Engine):
             raise AuthorityUnavailable(f"{self._address} isn't open")
         drawn = write_id if write_id is not None else self._draw_write_id()
         request = WriteRequest(
-            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
+            tuple(mutations),
+            drawn,
+            origin,
+            self._clock(),
+            is_new=write_id is None,
+            schemas=self._schemas,
         )
         bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
         return await (self.bulk_writes if bulky else self.writes).write(request)

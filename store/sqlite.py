@@ -27,6 +27,7 @@ from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import BUSY_SECONDS_MAX
 from store.plan import SQLITE, Plan, Result
+from store.schema import Schema, schema
 from store.sqlite_connection import change, connect, read, unavailable
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Writer
@@ -57,7 +58,8 @@ async def _connection(path: Path, *, read_only: bool = False) -> Connection:
 class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``schemas`` the schema of a
+    kind.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class SqliteAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._schemas = schemas
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self.writes = Writer(self._execute, self._look_up, BUSY_SECONDS_MAX)
@@ -105,7 +109,12 @@ class SqliteAuthority(Engine):
             raise AuthorityUnavailable(f"{self._path} isn't open")
         drawn = write_id if write_id is not None else self._draw_write_id()
         request = WriteRequest(
-            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
+            tuple(mutations),
+            drawn,
+            origin,
+            self._clock(),
+            is_new=write_id is None,
+            schemas=self._schemas,
         )
         return await self.writes.write(request)
 

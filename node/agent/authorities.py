@@ -5,12 +5,13 @@ Postgres' driver is imported where it is needed: a node on SQLite does without i
 
 from typing import TYPE_CHECKING
 
-from node.config import postgres
+from node.config import plugins, postgres
 from node.config.listen import HostPort
 from node.config.settings import Settings
 from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
+from store.schema import schemas_with_plugins
 from store.sqlite import SqliteAuthority
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 def make_authority(settings: Settings) -> Authority:
     """The authority, not yet open."""
+    schemas = schemas_with_plugins(
+        enabled=plugins.enabled(settings.plugins), unbuilt=plugins.BUNDLED - plugins.BUILT
+    )
     if settings.database == "sqlite":
-        return SqliteAuthority(settings.sqlite_path)
+        return SqliteAuthority(settings.sqlite_path, schemas=schemas)
     from store.postgres import PostgresAuthority
 
-    return PostgresAuthority(postgres_address(settings))
+    return PostgresAuthority(postgres_address(settings), schemas=schemas)
 
 
 def make_migrations(settings: Settings) -> Migrations:

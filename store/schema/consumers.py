@@ -11,6 +11,7 @@ CONSUMERS = Schema(
     entity_name="consumer",
     endpoint_key="username",
     cold=True,
+    query_key="custom_id",
     fields={
         "id": UUID,
         "username": Field(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from blake3 import blake3
 
@@ -68,8 +68,10 @@ class Schema:
     """The collection's name in URLs where it isn't the kind's."""
     nested_name: str = ""
     """Its name below another entity where it isn't ``admin_name``."""
-    endpoints: bool = True
-    """Whether the Admin API has endpoints of this kind."""
+    query_key: str = ""
+    """A unique field by which the collection may be asked for one entity: ``?custom_id=``."""
+    endpoints: Literal["everywhere", "nested", "nowhere"] = "everywhere"
+    """Where the Admin API has this kind; nested: below the entity that it belongs to only."""
 
     @property
     def collection_name(self) -> str:

@@ -187,4 +187,5 @@ TARGETS = Schema(
     },
     unique_together=(("upstream", "target"),),
     scoped_key=("upstream", "target"),
+    endpoints="nested",
 )
