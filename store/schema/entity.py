@@ -15,7 +15,7 @@ from store.authority import Entity
 from store.canonical import encode_entity
 from store.schema.checks import EntityCheck
 from store.schema.completion import complete_fields, merge, random_secret, shown
-from store.schema.field import Field
+from store.schema.field import UNSET, Field
 from store.schema.parts import (
     SHORTHAND,
     Collected,
@@ -23,7 +23,7 @@ from store.schema.parts import (
     Transformation,
     random_id,
 )
-from store.schema.values import REQUIRED, UNKNOWN, errors_of, infer, is_uuid
+from store.schema.values import UNKNOWN, errors_of, infer, is_uuid
 from store.schema.violations import FieldErrors, schema_violation
 
 IMMUTABLE = "immutable field cannot be updated"
@@ -319,13 +319,13 @@ class Schema:
         if not self.subschema_key:
             return None
         key = self.fields[self.subschema_key]
-        chosen = entity.get(self.subschema_key, key.default)
+        default = None if key.default is UNSET else key.default
+        chosen = entity.get(self.subschema_key, default)
         for name in chosen if isinstance(chosen, list) else [chosen]:
             if isinstance(name, str) and name in self.subschemas:
                 return self.subschemas[name]
         if demanded and self.unknown_subschema is not None:
-            wrong = errors_of(key, chosen) if isinstance(chosen, str) else REQUIRED
-            wrong = wrong or self.unknown_subschema(str(chosen))
+            wrong = errors_of(key, chosen) or self.unknown_subschema(str(chosen))
             raise schema_violation({self.subschema_key: wrong})
         return None
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,11 +36,11 @@ class Engine:
             return str(self.address)
         return dsn_of(self.address)
 
-    def authority(self) -> Authority:
+    def authority(self, **options: Any) -> Authority:
         """Another node's tie to the same authority, not yet open."""
         if isinstance(self.address, Path):
-            return SqliteAuthority(self.address)
-        return PostgresAuthority(self.address)
+            return SqliteAuthority(self.address, **options)
+        return PostgresAuthority(self.address, **options)
 
     async def connect(self) -> Authority:
         """Another node's tie to the same authority."""
