@@ -11,6 +11,7 @@ from node.admin.answers import json_answer
 from node.admin.node_view import NodeView
 from node.admin.paging import decode_key, list_body, page_size
 from store.authority import Tagged
+from store.errors import AuthorityUnavailable
 
 
 class Tags:
@@ -28,6 +29,9 @@ class Tags:
         return await self._page(request, request.match_info["tag"])
 
     async def _page(self, request: web.Request, tag: str | None) -> web.Response:
+        status = self._node.authority_status()
+        if not status.reachable:
+            raise AuthorityUnavailable(status.reason)
         size, offset = page_size(request.query), request.query.get("offset")
         after = Tagged(*decode_key(offset, len(Tagged._fields))) if offset else None
         found = list(await self._node.authority.tags(tag, size + 1, after))
