@@ -9,7 +9,8 @@ from typing import Any
 
 from store.authority import Entity
 from store.errors import EntityError
-from store.plan import Plan
+from store.limits import PAUSE_ROWS
+from store.plan import PAUSE, Plan
 from store.rows import Rows, in_parts
 from store.schema import Schema
 from store.schema.violations import primary_key_violation, unique_violation
@@ -60,7 +61,9 @@ class Raced(Exception):
 def flush(rows: Rows) -> Plan[None]:
     """Bring the database to where the rows are. Raises Raced; then all must be rolled back."""
     work: Work = {sql: [] for sql in _ORDER}
-    for key in rows.changed():
+    for number, key in enumerate(rows.changed(), 1):
+        if number % PAUSE_ROWS == 0:
+            yield PAUSE
         found, now = rows.found(key), rows.now(key)
         if now is None:
             for sql in (_FORGET_REFERENCES, _FORGET_CLAIMS, _FORGET_TAGS, _DELETE):

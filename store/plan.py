@@ -104,7 +104,10 @@ POSTGRES = Dialect(
         " link.chain, ($3::bytea[])[number], ($4::float8[])[number]"
         " FROM taken, link WHERE number > 0"
         " RETURNING revision, epoch, tag, predecessor, chain)"
-        " SELECT revision, epoch, tag, predecessor, chain FROM appended ORDER BY revision"
+        # Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
+        " SELECT revision, epoch, tag, predecessor, chain FROM appended WHERE (SELECT pg_notify("
+        "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
+        " ORDER BY revision"
     ),
     appends_arrays=True,
 )

@@ -8,6 +8,7 @@ not grow with the number of nodes.
 import asyncio
 import contextlib
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,7 +20,10 @@ from store import read as reads
 from store.authority import (
     AuthorityInfo,
     Committed,
+    Entity,
     Mutation,
+    Page,
+    Query,
 )
 from store.changeset import Changeset
 from store.engine import Engine
@@ -29,7 +33,11 @@ from store.limits import (
     BULK_PATIENCE_SECONDS,
     CLOSE_SECONDS_MAX,
     MUTATIONS_TOGETHER_MAX,
+    STANDBY_REST_SECONDS,
+    WATCH_ANSWER_SECONDS,
+    WATCH_PING_SECONDS,
 )
+from store.log_trim import LogBounds
 from store.plan import POSTGRES, Batch, Plan, Result, Statement
 from store.postgres_address import FAILURES, PostgresAddress, unavailable
 from store.postgres_connection import (
@@ -41,8 +49,12 @@ from store.postgres_connection import (
     transaction,
 )
 from store.schema import Schema, schema
+from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Blocked, Writer
+
+CHANNEL = "grapevine"
+"""Of NOTIFY: one for all schemas of a database, which the payload names."""
 
 LOOKUP_PAUSE_SECONDS = 0.1
 """Between attempts to reach the server again after a COMMIT that was not answered."""
@@ -52,7 +64,9 @@ class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``schemas`` the schema of a
-    kind.
+    kind. Single entities and pages are
+    read at ``standby``, a read replica, as long as it is no older than ``known()``; all that tells
+    of history is asked of the server that takes writes.
     """
 
     def __init__(
@@ -61,15 +75,24 @@ class PostgresAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        standby: PostgresAddress | None = None,
+        known: Callable[[], Version] = lambda: EMPTY.version,
+        log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._address = address
+        self._standby = None if standby is None else PostgresAuthority(standby)
+        self._standby_opened = False
+        self._standby_rests_until = -math.inf
+        self._known = known
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
         self._pool: asyncpg.Pool | None = None
-        self.writes = Writer(self._execute, self._look_up, address.timeout)
-        self.bulk_writes = Writer(self._execute, self._look_up, BULK_PATIENCE_SECONDS)
+        run = (self._execute, self._look_up, self.trim_log)
+        self.writes = Writer(*run, address.timeout)
+        self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
         """Long ones, which would keep the others waiting."""
         self._host = 0
         """Number of the host that was writable last."""
@@ -89,6 +112,9 @@ class PostgresAuthority(Engine):
 
     async def close(self) -> None:
         """Close all connections; statements still under way after CLOSE_SECONDS_MAX are dropped."""
+        if self._standby is not None:
+            self._standby_opened = False
+            await self._standby.close()
         pool, self._pool = self._pool, None
         for writer in (self.writes, self.bulk_writes):
             writer.close(f"{self._address} isn't open")
@@ -116,6 +142,31 @@ class PostgresAuthority(Engine):
         )
         bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
         return await (self.bulk_writes if bulky else self.writes).write(request)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        address = self._address.for_listening()
+        connection, _ = await connect(address)
+        try:
+            if connection.preamble:
+                raise AuthorityUnavailable(
+                    f"{address} is a pooler, through which nobody can listen; name the server in"
+                    " pg_listen_host and pg_listen_port"
+                )
+
+            def told(_: object, __: int, ___: str, payload: str) -> None:
+                schema, _____, revision = payload.rpartition(" ")
+                if schema == address.schema and revision.isdecimal():
+                    heard(int(revision))
+
+            await connection.add_listener(CHANNEL, told)
+            heard((await transaction(connection, READ, reads.read_head)).version.revision)
+            while True:
+                await asyncio.sleep(WATCH_PING_SECONDS)
+                await connection.execute("SELECT 1", timeout=WATCH_ANSWER_SECONDS)
+        except (TimeoutError, ConnectionGone, *FAILURES) as error:
+            raise unavailable(error, address) from error
+        finally:
+            connection.terminate()
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         locks = sorted(_lock_number(item.write_id) for item in requests if not item.is_new)
@@ -153,6 +204,41 @@ class PostgresAuthority(Engine):
                 if loop.time() + LOOKUP_PAUSE_SECONDS >= deadline:
                     raise
             await asyncio.sleep(LOOKUP_PAUSE_SECONDS)
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        endpoint_key = schema(kind).endpoint_key
+        return await self._read_entities(lambda: reads.read_entity(kind, key, endpoint_key))
+
+    async def list(self, query: Query) -> Page:
+        return await self._read_entities(lambda: reads.read_page(query))
+
+    async def _read_entities(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        """Ask the standby, unless it lags or fails; one that failed is left alone for a while."""
+
+        def plan() -> Plan[tuple[Head, Result]]:
+            head = yield from reads.read_head()
+            return head, (yield from make_plan())
+
+        loop = asyncio.get_running_loop()
+        if self._standby is not None and loop.time() >= self._standby_rests_until:
+            try:
+                await self._open_standby(self._standby)
+                head, answer = await self._standby._read(plan)
+            except AuthorityUnavailable:
+                self._standby_rests_until = loop.time() + STANDBY_REST_SECONDS
+            else:
+                if head.version >= self._known():
+                    return answer
+        return await self._read(make_plan)
+
+    async def _open_standby(self, standby: "PostgresAuthority") -> None:
+        """Once; it must be a copy of this very authority. Raises AuthorityUnavailable."""
+        if self._standby_opened:
+            return
+        theirs, mine = await standby.open(), await self._read(reads.read_info)
+        if theirs.id != mine.id:
+            raise AuthorityUnavailable(f"{standby._address} is another authority ({theirs.id})")
+        self._standby_opened = True
 
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         return await self._transaction(READ, make_plan)

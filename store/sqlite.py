@@ -6,6 +6,7 @@ reads have a connection of their own and see the last committed state while a wr
 """
 
 import asyncio
+import contextlib
 import secrets
 import sqlite3
 import time
@@ -25,7 +26,8 @@ from store.authority import (
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
-from store.limits import BUSY_SECONDS_MAX
+from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
+from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
 from store.schema import Schema, schema
 from store.sqlite_connection import change, connect, read, unavailable
@@ -68,15 +70,17 @@ class SqliteAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
         self._writer: Connection | None = None
         self._reader: Connection | None = None
-        self.writes = Writer(self._execute, self._look_up, BUSY_SECONDS_MAX)
+        self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)
 
     async def open(self) -> AuthorityInfo:
         """Open the file and check its schema; SchemaMismatch says what to type."""
@@ -117,6 +121,20 @@ class SqliteAuthority(Engine):
             schemas=self._schemas,
         )
         return await self.writes.write(request)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        try:
+            # A plain handle: asking it costs microseconds, a thread's hop many times as much.
+            with contextlib.closing(connect(self._path, read_only=True)) as handle:
+                seen = None
+                while True:
+                    (version,) = handle.execute("PRAGMA data_version").fetchone()
+                    if version != seen:
+                        seen = version
+                        heard(handle.execute("SELECT revision FROM head").fetchone()[0])
+                    await asyncio.sleep(DATA_VERSION_SECONDS)
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         plan = partial(write_all, requests, SQLITE)

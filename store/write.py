@@ -22,8 +22,8 @@ from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
 from store.errors import EntityError
 from store.flush import Raced, flush
-from store.limits import MUTATIONS_MAX
-from store.plan import Dialect, Plan
+from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
+from store.plan import PAUSE, Dialect, Plan
 from store.read import changeset_from_row, read_entity, read_head
 from store.rows import Rows, in_parts
 from store.schema.values import is_uuid
@@ -79,7 +79,9 @@ def _do(requests: dict[int, WriteRequest], dialect: Dialect) -> Plan[dict[int, O
     rows = Rows(dialect, next(iter(requests.values())).schemas)
     writers = {number: Transaction(request, rows) for number, request in requests.items()}
     yield from _prepare(rows, list(writers.values()))
-    for number, writer in writers.items():
+    for position, (number, writer) in enumerate(writers.items(), 1):
+        if position % PAUSE_MUTATIONS == 0:
+            yield PAUSE
         rows.maker = number
         savepoint = rows.savepoint()
         try:

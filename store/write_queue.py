@@ -90,22 +90,20 @@ class WriteQueue:
         if self.under_way or not self._waiting:
             return ()
         taken = [self._waiting.popleft()]
-        while self._waiting and self._joins(self._waiting[0], taken):
+        room = self.mutations_max - len(taken[0].request.mutations)
+        write_ids = {taken[0].request.write_id}
+        while self._waiting and len(taken) < self.together_max and not taken[0].alone:
+            ticket = self._waiting[0]
+            room -= len(ticket.request.mutations)
+            # A retry with the write id of its first try waits for it, and then finds it in the log.
+            if room < 0 or ticket.alone or ticket.request.write_id in write_ids:
+                break
+            write_ids.add(ticket.request.write_id)
             taken.append(self._waiting.popleft())
         self.under_way = tuple(taken)
         self.counters["transactions"] += 1
         self.counters["writes"] += len(taken)
         return self.under_way
-
-    def _joins(self, ticket: Ticket, taken: Sequence[Ticket]) -> bool:
-        """A retry with the write id of its first try waits for it, and then finds it in the log."""
-        mutations = sum(len(item.request.mutations) for item in (*taken, ticket))
-        return (
-            len(taken) < self.together_max
-            and mutations <= self.mutations_max
-            and not (ticket.alone or taken[0].alone)
-            and all(ticket.request.write_id != item.request.write_id for item in taken)
-        )
 
     def committed(self, outcomes: Sequence[Outcome]) -> Answers:
         """The transaction was committed, or had nothing to commit."""

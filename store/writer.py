@@ -1,12 +1,14 @@
 """Runs a ``WriteQueue`` on an event loop, for either engine."""
 
 import asyncio
+import contextlib
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from store.authority import Committed
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, CommitLost
+from store.log_trim import is_due
 from store.transaction import WriteRequest
 from store.write import Outcome, Raced
 from store.write_queue import Answers, Ticket, WriteQueue, changed_something
@@ -18,6 +20,10 @@ outcomes) and AuthorityUnavailable."""
 LookUp = Callable[[Sequence[WriteRequest], CommitLost], Awaitable[Mapping[bytes, Changeset]]]
 """Those of the writes that the log has, once their transaction has ended for certain. Raises
 AuthorityUnavailable."""
+
+
+Trim = Callable[[int], Awaitable[int]]
+"""Lets go of log rows that are too old, given the last revision. Raises AuthorityUnavailable."""
 
 
 class Blocked(Exception):
@@ -34,14 +40,16 @@ class Writer:
     ``patience``: seconds that a write waits for its transaction to begin.
     """
 
-    def __init__(self, execute: Execute, look_up: LookUp, patience: float) -> None:
+    def __init__(self, execute: Execute, look_up: LookUp, trim: Trim, patience: float) -> None:
         self.queue = WriteQueue()
         self._execute = execute
         self._look_up = look_up
+        self._trim = trim
         self._patience = patience
         self._answers: dict[Ticket, asyncio.Future[Committed | Exception]] = {}
         self._running: asyncio.Task[None] | None = None
         self._under_way: asyncio.Task[Answers] | None = None
+        self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
         """Raises EntityError, AuthorityUnavailable, OutcomeUnknown.
@@ -81,7 +89,9 @@ class Writer:
             if self._under_way.cancelled():
                 self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
             else:
-                self._tell(self._under_way.result())
+                answers = self._under_way.result()
+                self._tell(answers)
+                self._trim_now_and_then(answers)
 
     async def _answer(self, tickets: Sequence[Ticket]) -> Answers:
         requests = [ticket.request for ticket in tickets]
@@ -117,6 +127,22 @@ class Writer:
             future = self._answers.get(ticket)
             if future is not None and not future.done():
                 future.set_result(answer)
+
+    def _trim_now_and_then(self, answers: Answers) -> None:
+        """Beside the writes that follow. One that fails is made up for by the next, anywhere."""
+        revisions = [
+            answer.head.version.revision
+            for _, answer in answers
+            if isinstance(answer, Committed) and answer.changeset is not None
+        ]
+        if not revisions or not is_due(max(revisions), len(revisions)):
+            return
+        if self._trimming is None or self._trimming.done():
+            self._trimming = asyncio.create_task(self._trim_log(max(revisions)))
+
+    async def _trim_log(self, revision: int) -> None:
+        with contextlib.suppress(AuthorityUnavailable):
+            await self._trim(revision)
 
     def _abandon(self, ticket: Ticket) -> None:
         """A write whose client is gone; the others of its transaction go on."""
