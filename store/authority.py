@@ -49,6 +49,8 @@ class Delete:
 
     kind: str
     key: str
+    expired_only: bool = False
+    """Only if it has expired by the writer's clock: meanwhile, somebody may have prolonged it."""
 
 
 Mutation = Create | Patch | Put | Delete
@@ -138,6 +140,8 @@ class Query:
     after_id: str | None = None
     references: Mapping[str, str] = field(default_factory=dict)
     """Foreign key field -> id that it must name, e.g. {"service": "…"} for a service's routes."""
+    claim: tuple[str, str] | None = None
+    """(index, value) of ``Schema.claims``: the one entity that has it."""
     tags_all: tuple[str, ...] = ()
     tags_any: tuple[str, ...] = ()
 

@@ -12,28 +12,29 @@ from sortedcontainers import SortedDict, SortedSet
 from store.authority import Entity, Page, Query
 from store.canonical import decode_entity
 from store.limits import PAGE_SIZE_MAX
-from store.schema import schema
+from store.schema import Schema, schema
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
 
 Term = tuple[str, str]
 """(field, value) by which entities are found: a reference's id, a tag."""
 
+Claim = tuple[str, str]
+"""(index, value) of ``Schema.claims``, which one entity has."""
+
 
 class EntityTable:
     """One kind. Unknown kinds have no indexes but that of tags."""
 
     def __init__(self, kind: str) -> None:
+        self._schema: Schema | None
         try:
-            known = schema(kind)
+            self._schema = schema(kind)
         except KeyError:
-            self._endpoint_key: str | None = None
-            self._references: tuple[str, ...] = ()
-        else:
-            self._endpoint_key = known.endpoint_key
-            self._references = tuple(known.references)
+            self._schema = None
+        self._references = tuple(self._schema.references) if self._schema else ()
         self._texts: SortedDict[str, str] = SortedDict()
-        self._ids_of_names: dict[str, str] = {}
+        self._ids_of_claims: dict[Claim, str] = {}
         self._ids_of_terms: dict[Term, SortedSet[str]] = {}
 
     def __len__(self) -> int:
@@ -52,21 +53,25 @@ class EntityTable:
             self._texts.pop(entity_id, None)
             return
         self._texts[entity_id] = text
-        name = self._name(entity)
-        if name is not None:
-            self._ids_of_names[name] = entity_id
+        for claim in self._claims(entity):
+            self._ids_of_claims[claim] = entity_id
         for term in self._terms(entity):
             self._ids_of_terms.setdefault(term, SortedSet()).add(entity_id)
 
     def find(self, key: str) -> str | None:
         """The text of the entity with this id or endpoint key."""
-        entity_id = key.lower() if is_uuid(key) else self._ids_of_names.get(key)
+        entity_id = key.lower() if is_uuid(key) else None
+        if entity_id is None and self._schema and self._schema.endpoint_key:
+            entity_id = self._ids_of_claims.get((self._schema.endpoint_key, key))
         return None if entity_id is None else self._texts.get(entity_id)
 
     def page(self, query: Query) -> Page:
         """One page, ordered by id."""
         if not 1 <= query.size <= PAGE_SIZE_MAX:
             raise invalid_size(PAGE_SIZE_MAX)
+        if query.claim is not None:
+            text = self._texts.get(self._ids_of_claims.get(query.claim, ""))
+            return Page((decode_entity(text),) if text is not None else (), None)
         found: list[str] = []
         for entity_id in self._candidates(query):
             if self._fits(entity_id, query):
@@ -103,9 +108,9 @@ class EntityTable:
         )
 
     def _forget(self, entity_id: str, entity: Entity) -> None:
-        name = self._name(entity)
-        if name is not None and self._ids_of_names.get(name) == entity_id:
-            del self._ids_of_names[name]
+        for claim in self._claims(entity):
+            if self._ids_of_claims.get(claim) == entity_id:
+                del self._ids_of_claims[claim]
         for term in self._terms(entity):
             ids = self._ids_of_terms.get(term)
             if ids is not None:
@@ -113,9 +118,8 @@ class EntityTable:
                 if not ids:
                     del self._ids_of_terms[term]
 
-    def _name(self, entity: Entity) -> str | None:
-        name = entity.get(self._endpoint_key) if self._endpoint_key else None
-        return name if isinstance(name, str) else None
+    def _claims(self, entity: Entity) -> Iterable[Claim]:
+        return self._schema.claims(entity).items() if self._schema else ()
 
     def _terms(self, entity: Entity) -> Iterator[Term]:
         """Written to stand whatever a newer version puts into these fields."""

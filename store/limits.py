@@ -14,6 +14,9 @@ UNIQUE_CHARS_MAX = 512
 TAG_CHARS_MAX = 512
 """A tag, which is indexed too."""
 
+TTL_SECONDS_MAX = 100_000_000
+"""How long an entity that expires may live (Kong's bound)."""
+
 REGEX_CHARS_MAX = 4_096
 """A regular expression in a route's path. RE2 bounds the compiled program by memory besides."""
 
@@ -52,6 +55,18 @@ KEYRING_BYTES_MAX = 65_536
 
 BUSY_SECONDS_MAX = 5.0
 """How long a write or read waits for a locked SQLite file before it answers 503 (DESIGN 3)."""
+
+DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
+"""The text of a declarative document."""
+
+DOCUMENT_NODES_MAX = 10_000_000
+"""Values of a declarative document, those that aliases repeat included."""
+
+DOCUMENT_DEPTH_MAX = 64
+"""How deep a declarative document is nested. Kong's entities need 9."""
+
+DOCUMENT_ERRORS_MAX = 1_000
+"""Errors of a declarative document that are told at once."""
 
 LOCK_SECONDS_MAX = 2.0
 """How long a statement waits for a lock in Postgres (DESIGN 3)."""

@@ -16,7 +16,8 @@ from store.plan import Dialect, Plan, Statement
 from store.read import entity_text, id_of_key
 from store.schema import Schema
 from store.schema import schema as schema_of
-from store.schema.entity import random_id
+from store.schema.completion import random_secret
+from store.schema.parts import Collected, random_id
 from store.schema.values import is_uuid
 from store.schema.violations import (
     ENTITY,
@@ -44,6 +45,7 @@ class WriteRequest:
     now: float
     """The writer's wall clock, Unix seconds."""
     new_id: Callable[[], str] = random_id
+    new_secret: Callable[[], str] = random_secret
     schemas: Callable[[str], Schema] = schema_of
 
 
@@ -89,28 +91,30 @@ class Transaction:
                 return (yield from self._patch(kind, key, fields))
             case Put(kind, key, fields):
                 return (yield from self._put(kind, key, fields))
-            case Delete(kind, key):
-                entity_id = yield from self._id(kind, key)
-                if entity_id is not None and (yield from self._row(kind, entity_id)) is not None:
-                    yield from self._delete(kind, entity_id, depth=0)
+            case Delete(kind, key, expired_only):
+                current = yield from self._existing(kind, key)
+                if current is not None and not (expired_only and self._is_live(kind, current)):
+                    yield from self._delete(kind, current["id"], depth=0)
                 return None
 
     def _create(self, kind: str, fields: Mapping[str, Any]) -> Plan[Entity]:
         schema = self._request.schemas(kind)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_new(fields, self._request.now, self._request.new_id)
+        request = self._request
+        entity = schema.validate_new(fields, request.now, request.new_id, request.new_secret)
         yield from self._insert(schema, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
 
     def _patch(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
         schema = self._request.schemas(kind)
         current = yield from self._existing(kind, key)
-        if current is None:
+        if current is None or not self._is_live(kind, current):
             raise not_found("id" if is_uuid(key) else schema.endpoint_key or "id", key)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_patch(current, fields, self._request.now)
+        request = self._request
+        entity = schema.validate_patch(current, fields, request.now, request.new_secret)
         yield from self._update(schema, current, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
 
     def _put(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
         schema = self._request.schemas(kind)
@@ -120,13 +124,18 @@ class Transaction:
             )
         current = yield from self._existing(kind, key)
         fields = yield from self._resolve(schema, fields)
-        now, new_id = self._request.now, self._request.new_id
-        entity = schema.validate_put(current, key, fields, now, new_id)
+        request = self._request
+        entity = schema.validate_put(
+            current, key, fields, request.now, request.new_id, request.new_secret
+        )
         if current is None:
             yield from self._insert(schema, entity)
         else:
             yield from self._update(schema, current, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
+
+    def _is_live(self, kind: str, entity: Entity) -> bool:
+        return self._request.schemas(kind).is_live(entity, self._request.now)
 
     def _existing(self, kind: str, key: str) -> Plan[Entity | None]:
         entity_id = yield from self._id(kind, key)
@@ -189,9 +198,13 @@ class Transaction:
     def _index(self, schema: Schema, old: Entity, new: Entity) -> Plan[None]:
         """Bring unique values, references and tags from ``old`` ({} for none) to ``new``."""
         kind, entity_id = schema.kind, new["id"]
-        for field in schema.unique:
-            if new.get(field) != old.get(field):
-                yield from self._claim(kind, entity_id, field, new.get(field), old.get(field))
+        had, has = schema.claims(old), schema.claims(new)
+        for index in sorted({*had, *has}):
+            if had.get(index) == has.get(index):
+                continue
+            claimed = yield from self._claim(kind, entity_id, index, has.get(index), had.get(index))
+            if not claimed:
+                raise unique_violation(schema.claimed_fields(index, new))
         for field, target in schema.references.items():
             if new.get(field) != old.get(field):
                 yield from self._refer(kind, entity_id, field, target, new.get(field))
@@ -207,21 +220,23 @@ class Transaction:
                 (tag, kind, entity_id),
             )
 
-    def _claim(self, kind: str, entity_id: str, field: str, new: Any, old: Any) -> Plan[None]:
-        """Give a unique value back and take another."""
+    def _claim(
+        self, kind: str, entity_id: str, index: str, new: str | None, old: str | None
+    ) -> Plan[bool]:
+        """Give a unique value back and take another; False when another entity has it."""
         if old is not None:
             yield Statement(
                 "DELETE FROM entity_unique WHERE kind = $1 AND field = $2 AND id = $3",
-                (kind, field, entity_id),
+                (kind, index, entity_id),
             )
-        if new is not None:
-            rows = yield Statement(
-                "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, $2, $3, $4)"
-                " ON CONFLICT DO NOTHING RETURNING id",
-                (kind, field, new, entity_id),
-            )
-            if not rows:
-                raise unique_violation(field, new)
+        if new is None:
+            return True
+        rows = yield Statement(
+            "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT DO NOTHING RETURNING id",
+            (kind, index, new, entity_id),
+        )
+        return bool(rows)
 
     def _refer(self, kind: str, entity_id: str, field: str, target: str, value: Any) -> Plan[None]:
         """Point a foreign key elsewhere, holding the row it points to against deletion."""
@@ -238,6 +253,51 @@ class Transaction:
             "INSERT INTO entity_reference (kind, id, field, target_kind, target_id)"
             " VALUES ($1, $2, $3, $4, $5)",
             (kind, entity_id, field, target, value["id"]),
+        )
+
+    def _collect(self, schema: Schema, entity: Entity, fields: Mapping[str, Any]) -> Plan[Entity]:
+        """Make the entities that a transient list names, delete those that it no longer names.
+
+        Answers the entity with the list. Texts are those of Kong's ``dao/certificates.lua``.
+        """
+        for name, collected in schema.collected.items():
+            if name in fields:
+                wanted = list(fields[name] or ())
+                for place, value in enumerate(wanted):
+                    if value in wanted[:place]:
+                        raise schema_violation({name: f"{value} is duplicated"})
+                had = yield from self._collected(schema.kind, entity["id"], collected)
+                for value in sorted({*wanted} - {*had}):
+                    yield from self._collect_one(schema, entity["id"], name, value)
+                for value in sorted({*had} - {*wanted}):
+                    yield from self._delete(collected.kind, had[value], depth=1)
+                entity = {**entity, name: sorted(wanted)}
+        return entity
+
+    def _collected(self, kind: str, entity_id: str, collected: Collected) -> Plan[dict[str, str]]:
+        """The ids of what is in an entity's transient list, by its text; locked."""
+        rows = yield Statement(
+            "SELECT id FROM entity_reference WHERE target_kind = $1 AND target_id = $2"
+            " AND kind = $3 AND field = $4 ORDER BY id",
+            (kind, entity_id, collected.kind, collected.reference),
+        )
+        found: dict[str, str] = {}
+        for (child_id,) in rows:
+            text = yield from self._row(collected.kind, child_id)
+            if text is not None:
+                found[decode_entity(text)[collected.field]] = child_id
+        return found
+
+    def _collect_one(self, schema: Schema, entity_id: str, name: str, value: str) -> Plan[None]:
+        collected = schema.collected[name]
+        there = yield from self._existing(collected.kind, value)
+        if there is not None:
+            other = there[collected.reference]["id"]
+            raise schema_violation(
+                {name: f"{value} already associated with existing {schema.entity_name} '{other}'"}
+            )
+        yield from self._create(
+            collected.kind, {collected.field: value, collected.reference: {"id": entity_id}}
         )
 
     def _delete(self, kind: str, entity_id: str, depth: int) -> Plan[None]:

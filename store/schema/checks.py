@@ -210,6 +210,35 @@ class MutuallyRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class MutuallyExclusive:
+    """At most one of the fields is set."""
+
+    paths: tuple[str, ...]
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        if sum(not is_empty(_get(entity, path)) for path in self.paths) > 1:
+            _refuse(errors, f"only one or none of these fields must be set: {quoted(self.paths)}")
+
+    def describe(self) -> dict[str, Any]:
+        return {"mutually_exclusive": list(self.paths)}
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """No two of the fields have the same value."""
+
+    paths: tuple[str, ...]
+
+    def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        values = [value for path in self.paths if not is_empty(value := _get(entity, path))]
+        if any(value in values[:place] for place, value in enumerate(values)):
+            _refuse(errors, f"values of these fields must be distinct: {quoted(self.paths)}")
+
+    def describe(self) -> dict[str, Any]:
+        return {"distinct": list(self.paths)}
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """What a condition asks of a value, by the names of Kong's validators."""
 
@@ -219,6 +248,8 @@ class Match:
     gt: float | None = None
     contains: Any = UNSET
     required: bool = False
+    check: Callable[[Any], str | None] | None = None
+    """A rule of its own; answers what is wrong, or None."""
 
     def error(self, value: Any) -> str | None:
         """What is wrong with a value that is valid for its field; null meets all but some."""
@@ -236,7 +267,7 @@ class Match:
             return f"value must be greater than {as_lua(self.gt)}"
         if self.contains is not UNSET and self.contains not in value:
             return f"expected to contain: {as_lua(self.contains)}"
-        return None
+        return self.check(value) if self.check is not None else None
 
     def describe(self) -> dict[str, Any]:
         shown: dict[str, Any] = {"required": True} if self.required else {}
@@ -324,6 +355,10 @@ class Custom:
     """Gets the whole entity or record; answers what is wrong, or None."""
 
     def run(self, entity: Mapping[str, Any], errors: FieldErrors) -> None:
+        if _undecided(entity, self.paths):
+            return
+        if any(_error_at(errors, path) is not None for path in self.paths if "." not in path):
+            return
         if _any_wrong(errors, self.paths):
             return
         wrong = self.check(entity)

@@ -18,6 +18,20 @@ FieldType = Literal[
 ]
 
 
+_FLAGS = (
+    "required",
+    "auto",
+    "unique",
+    "uuid",
+    "timestamp",
+    "transient",
+    "referenceable",
+    "encrypted",
+    "abstract",
+)
+"""Attributes that ``GET /schemas`` shows where they are true."""
+
+
 class _Unset:
     """The absence of a default, which differs from a default of null."""
 
@@ -79,10 +93,18 @@ class Field:
     unique: bool = False
     uuid: bool = False
     timestamp: bool = False
+    transient: bool = False
+    """Taken from clients and shown to them, but not stored as it is."""
+    internal: bool = False
+    """Stored, but neither taken from clients nor shown to them."""
     referenceable: bool = False
     """A text ``{vault://…}`` stands for a secret that is kept elsewhere; it meets every rule."""
     encrypted: bool = False
-    """Kong Enterprise encrypts it at rest. Here as there (open source) it is but a mark."""
+    """A secret: no log shows it. (The name is Kong's; nothing is encrypted field by field here.)"""
+    abstract: bool = False
+    """The subschema says what it is."""
+    canonical: Callable[[str], str] | None = None
+    """The one spelling that is stored; given a valid value. Keys in URLs are spelled so, too."""
     deprecation: Deprecation | None = None
     one_of: tuple[Any, ...] = ()
     not_one_of: tuple[Any, ...] = ()
@@ -123,15 +145,7 @@ class Field:
     def describe(self) -> dict[str, Any]:
         """The field as ``GET /schemas/{entity}`` shows it."""
         shown: dict[str, Any] = {"type": self.type}
-        for name in (
-            "required",
-            "auto",
-            "unique",
-            "uuid",
-            "timestamp",
-            "referenceable",
-            "encrypted",
-        ):
+        for name in _FLAGS:
             if getattr(self, name):
                 shown[name] = True
         for name in ("description", "starts_with", "reference"):

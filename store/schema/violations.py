@@ -108,10 +108,10 @@ def foreign_key_restricts(kind: str, child_kind: str) -> EntityError:
     return EntityError(4, "foreign key violation", message, {"@referenced_by": child_kind})
 
 
-def unique_violation(field: str, value: Any) -> EntityError:
-    """Code 5: another entity has this value."""
-    message = f"UNIQUE violation detected on '{lua_text({field: value})}'"
-    return EntityError(5, "unique constraint violation", message, {field: value})
+def unique_violation(fields: Mapping[str, Any]) -> EntityError:
+    """Code 5: another entity has this value, or these together."""
+    message = f"UNIQUE violation detected on '{lua_text(fields)}'"
+    return EntityError(5, "unique constraint violation", message, dict(fields))
 
 
 def not_found(field: str, value: str) -> EntityError:
@@ -136,3 +136,9 @@ def foreign_key_unresolved(field: str, key: str, value: Any, target_kind: str) -
     )
     message = f"foreign key unresolved ({field}.{key}: {error})"
     return EntityError(13, "foreign keys unresolved", message, {field: {key: error}})
+
+
+def declarative_violation(errors: FieldErrors) -> EntityError:
+    """Code 14: a declarative document that can't be taken; errors stand where their entities do."""
+    message = f"declarative config is invalid: {lua_text(errors)}"
+    return EntityError(14, "invalid declarative configuration", message, errors)
