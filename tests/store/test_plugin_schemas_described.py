@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from store.schema.plugins import plugin_names
-from tests.store.plugin_instances import known
+from tests.store.plugin_instances import PLUGINS
 
 HTTP = ["grpc", "grpcs", "http", "https"]
 
 
 def described(name: str) -> dict[str, dict[str, Any]]:
     """The fields of the answer by name."""
-    fields = known(name).describe()["fields"]
+    fields = PLUGINS.describe_subschema(name)["fields"]
     assert all(len(field) == 1 for field in fields)
     return {key: value for field in fields for key, value in field.items()}
 
@@ -27,7 +27,7 @@ def test_the_answer_has_the_fields_that_a_plugin_decides() -> None:
     assert list(described("key-auth")) == ["consumer", "protocols", "config"]
     assert list(described("rate-limiting")) == ["protocols", "config"]
     assert list(described("acme")) == ["consumer", "service", "route", "protocols", "config"]
-    assert known("key-auth").describe()["entity_checks"] == []
+    assert PLUGINS.describe_subschema("key-auth")["entity_checks"] == []
 
 
 def test_what_a_plugin_can_not_be_bound_to_must_be_null() -> None:
@@ -62,7 +62,7 @@ def test_the_configuration_is_a_required_record_of_fields() -> None:
 
 
 def test_rules_are_shown_with_their_paths() -> None:
-    checks = known("rate-limiting").describe()["entity_checks"]
+    checks = PLUGINS.describe_subschema("rate-limiting")["entity_checks"]
     assert checks[0] == {
         "at_least_one_of": [
             f"config.{period}" for period in ("second", "minute", "hour", "day", "month", "year")
@@ -140,4 +140,4 @@ def test_bounds_and_options_are_shown() -> None:
 
 @pytest.mark.parametrize("name", plugin_names())
 def test_every_schema_is_json(name: str) -> None:
-    assert json.loads(json.dumps(known(name).describe(), allow_nan=False))
+    assert json.loads(json.dumps(PLUGINS.describe_subschema(name), allow_nan=False))

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from store.schema.completion import shown
 from tests.store.plugin_instances import (
+    PLUGINS,
     complaints,
     config_of,
-    entity_schema,
-    known,
     shown_config,
     validated,
 )
@@ -52,29 +50,27 @@ def test_unset_older_names_are_shown_with_the_newer_ones_values() -> None:
 
 
 def test_what_an_answer_shows_can_be_written_back() -> None:
-    config = config_of("rate-limiting", OLD)
-    assert config_of("rate-limiting", shown(known("rate-limiting").config, config)) == config
+    assert config_of("rate-limiting", shown_config("rate-limiting", OLD)) == config_of(
+        "rate-limiting", OLD
+    )
 
 
 def test_a_change_by_an_older_name_changes_the_newer_one_alone() -> None:
-    schema = entity_schema("rate-limiting")
     stored = validated("rate-limiting", OLD)
-    changed = schema.validate_patch(stored, {"config": {"redis_host": "testhost"}}, 2.0)
+    changed = PLUGINS.validate_patch(stored, {"config": {"redis_host": "testhost"}}, 2.0)
     assert changed["config"]["redis"] == NEW | {"host": "testhost"}
     assert changed["config"]["minute"] == 100
 
 
 def test_a_change_within_a_record_leaves_its_other_fields() -> None:
-    schema = entity_schema("rate-limiting")
     stored = validated("rate-limiting", OLD)
-    changed = schema.validate_patch(stored, {"config": {"redis": {"port": 1}}}, 2.0)
+    changed = PLUGINS.validate_patch(stored, {"config": {"redis": {"port": 1}}}, 2.0)
     assert changed["config"]["redis"] == NEW | {"port": 1}
 
 
 def test_a_change_may_set_a_field_to_null() -> None:
-    schema = entity_schema("rate-limiting")
     stored = validated("rate-limiting", {"minute": 1, "hour": 2})
-    changed = schema.validate_patch(stored, {"config": {"minute": None}}, 2.0)
+    changed = PLUGINS.validate_patch(stored, {"config": {"minute": None}}, 2.0)
     assert (changed["config"]["minute"], changed["config"]["hour"]) == (None, 2)
 
 
@@ -122,9 +118,9 @@ def test_the_newer_fields_rules_hold_for_what_an_older_name_brings() -> None:
 
 
 def test_forms_bring_older_names_as_text() -> None:
-    schema = entity_schema("rate-limiting")
-    inferred = schema.infer({"config": {"redis_port": "6380", "redis": {"ssl": "true"}}})
-    assert inferred == {"config": {"redis_port": 6380, "redis": {"ssl": True}}}
+    form = {"redis_port": "6380", "redis": {"ssl": "true"}}
+    inferred = PLUGINS.infer({"name": "rate-limiting", "config": form})
+    assert inferred["config"] == {"redis_port": 6380, "redis": {"ssl": True}}
 
 
 @pytest.mark.parametrize(
