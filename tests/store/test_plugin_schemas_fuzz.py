@@ -87,20 +87,37 @@ def configurations(name: str) -> st.SearchStrategy[Any]:
     return records(known(name).config) | JSON
 
 
+def refused(error: EntityError) -> None:
+    """It is said in the store's words, and any client can read it."""
+    assert re.match(r"schema violation \(|[0-9]+ schema violations \(", error.message)
+    json.dumps(error.fields, allow_nan=False)
+    assert error.fields
+
+
 @pytest.mark.parametrize("name", plugin_names())
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_configuration_is_refused_or_stable(name: str, data: st.DataObject) -> None:
-    config = data.draw(configurations(name))
     try:
-        entity = PLUGINS.validate_new({"name": name, "config": config}, 1.0)
-    except EntityError as refused:
-        error = refused
-    else:
-        encode_entity(entity)
-        assert PLUGINS.validate_new(entity, 1.0) == entity
-        assert PLUGINS.validate_patch(entity, {}, 1.0) == entity
+        entity = PLUGINS.validate_new({"name": name, "config": data.draw(configurations(name))}, 1)
+    except EntityError as error:
+        refused(error)
         return
-    assert re.match(r"schema violation \(|[0-9]+ schema violations \(", error.message)
-    json.dumps(error.fields, allow_nan=False)
-    assert error.fields
+    encode_entity(entity)
+    assert PLUGINS.validate_new(entity, 1.0) == entity
+    assert PLUGINS.validate_new(PLUGINS.show(entity, 1.0), 1.0) == entity
+    assert PLUGINS.validate_patch(entity, {}, 1.0) == entity
+    try:
+        changed = PLUGINS.validate_patch(entity, {"config": data.draw(configurations(name))}, 1.0)
+    except EntityError as error:
+        refused(error)
+    else:
+        assert PLUGINS.validate_new(changed, 1.0) == changed
+
+
+def test_what_is_nested_beyond_reason_is_refused() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(EntityError):
+        PLUGINS.validate_new({"name": "jwt", "config": {"cookie_names": [deep, deep]}}, 1.0)
