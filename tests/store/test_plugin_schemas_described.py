@@ -1,6 +1,7 @@
 """``GET /schemas/plugins/{name}``: a plugin's schema in Kong's schema language."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -136,6 +137,19 @@ def test_bounds_and_options_are_shown() -> None:
     assert "http.method" in tag["name"]["not_one_of"]
     path = settings(described("file-log")["config"])["path"]
     assert (path["match"], path["err"]) == (r"^[^*&%%\`]+$", "not a valid filename")
+
+
+@pytest.mark.parametrize("name", plugin_names())
+def test_every_setting_says_what_it_is(name: str) -> None:
+    def silent(record: dict[str, Any], path: str) -> Iterator[str]:
+        for key, field in settings(record).items():
+            if not field.get("description"):
+                yield path + key
+            for part in (field, field.get("elements", {}), field.get("values", {})):
+                if part.get("type") == "record":
+                    yield from silent(part, f"{path}{key}.")
+
+    assert not list(silent(described(name)["config"], ""))
 
 
 @pytest.mark.parametrize("name", plugin_names())

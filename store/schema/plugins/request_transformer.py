@@ -12,7 +12,7 @@ from store.schema.plugins.transformations import (
     RENAMED_HEADERS,
     VALUES,
 )
-from store.schema.typedefs import METHODS
+from store.schema.typedefs import METHODS, having
 
 _SET = {"body": VALUES, "headers": HEADER_VALUES, "querystring": VALUES}
 _METHOD = METHODS.elements
@@ -24,7 +24,7 @@ PLUGIN = PluginSchema(
     protocols=ALL_PROTOCOLS,
     config=config(
         {
-            "http_method": _METHOD,
+            "http_method": having(_METHOD, description="Method towards the upstream."),
             "remove": config(
                 {"body": NAMES, "headers": HEADERS, "querystring": NAMES},
                 description="Names to take out.",

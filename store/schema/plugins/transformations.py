@@ -35,15 +35,17 @@ def renamed_header_error(pair: str) -> str | None:
     return f"'{value}' is not a valid header" if header_name_error(value) else None
 
 
-def items(element: Field) -> Field:
+def items(description: str, element: Field) -> Field:
     """A list that is empty unless given."""
-    return Field("array", required=True, default=[], elements=element)
+    return Field("array", description, required=True, default=[], elements=element)
 
 
-NAMES = items(Field("string"))
-HEADERS = items(Field("string", check=header_error))
-VALUES = items(Field("string", check=value_error))
-PAIRS = items(Field("string", match=_COLON))
-HEADER_VALUES = items(Field("string", match=_COLON, check=value_error))
-HEADER_PAIRS = items(Field("string", match=_COLON, check=header_error))
-RENAMED_HEADERS = items(Field("string", match=_COLON, check=renamed_header_error))
+NAMES = items("Names.", Field("string"))
+HEADERS = items("Names of headers.", Field("string", check=header_error))
+VALUES = items("name:value.", Field("string", check=value_error))
+PAIRS = items("name:value.", Field("string", match=_COLON))
+HEADER_VALUES = items("name:value of headers.", Field("string", match=_COLON, check=value_error))
+HEADER_PAIRS = items("name:value of headers.", Field("string", match=_COLON, check=header_error))
+RENAMED_HEADERS = items(
+    "old:new of headers.", Field("string", match=_COLON, check=renamed_header_error)
+)
