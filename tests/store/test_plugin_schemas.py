@@ -287,6 +287,13 @@ def test_protocols_are_those_that_the_plugin_allows() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", ["", "a value with spaces; and punctuation!", "$(headers.x)"])
+def test_headers_to_add_may_have_any_value_that_fits_a_line(value: str) -> None:
+    for name in ("request-transformer", "response-transformer"):
+        pair = f"X-Test:{value}"
+        assert config_of(name, {"add": {"headers": [pair]}})["add"]["headers"] == [pair]
+
+
 def test_a_vault_reference_meets_every_rule_of_a_referenceable_field() -> None:
     reference = "{vault://env/endpoint}"
     assert config_of("http-log", {"http_endpoint": reference})["http_endpoint"] == reference

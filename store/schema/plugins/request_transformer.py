@@ -6,7 +6,7 @@ Values may hold templates, ``$(headers.name)``; they are taken as they are.
 from store.schema.field import Field
 from store.schema.plugins.plugin import ALL_PROTOCOLS, PluginSchema, config
 from store.schema.plugins.transformations import (
-    HEADER_VALUES,
+    HEADER_PAIRS,
     HEADERS,
     NAMES,
     RENAMED_HEADERS,
@@ -14,7 +14,7 @@ from store.schema.plugins.transformations import (
 )
 from store.schema.typedefs import METHODS, having
 
-_SET = {"body": VALUES, "headers": HEADER_VALUES, "querystring": VALUES}
+_SET = {"body": VALUES, "headers": HEADER_PAIRS, "querystring": VALUES}
 _METHOD = METHODS.elements
 assert _METHOD is not None
 
