@@ -81,9 +81,12 @@ def _distinct(items: list[Any]) -> list[Any]:
     if len(items) > ELEMENTS_MAX:
         return items  # validation refuses it
     kept: dict[Any, Any] = {}
-    for item in items:
-        hashed = json.dumps(item, sort_keys=True) if isinstance(item, dict | list) else item
-        kept.setdefault((type(item), hashed), item)
+    try:
+        for item in items:
+            hashed = json.dumps(item, sort_keys=True) if isinstance(item, dict | list) else item
+            kept.setdefault((type(item), hashed), item)
+    except RecursionError:
+        return items  # deeper than any field: validation refuses it, too
     return list(kept.values())
 
 

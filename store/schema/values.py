@@ -40,14 +40,16 @@ def is_empty(value: Any) -> bool:
 
 def is_reference(value: Any) -> bool:
     """Whether it is a text that names a secret of a vault: ``{vault://env/my-secret}``."""
-    return isinstance(value, str) and value.startswith("{vault://") and value.endswith("}")
+    if not isinstance(value, str) or len(value) > STRING_CHARS_MAX:
+        return False
+    return value.startswith("{vault://") and value.endswith("}")
 
 
 def as_lua(value: Any) -> str:
     """A scalar as Kong's messages show it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.14g}" if isinstance(value, float) else str(value)
 
 
 def quoted(names: tuple[str, ...]) -> str:

@@ -1,14 +1,13 @@
-"""Plugin entities as the store validates them: the fields that all share, and the plugin's own."""
+"""Plugin entities as the store validates them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from store.errors import EntityError
-from store.schema import Schema
-from store.schema.completion import shown
-from store.schema.field import Field
+from store.schema import schema
 from store.schema.plugins import PluginSchema, plugin_schema
-from store.schema.typedefs import UUID
+
+PLUGINS = schema("plugins")
 
 
 def known(name: str) -> PluginSchema:
@@ -18,22 +17,9 @@ def known(name: str) -> PluginSchema:
     return plugin
 
 
-def entity_schema(name: str) -> Schema:
-    """The schema of the instances of one plugin."""
-    plugin = known(name)
-    scopes = {scope: Field("foreign", reference=f"{scope}s") for scope in sorted(plugin.scopes)}
-    return Schema(
-        kind="plugins",
-        entity_name="plugin",
-        endpoint_key=None,
-        fields={"id": UUID, **scopes, **plugin.fields},
-        checks=plugin.checks,
-    )
-
-
 def validated(name: str, config: Any, **fields: Any) -> dict[str, Any]:
     """The instance that a POST of this configuration makes. Raises EntityError."""
-    return entity_schema(name).validate_new({"config": config, **fields}, 1.0)
+    return PLUGINS.validate_new({"name": name, "config": config, **fields}, 1.0)
 
 
 def config_of(name: str, config: Any) -> Any:
@@ -43,7 +29,7 @@ def config_of(name: str, config: Any) -> Any:
 
 def shown_config(name: str, config: Any) -> Any:
     """The configuration as an answer shows it."""
-    return shown(known(name).config, config_of(name, config))
+    return PLUGINS.show(validated(name, config), 1.0)["config"]
 
 
 def refusal(name: str, config: Any, **fields: Any) -> EntityError:

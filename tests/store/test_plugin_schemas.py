@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from node.config.plugins import BUILT, BUNDLED
+from store.limits import STRING_CHARS_MAX
 from store.schema.plugins import plugin_names, plugin_schema
 from store.schema.plugins.__main__ import page
 from tests.store.plugin_instances import complaints, config_of, known, refusal, validated
@@ -286,11 +287,22 @@ def test_protocols_are_those_that_the_plugin_allows() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", ["", "a value with spaces; and punctuation!", "$(headers.x)"])
+def test_headers_to_add_may_have_any_value_that_fits_a_line(value: str) -> None:
+    for name in ("request-transformer", "response-transformer"):
+        pair = f"X-Test:{value}"
+        assert config_of(name, {"add": {"headers": [pair]}})["add"]["headers"] == [pair]
+
+
 def test_a_vault_reference_meets_every_rule_of_a_referenceable_field() -> None:
     reference = "{vault://env/endpoint}"
     assert config_of("http-log", {"http_endpoint": reference})["http_endpoint"] == reference
     assert complaints("redirect", {"location": reference}) == {
         "config": {"location": "missing host in url"}
+    }
+    endless = "{vault://" + "x" * STRING_CHARS_MAX + "}"
+    assert complaints("http-log", {"http_endpoint": endless}) == {
+        "config": {"http_endpoint": "length must be at most 65536"}
     }
     secret = {"aws_key": "{vault://env/key}"}
     assert config_of("aws-lambda", secret)["aws_secret"] is None

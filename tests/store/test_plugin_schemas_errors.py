@@ -111,6 +111,16 @@ MISSING_FOR_CHECK = "field required for entity check"
         ),
         (
             "request-transformer",
+            {"append": {"headers": ["X-Test:a\r\nX-More:b"]}},
+            {"append": {"headers": ["'a\r\nX-More:b' is not a valid header"]}},
+        ),
+        (
+            "response-transformer",
+            {"add": {"headers": ["X-Test:a\nb"]}},
+            {"add": {"headers": ["'a\nb' is not a valid header"]}},
+        ),
+        (
+            "request-transformer",
             {"remove": {"headers": ["a b"]}},
             {"remove": {"headers": ["'a b' is not a valid header"]}},
         ),

@@ -37,9 +37,9 @@ def _secret(description: str, *, required: bool = False, match: Pattern | None =
 
 def _remote(token_of: str) -> dict[str, Field]:
     return {
-        "https": Field("boolean", default=False),
-        "host": HOST,
-        "port": PORT,
+        "https": Field("boolean", "Whether to use TLS.", default=False),
+        "host": having(HOST, description="Name or address of the server."),
+        "port": having(PORT, description="Its port."),
         "kv_path": Field("string", "Prefix of the paths."),
         "timeout": Field("number", "Milliseconds."),
         "token": Field("string", f"Token of {token_of}.", referenceable=True),
@@ -63,8 +63,11 @@ _EXTRA_OPTIONS = config(
 )
 _STORAGE = config(
     {
-        "shm": config({"shm_name": Field("string", default="kong")}),
-        "kong": config({}),
+        "shm": config(
+            {"shm_name": Field("string", "Taken, and of no effect.", default="kong")},
+            description="Memory of the node.",
+        ),
+        "kong": config({}, description="The database."),
         "redis": config(
             {**REDIS.fields, "extra_options": _EXTRA_OPTIONS},
             shorthands={
@@ -76,18 +79,24 @@ _STORAGE = config(
                     ("scan_count", ("extra_options", "scan_count"), Field("integer")),
                 )
             },
+            description="Redis.",
         ),
-        "consul": config(_remote("Consul")),
+        "consul": config(_remote("Consul"), description="Consul."),
         "vault": config(
             {
                 **_remote("Vault"),
-                "tls_verify": Field("boolean", default=True),
+                "tls_verify": Field(
+                    "boolean", "Whether to verify the server's certificate.", default=True
+                ),
                 "tls_server_name": Field("string", "Name that TLS asks for."),
-                "auth_method": Field("string", default="token", one_of=("token", "kubernetes")),
-                "auth_path": Field("string"),
-                "auth_role": Field("string"),
-                "jwt_path": Field("string"),
-            }
+                "auth_method": Field(
+                    "string", "How to log in.", default="token", one_of=("token", "kubernetes")
+                ),
+                "auth_path": Field("string", "Where to log in."),
+                "auth_role": Field("string", "As whom to log in."),
+                "jwt_path": Field("string", "File of the token that Kubernetes gave."),
+            },
+            description="HashiCorp Vault.",
         ),
     },
     description="How to reach the storage.",
@@ -108,8 +117,8 @@ PLUGIN = PluginSchema(
                 "record",
                 "The account's key, by a key entity.",
                 fields={
-                    "key_id": Field("string", required=True),
-                    "key_set": Field("string"),
+                    "key_id": Field("string", "Kid of the key.", required=True),
+                    "key_set": Field("string", "Name of its set."),
                 },
             ),
             "api_uri": having(
@@ -122,8 +131,8 @@ PLUGIN = PluginSchema(
             ),
             "eab_kid": _secret("Key id of an external account binding."),
             "eab_hmac_key": _secret("Key of an external account binding, base64url."),
-            "cert_type": Field("string", default="rsa", one_of=("rsa", "ecc")),
-            "rsa_key_size": Field("number", default=4096, one_of=(2048, 3072, 4096)),
+            "cert_type": Field("string", "Kind of key.", default="rsa", one_of=("rsa", "ecc")),
+            "rsa_key_size": Field("number", "Bits.", default=4096, one_of=(2048, 3072, 4096)),
             "renew_threshold_days": Field(
                 "number", "Days before its end at which a certificate is renewed.", default=14
             ),

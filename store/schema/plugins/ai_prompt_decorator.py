@@ -9,9 +9,13 @@ _MESSAGE = Field(
     "record",
     fields={
         "role": Field(
-            "string", required=True, default="system", one_of=("system", "assistant", "user")
+            "string",
+            "Whose message it is.",
+            required=True,
+            default="system",
+            one_of=("system", "assistant", "user"),
         ),
-        "content": Field("string", required=True, len_min=1, len_max=500),
+        "content": Field("string", "Its text.", required=True, len_min=1, len_max=500),
     },
 )
 

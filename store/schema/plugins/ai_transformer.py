@@ -4,7 +4,7 @@ from store.schema.checks import Conditional, EntityCheck, Match, MutuallyRequire
 from store.schema.field import Field
 from store.schema.plugins.llm import MAX_REQUEST_BODY_SIZE, llm
 from store.schema.plugins.plugin import NO_CONSUMER, PluginSchema, config
-from store.schema.typedefs import HOST, PORT
+from store.schema.typedefs import HOST, PORT, having
 
 _CHAT = "llm/v1/chat"
 _CHECKS: tuple[EntityCheck, ...] = (
@@ -38,10 +38,10 @@ def transformer(name: str, priority: int, what: str, **further: Field) -> Plugin
                     "boolean", "Whether to verify the certificate.", required=True, default=True
                 ),
                 "max_request_body_size": MAX_REQUEST_BODY_SIZE,
-                "http_proxy_host": HOST,
-                "http_proxy_port": PORT,
-                "https_proxy_host": HOST,
-                "https_proxy_port": PORT,
+                "http_proxy_host": having(HOST, description="A proxy on the way."),
+                "http_proxy_port": having(PORT, description="Its port."),
+                "https_proxy_host": having(HOST, description="A proxy on the way."),
+                "https_proxy_port": having(PORT, description="Its port."),
                 "llm": llm(),
             }
         ),

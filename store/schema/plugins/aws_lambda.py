@@ -50,14 +50,21 @@ PLUGIN = PluginSchema(
             "qualifier": Field("string", "Version or alias of the function."),
             "invocation_type": Field(
                 "string",
+                "Whether to wait for the answer.",
                 required=True,
                 default="RequestResponse",
                 one_of=("RequestResponse", "Event", "DryRun"),
             ),
-            "log_type": Field("string", required=True, default="Tail", one_of=("Tail", "None")),
+            "log_type": Field(
+                "string",
+                "Whether to get the end of the function's log.",
+                required=True,
+                default="Tail",
+                one_of=("Tail", "None"),
+            ),
             "host": having(HOST, description="In place of AWS's own."),
-            "port": having(PORT, default=443),
-            "disable_https": Field("boolean", default=False),
+            "port": having(PORT, description="In place of AWS's own.", default=443),
+            "disable_https": Field("boolean", "Whether to do without TLS.", default=False),
             "unhandled_status": Field(
                 "integer", "Status when the function fails.", between=(100, 999)
             ),

@@ -45,15 +45,18 @@ _TAG = Field(
 _METRIC = Field(
     "record",
     fields={
-        "name": Field("string", required=True, one_of=_METRICS),
+        "name": Field("string", "What is measured.", required=True, one_of=_METRICS),
         "stat_type": Field(
             "string",
+            "Kind of metric.",
             required=True,
             one_of=("counter", "gauge", "histogram", "meter", "set", "timer", "distribution"),
         ),
-        "tags": Field("array", elements=_TAG),
-        "sample_rate": Field("number", between=(0, 1)),
-        "consumer_identifier": Field("string", one_of=("consumer_id", "custom_id", "username")),
+        "tags": Field("array", "Tags of the metric.", elements=_TAG),
+        "sample_rate": Field("number", "Share of requests that are measured.", between=(0, 1)),
+        "consumer_identifier": Field(
+            "string", "What names the consumer.", one_of=("consumer_id", "custom_id", "username")
+        ),
     },
     checks=(
         Conditional(
@@ -68,8 +71,10 @@ PLUGIN = PluginSchema(
     protocols=ALL_PROTOCOLS,
     config=config(
         {
-            "host": having(HOST, referenceable=True, default="localhost"),
-            "port": having(PORT, default=8125),
+            "host": having(
+                HOST, description="Where metrics go.", referenceable=True, default="localhost"
+            ),
+            "port": having(PORT, description="Where metrics go.", default=8125),
             "prefix": Field("string", "Begins each metric's name.", default="kong"),
             "service_name_tag": Field("string", "Tag of the service.", default="name"),
             "status_tag": Field("string", "Tag of the status.", default="status"),

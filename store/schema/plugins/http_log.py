@@ -42,9 +42,12 @@ PLUGIN = PluginSchema(
                 encrypted=True,
                 referenceable=True,
             ),
-            "method": Field("string", default="POST", one_of=("POST", "PUT", "PATCH")),
+            "method": Field(
+                "string", "Method of the requests.", default="POST", one_of=("POST", "PUT", "PATCH")
+            ),
             "content_type": Field(
                 "string",
+                "Of what is sent.",
                 default="application/json",
                 one_of=("application/json", "application/json; charset=utf-8"),
             ),

@@ -13,7 +13,7 @@ PLUGIN = PluginSchema(
     config=config(
         {
             "ldap_host": having(HOST, description="Name or address.", required=True),
-            "ldap_port": having(PORT, required=True, default=389),
+            "ldap_port": having(PORT, description="Port.", required=True, default=389),
             "ldaps": Field(
                 "boolean", "TLS from the start, on port 636.", required=True, default=False
             ),

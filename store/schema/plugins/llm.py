@@ -46,7 +46,9 @@ _AUTH = Field(
         "param_name": _secret("Parameter that holds the credential.", encrypted=False),
         "param_value": _secret("The credential in it."),
         "param_location": Field("string", "Where the parameter goes.", one_of=("query", "body")),
-        "gcp_use_service_account": Field("boolean", default=False),
+        "gcp_use_service_account": Field(
+            "boolean", "Whether to log in to Google Cloud as a service account.", default=False
+        ),
         "gcp_service_account_json": _secret("JSON of the service account.", encrypted=False),
         "aws_access_key_id": _secret("Of an AWS provider."),
         "aws_secret_access_key": _secret("Of an AWS provider."),
@@ -60,29 +62,36 @@ _OPTIONS = Field(
     "record",
     "Settings of the model.",
     fields={
-        "max_tokens": Field("integer", default=256),
+        "max_tokens": Field("integer", "Longest answer.", default=256),
         "input_cost": Field("number", "Cost of a million tokens asked.", gt=0),
         "output_cost": Field("number", "Cost of a million tokens answered.", gt=0),
-        "temperature": Field("number", between=(0, 5)),
-        "top_p": Field("number", between=(0, 1)),
-        "top_k": Field("integer", between=(0, 500)),
-        "anthropic_version": Field("string"),
-        "azure_instance": Field("string"),
-        "azure_api_version": Field("string", default="2023-05-15"),
-        "azure_deployment_id": Field("string"),
-        "llama2_format": Field("string", one_of=("raw", "openai", "ollama")),
-        "mistral_format": Field("string", one_of=("openai", "ollama")),
+        "temperature": Field("number", "How freely to answer.", between=(0, 5)),
+        "top_p": Field("number", "Share of likely words to choose from.", between=(0, 1)),
+        "top_k": Field("integer", "Number of likely words to choose from.", between=(0, 500)),
+        "anthropic_version": Field("string", "Version of the API."),
+        "azure_instance": Field("string", "Name of the instance."),
+        "azure_api_version": Field("string", "Version of the API.", default="2023-05-15"),
+        "azure_deployment_id": Field("string", "Name of the deployment."),
+        "llama2_format": Field("string", "Format of messages.", one_of=("raw", "openai", "ollama")),
+        "mistral_format": Field("string", "Format of messages.", one_of=("openai", "ollama")),
         "upstream_url": having(URL, description="In place of the provider's own."),
         "upstream_path": Field("string", "In place of the provider's own."),
         "gemini": Field(
             "record",
-            fields={name: Field("string") for name in _GEMINI},
+            "Gemini on Vertex AI.",
+            fields={name: Field("string", f"Its {name.replace('_', ' ')}.") for name in _GEMINI},
             checks=(MutuallyRequired(_GEMINI),),
         ),
-        "bedrock": Field("record", fields={"aws_region": Field("string")}),
+        "bedrock": Field(
+            "record", "AWS Bedrock.", fields={"aws_region": Field("string", "Region.")}
+        ),
         "huggingface": Field(
             "record",
-            fields={"use_cache": Field("boolean"), "wait_for_model": Field("boolean")},
+            "Hugging Face.",
+            fields={
+                "use_cache": Field("boolean", "Whether an earlier answer will do."),
+                "wait_for_model": Field("boolean", "Whether to wait until the model is loaded."),
+            },
         ),
     },
 )
@@ -146,7 +155,8 @@ def llm(**further: Field) -> Field:
                     ),
                     "name": Field("string", "Name of the model."),
                     "options": _OPTIONS,
-                }
+                },
+                description="Which model.",
             ),
             "logging": config(
                 {
@@ -156,9 +166,11 @@ def llm(**further: Field) -> Field:
                     "log_payloads": Field(
                         "boolean", "Log questions and answers.", required=True, default=False
                     ),
-                }
+                },
+                description="What is logged.",
             ),
             **further,
         },
         checks=_CHECKS,
+        description="How to reach the model.",
     )

@@ -11,8 +11,8 @@ PLUGIN = PluginSchema(
     protocols=ALL_PROTOCOLS,
     config=config(
         {
-            "host": having(HOST, default="logs-01.loggly.com"),
-            "port": having(PORT, default=514),
+            "host": having(HOST, description="Where entries go.", default="logs-01.loggly.com"),
+            "port": having(PORT, description="Where entries go.", default=514),
             "key": Field(
                 "string",
                 "Loggly's customer token.",

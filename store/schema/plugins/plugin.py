@@ -49,13 +49,6 @@ class PluginSchema:
         )
         return {**refused, "protocols": protocols, "config": self.config}
 
-    def describe(self) -> dict[str, Any]:
-        """The answer to ``GET /schemas/plugins/{name}``."""
-        return {
-            "fields": [{name: field.describe()} for name, field in self.fields.items()],
-            "entity_checks": [check.describe() for check in self.checks],
-        }
-
 
 ALL_PROTOCOLS: Final = PROTOCOLS
 

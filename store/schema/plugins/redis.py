@@ -10,10 +10,10 @@ from store.schema.typedefs import HOST, PORT, having
 REDIS = config(
     {
         "host": having(HOST, description="Name or address of the server."),
-        "port": having(PORT, default=6379),
+        "port": having(PORT, description="Port of the server.", default=6379),
         "timeout": having(MILLISECONDS, description="Milliseconds.", default=2000),
         "username": Field("string", "For Redis 6 and later.", referenceable=True),
-        "password": Field("string", referenceable=True, encrypted=True, len_min=0),
+        "password": Field("string", "Password.", referenceable=True, encrypted=True, len_min=0),
         "database": Field("integer", "Number of the database.", default=0),
         "ssl": Field("boolean", "Whether to use TLS.", default=False),
         "ssl_verify": Field(

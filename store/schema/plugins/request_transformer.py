@@ -6,15 +6,15 @@ Values may hold templates, ``$(headers.name)``; they are taken as they are.
 from store.schema.field import Field
 from store.schema.plugins.plugin import ALL_PROTOCOLS, PluginSchema, config
 from store.schema.plugins.transformations import (
-    HEADER_VALUES,
+    HEADER_PAIRS,
     HEADERS,
     NAMES,
     RENAMED_HEADERS,
     VALUES,
 )
-from store.schema.typedefs import METHODS
+from store.schema.typedefs import METHODS, having
 
-_SET = {"body": VALUES, "headers": HEADER_VALUES, "querystring": VALUES}
+_SET = {"body": VALUES, "headers": HEADER_PAIRS, "querystring": VALUES}
 _METHOD = METHODS.elements
 assert _METHOD is not None
 
@@ -24,7 +24,7 @@ PLUGIN = PluginSchema(
     protocols=ALL_PROTOCOLS,
     config=config(
         {
-            "http_method": _METHOD,
+            "http_method": having(_METHOD, description="Method towards the upstream."),
             "remove": config(
                 {"body": NAMES, "headers": HEADERS, "querystring": NAMES},
                 description="Names to take out.",

@@ -61,16 +61,23 @@ PLUGIN = PluginSchema(
             "rolling_timeout": _seconds("Life until it is renewed", 3600),
             "absolute_timeout": _seconds("Longest life", 86400),
             "stale_ttl": _seconds("How long a renewed cookie's predecessor still counts", 10),
-            "cookie_name": Field("string", default="session"),
-            "cookie_path": Field("string", default="/"),
-            "cookie_domain": Field("string"),
+            "cookie_name": Field("string", "Name of the cookie.", default="session"),
+            "cookie_path": Field("string", "Path of the cookie.", default="/"),
+            "cookie_domain": Field("string", "Domain of the cookie."),
             "cookie_same_site": Field(
-                "string", default="Strict", one_of=("Strict", "Lax", "None", "Default")
+                "string",
+                "Whether other sites may send the cookie.",
+                default="Strict",
+                one_of=("Strict", "Lax", "None", "Default"),
             ),
-            "cookie_http_only": Field("boolean", default=True),
-            "cookie_secure": Field("boolean", default=True),
+            "cookie_http_only": Field(
+                "boolean", "Whether scripts are kept from the cookie.", default=True
+            ),
+            "cookie_secure": Field("boolean", "Whether the cookie needs TLS.", default=True),
             "remember": Field("boolean", "Whether sessions outlive the browser.", default=False),
-            "remember_cookie_name": Field("string", default="remember"),
+            "remember_cookie_name": Field(
+                "string", "Name of a lasting session's cookie.", default="remember"
+            ),
             "remember_rolling_timeout": _seconds(
                 "Life of a lasting session until it is renewed", 604800
             ),
@@ -86,8 +93,12 @@ PLUGIN = PluginSchema(
                 default=["POST", "DELETE"],
                 elements=Field("string", one_of=("GET", "POST", "DELETE")),
             ),
-            "logout_query_arg": Field("string", default="session_logout"),
-            "logout_post_arg": Field("string", default="session_logout"),
+            "logout_query_arg": Field(
+                "string", "Argument in a query that ends a session.", default="session_logout"
+            ),
+            "logout_post_arg": Field(
+                "string", "Argument in a body that ends a session.", default="session_logout"
+            ),
         },
         shorthands={
             "cookie_lifetime": _renamed("number", "rolling_timeout"),

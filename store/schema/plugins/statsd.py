@@ -58,16 +58,17 @@ def _identifier(options: tuple[str, ...], default: str) -> Field:
 _METRIC = Field(
     "record",
     fields={
-        "name": Field("string", required=True, one_of=_METRICS),
+        "name": Field("string", "What is measured.", required=True, one_of=_METRICS),
         "stat_type": Field(
             "string",
+            "Kind of metric.",
             required=True,
             one_of=("counter", "gauge", "histogram", "meter", "set", "timer"),
         ),
-        "sample_rate": Field("number", gt=0),
-        "consumer_identifier": Field("string", one_of=_CONSUMER),
-        "service_identifier": Field("string", one_of=_SERVICE),
-        "workspace_identifier": Field("string", one_of=_WORKSPACE),
+        "sample_rate": Field("number", "Share of requests that are measured.", gt=0),
+        "consumer_identifier": Field("string", "What names the consumer.", one_of=_CONSUMER),
+        "service_identifier": Field("string", "What names the service.", one_of=_SERVICE),
+        "workspace_identifier": Field("string", "What names the workspace.", one_of=_WORKSPACE),
     },
     checks=(
         Conditional(
@@ -82,8 +83,8 @@ PLUGIN = PluginSchema(
     protocols=ALL_PROTOCOLS,
     config=config(
         {
-            "host": having(HOST, default="localhost"),
-            "port": having(PORT, default=8125),
+            "host": having(HOST, description="Where metrics go.", default="localhost"),
+            "port": having(PORT, description="Where metrics go.", default=8125),
             "prefix": Field("string", "Begins each metric's name.", default="kong"),
             "metrics": Field(
                 "array",
@@ -104,8 +105,10 @@ PLUGIN = PluginSchema(
             "udp_packet_size": Field(
                 "number", "Bytes up to which metrics share a packet.", default=0, between=(0, 65507)
             ),
-            "use_tcp": Field("boolean", default=False),
-            "hostname_in_prefix": Field("boolean", default=False),
+            "use_tcp": Field("boolean", "TCP in place of UDP.", default=False),
+            "hostname_in_prefix": Field(
+                "boolean", "Whether the prefix has the machine's name, too.", default=False
+            ),
             "consumer_identifier_default": _identifier(_CONSUMER, "custom_id"),
             "service_identifier_default": _identifier(_SERVICE, "service_name_or_host"),
             "workspace_identifier_default": _identifier(_WORKSPACE, "workspace_id"),

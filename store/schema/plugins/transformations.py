@@ -6,6 +6,7 @@ from store.schema.field import Field, Pattern
 from store.schema.typedefs import header_name_error
 
 _PAIR = re.compile(r"([^:]+):*(.*)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _COLON = Pattern(re.compile(r"\A[^:]+:.*\Z", re.DOTALL), "^[^:]+:.*$", "invalid value: ")
 
 
@@ -26,6 +27,15 @@ def header_error(pair: str) -> str | None:
     return f"'{name}' is not a valid header" if not name or header_name_error(name) else None
 
 
+def header_pair_error(pair: str) -> str | None:
+    """The name must be a header's, and the value must not end the line that it is sent on."""
+    _, value = _split(pair)
+    wrong = header_error(pair)
+    if wrong is None and _CONTROL.search(value):
+        return f"'{value}' is not a valid header"
+    return wrong
+
+
 def renamed_header_error(pair: str) -> str | None:
     """Both the name and what it becomes must be a header's."""
     wrong = header_error(pair)
@@ -35,15 +45,18 @@ def renamed_header_error(pair: str) -> str | None:
     return f"'{value}' is not a valid header" if header_name_error(value) else None
 
 
-def items(element: Field) -> Field:
+def items(description: str, element: Field) -> Field:
     """A list that is empty unless given."""
-    return Field("array", required=True, default=[], elements=element)
+    return Field("array", description, required=True, default=[], elements=element)
 
 
-NAMES = items(Field("string"))
-HEADERS = items(Field("string", check=header_error))
-VALUES = items(Field("string", check=value_error))
-PAIRS = items(Field("string", match=_COLON))
-HEADER_VALUES = items(Field("string", match=_COLON, check=value_error))
-HEADER_PAIRS = items(Field("string", match=_COLON, check=header_error))
-RENAMED_HEADERS = items(Field("string", match=_COLON, check=renamed_header_error))
+NAMES = items("Names.", Field("string"))
+HEADERS = items("Names of headers.", Field("string", check=header_error))
+VALUES = items("name:value.", Field("string", check=value_error))
+PAIRS = items("name:value.", Field("string", match=_COLON))
+HEADER_PAIRS = items(
+    "name:value of headers.", Field("string", match=_COLON, check=header_pair_error)
+)
+RENAMED_HEADERS = items(
+    "old:new of headers.", Field("string", match=_COLON, check=renamed_header_error)
+)

@@ -87,8 +87,10 @@ PLUGIN = PluginSchema(
                 elements=Field(
                     "record",
                     fields={
-                        "name": Field("string", required=True, not_one_of=_PROTECTED_TAGS),
-                        "value": Field("string", required=True),
+                        "name": Field(
+                            "string", "Name of the tag.", required=True, not_one_of=_PROTECTED_TAGS
+                        ),
+                        "value": Field("string", "Its value.", required=True),
                     },
                 ),
                 check=_tags_error,
