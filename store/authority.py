@@ -5,13 +5,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
 from store.version import Head
 
 Entity = dict[str, Any]
 """A decoded entity, shaped as the Admin API shows it: foreign keys are ``{"id": …}``."""
+
+
+Source = Literal["client", "document", "store"]
+"""Who gives the fields of an entity. A document gives internal ones, too, and no time left, as it
+can't say from when. What comes from a store isn't transformed once more: a hashed password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Put:
     kind: str
     key: str
     fields: Mapping[str, Any]
+    source: Source = "client"
 
 
 @dataclass(frozen=True, slots=True)

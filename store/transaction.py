@@ -141,8 +141,8 @@ class Transaction:
                 return (yield from self._create(kind, fields))
             case Patch(kind, key, fields):
                 return (yield from self._patch(kind, key, fields))
-            case Put(kind, key, fields):
-                return (yield from self._put(kind, key, fields))
+            case Put():
+                return (yield from self._put(mutation))
             case Delete(kind, key, expired_only):
                 found = yield from self._existing(kind, key)
                 if found is not None and not (expired_only and self._is_live(kind, found)):
@@ -168,18 +168,25 @@ class Transaction:
         yield from self._store(schema, current.entity, entity)
         return (yield from self._collect(schema, entity, fields))
 
-    def _put(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
+    def _put(self, mutation: Put) -> Plan[Entity]:
+        kind, key = mutation.kind, mutation.key
         schema = self._request.schemas(kind)
         if not is_uuid(key) and not schema.endpoint_key:
             raise EntityError(
                 1, "invalid primary key", f"invalid primary key: '{{id=\"{key}\"}}'", {"id": key}
             )
         current = yield from self._existing(kind, key)
-        fields = yield from self._resolve(schema, fields)
+        fields = yield from self._resolve(schema, mutation.fields)
         request = self._request
         existing = _copy(current) if current else None
         entity = schema.validate_put(
-            existing, key, fields, request.now, request.new_id, request.new_secret
+            existing,
+            key,
+            fields,
+            request.now,
+            request.new_id,
+            request.new_secret,
+            mutation.source,
         )
         if current is None:
             yield from self._insert(schema, entity)

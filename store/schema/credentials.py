@@ -75,7 +75,7 @@ BASICAUTH_CREDENTIALS = Schema(
         "password": Field("string", "Stored as a hash.", required=True, encrypted=True),
         "tags": TAGS,
     },
-    transformations=(Transformation(("password",), _hash_password),),
+    transformations=(Transformation(("password",), _hash_password, once=True),),
 )
 
 HMACAUTH_CREDENTIALS = Schema(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
-from store.authority import Entity
+from store.authority import Entity, Source
 from store.canonical import encode_entity
 from store.schema.checks import EntityCheck
 from store.schema.completion import complete_fields, merge, random_secret, shown
@@ -27,6 +27,7 @@ from store.schema.values import UNKNOWN, errors_of, infer, is_uuid
 from store.schema.violations import FieldErrors, schema_violation
 
 IMMUTABLE = "immutable field cannot be updated"
+NO_TIME = "a document has no time to count from; set expires_at (Unix seconds) instead"
 _EXPIRES_AT = "expires_at"
 """The internal field of kinds with ``ttl``: Unix seconds, or null for ever."""
 
@@ -171,19 +172,22 @@ class Schema:
         now: float,
         new_id: Callable[[], str] = random_id,
         new_secret: Callable[[], str] = random_secret,
+        source: Source = "client",
     ) -> Entity:
         """The whole entity that a POST of ``fields`` makes; ``now`` in Unix seconds.
 
         Raises EntityError code 2, naming everything that is wrong at once.
         """
-        entity, errors = self._expand(fields)
+        entity, errors = self._expand(fields, source)
+        if source == "document" and entity.get("ttl") is not None:
+            errors["ttl"] = NO_TIME
         for name, item in self.fields.items():
             if item.auto and entity.get(name) is None:
                 if item.uuid:
                     entity[name] = new_id()
                 elif name == "created_at":
                     entity[name] = _timestamp(item, now)
-        return self._finish(entity, errors, now, fields, new_secret)
+        return self._finish(entity, errors, now, fields, new_secret, source)
 
     def validate_patch(
         self,
@@ -218,6 +222,7 @@ class Schema:
         now: float,
         new_id: Callable[[], str] = random_id,
         new_secret: Callable[[], str] = random_secret,
+        source: Source = "client",
     ) -> Entity:
         """The whole entity that a PUT of ``fields`` under ``key`` makes: fields and defaults.
 
@@ -238,7 +243,7 @@ class Schema:
             wanted["created_at"] = existing["created_at"]
         if errors:
             raise schema_violation(errors)
-        return self.validate_new(wanted, now, new_id, new_secret)
+        return self.validate_new(wanted, now, new_id, new_secret, source)
 
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /schemas/{entity}``."""
@@ -260,13 +265,15 @@ class Schema:
             "entity_checks": [check.describe() for check in subschema.checks],
         }
 
-    def _expand(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], FieldErrors]:
+    def _expand(
+        self, fields: Mapping[str, Any], source: Source = "client"
+    ) -> tuple[dict[str, Any], FieldErrors]:
         """Replace shorthands by what they stand for, and name unknown fields."""
         expanded: dict[str, Any] = {}
         errors: FieldErrors = {}
         for name, value in fields.items():
             known = name in self.fields or name in self.shorthands
-            if known and name not in self._internal:
+            if known and (name not in self._internal or source != "client"):
                 expanded[name] = value
             else:
                 errors[name] = UNKNOWN
@@ -289,6 +296,7 @@ class Schema:
         now: float,
         given: Collection[str],
         new_secret: Callable[[], str],
+        source: Source = "client",
     ) -> Entity:
         """Complete, validate, check and transform; ``errors`` are those found so far."""
         if "updated_at" in self.fields:
@@ -306,6 +314,8 @@ class Schema:
             raise schema_violation(errors)
         plain = {name: _plain(item, entity.get(name)) for name, item in fields.items()}
         for transformation in self.transformations:
+            if transformation.once and source == "store":
+                continue
             if any(name in given for name in transformation.inputs):
                 plain |= transformation.write(plain, now)
         return {name: value for name, value in plain.items() if not fields[name].transient}

@@ -75,7 +75,7 @@ OAUTH2_CREDENTIALS = Schema(
             one_of=("confidential", "public"),
         ),
     },
-    transformations=(Transformation(("hash_secret", "client_secret"), _hash_secret),),
+    transformations=(Transformation(("hash_secret", "client_secret"), _hash_secret, once=True),),
 )
 
 _CREDENTIAL = Field(

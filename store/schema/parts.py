@@ -33,6 +33,8 @@ class Transformation:
     """It is done when one of these was given."""
     write: Callable[[Mapping[str, Any], float], Mapping[str, Any]]
     """Fields to store, from the whole valid entity and the time (Unix seconds)."""
+    once: bool = False
+    """Whether what it makes must not be its input again."""
 
 
 @dataclass(frozen=True, slots=True)
