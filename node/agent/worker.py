@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast
 
 from node import channel, logs
+from node.agent.hot import hot
 from node.agent.limits import (
     CHANNEL_BACKLOG_BYTES_MAX,
     SNAPSHOT_SLICE_BYTES,
@@ -120,7 +121,7 @@ class Worker(asyncio.Protocol):
         """Send the whole state, in slices that the worker can take between requests."""
         part: list[Change] = []
         size = 0
-        for change in changes:
+        for change in hot(changes):
             part.append(change)
             size += len(change[2] or "")
             if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
+from node.agent.hot import hot
 from node.agent.limits import (
     WORKER_RESTART_BACKOFF_SECONDS,
     WORKER_SETTLED_SECONDS,
@@ -93,7 +94,7 @@ class Workers:
 
     def publish(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Send one changeset to every worker that has the state before it."""
-        frame = channel.encode(channel.Apply(version, changes))
+        frame = channel.encode(channel.Apply(version, tuple(hot(changes))))
         for worker in self._running:
             if worker.fed:
                 worker.send(frame)
