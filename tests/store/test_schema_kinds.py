@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from store.schema import cold_kinds, kinds, schema
+from store.schema.__main__ import page
 from store.schema.completion import complete
 from store.schema.field import UNSET, Field
 from store.schema.values import errors_of
@@ -62,3 +64,9 @@ def test_unique_values_are_short_enough_for_an_index() -> None:
     for kind in kinds():
         for name in schema(kind).unique:
             assert schema(kind).fields[name].len_max or name == "cert_digest", (kind, name)
+
+
+def test_the_page_of_entities_is_current() -> None:
+    assert Path("docs/entities.md").read_text() == page(), (
+        "run: python -m store.schema > docs/entities.md"
+    )

@@ -1,12 +1,11 @@
 """The documentation of the plugins, made from their schemas: ``python -m store.schema.plugins``."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
-from store.schema.field import UNSET, Field
+from store.schema.field import Field
 from store.schema.plugins import plugin_names, plugin_schema
 from store.schema.plugins.plugin import SCOPES, PluginSchema
+from store.schema.tables import table
 
 _HEAD = """\
 # Plugins
@@ -51,9 +50,7 @@ def _known(name: str) -> PluginSchema:
 
 def _section(plugin: PluginSchema) -> Iterator[str]:
     yield f"\n## {plugin.name}\n\nPriority {plugin.priority}.{_bounds(plugin)}\n\n"
-    yield "| field | type | default | meaning |\n|---|---|---|---|\n"
-    for path, field in _fields("", plugin.config):
-        yield f"| `{path}` | {_type(field)} | {_default(field)} | {_meaning(field)} |\n"
+    yield table(plugin.config.fields or {})
     old = ", ".join(f"`{path}`" for path in _old_names("", plugin.config))
     if old:
         yield f"\nOlder names: {old}.\n"
@@ -71,51 +68,10 @@ def _bounds(plugin: PluginSchema) -> str:
     return said
 
 
-def _fields(prefix: str, record: Field) -> Iterator[tuple[str, Field]]:
-    """Every field by its path, those of records within after them."""
-    for name, field in (record.fields or {}).items():
-        yield prefix + name, field
-        for inner, mark in ((field, ""), (field.elements, "[]"), (field.values, ".*")):
-            if inner is not None and inner.type == "record":
-                yield from _fields(f"{prefix}{name}{mark}.", inner)
-
-
 def _old_names(prefix: str, record: Field) -> Iterator[str]:
     yield from (prefix + name for name in record.shorthands or ())
     for name, field in (record.fields or {}).items():
         yield from _old_names(f"{prefix}{name}.", field)
-
-
-def _type(field: Field) -> str:
-    inner = field.elements or field.values
-    said = f"{field.type} of {inner.type}s" if inner is not None else field.type
-    options = (inner or field).one_of
-    if options:
-        said += ": " + ", ".join(f"`{option}`" for option in options)
-    return said
-
-
-def _default(field: Field) -> str:
-    if field.auto:
-        return "drawn"
-    if field.default is UNSET or field.type == "record":
-        return "required" if field.required and field.type != "record" else ""
-    text = _text(field.default)
-    return f"`{text}`" if len(text) <= 60 else f"{len(field.default)} items"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) and value else json.dumps(value)
-
-
-def _meaning(field: Field) -> str:
-    said = [field.description] if field.description else []
-    inner = field.values or field.elements or field
-    if field.referenceable or inner.referenceable:
-        said.append("Secret.")
-    if field.deprecation is not None:
-        said.append("Deprecated.")
-    return " ".join(said).replace("|", "\\|")
 
 
 if __name__ == "__main__":
