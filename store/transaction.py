@@ -13,11 +13,12 @@ from store.changeset import Change
 from store.errors import EntityError
 from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Plan
+from store.relations import agree, listed, taken_elsewhere
 from store.rows import Claim, Key, Rows, Stored, differ
 from store.schema import Schema
 from store.schema import schema as schema_of
 from store.schema.completion import random_secret
-from store.schema.parts import Collected, random_id
+from store.schema.parts import random_id
 from store.schema.values import is_uuid
 from store.schema.violations import (
     ENTITY,
@@ -154,6 +155,7 @@ class Transaction:
         fields = yield from self._resolve(schema, fields)
         request = self._request
         entity = schema.validate_new(fields, request.now, request.new_id, request.new_secret)
+        yield from agree(self._rows, schema, entity, fields)
         yield from self._insert(schema, entity)
         return (yield from self._collect(schema, entity, fields))
 
@@ -165,6 +167,7 @@ class Transaction:
         fields = yield from self._resolve(schema, fields)
         request = self._request
         entity = schema.validate_patch(_copy(current), fields, request.now, request.new_secret)
+        yield from agree(self._rows, schema, entity, entity)
         yield from self._store(schema, current.entity, entity)
         return (yield from self._collect(schema, entity, fields))
 
@@ -188,6 +191,7 @@ class Transaction:
             request.new_secret,
             mutation.source,
         )
+        yield from agree(self._rows, schema, entity, fields)
         if current is None:
             yield from self._insert(schema, entity)
         else:
@@ -310,46 +314,23 @@ class Transaction:
     def _collect(self, schema: Schema, entity: Entity, fields: Mapping[str, Any]) -> Plan[Entity]:
         """Make the entities that a transient list names, delete those that it no longer names.
 
-        Answers the entity with the list. Texts are those of Kong's ``dao/certificates.lua``.
+        Answers the entity with the list.
         """
         for name, collected in schema.collected.items():
             if name not in fields:
                 continue
             wanted = list(fields[name] or ())
-            for place, value in enumerate(wanted):
-                if value in wanted[:place]:
-                    raise schema_violation({name: f"{value} is duplicated"})
-            had = yield from self._collected((schema.kind, entity["id"]), collected)
-            for value in sorted({*wanted} - {*had}):
-                yield from self._collect_one(schema, entity["id"], name, value)
-            for value in sorted({*had} - {*wanted}):
-                yield from self._delete((collected.kind, had[value]))
+            fresh, gone = yield from listed(self._rows, schema, entity["id"], name, wanted)
+            for text in fresh:
+                there = yield from self._existing(collected.kind, text)
+                if there is not None:
+                    raise taken_elsewhere(schema, name, text, there.entity)
+                reference = {collected.reference: {"id": entity["id"]}}
+                yield from self._create(collected.kind, {collected.field: text, **reference})
+            for key in gone:
+                yield from self._delete(key)
             entity = {**entity, name: sorted(wanted)}
         return entity
-
-    def _collected(self, key: Key, collected: Collected) -> Plan[dict[str, str]]:
-        """The ids of what is in an entity's transient list, by its text; locked."""
-        found = yield from self._rows.children([key])
-        keys = [
-            (kind, entity_id)
-            for (kind, entity_id, field), _ in found
-            if (kind, field) == (collected.kind, collected.reference)
-        ]
-        yield from self._rows.lock(keys)
-        rows = ((child[1], self._rows.now(child)) for child in keys)
-        return {row.entity[collected.field]: child_id for child_id, row in rows if row}
-
-    def _collect_one(self, schema: Schema, entity_id: str, name: str, value: str) -> Plan[None]:
-        collected = schema.collected[name]
-        there = yield from self._existing(collected.kind, value)
-        if there is not None:
-            other = there.entity[collected.reference]["id"]
-            raise schema_violation(
-                {name: f"{value} already associated with existing {schema.entity_name} '{other}'"}
-            )
-        yield from self._create(
-            collected.kind, {collected.field: value, collected.reference: {"id": entity_id}}
-        )
 
     def _cascades(self, kind: str, field: str) -> bool:
         """Kinds and fields that only a newer version knows restrict: nothing is lost by it."""

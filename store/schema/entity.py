@@ -18,6 +18,7 @@ from store.schema.completion import complete_fields, merge, random_secret, shown
 from store.schema.field import UNSET, Field
 from store.schema.parts import (
     SHORTHAND,
+    Agreement,
     Collected,
     Subschema,
     Transformation,
@@ -65,6 +66,8 @@ class Schema:
     transformations: tuple[Transformation, ...] = ()
     collected: Mapping[str, Collected] = field(default_factory=dict)
     """Transient fields that are entities of other kinds."""
+    agreements: tuple[Agreement, ...] = ()
+    """Checked against what the authority holds as the entity is written, not when that changes."""
     admin_name: str = ""
     """The collection's name in URLs where it isn't the kind's."""
     nested_name: str = ""

@@ -46,3 +46,17 @@ class Collected:
     """That kind's foreign key to this one."""
     field: str
     """That kind's unique field, which the text is the value of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A set of an entity must have a value in common with that of another entity."""
+
+    field: str
+    """The set; it has the same name there."""
+    reference: str
+    """The foreign key of this entity that leads there."""
+    error: str
+    through: tuple[str, str] | None = None
+    """(kind, foreign key): not with what is referred to, but with one of the entities that refer to
+    it; without any, all is well."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from store.schema.entity import Schema
 from store.schema.field import Field
-from store.schema.parts import Subschema
+from store.schema.parts import Agreement, Subschema
 from store.schema.plugins import plugin_names, plugin_schema
 from store.schema.plugins.plugin import HTTP_PROTOCOLS
 from store.schema.typedefs import CREATED_AT, PROTOCOL, TAGS, UPDATED_AT, UTF8_NAME, UUID, having
@@ -82,5 +82,14 @@ PLUGINS = Schema(
         "tags": TAGS,
     },
     unique_together=(("name", "route", "service", "consumer"),),
+    agreements=(
+        Agreement("protocols", "route", "must match the associated route's protocols"),
+        Agreement(
+            "protocols",
+            "service",
+            "must match the protocols of at least one route pointing to this Plugin's service",
+            through=("routes", "service"),
+        ),
+    ),
 )
 """All declared plugins may be configured; a node hands in which of them it runs."""

@@ -261,6 +261,22 @@ async def test_a_sweep_spares_what_was_prolonged_meanwhile(engine: Engine) -> No
     assert await authority.get("keyauth_credentials", "long") is not None
 
 
+async def test_a_plugin_speaks_a_protocol_of_what_it_runs_for(authority: Authority) -> None:
+    await create(authority, "services", name="s", host="h")
+    on_service = {"name": "cors", "service": {"name": "s"}, "protocols": ["https"]}
+    plugin = await create(authority, "plugins", **on_service)  # no route yet: all is well
+    await create(authority, "routes", name="r", service={"name": "s"}, paths=["/"])
+    only_http = Patch("routes", "r", {"protocols": ["http"]})
+    await authority.write([only_http], origin="")
+    error = await refused(authority, Patch("plugins", plugin["id"], {"tags": ["t"]}))
+    wrong = "must match the protocols of at least one route pointing to this Plugin's service"
+    assert error.fields == {"protocols": wrong}
+    on_route = {"name": "cors", "route": {"name": "r"}}
+    error = await refused(authority, Create("plugins", {**on_route, "protocols": ["https"]}))
+    assert error.fields == {"protocols": "must match the associated route's protocols"}
+    await create(authority, "plugins", **on_route, protocols=["http", "https"])
+
+
 async def test_uses_of_tags_are_listed_across_kinds(authority: Authority) -> None:
     service = await create(authority, "services", host="h", tags=["a", "b"])
     upstream = await create(authority, "upstreams", name="u", tags=["a"])
