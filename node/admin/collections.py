@@ -70,7 +70,11 @@ class Collection:
     ) -> web.Response:
         """An entity of this kind as an answer."""
         answer = await shown(self.node, self.schema, entity)
-        return entity_answer(answer, status, headers, stored=entity)
+        # A write answers with the list that it made; it is no part of what is stored.
+        stored = {
+            name: value for name, value in entity.items() if name not in self.schema.collected
+        }
+        return entity_answer(answer, status, headers, stored=stored)
 
     async def written(self, committed: Committed, status: int = 200) -> web.Response:
         """The answer to a write whose first mutation was to an entity of this kind."""

@@ -4,16 +4,14 @@ Everything here is a pure function of its arguments: time, new ids and secrets a
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from blake3 import blake3
-
 from store.authority import Entity, Source
-from store.canonical import encode_entity
 from store.schema.checks import EntityCheck
+from store.schema.claims import claims, indexes
 from store.schema.completion import complete_fields, merge, random_secret, shown
 from store.schema.field import UNSET, Field
 from store.schema.parts import (
@@ -98,25 +96,15 @@ class Schema:
         return {name: item.reference for name, item in self.fields.items() if item.reference}
 
     @cached_property
-    def _indexes(self) -> dict[str, tuple[str, ...]]:
-        """Name of each unique index -> its fields."""
-        alone = {name: (name,) for name in self.unique}
-        return alone | {"+".join(names): names for names in self.unique_together}
+    def _indexes(self) -> Mapping[str, tuple[str, ...]]:
+        return indexes(self.unique, self.unique_together)
 
     def claims(self, entity: Mapping[str, Any]) -> dict[str, str]:
         """What no other entity of this kind may have: name of the index -> value.
 
-        Answers too what to look an entity up by. Written to stand whatever a newer version puts
-        into these fields.
+        It is what to look an entity up by, too.
         """
-        claimed: dict[str, str] = {}
-        for index, names in self._indexes.items():
-            values = [entity.get(name) for name in names]
-            if len(names) > 1 and entity:
-                claimed[index] = _together(names, values)
-            elif isinstance(values[0], str):
-                claimed[index] = values[0]
-        return claimed
+        return claims(self._indexes, entity)
 
     def claimed_fields(self, index: str, entity: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of an index and their values, as an error shows them."""
@@ -350,12 +338,6 @@ def _described(fields: Mapping[str, Field]) -> list[dict[str, Any]]:
 def _timestamp(item: Field, now: float) -> int | float:
     """Whole seconds, or milliseconds where the field takes fractions."""
     return int(now) if item.type == "integer" else round(now, 3)
-
-
-def _together(names: Iterable[str], values: Iterable[Any]) -> str:
-    """One text of bounded length for several values."""
-    text = encode_entity(dict(zip(names, values, strict=True)))
-    return blake3(text.encode("utf-8")).hexdigest()
 
 
 def _plain(item: Field, value: Any) -> Any:

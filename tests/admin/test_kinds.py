@@ -183,6 +183,12 @@ async def test_server_names_are_changed_with_their_certificate(admin: Client) ->
     assert (await admin.get("/snis")).json["data"] == []
 
 
+async def test_a_certificate_has_one_etag_whether_written_or_read(admin: Client) -> None:
+    made = await admin.post("/certificates", json={**_pem("a.test"), "snis": ["a.test"]})
+    read = await admin.get("/certificates/a.test")
+    assert made.headers["ETag"] == read.headers["ETag"]
+
+
 async def test_a_put_under_a_new_server_name_makes_a_certificate_for_it(admin: Client) -> None:
     put = await admin.put("/certificates/a.test", json=_pem("a.test"))
     assert (put.status, put.json["snis"]) == (200, ["a.test"])
