@@ -5,13 +5,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
 from store.version import Head
 
 Entity = dict[str, Any]
 """A decoded entity, shaped as the Admin API shows it: foreign keys are ``{"id": …}``."""
+
+
+Source = Literal["client", "document", "store"]
+"""Who gives the fields of an entity. A document gives internal ones, too, and no time left, as it
+can't say from when. What comes from a store isn't transformed once more: a hashed password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Put:
     kind: str
     key: str
     fields: Mapping[str, Any]
+    source: Source = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Delete:
 
     kind: str
     key: str
+    expired_only: bool = False
+    """Only if it has expired by the writer's clock: meanwhile, somebody may have prolonged it."""
 
 
 Mutation = Create | Patch | Put | Delete
@@ -138,8 +146,18 @@ class Query:
     after_id: str | None = None
     references: Mapping[str, str] = field(default_factory=dict)
     """Foreign key field -> id that it must name, e.g. {"service": "…"} for a service's routes."""
+    claim: tuple[str, str] | None = None
+    """(index, value) of ``Schema.claims``: the one entity that has it."""
     tags_all: tuple[str, ...] = ()
     tags_any: tuple[str, ...] = ()
+
+
+class Tagged(NamedTuple):
+    """One use of a tag."""
+
+    tag: str
+    kind: str
+    id: str
 
 
 class Authority(Protocol):
@@ -166,6 +184,11 @@ class Authority(Protocol):
         """One entity by id or endpoint key."""
 
     async def list(self, query: Query) -> Page: ...
+
+    async def tags(
+        self, tag: str | None, size: int, after: Tagged | None = None
+    ) -> Sequence[Tagged]:
+        """At most ``size`` uses of a tag (None: of any), those after ``after``, in order."""
 
     async def head(self) -> Head: ...
 

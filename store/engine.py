@@ -17,11 +17,13 @@ from store.authority import (
     Query,
     Removal,
     State,
+    Tagged,
 )
 from store.changeset import Changeset
 from store.log_trim import LogBounds, trim
 from store.plan import Plan, Result
-from store.schema import schema
+from store.schema import Schema, schema
+from store.tags import read_tags
 from store.transaction import WriteRequest
 from store.version import Head
 
@@ -36,6 +38,7 @@ class Engine(ABC):
     _clock: Callable[[], float]
     _draw_write_id: Callable[[], bytes]
     _new_id: Callable[[], str]
+    _schemas: Callable[[str], Schema]
     _log_bounds: LogBounds
 
     def _request(
@@ -49,6 +52,7 @@ class Engine(ABC):
             self._clock(),
             is_new=write_id is None,
             new_id=self._new_id,
+            schemas=self._schemas,
         )
 
     @abstractmethod
@@ -80,6 +84,11 @@ class Engine(ABC):
 
     async def list(self, query: Query) -> Page:
         return await self._read(lambda: reads.read_page(query))
+
+    async def tags(
+        self, tag: str | None, size: int, after: Tagged | None = None
+    ) -> Sequence[Tagged]:
+        return await self._read(lambda: read_tags(tag, size, after))
 
     async def head(self) -> Head:
         return await self._read(reads.read_head)

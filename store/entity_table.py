@@ -13,7 +13,7 @@ from store.authority import Page, Query
 from store.canonical import decode_entity
 from store.limits import PAGE_SIZE_MAX, RELEASED_MAX
 from store.postings import Postings
-from store.schema import schema
+from store.schema import Schema, schema
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
 from store.sorted_rows import Keys, PinnedRows, Row, SortedRows
@@ -24,25 +24,24 @@ _NONE: Keys = ()
 class EntityTable:
     """One kind. Unknown kinds have no indexes but that of tags.
 
-    The keys of a row are the values of the unique fields, then the ids of the references, then the
+    The keys of a row are the values of the unique indexes, then the ids of the references, then the
     tags; what is empty at the end is left out.
     """
 
     def __init__(self, kind: str) -> None:
-        self._endpoint_key: str | None = None
-        unique: tuple[str, ...] = ()
+        self._schema: Schema | None = None
+        indexes: tuple[str, ...] = ()
         references: tuple[str, ...] = ()
         try:
-            known = schema(kind)
+            self._schema = schema(kind)
         except KeyError:
             pass
         else:
-            self._endpoint_key = known.endpoint_key
-            unique, references = known.unique, tuple(known.references)
-        self._ids_of_values: dict[str, dict[str, str]] = {field: {} for field in unique}
+            indexes, references = tuple(self._schema.indexes), tuple(self._schema.references)
+        self._ids_of_values: dict[str, dict[str, str]] = {index: {} for index in indexes}
         self._ids_of_targets = {field: Postings() for field in references}
         self._ids_of_tags = Postings()
-        self._tags_begin = len(unique) + len(references)
+        self._tags_begin = len(indexes) + len(references)
         self._rows = SortedRows()
 
     def __len__(self) -> int:
@@ -55,7 +54,8 @@ class EntityTable:
     def read(self, text: str) -> Row:
         """What ``put`` is to store. Raises ValueError for what isn't the text of an entity."""
         entity = decode_entity(text)
-        keys = [_string(entity.get(field)) for field in self._ids_of_values]
+        claimed = self._schema.claims(entity) if self._schema is not None else {}
+        keys = [claimed.get(index) for index in self._ids_of_values]
         for field in self._ids_of_targets:
             reference = entity.get(field)
             keys.append(_string(reference.get("id")) if isinstance(reference, dict) else None)
@@ -85,11 +85,12 @@ class EntityTable:
         """The text of the entity with this id or endpoint key."""
         if is_uuid(key):
             return self.get(key.lower())
-        return self.find_by(self._endpoint_key, key) if self._endpoint_key else None
+        endpoint_key = self._schema.endpoint_key if self._schema is not None else None
+        return self.find_by(endpoint_key, key) if endpoint_key else None
 
-    def find_by(self, field: str, value: str) -> bytes | None:
-        """The text of the entity with this value in a unique field."""
-        entity_id = self._ids_of_values.get(field, {}).get(value)
+    def find_by(self, index: str, value: str) -> bytes | None:
+        """The text of the entity with this claim (``Schema.claims``)."""
+        entity_id = self._ids_of_values.get(index, {}).get(value)
         return None if entity_id is None else self.get(entity_id)
 
     def rows_by(self, field: str, value: str, count_max: int) -> list[tuple[str, bytes]]:
@@ -109,6 +110,9 @@ class EntityTable:
         """One page, ordered by id."""
         if not 1 <= query.size <= PAGE_SIZE_MAX:
             raise invalid_size(PAGE_SIZE_MAX)
+        if query.claim is not None:
+            text = self.find_by(*query.claim)
+            return Page((decode_entity(text.decode()),) if text is not None else (), None)
         found: list[tuple[str, bytes]] = []
         for entity_id in self._candidates(query):
             row = self._rows.get(entity_id)

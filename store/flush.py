@@ -75,9 +75,8 @@ def flush(rows: Rows) -> Plan[None]:
         width = _CLAIMED.get(sql)
         if width is not None and len(answered) < len(parameters):
             taken = {tuple(row) for row in answered}
-            raise _raced(
-                rows, next(item[:width] for item in parameters if item[:width] not in taken)
-            )
+            lost = next(item for item in parameters if item[:width] not in taken)
+            raise _raced(rows, sql, lost)
 
 
 def _pass(work: Work, rows: Rows) -> None:
@@ -90,7 +89,7 @@ def _pass(work: Work, rows: Rows) -> None:
     ours = {
         (kind, *claim)
         for (kind, _), row in rows.known_rows()
-        for claim in claims(rows.schemas(kind), row.entity).items()
+        for claim in rows.schemas(kind).claims(row.entity).items()
     }
     for claim, entity_id in passing:
         if claim not in ours:  # else its owner is locked, and nobody can have taken it
@@ -98,21 +97,23 @@ def _pass(work: Work, rows: Rows) -> None:
             work[_GIVE_BACK].append((*claim, entity_id))
 
 
-def _raced(rows: Rows, lost: tuple[str, ...]) -> Raced:
-    match lost:
-        case (kind, entity_id):
-            return Raced(rows.made_by((kind, entity_id)), primary_key_violation(entity_id))
-        case (kind, field, value):
-            return Raced(rows.made_by((kind, field, value)), unique_violation(field, value))
-        case (kind, field, value, _):
-            return Raced(rows.taken_by((kind, field, value)), unique_violation(field, value))
-    raise AssertionError(lost)
+def _raced(rows: Rows, sql: str, lost: tuple[Any, ...]) -> Raced:
+    """Whose the row or claim was to be that wasn't inserted, and what to tell that writer."""
+    if sql == _INSERT:
+        return Raced(rows.made_by(lost[:2]), primary_key_violation(lost[1]))
+    kind, index, value, entity_id = lost
+    maker = (rows.made_by if sql == _CLAIM else rows.taken_by)((kind, index, value))
+    schema, row = rows.schemas(kind), rows.now((kind, entity_id))
+    fields = {index: value}
+    if row is not None and schema.claims(row.entity).get(index) == value:
+        fields = schema.claimed_fields(index, row.entity)
+    return Raced(maker, unique_violation(fields))
 
 
 def _index(work: Work, schema: Schema, old: Entity, new: Entity) -> None:
     """Bring unique values, references and tags from ``old`` ({} for none) to ``new``."""
     kind, entity_id = schema.kind, new["id"]
-    old_claims, new_claims = claims(schema, old), claims(schema, new)
+    old_claims, new_claims = schema.claims(old), schema.claims(new)
     for field in old_claims:
         if new_claims.get(field) != old_claims[field]:
             work[_DROP_CLAIM].append((kind, field, entity_id))
@@ -128,8 +129,3 @@ def _index(work: Work, schema: Schema, old: Entity, new: Entity) -> None:
     old_tags, new_tags = set(old.get("tags") or ()), set(new.get("tags") or ())
     work[_DROP_TAG].extend((tag, kind, entity_id) for tag in old_tags - new_tags)
     work[_TAG].extend((tag, kind, entity_id) for tag in new_tags - old_tags)
-
-
-def claims(schema: Schema, entity: Entity) -> dict[str, str]:
-    """The unique values that an entity has, by field."""
-    return {field: entity[field] for field in schema.unique if entity.get(field) is not None}

@@ -14,6 +14,9 @@ UNIQUE_CHARS_MAX = 512
 TAG_CHARS_MAX = 512
 """A tag, which is indexed too."""
 
+TTL_SECONDS_MAX = 100_000_000
+"""How long an entity that expires may live (Kong's bound)."""
+
 REGEX_CHARS_MAX = 4_096
 """A regular expression in a route's path. RE2 bounds the compiled program by memory besides."""
 

@@ -25,6 +25,7 @@ from store.authority import (
     Query,
     Removal,
     State,
+    Tagged,
 )
 from store.changeset import Changeset, chain
 from store.declarative.document import Document
@@ -87,6 +88,11 @@ class NoAuthority:
         raise AuthorityUnavailable(NO_DATABASE)
 
     async def list(self, query: Query) -> Page:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def tags(
+        self, tag: str | None, size: int, after: Tagged | None = None
+    ) -> Sequence[Tagged]:
         raise AuthorityUnavailable(NO_DATABASE)
 
     async def head(self) -> Head:

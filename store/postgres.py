@@ -48,8 +48,8 @@ from store.postgres_connection import (
     connect,
     transaction,
 )
-from store.schema import schema
-from store.schema.entity import random_id
+from store.schema import Schema, schema
+from store.schema.parts import random_id
 from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Blocked, Writer
@@ -64,10 +64,11 @@ LOOKUP_PAUSE_SECONDS = 0.1
 class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID;
-    ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the simulator's has its own). Single
-    entities and pages are read at ``standby``, a read replica, as long as it is no older than
-    ``known()``; all that tells of history is asked of the server that takes writes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
+    ``schemas`` the schema of a kind; ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the
+    simulator's has its own). Single entities and pages are read at ``standby``, a read replica, as
+    long as it is no older than ``known()``; all that tells of history is asked of the server that
+    takes writes.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class PostgresAuthority(Engine):
         standby: PostgresAddress | None = None,
         known: Callable[[], Version] = lambda: EMPTY.version,
         log_bounds: LogBounds | None = None,
+        schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._address = address
         self._new_id = new_id
@@ -92,6 +94,7 @@ class PostgresAuthority(Engine):
         self._clock = clock
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
+        self._schemas = schemas
         self._pool: asyncpg.Pool | None = None
         run = (self._execute, self._look_up, self.trim_log)
         self.writes = Writer(*run, address.timeout)

@@ -117,10 +117,19 @@ def read_page(query: Query) -> Plan[Page]:
     texts = (query.after_id or "", *query.references.values(), *query.tags_all, *query.tags_any)
     if not all(is_storable(text) for text in texts):
         return Page((), None)
+    if query.claim is not None:
+        return (yield from _claimed_page(query, *query.claim))
     sql, parameters = page_statement(query)
     rows = yield Statement(sql, parameters)
     entities = tuple(decode_entity(body) for _, body in rows[: query.size])
     return Page(entities, rows[query.size - 1][0] if len(rows) > query.size else None)
+
+
+def _claimed_page(query: Query, index: str, value: str) -> Plan[Page]:
+    """The one entity that has a unique value, or none."""
+    entity_id = yield from id_of_key(query.kind, value, index, names_only=True)
+    text = (yield from entity_text(query.kind, entity_id)) if entity_id is not None else None
+    return Page((decode_entity(text),) if text is not None else (), None)
 
 
 def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:

@@ -21,7 +21,7 @@ Key = tuple[str, str]
 """(kind, id)"""
 
 Claim = tuple[str, str, str]
-"""(kind, field, value): a unique value."""
+"""(kind, index, value): a unique value, by ``Schema.claims``."""
 
 Reference = tuple[str, str, str]
 """(kind, id, field): a foreign key of an entity."""
@@ -201,12 +201,12 @@ class Rows:
 
     def _has_moved(self, claim: Claim, entity_id: str | None) -> bool:
         """Whether the row, locked after its name was read, has another name by now."""
-        kind, field, value = claim
+        kind, index, value = claim
         key = (kind, entity_id or "")
         if key not in self._found:
             return False
         row = self._found[key]
-        return row is None or row.entity.get(field) != value
+        return row is None or self.schemas(kind).claims(row.entity).get(index) != value
 
     def lock(self, keys: Iterable[Key]) -> Plan[None]:
         """Read rows and lock them for changing, in (kind, id) order."""
@@ -226,6 +226,14 @@ class Rows:
         for key in keys:
             if key not in self._rows and key in self._found and self._found[key] is None:
                 del self._found[key]
+
+    def peek(self, keys: Iterable[Key]) -> Plan[list[Entity]]:
+        """Rows as they are now, those that exist, without a lock."""
+        wanted = sorted(set(keys))
+        unknown = [key for key in wanted if not self.is_known(key)]
+        known = [self.now(key) for key in wanted if self.is_known(key)]
+        rows = yield from in_parts("SELECT body FROM entity WHERE kind = $1 AND id = $2", unknown)
+        return [row.entity for row in known if row] + [decode_entity(body) for (body,) in rows]
 
     def hold(self, keys: Iterable[Key]) -> Plan[None]:
         """Lock rows against deletion, in (kind, id) order; ``exists`` then says which there are."""

@@ -29,7 +29,8 @@ from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
 from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
-from store.schema.entity import random_id
+from store.schema import Schema, schema
+from store.schema.parts import random_id
 from store.sqlite_connection import change, connect, read, unavailable
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Writer
@@ -60,7 +61,8 @@ async def _connection(path: Path, *, read_only: bool = False) -> Connection:
 class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
+    ``schemas`` the schema of a kind.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class SqliteAuthority(Engine):
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
         new_id: Callable[[], str] = random_id,
         log_bounds: LogBounds | None = None,
+        schemas: Callable[[str], Schema] = schema,
     ) -> None:
         self._new_id = new_id
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
+        self._schemas = schemas
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)

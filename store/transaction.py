@@ -11,13 +11,14 @@ from store.authority import Create, Delete, Entity, Mutation, Patch, Put
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change
 from store.errors import EntityError
-from store.flush import claims
 from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Plan
+from store.relations import agree, listed, taken_elsewhere
 from store.rows import Claim, Key, Rows, Stored, differ
 from store.schema import Schema
 from store.schema import schema as schema_of
-from store.schema.entity import random_id
+from store.schema.completion import random_secret
+from store.schema.parts import random_id
 from store.schema.values import is_uuid
 from store.schema.violations import (
     ENTITY,
@@ -44,6 +45,7 @@ class WriteRequest:
     is_new: bool = False
     """Whether the write id was drawn for it just now, so that the log can't have it yet."""
     new_id: Callable[[], str] = random_id
+    new_secret: Callable[[], str] = random_secret
     schemas: Callable[[str], Schema] = schema_of
 
 
@@ -140,47 +142,64 @@ class Transaction:
                 return (yield from self._create(kind, fields))
             case Patch(kind, key, fields):
                 return (yield from self._patch(kind, key, fields))
-            case Put(kind, key, fields):
-                return (yield from self._put(kind, key, fields))
-            case Delete(kind, key):
+            case Put():
+                return (yield from self._put(mutation))
+            case Delete(kind, key, expired_only):
                 found = yield from self._existing(kind, key)
-                if found is not None:
+                if found is not None and not (expired_only and self._is_live(kind, found)):
                     yield from self._delete((kind, found.entity["id"]))
                 return None
 
     def _create(self, kind: str, fields: Mapping[str, Any]) -> Plan[Entity]:
         schema = self._request.schemas(kind)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_new(fields, self._request.now, self._request.new_id)
+        request = self._request
+        entity = schema.validate_new(fields, request.now, request.new_id, request.new_secret)
+        yield from agree(self._rows, schema, entity, fields)
         yield from self._insert(schema, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
 
     def _patch(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
         schema = self._request.schemas(kind)
         current = yield from self._existing(kind, key)
-        if current is None:
+        if current is None or not self._is_live(kind, current):
             raise not_found("id" if is_uuid(key) else schema.endpoint_key or "id", key)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_patch(_copy(current), fields, self._request.now)
+        request = self._request
+        entity = schema.validate_patch(_copy(current), fields, request.now, request.new_secret)
+        yield from agree(self._rows, schema, entity, entity)
         yield from self._store(schema, current.entity, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
 
-    def _put(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
+    def _put(self, mutation: Put) -> Plan[Entity]:
+        kind, key = mutation.kind, mutation.key
         schema = self._request.schemas(kind)
         if not is_uuid(key) and not schema.endpoint_key:
             raise EntityError(
                 1, "invalid primary key", f"invalid primary key: '{{id=\"{key}\"}}'", {"id": key}
             )
         current = yield from self._existing(kind, key)
-        fields = yield from self._resolve(schema, fields)
-        now, new_id = self._request.now, self._request.new_id
+        fields = yield from self._resolve(schema, mutation.fields)
+        request = self._request
         existing = _copy(current) if current else None
-        entity = schema.validate_put(existing, key, fields, now, new_id)
+        entity = schema.validate_put(
+            existing,
+            key,
+            fields,
+            request.now,
+            request.new_id,
+            request.new_secret,
+            mutation.source,
+        )
+        yield from agree(self._rows, schema, entity, fields)
         if current is None:
             yield from self._insert(schema, entity)
         else:
             yield from self._store(schema, current.entity, entity)
-        return entity
+        return (yield from self._collect(schema, entity, fields))
+
+    def _is_live(self, kind: str, row: Stored) -> bool:
+        return self._request.schemas(kind).is_live(row.entity, self._request.now)
 
     def _existing(self, kind: str, key: str) -> Plan[Stored | None]:
         entity_id = yield from self._id(kind, key)
@@ -233,16 +252,16 @@ class Transaction:
         """Make a row ``new`` that was ``old`` ({} for none)."""
         kind, entity_id = schema.kind, new["id"]
         text = _text(new)
-        old_claims, new_claims = claims(schema, old), claims(schema, new)
-        for field, value in new_claims.items():
-            if not self._rows.is_free((kind, field, value), entity_id):
-                raise unique_violation(field, value)
-        for field, value in old_claims.items():
-            if new_claims.get(field) != value:
-                self._rows.hold_value((kind, field, value), None)
-        for field, value in new_claims.items():
-            if old_claims.get(field) != value:
-                self._rows.hold_value((kind, field, value), entity_id)
+        had, has = schema.claims(old), schema.claims(new)
+        for index, value in has.items():
+            if not self._rows.is_free((kind, index, value), entity_id):
+                raise unique_violation(schema.claimed_fields(index, new))
+        for index, value in had.items():
+            if has.get(index) != value:
+                self._rows.hold_value((kind, index, value), None)
+        for index, value in has.items():
+            if had.get(index) != value:
+                self._rows.hold_value((kind, index, value), entity_id)
         itself = (kind, entity_id)
         for field, target in schema.references.items():
             reference = new.get(field)
@@ -281,8 +300,8 @@ class Transaction:
     def _forget(self, key: Key) -> None:
         row = self._rows.now(key)
         if row is not None:
-            for field, value in claims(self._request.schemas(key[0]), row.entity).items():
-                self._rows.hold_value((key[0], field, value), None)
+            for index, value in self._request.schemas(key[0]).claims(row.entity).items():
+                self._rows.hold_value((key[0], index, value), None)
             self._put_row(key, None)
 
     def _children(self, parents: Sequence[Key], depth: int) -> Plan[list[Key]]:
@@ -292,6 +311,27 @@ class Transaction:
             if depth >= CASCADE_DEPTH_MAX or not self._cascades(kind, field):
                 raise foreign_key_restricts(parent[0], kind)
         return list(dict.fromkeys((kind, entity_id) for (kind, entity_id, _), _ in found))
+
+    def _collect(self, schema: Schema, entity: Entity, fields: Mapping[str, Any]) -> Plan[Entity]:
+        """Make the entities that a transient list names, delete those that it no longer names.
+
+        Answers the entity with the list.
+        """
+        for name, collected in schema.collected.items():
+            if name not in fields:
+                continue
+            wanted = list(fields[name] or ())
+            fresh, gone = yield from listed(self._rows, schema, entity["id"], name, wanted)
+            for text in fresh:
+                there = yield from self._existing(collected.kind, text)
+                if there is not None:
+                    raise taken_elsewhere(schema, name, text, there.entity)
+                reference = {collected.reference: {"id": entity["id"]}}
+                yield from self._create(collected.kind, {collected.field: text, **reference})
+            for key in gone:
+                yield from self._delete(key)
+            entity = {**entity, name: sorted(wanted)}
+        return entity
 
     def _cascades(self, kind: str, field: str) -> bool:
         """Kinds and fields that only a newer version knows restrict: nothing is lost by it."""

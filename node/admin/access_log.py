@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from node import logs
+from node.admin.redaction import shown_target
 from node.config.settings import Settings
 from node.log_file import LogFile
 from node.proxy.access_log import escape
@@ -149,7 +150,7 @@ def _request_line(request: web.BaseRequest) -> str:
     if request.method == "UNKNOWN":  # aiohttp's stand-in for a request that it couldn't read
         return ""
     version = request.version
-    return f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}"
+    return f"{request.method} {shown_target(request)} HTTP/{version.major}.{version.minor}"
 
 
 def _size(request: web.BaseRequest, response: web.StreamResponse) -> int:

@@ -35,10 +35,15 @@ def message(text: str, status: int, headers: Mapping[str, str] | None = None) ->
 
 
 def entity_answer(
-    entity: Entity, status: int = 200, headers: Mapping[str, str] | None = None
+    entity: Entity,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    stored: Entity | None = None,
 ) -> web.Response:
-    """One entity, with its content hash as ETag (DESIGN 4, point 8)."""
-    return json_answer(entity, status, {**(headers or {}), "ETag": etag(entity)})
+    """One entity as clients see it, with the content hash of what is stored as ETag (DESIGN 4,
+    point 8)."""
+    return json_answer(entity, status, {**(headers or {}), "ETag": etag(stored or entity)})
 
 
 def etag(entity: Entity) -> str:

@@ -25,9 +25,12 @@ from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
 from node.admin.status import Status
+from node.admin.tags import Tags
 from store import schema as store_schema
 
 Methods = Mapping[str, Handler]
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def create_admin_app(node: NodeView) -> web.Application:
@@ -45,6 +48,16 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/status/ready", {"GET": status.ready})
     add(app, "/schemas/{entity}", {"GET": schemas.describe})
     add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
+    for kind in store_schema.kinds():
+        if store_schema.schema(kind).unknown_subschema is not None:
+            add(app, f"/schemas/{kind}/{{name}}", {"GET": schemas.describe_subschema(kind)})
+    add(app, "/plugins/schema/{name}", {"GET": schemas.describe_subschema("plugins")})
+    add(app, "/plugins/enabled", {"GET": information.enabled_plugins})
+    tags = Tags(node)
+    add(app, "/tags", {"GET": tags.list})
+    add(app, "/tags/{tag}", {"GET": tags.list_one})
+    add(app, "/filter-chains", dict.fromkeys(_METHODS, root.no_wasm))
+    add(app, "/filter-chains/{filter_chains}", dict.fromkeys(_METHODS, root.no_wasm))
     add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})
     add(app, "/cluster/revision", {"GET": cluster.revision})
     add(app, "/cluster/leave", {"POST": cluster.leave})
@@ -92,14 +105,21 @@ def _application(node: NodeView, access: Access | None) -> web.Application:
 def _add_kind(app: web.Application, node: NodeView, kind: str) -> None:
     """A kind's own endpoints, and those along each of its foreign keys."""
     collection = Collection(node, store_schema.schema(kind))
-    _add_entities(app, collection)
-    for field, referred in collection.schema.references.items():
-        if referred not in store_schema.kinds():
-            continue  # the field is known before the kind it refers to
+    own = collection.schema
+    if own.endpoints == "nowhere":
+        return
+    if own.endpoints == "everywhere":
+        _add_entities(app, collection)
+    for field, referred in own.references.items():
         parent = Collection(node, store_schema.schema(referred))
-        _add_entities(app, Children(parent, collection, field))
-        up = Parent(collection, parent, field)
-        add(app, up.path, {"GET": up.read, "PATCH": up.patch, "PUT": up.put})
+        children = Children(parent, collection, field)
+        if own.endpoints == "nested":
+            # What Kong lists there is the history of targets, which it no longer keeps.
+            add(app, f"{children.path}/all", {"GET": children.list})
+        _add_entities(app, children)
+        if own.endpoints == "everywhere":
+            up = Parent(collection, parent, field)
+            add(app, up.path, {"GET": up.read, "PATCH": up.patch, "PUT": up.put})
 
 
 def _add_entities(app: web.Application, entities: Collection | Children) -> None:

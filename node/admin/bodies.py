@@ -1,6 +1,7 @@
 """The body of a write: read within bounds, decoded by its content type (Kong's before_filter)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -10,14 +11,20 @@ from node.admin.form import decode_urlencoded
 from node.admin.json_body import decode_json_object
 from node.admin.limits import BODY_BYTES_MAX, BODY_SECONDS_MAX
 from node.admin.multipart import decode_multipart
+from store.authority import Entity
 from store.schema import Schema
 
 
-async def read_fields(request: web.Request, schema: Schema | None = None) -> dict[str, Any]:
+async def read_fields(
+    request: web.Request,
+    schema: Schema | None = None,
+    current: Callable[[], Awaitable[Entity | None]] | None = None,
+) -> dict[str, Any]:
     """The fields that a POST, PUT or PATCH carries; {} without a body.
 
     Text from forms is turned into the types of ``schema`` where it reads as such; JSON is taken as
-    it is. Raises Refusal: 400, 408, 413 or 415.
+    it is. ``current`` answers the entity that a PATCH changes: what kind of plugin it is says what
+    types its settings have. Raises Refusal: 400, 408, 413 or 415.
     """
     content_type = request.headers.get("Content-Type", "")
     media_type = content_type.partition(";")[0].strip().lower()
@@ -34,7 +41,10 @@ async def read_fields(request: web.Request, schema: Schema | None = None) -> dic
         fields = decode_multipart(body, content_type)
     else:
         fields = decode_urlencoded(body)
-    return schema.infer(fields) if schema is not None else fields
+    if schema is None:
+        return fields
+    known = await current() if current is not None and schema.subschema_key else None
+    return schema.infer(fields, known)
 
 
 _MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")

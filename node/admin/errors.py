@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from node import logs
 from node.admin.answers import json_answer, message
 from node.admin.node_view import Conflict, NoSuchKey, NoSuchMember, NotAvailable
+from node.admin.redaction import shown_target
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
 
 log = logs.get("admin")
@@ -85,7 +86,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             raise  # the client has gone; there is nobody to answer
         answer = error_answer(error)
         if answer is None:
-            log.exception("request failed", method=request.method, path=request.path)
+            log.exception("request failed", method=request.method, path=shown_target(request))
             answer = message(UNEXPECTED, 500)
         return answer
 

@@ -39,7 +39,8 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_SIZE_MAX = 1_000
 TAGS_MAX = 5
 """Tags in one filter, as in Kong (db/dao/init.lua)."""
-OFFSET_CHARS_MAX = 256
+OFFSET_CHARS_MAX = 3_072
+"""An offset of tags holds one of them (TAG_CHARS_MAX), in base64."""
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 

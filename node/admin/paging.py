@@ -34,7 +34,7 @@ def page_query(
     tags_all, tags_any = _tags(arguments["tags"]) if "tags" in arguments else ((), ())
     return Query(
         kind,
-        size=_size(arguments["size"]) if "size" in arguments else PAGE_SIZE_DEFAULT,
+        size=page_size(arguments),
         after_id=decode_offset(arguments["offset"]) if arguments.get("offset") else None,
         references=references or {},
         tags_all=tags_all,
@@ -44,9 +44,17 @@ def page_query(
 
 def page_body(page: Page, path: str, arguments: Mapping[str, str]) -> dict[str, Any]:
     """The answer to a list at ``path``; ``next`` repeats those of ``arguments`` that are set."""
-    body: dict[str, Any] = {"data": list(page.entities), "next": None}
-    if page.next_id is not None:
-        offset = encode_offset(page.next_id)
+    next_key = None if page.next_id is None else (page.next_id,)
+    return list_body(list(page.entities), next_key, path, arguments)
+
+
+def list_body(
+    data: list[Any], next_key: tuple[str, ...] | None, path: str, arguments: Mapping[str, str]
+) -> dict[str, Any]:
+    """The same for any list whose next page begins after ``next_key``; None on the last one."""
+    body: dict[str, Any] = {"data": data, "next": None}
+    if next_key is not None:
+        offset = encode_offset(*next_key)
         kept = "".join(
             f"&{name}={quote(arguments[name], safe='')}"
             for name in ("tags", "size")
@@ -57,13 +65,22 @@ def page_body(page: Page, path: str, arguments: Mapping[str, str]) -> dict[str, 
     return body
 
 
-def encode_offset(after_id: str) -> str:
-    """The offset of the page that begins after an id."""
-    return base64.b64encode(json.dumps([after_id]).encode()).decode().rstrip("=")
+def encode_offset(*key: str) -> str:
+    """The offset of the page that begins after an id, or after another key of several texts."""
+    text = json.dumps(key, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(text.encode("utf-8")).decode().rstrip("=")
 
 
 def decode_offset(offset: str) -> str:
     """The id that an offset names. Raises EntityError code 7."""
+    (key,) = decode_key(offset, 1)
+    if not is_uuid(key):
+        raise _invalid_offset(offset, "not the key of an entity")
+    return key.lower()
+
+
+def decode_key(offset: str, parts: int) -> list[str]:
+    """The texts of a key that an offset names. Raises EntityError code 7."""
     if len(offset) > OFFSET_CHARS_MAX:
         raise _invalid_offset(offset[:32] + "…", f"longer than {OFFSET_CHARS_MAX} characters")
     try:
@@ -75,18 +92,22 @@ def decode_offset(offset: str) -> str:
         keys = json.loads(decoded)
     except (ValueError, RecursionError):
         raise _invalid_offset(offset, "bad json encoding") from None
-    if not (isinstance(keys, list) and len(keys) == 1 and isinstance(keys[0], str)):
+    if not (isinstance(keys, list) and len(keys) == parts):
         raise _invalid_offset(offset, "not the key of an entity")
-    if not is_uuid(keys[0]):
+    if not all(isinstance(key, str) for key in keys):
         raise _invalid_offset(offset, "not the key of an entity")
-    return keys[0].lower()
+    return keys
 
 
 def _invalid_offset(offset: str, reason: str) -> EntityError:
     return EntityError(7, "invalid offset", f"'{offset}' is not a valid offset: {reason}", {})
 
 
-def _size(text: str) -> int:
+def page_size(arguments: Mapping[str, str]) -> int:
+    """How many entities a list's arguments ask for. Raises EntityError code 9."""
+    if "size" not in arguments:
+        return PAGE_SIZE_DEFAULT
+    text = arguments["size"]
     try:
         size = float(text) if len(text) <= 32 else 0.0
     except ValueError:

@@ -3,13 +3,16 @@
 An answer from the replica says so (``Grapevine-Source: replica``) and which revision it shows.
 """
 
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from node.admin.node_view import NodeView, ReplicaView
 from store import off
 from store.authority import Authority, Entity, Page, Query
 from store.errors import AuthorityUnavailable
+from store.schema import schema
 from store.version import GENESIS
 
 T = TypeVar("T")
@@ -33,24 +36,29 @@ class PageRead(NamedTuple):
 
 async def read_entity(node: NodeView, kind: str, key: str) -> EntityRead:
     """One entity by id or endpoint key. Raises AuthorityUnavailable when nothing here knows."""
-    return EntityRead(
-        *await _read(
-            node,
-            lambda authority: authority.get(kind, key),
-            lambda replica: replica.get(kind, key),
-        )
+    entity, headers = await _read(
+        node,
+        lambda authority: authority.get(kind, key),
+        lambda replica: replica.get(kind, key),
     )
+    if entity is not None and not schema(kind).is_live(entity, time.time()):
+        entity = None
+    return EntityRead(entity, headers)
 
 
 async def read_page(node: NodeView, query: Query) -> PageRead:
-    """One page of a list. Raises AuthorityUnavailable when nothing here knows."""
-    return PageRead(
-        *await _read(
-            node,
-            lambda authority: authority.list(query),
-            lambda replica: replica.list(query),
-        )
+    """One page of a list. Raises AuthorityUnavailable when nothing here knows.
+
+    What has expired is left out, so that a page may be shorter than asked for.
+    """
+    page, headers = await _read(
+        node,
+        lambda authority: authority.list(query),
+        lambda replica: replica.list(query),
     )
+    own, now = schema(query.kind), time.time()
+    live = tuple(entity for entity in page.entities if own.is_live(entity, now))
+    return PageRead(replace(page, entities=live), headers)
 
 
 async def _read(

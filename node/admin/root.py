@@ -12,9 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from node.admin.answers import json_answer
+from node.admin.answers import json_answer, message
 from node.admin.node_view import NodeView
 from node.config.listen import ListenAddress
+from node.config.plugins import enabled as enabled_plugins
 from node.version import KONG_API_VERSION
 
 
@@ -48,6 +49,11 @@ class Root:
         }
         return json_answer(body)
 
+    async def enabled_plugins(self, request: web.Request) -> web.Response:
+        """``GET /plugins/enabled``: what may be configured."""
+        enabled = enabled_plugins(self._node.settings.plugins)
+        return json_answer({"enabled_plugins": sorted(enabled)})
+
     def _listeners(self) -> dict[str, list[dict[str, Any]]]:
         """Listeners taken apart, beside their texts: Kong Manager builds its links from them."""
         settings = self._node.settings
@@ -72,6 +78,11 @@ def _parts(listener: ListenAddress) -> dict[str, Any]:
         "reuseport": listener.reuseport,
         "backlog": listener.backlog,
     }
+
+
+async def no_wasm(request: web.Request) -> web.Response:
+    """What Kong answers for filter chains while ``wasm`` is off; here it always is."""
+    return message("this endpoint is only available when wasm is enabled", 400)
 
 
 async def endpoints(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 import time
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from node.admin.answers import json_answer, message
 from node.admin.bodies import read_fields
@@ -16,8 +17,24 @@ async def describe(request: web.Request) -> web.Response:
     return json_answer(_schema(request).describe())
 
 
+def describe_subschema(kind: str) -> Handler:
+    """``GET /schemas/{kind}/{name}``: what is special to one plugin or vault."""
+    schema = schemas.schema(kind)
+
+    async def describe(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in schema.subschemas:
+            raise Refusal(404, f"No {schema.entity_name} named '{name}'")
+        return json_answer(schema.describe_subschema(name))
+
+    return describe
+
+
 async def validate(request: web.Request) -> web.Response:
-    """``POST /schemas/{entity}/validate``: what a POST would be told, references unresolved."""
+    """``POST /schemas/{entity}/validate``: what a POST would be told, references unresolved.
+
+    A plugin counts as valid here whether or not this node runs it.
+    """
     schema = _schema(request)
     schema.validate_new(await read_fields(request, schema), time.time())
     return message("schema validation successful", 200)

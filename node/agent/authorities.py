@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from node.config import postgres
+from node.config import plugins, postgres
 from node.config.listen import HostPort
 from node.config.settings import Settings
 from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.off import NoAuthority
+from store.schema import schemas_with_plugins
 from store.sqlite import SqliteAuthority
 from store.version import EMPTY, Version
 
@@ -27,12 +28,18 @@ def make_authority(
     """The authority, not yet open. ``known`` is the version that reads mustn't be older than."""
     if settings.database == "off":
         return NoAuthority()
+    schemas = schemas_with_plugins(
+        enabled=plugins.enabled(settings.plugins), unbuilt=plugins.BUNDLED - plugins.BUILT
+    )
     if settings.database == "sqlite":
-        return SqliteAuthority(settings.sqlite_path)
+        return SqliteAuthority(settings.sqlite_path, schemas=schemas)
     from store.postgres import PostgresAuthority
 
     return PostgresAuthority(
-        postgres_address(settings), standby=_standby_address(settings), known=known
+        postgres_address(settings),
+        standby=_standby_address(settings),
+        known=known,
+        schemas=schemas,
     )
 
 

@@ -173,7 +173,10 @@ async def _import(found: Settings, document: Document) -> str:
 
 def mutations(document: Document) -> list[Mutation]:
     """What puts a document's entities into the database, those referred to first."""
-    return [Put(kind, entity["id"], _undated(entity)) for kind, entity in document.entities]
+    return [
+        Put(kind, entity["id"], _undated(entity), source="store")
+        for kind, entity in document.entities
+    ]
 
 
 def _undated(entity: Entity) -> Entity:

@@ -38,3 +38,8 @@ def plugin_names(text: str) -> tuple[str, ...]:
 def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
     """Plugins asked for by name that this version doesn't run."""
     return tuple(word for word in named if word != "bundled" and word not in BUILT)
+
+
+def enabled(named: tuple[str, ...]) -> frozenset[str]:
+    """Plugins that may be configured: those asked for that this version runs."""
+    return BUILT if "bundled" in named else BUILT & frozenset(named)

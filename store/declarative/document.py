@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from store.authority import Entity
+from store.authority import Entity, Source
 from store.canonical import encode_entity
 from store.changeset import Change
 from store.declarative.text import TextRefused, parse
@@ -22,7 +22,7 @@ from store.errors import EntityError
 from store.limits import DOCUMENT_ERRORS_MAX, MUTATIONS_MAX
 from store.schema import Schema, kinds, schema
 from store.schema.values import UNKNOWN
-from store.schema.violations import ENTITY, FieldErrors, declarative_violation
+from store.schema.violations import ENTITY, FieldErrors, declarative_violation, lua_text
 
 FORMAT_VERSIONS = ("1.1", "2.1", "3.0")
 
@@ -106,6 +106,7 @@ class _Reading:
     count: int = 0
     by_id: dict[tuple[str, str], _Item] = field(default_factory=dict)
     by_key: dict[tuple[str, Any], _Item] = field(default_factory=dict)
+    source: Source = "document"
 
     def raise_errors(self) -> None:
         if self.errors:
@@ -125,6 +126,8 @@ class _Reading:
         transform = values.get("_transform")
         if transform is not None and not isinstance(transform, bool):
             self.errors["_transform"] = "expected a boolean"
+        if transform is False:
+            self.source = "store"
         return str(version)
 
     def collect(self, kind: str, found: Any, parent: _Item | None, reference: str) -> None:
@@ -147,6 +150,10 @@ class _Reading:
             for name in ("_comment", "_ignore"):
                 item.fields.pop(name, None)
             self.items.append(item)
+            for name, collected in schema(kind).collected.items():
+                texts = item.fields.get(name)
+                if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+                    item.fields[name] = [{collected.field: text} for text in texts]
             for child_kind, field_name in children_of(kind):
                 nested = item.fields.get(child_kind)
                 if isinstance(nested, list) and all(isinstance(one, dict) for one in nested):
@@ -174,7 +181,7 @@ class _Reading:
     def _declare(self, own: Schema, item: _Item) -> None:
         key = own.endpoint_key
         value = item.fields.get(key) if key is not None else None
-        if key is not None and isinstance(value, str) and own.fields[key].unique:
+        if key is not None and isinstance(value, str):
             if (item.kind, value) in self.by_key:
                 self._wrong(item.place, _declared_twice(item.kind, key, value))
                 return
@@ -218,17 +225,17 @@ class _Reading:
         for item in self.items:
             own = schema(item.kind)
             try:
-                entity = own.validate_new(item.fields, MADE_AT)
+                entity = own.validate_new(item.fields, MADE_AT, source=self.source)
             except EntityError as error:
                 self._wrong(item.place, error.fields)
                 continue
-            for name in own.unique:
-                value = entity.get(name)
-                if value is None:
-                    continue
-                if (item.kind, name, value) in claimed:
-                    self._wrong(item.place, _declared_twice(item.kind, name, value))
-                claimed[item.kind, name, value] = None
+            for index, value in own.claims(entity).items():
+                if (item.kind, index, value) in claimed:
+                    told = own.claimed_fields(index, entity)
+                    shown = [lua_text(one).strip('"') for one in told.values()]
+                    what = _declared_twice(item.kind, ", ".join(told), ", ".join(shown))
+                    self._wrong(item.place, what)
+                claimed[item.kind, index, value] = None
             made.append((item.kind, entity))
         self.raise_errors()
         order = {kind: number for number, kind in enumerate(kinds())}
@@ -270,16 +277,13 @@ def children_of(kind: str) -> list[tuple[str, str]]:
 def _name_for_id(own: Schema, item: _Item) -> str:
     """What an entity's id is made of: its endpoint key, with its parents' ids where that is unique
     among siblings only; else all that is said of it."""
-    key = own.endpoint_key
+    key = own.scoped_key[1] if own.scoped_key else own.endpoint_key
     value = item.fields.get(key) if key is not None else None
     if key is None or not isinstance(value, str):
         return encode_entity({"kind": item.kind, "fields": item.fields})
-    if not own.fields[key].unique:
-        for name, one in own.fields.items():
-            if one.reference and one.on_delete == "cascade":
-                parent = item.fields.get(name)
-                told = parent.get("id") if isinstance(parent, dict) else parent
-                value = f"{value}:{told}"
+    if own.scoped_key:
+        parent = item.fields.get(own.scoped_key[0])
+        value = f"{value}:{parent.get('id') if isinstance(parent, dict) else parent}"
     return value
 
 

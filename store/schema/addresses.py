@@ -113,3 +113,33 @@ def ip_or_cidr_error(text: str) -> str | None:
     except ValueError:
         return f"invalid ip or cidr range: '{text}'"
     return None
+
+
+def host_with_port_error(host: str) -> str | None:
+    """A host with an optional port."""
+    address = parse_address(host)
+    return address if isinstance(address, str) else None
+
+
+def sni_error(name: str) -> str | None:
+    """A server name: no address, no port."""
+    address = parse_address(name)
+    if address == INVALID_PORT:
+        return "must not have a port"
+    if isinstance(address, str):
+        return f"invalid value: {name}"
+    if address.kind != "name":
+        return "must not be an IP"
+    return None if address.port is None else "must not have a port"
+
+
+def with_port(text: str, default_port: int) -> str:
+    """The one spelling of a valid host with a port: IPv6 in brackets and unabridged, as Kong's."""
+    address = parse_address(text)
+    assert isinstance(address, Address), text
+    host = address.host
+    if address.kind == "ipv6":
+        host = f"[{ipaddress.IPv6Address(host).exploded}]"
+    elif address.kind == "ipv4":
+        host = ".".join(str(int(part)) for part in host.split("."))
+    return f"{host}:{default_port if address.port is None else address.port}"

@@ -1,36 +1,34 @@
 """A kind of entity: its fields, its rules, and what becomes of a client's input.
 
-Everything here is a pure function of its arguments: time and new ids are handed in.
+Everything here is a pure function of its arguments: time, new ids and secrets are handed in.
 """
 
-import uuid
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-from store.authority import Entity
+from store.authority import Entity, Source
 from store.schema.checks import EntityCheck
-from store.schema.field import Field
-from store.schema.values import UNKNOWN, complete_fields, errors_of, infer, is_uuid
+from store.schema.claims import claims, indexes
+from store.schema.completion import complete_fields, merge, random_secret, shown
+from store.schema.field import UNSET, Field
+from store.schema.parts import (
+    SHORTHAND,
+    Agreement,
+    Collected,
+    Subschema,
+    Transformation,
+    random_id,
+)
+from store.schema.values import UNKNOWN, errors_of, infer, is_uuid
 from store.schema.violations import FieldErrors, schema_violation
 
 IMMUTABLE = "immutable field cannot be updated"
-SHORTHAND = tuple[Field, Callable[[Any], dict[str, Any]]]
-"""A field that stands for others, and how it expands to them."""
-
-
-def random_id() -> str:
-    """A version 4 UUID."""
-    return str(uuid.uuid4())
-
-
-@dataclass(frozen=True)
-class Subschema:
-    """What changes for one value of a schema's ``subschema_key``."""
-
-    fields: Mapping[str, Field]
-    checks: tuple[EntityCheck, ...] = ()
+NO_TIME = "a document has no time to count from; set expires_at (Unix seconds) instead"
+_EXPIRES_AT = "expires_at"
+"""The internal field of kinds with ``ttl``: Unix seconds, or null for ever."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,46 @@ class Schema:
     fields: Mapping[str, Field]
     checks: tuple[EntityCheck, ...] = ()
     shorthands: Mapping[str, SHORTHAND] = field(default_factory=dict)
+    """One that has the name of a field stands before it."""
     subschema_key: str = ""
-    """A set of strings; the first that names a subschema selects it."""
+    """A string, or a set of them; the first that names a subschema selects it."""
     subschemas: Mapping[str, Subschema] = field(default_factory=dict)
+    unknown_subschema: Callable[[str], str] | None = None
+    """What to say of a key without a subschema; None where there may be none."""
     cold: bool = False
     """There may be a million of them: they live in the replica file, and workers look one up when a
     request needs it (DESIGN 7)."""
+    unique_together: tuple[tuple[str, ...], ...] = ()
+    """Fields, foreign keys among them, whose values together no two entities share. Null is a value
+    like any other."""
+    scoped_key: tuple[str, str] | None = None
+    """(foreign key, field): the field may stand for the id in a URL below the entity that the
+    foreign key names. One of ``unique_together``."""
+    ttl: bool = False
+    """Entities may expire: ``ttl`` (seconds) of a write becomes ``expires_at``."""
+    transformations: tuple[Transformation, ...] = ()
+    collected: Mapping[str, Collected] = field(default_factory=dict)
+    """Transient fields that are entities of other kinds."""
+    agreements: tuple[Agreement, ...] = ()
+    """Checked against what the authority holds as the entity is written, not when that changes."""
+    admin_name: str = ""
+    """The collection's name in URLs where it isn't the kind's."""
+    nested_name: str = ""
+    """Its name below another entity where it isn't ``admin_name``."""
+    query_key: str = ""
+    """A unique field by which the collection may be asked for one entity: ``?custom_id=``."""
+    endpoints: Literal["everywhere", "nested", "nowhere"] = "everywhere"
+    """Where the Admin API has this kind; nested: below the entity that it belongs to only."""
+
+    @property
+    def collection_name(self) -> str:
+        """The collection's name in URLs: ``key-auths``."""
+        return self.admin_name or self.kind
+
+    @property
+    def collection_name_below(self) -> str:
+        """The collection's name in URLs below an entity it refers to: ``key-auth``."""
+        return self.nested_name or self.collection_name
 
     @cached_property
     def unique(self) -> tuple[str, ...]:
@@ -63,29 +95,98 @@ class Schema:
         """Foreign key field -> the kind it refers to."""
         return {name: item.reference for name, item in self.fields.items() if item.reference}
 
-    def infer(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn the texts of a form or query string into the types of their fields."""
-        known = {name: item for name, (item, _) in self.shorthands.items()} | dict(self.fields)
+    @cached_property
+    def indexes(self) -> Mapping[str, tuple[str, ...]]:
+        return indexes(self.unique, self.unique_together)
+
+    def claims(self, entity: Mapping[str, Any]) -> dict[str, str]:
+        """What no other entity of this kind may have: name of the index -> value.
+
+        It is what to look an entity up by, too.
+        """
+        return claims(self.indexes, entity)
+
+    def claimed_fields(self, index: str, entity: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an index and their values, as an error shows them."""
+        return {name: entity.get(name) for name in self.indexes[index]}
+
+    def scoped_claim(self, parent_id: str, key: str) -> tuple[str, str]:
+        """The index and value by which ``scoped_key`` finds an entity below another."""
+        assert self.scoped_key, f"{self.kind} have no scoped key"
+        parent, name = self.scoped_key
+        canonical = self.fields[name].canonical
+        if canonical is not None and errors_of(self.fields[name], key) is None:
+            key = canonical(key)
+        index = "+".join(self.scoped_key)
+        return index, self.claims({parent: {"id": parent_id}, name: key})[index]
+
+    def is_live(self, entity: Mapping[str, Any], now: float) -> bool:
+        """Whether an entity hasn't expired at ``now`` (Unix seconds); readers ignore what has."""
+        expires_at = entity.get(_EXPIRES_AT) if self.ttl else None
+        return not isinstance(expires_at, int | float) or expires_at > now
+
+    def show(self, entity: Entity, now: float) -> Entity:
+        """The entity as clients see it: without what is internal, with what is left of ``ttl`` and
+        with the older names of settings."""
+        fields = self._fields_of(self._subschema(entity))
+        answer = {
+            name: shown(fields[name], value) if name in fields else value
+            for name, value in entity.items()
+            if name not in self._internal
+        }
+        if self.ttl:
+            expires_at = entity.get(_EXPIRES_AT)
+            answer["ttl"] = None if expires_at is None else math.floor(expires_at - now)
+        return answer
+
+    @cached_property
+    def _internal(self) -> frozenset[str]:
+        return frozenset(name for name, item in self.fields.items() if item.internal)
+
+    def infer(
+        self, fields: Mapping[str, Any], current: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Turn the texts of a form or query string into the types of their fields.
+
+        ``current``: the entity that they are to change, if any.
+        """
+        known = {name: item for name, (item, _) in self.shorthands.items()}
+        known |= self._fields_of(self._subschema({**(current or {}), **fields}))
         return {
             name: infer(known[name], value) if name in known else value
             for name, value in fields.items()
         }
 
     def validate_new(
-        self, fields: Mapping[str, Any], now: float, new_id: Callable[[], str] = random_id
+        self,
+        fields: Mapping[str, Any],
+        now: float,
+        new_id: Callable[[], str] = random_id,
+        new_secret: Callable[[], str] = random_secret,
+        source: Source = "client",
     ) -> Entity:
         """The whole entity that a POST of ``fields`` makes; ``now`` in Unix seconds.
 
         Raises EntityError code 2, naming everything that is wrong at once.
         """
-        entity, errors = self._expand(fields)
-        if entity.get("id") is None:
-            entity["id"] = new_id()
-        if entity.get("created_at") is None and "created_at" in self.fields:
-            entity["created_at"] = int(now)
-        return self._finish(entity, errors, now)
+        entity, errors = self._expand(fields, source)
+        if source == "document" and entity.get("ttl") is not None:
+            errors["ttl"] = NO_TIME
+        for name, item in self.fields.items():
+            if item.auto and entity.get(name) is None:
+                if item.uuid:
+                    entity[name] = new_id()
+                elif name == "created_at":
+                    entity[name] = _timestamp(item, now)
+        return self._finish(entity, errors, now, fields, new_secret, source)
 
-    def validate_patch(self, current: Entity, fields: Mapping[str, Any], now: float) -> Entity:
+    def validate_patch(
+        self,
+        current: Entity,
+        fields: Mapping[str, Any],
+        now: float,
+        new_secret: Callable[[], str] = random_secret,
+    ) -> Entity:
         """The whole entity after merging ``fields`` into ``current``.
 
         Records are merged, everything else is replaced. Fields that only a newer version knows stay
@@ -97,11 +198,12 @@ class Schema:
         changes["id"] = current["id"]
         if changes.get("created_at") is None:
             changes.pop("created_at", None)
-        unknown = {name: value for name, value in current.items() if name not in self.fields}
-        merged = {name: current[name] for name in self.fields if name in current}
+        declared = self._fields_of(self._subschema(current))
+        unknown = {name: value for name, value in current.items() if name not in declared}
+        merged = {name: current[name] for name in declared if name in current}
         for name, value in changes.items():
-            merged[name] = _merge(self.fields.get(name), merged.get(name), value)
-        return unknown | self._finish(merged, errors, now)
+            merged[name] = merge(declared.get(name), merged.get(name), value)
+        return unknown | self._finish(merged, errors, now, fields, new_secret)
 
     def validate_put(
         self,
@@ -110,6 +212,8 @@ class Schema:
         fields: Mapping[str, Any],
         now: float,
         new_id: Callable[[], str] = random_id,
+        new_secret: Callable[[], str] = random_secret,
+        source: Source = "client",
     ) -> Entity:
         """The whole entity that a PUT of ``fields`` under ``key`` makes: fields and defaults.
 
@@ -130,12 +234,12 @@ class Schema:
             wanted["created_at"] = existing["created_at"]
         if errors:
             raise schema_violation(errors)
-        return self.validate_new(wanted, now, new_id)
+        return self.validate_new(wanted, now, new_id, new_secret, source)
 
     def describe(self) -> dict[str, Any]:
         """The answer to ``GET /schemas/{entity}``."""
         shown: dict[str, Any] = {
-            "fields": [{name: item.describe()} for name, item in self.fields.items()],
+            "fields": _described(self.fields),
             "entity_checks": [check.describe() for check in self.checks],
         }
         if self.shorthands:
@@ -144,32 +248,53 @@ class Schema:
             ]
         return shown
 
-    def _expand(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], FieldErrors]:
+    def describe_subschema(self, name: str) -> dict[str, Any]:
+        """The answer to ``GET /schemas/{kind}/{name}``. Raises KeyError for a name without one."""
+        subschema = self.subschemas[name]
+        return {
+            "fields": _described(subschema.fields),
+            "entity_checks": [check.describe() for check in subschema.checks],
+        }
+
+    def _expand(
+        self, fields: Mapping[str, Any], source: Source = "client"
+    ) -> tuple[dict[str, Any], FieldErrors]:
         """Replace shorthands by what they stand for, and name unknown fields."""
         expanded: dict[str, Any] = {}
         errors: FieldErrors = {}
         for name, value in fields.items():
-            if name in self.fields:
+            known = name in self.fields or name in self.shorthands
+            if known and (name not in self._internal or source != "client"):
                 expanded[name] = value
-            elif name not in self.shorthands:
+            else:
                 errors[name] = UNKNOWN
         for name, (item, expand) in self.shorthands.items():
-            if fields.get(name) is None:
+            if name not in expanded or (expanded[name] is None and name not in self.fields):
+                expanded.pop(name, None)
                 continue
-            wrong = errors_of(item, fields[name])
+            value = expanded.pop(name)
+            wrong = errors_of(item, value)
             if wrong is None:
-                expanded |= expand(fields[name])
+                expanded |= expand(value)
             else:
                 errors[name] = wrong
         return expanded, errors
 
-    def _finish(self, entity: dict[str, Any], errors: FieldErrors, now: float) -> Entity:
-        """Complete, validate and check; ``errors`` are those found so far."""
+    def _finish(
+        self,
+        entity: dict[str, Any],
+        errors: FieldErrors,
+        now: float,
+        given: Collection[str],
+        new_secret: Callable[[], str],
+        source: Source = "client",
+    ) -> Entity:
+        """Complete, validate, check and transform; ``errors`` are those found so far."""
         if "updated_at" in self.fields:
-            entity["updated_at"] = int(now)
-        subschema = self._subschema(entity)
-        fields = {**self.fields, **subschema.fields} if subschema else dict(self.fields)
-        entity = complete_fields(fields, entity)
+            entity["updated_at"] = _timestamp(self.fields["updated_at"], now)
+        subschema = self._subschema(entity, demanded=True)
+        fields = self._fields_of(subschema)
+        entity = complete_fields(fields, entity, new_secret)
         for name, item in fields.items():
             wrong = errors_of(item, entity.get(name))
             if wrong is not None:
@@ -178,29 +303,49 @@ class Schema:
             check.run(entity, errors)
         if errors:
             raise schema_violation(errors)
-        return {name: _plain(item, entity.get(name)) for name, item in fields.items()}
+        plain = {name: _plain(item, entity.get(name)) for name, item in fields.items()}
+        for transformation in self.transformations:
+            if transformation.once and source == "store":
+                continue
+            if any(name in given for name in transformation.inputs):
+                plain |= transformation.write(plain, now)
+        return {name: value for name, value in plain.items() if not fields[name].transient}
 
-    def _subschema(self, entity: Mapping[str, Any]) -> Subschema | None:
+    def _fields_of(self, subschema: Subschema | None) -> dict[str, Field]:
+        return {**self.fields, **subschema.fields} if subschema else dict(self.fields)
+
+    def _subschema(self, entity: Mapping[str, Any], *, demanded: bool = False) -> Subschema | None:
+        """The subschema of an entity. Raises EntityError code 2 where one must be there: without
+        it, nothing else can be said of the entity."""
         if not self.subschema_key:
             return None
-        chosen = entity.get(self.subschema_key, self.fields[self.subschema_key].default)
-        if isinstance(chosen, list):
-            for name in chosen:
-                if isinstance(name, str) and name in self.subschemas:
-                    return self.subschemas[name]
+        key = self.fields[self.subschema_key]
+        default = None if key.default is UNSET else key.default
+        chosen = entity.get(self.subschema_key, default)
+        for name in chosen if isinstance(chosen, list) else [chosen]:
+            if isinstance(name, str) and name in self.subschemas:
+                return self.subschemas[name]
+        if demanded and self.unknown_subschema is not None:
+            wrong = errors_of(key, chosen) or self.unknown_subschema(str(chosen))
+            raise schema_violation({self.subschema_key: wrong})
         return None
 
 
-def _merge(item: Field | None, current: Any, value: Any) -> Any:
-    if item and item.type == "record" and isinstance(current, dict) and isinstance(value, dict):
-        return {**current, **value}
-    return value
+def _described(fields: Mapping[str, Field]) -> list[dict[str, Any]]:
+    return [{name: item.describe()} for name, item in fields.items() if not item.internal]
+
+
+def _timestamp(item: Field, now: float) -> int | float:
+    """Whole seconds, or milliseconds where the field takes fractions."""
+    return int(now) if item.type == "integer" else round(now, 3)
 
 
 def _plain(item: Field, value: Any) -> Any:
-    """One spelling of ids: lower case, and nothing but the id in a reference."""
+    """One spelling of ids and the like, and nothing but the id in a reference."""
     if value is None:
         return None
     if item.type == "foreign":
         return {"id": value["id"].lower()}
+    if item.canonical is not None:
+        return item.canonical(value)
     return value.lower() if item.uuid else value

@@ -6,8 +6,9 @@ of the set. These are the fields of the router flavors ``traditional_compatible`
 """
 
 from store.schema.checks import Condition, ForbiddenUnless, OneOfFor
-from store.schema.entity import Schema, Subschema
+from store.schema.entity import Schema
 from store.schema.field import Field
+from store.schema.parts import Subschema
 from store.schema.typedefs import (
     CREATED_AT,
     ENDPOINTS,

@@ -1,24 +1,31 @@
 """Field types that several entities share, after ``kong/db/schema/typedefs.lua``."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from store.limits import TAG_CHARS_MAX, UNIQUE_CHARS_MAX
+from store.limits import TAG_CHARS_MAX, TTL_SECONDS_MAX, UNIQUE_CHARS_MAX
 from store.schema.addresses import (
     host_error,
+    host_with_port_error,
     ip_or_cidr_error,
     route_host_error,
+    sni_error,
     wildcard_host_error,
 )
+from store.schema.checks import AtLeastOneOf
 from store.schema.field import Field, Pattern
+from store.schema.parts import Transformation
 from store.schema.paths import path_error, route_path_error
+from store.schema.pem import certificate_error, private_key_error
 
 PROTOCOLS = ("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp")
 
 _UTF8_NAME = re.compile(r"[A-Za-z0-9._~\u0080-\U0010ffff-]+")
 _TAG = re.compile(r"[ !-+\-.0-~\u0080-\U0010ffff]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _utf8_name_error(name: str) -> str | None:
@@ -39,10 +46,16 @@ def _tag_error(tag: str) -> str | None:
     )
 
 
-def _header_name_error(name: str) -> str | None:
+def header_name_error(name: str) -> str | None:
     if _HEADER_NAME.fullmatch(name):
         return None
     return f"bad header name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
+
+
+def _cookie_name_error(name: str) -> str | None:
+    if _COOKIE_NAME.fullmatch(name):
+        return None
+    return f"bad cookie name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
 
 
 UUID = Field("string", "Identifies the entity; drawn when it isn't given.", uuid=True, auto=True)
@@ -55,8 +68,16 @@ UTF8_NAME = Field(
     len_max=UNIQUE_CHARS_MAX,
     check=_utf8_name_error,
 )
+UNIQUE_TEXT = Field("string", unique=True, len_max=UNIQUE_CHARS_MAX)
 PROTOCOL = Field("string", one_of=PROTOCOLS)
 HOST = Field("string", check=host_error)
+HOST_WITH_PORT = Field("string", check=host_with_port_error)
+SNI = Field("string", check=sni_error)
+HEADER_NAME = Field("string", check=header_name_error)
+COOKIE_NAME = Field("string", check=_cookie_name_error)
+CERTIFICATE = Field("string", check=certificate_error)
+PRIVATE_KEY = Field("string", check=private_key_error, encrypted=True)
+IP_OR_CIDR = Field("string", check=ip_or_cidr_error)
 PORT = Field("integer", between=(0, 65535))
 TIMEOUT = Field("integer", between=(1, 2**31 - 2))
 PATH = Field(
@@ -70,6 +91,13 @@ TAGS = Field(
     "Labels to group and filter entities by.",
     elements=Field("string", required=True, len_max=TAG_CHARS_MAX, check=_tag_error),
 )
+TTL = Field(
+    "number",
+    "Seconds until it expires; 0 and null: never.",
+    transient=True,
+    between=(0, TTL_SECONDS_MAX),
+)
+EXPIRES_AT = Field("number", "When it expires, Unix seconds.", internal=True)
 WILDCARD_HOST = Field("string", check=wildcard_host_error)
 METHODS = Field(
     "set",
@@ -130,7 +158,7 @@ HEADERS = Field(
                 "cannot contain 'host' header, which must be specified in the 'hosts' attribute",
             ),
         ),
-        check=_header_name_error,
+        check=header_name_error,
     ),
     values=Field("array", elements=Field("string")),
 )
@@ -138,8 +166,8 @@ ENDPOINTS = Field(
     "set",
     elements=Field(
         "record",
-        fields={"ip": Field("string", check=ip_or_cidr_error), "port": PORT},
-        at_least_one_of=("ip", "port"),
+        fields={"ip": IP_OR_CIDR, "port": PORT},
+        checks=(AtLeastOneOf(("ip", "port")),),
     ),
 )
 
@@ -147,3 +175,12 @@ ENDPOINTS = Field(
 def having(field: Field, **attributes: Any) -> Field:
     """The field with some attributes changed."""
     return replace(field, **attributes)
+
+
+def _expires_at(entity: Mapping[str, Any], now: float) -> dict[str, float | None]:
+    ttl = entity.get("ttl")
+    return {"expires_at": round(now + ttl, 3) if ttl else None}
+
+
+EXPIRY = Transformation(("ttl",), _expires_at)
+"""Of every kind with ``ttl``: a write names the time left, the time of expiry is stored."""

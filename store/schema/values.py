@@ -1,18 +1,17 @@
-"""From a client's value to a valid one: inference, defaults, validation.
+"""From a client's value to a valid one: inference and validation.
 
-Three passes, each over the same declaration: ``infer`` turns text into the field's type (forms and
-query strings carry nothing but text), ``complete`` fills in defaults and drops duplicates of sets,
-``errors_of`` says what is wrong. Message texts and the order of the checks are Kong's.
+Two passes over one declaration: ``infer`` turns text into the field's type (forms and query strings
+carry nothing but text), ``errors_of`` says what is wrong with a value that
+``store.schema.completion`` completed. Message texts and the order of the checks are Kong's.
 """
 
-import copy
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from store.limits import ELEMENTS_MAX, INTEGER_MAX, STRING_CHARS_MAX
-from store.schema.field import UNSET, Field
-from store.schema.violations import ENTITY
+from store.schema.field import Field, Shorthand
 
 REQUIRED = "required field missing"
 UNKNOWN = "unknown field"
@@ -39,6 +38,20 @@ def is_empty(value: Any) -> bool:
     return value is None or value in ("", [], {})
 
 
+def is_reference(value: Any) -> bool:
+    """Whether it is a text that names a secret of a vault: ``{vault://env/my-secret}``."""
+    if not isinstance(value, str) or len(value) > STRING_CHARS_MAX:
+        return False
+    return value.startswith("{vault://") and value.endswith("}")
+
+
+def as_lua(value: Any) -> str:
+    """A scalar as Kong's messages show it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:.14g}" if isinstance(value, float) else str(value)
+
+
 def quoted(names: tuple[str, ...]) -> str:
     """``'a', 'b'``"""
     return ", ".join(f"'{name}'" for name in names)
@@ -61,9 +74,10 @@ def infer(field: Field, value: Any) -> Any:
     if field.type == "map" and isinstance(value, dict) and field.values:
         return {key: infer(field.values, item) for key, item in value.items()}
     if field.type == "record" and isinstance(value, dict) and field.fields:
+        known = {name: item.field for name, item in (field.shorthands or {}).items()}
+        known |= field.fields
         return {
-            key: infer(field.fields[key], item) if key in field.fields else item
-            for key, item in value.items()
+            key: infer(known[key], item) if key in known else item for key, item in value.items()
         }
     return value
 
@@ -78,40 +92,6 @@ def _number(text: str) -> Any:
     return text
 
 
-def complete(field: Field, value: Any) -> Any:
-    """Fill in the defaults of records, drop a set's repeated elements, whole floats to integers."""
-    if field.type == "integer" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if field.type in ("array", "set") and isinstance(value, list) and field.elements:
-        items = [complete(field.elements, item) for item in value]
-        return _distinct(items) if field.type == "set" else items
-    if field.type == "map" and isinstance(value, dict) and field.values:
-        return {key: complete(field.values, item) for key, item in value.items()}
-    if field.type == "record" and isinstance(value, dict) and field.fields:
-        return complete_fields(field.fields, value)
-    return value
-
-
-def complete_fields(fields: Mapping[str, Field], value: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete each known field; unknown ones stay, for validation to name."""
-    completed = dict(value)
-    for name, field in fields.items():
-        if name in completed:
-            completed[name] = complete(field, completed[name])
-        elif field.default is not UNSET:
-            completed[name] = copy.deepcopy(field.default)
-        elif not field.auto:
-            completed[name] = None
-    return completed
-
-
-def _distinct(items: list[Any]) -> list[Any]:
-    try:
-        return list(dict.fromkeys(items))
-    except TypeError:  # records: dictionaries have no hash
-        return [item for index, item in enumerate(items) if item not in items[:index]]
-
-
 def errors_of(field: Field, value: Any) -> Any:
     """What is wrong with a completed value: None, a message, or messages nested as the value is."""
     if value is None:
@@ -119,8 +99,10 @@ def errors_of(field: Field, value: Any) -> Any:
     if field.null_only:
         return field.null_only
     wrong = _errors_of_type(field, value)
-    if wrong is None:
+    if wrong is None and not (field.referenceable and is_reference(value)):
         wrong = _broken_rule(field, value)
+        if wrong is not None and field.error:
+            wrong = field.error
     return wrong
 
 
@@ -133,8 +115,7 @@ def _errors_of_type(field: Field, value: Any) -> Any:
         case "integer":
             return _integer_error(field, value)
         case "number":
-            fine = isinstance(value, int | float) and not isinstance(value, bool)
-            return None if fine else _EXPECTED["number"]
+            return _number_error(value)
         case "array" | "set":
             return _elements_errors(field, value)
         case "map":
@@ -157,6 +138,14 @@ def _integer_error(field: Field, value: Any) -> str | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return _EXPECTED["integer"]
     if field.between is None and abs(value) > INTEGER_MAX:
+        return f"value should be between {-INTEGER_MAX} and {INTEGER_MAX}"
+    return None
+
+
+def _number_error(value: Any) -> str | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return _EXPECTED["number"]
+    if isinstance(value, int) and abs(value) > INTEGER_MAX:
         return f"value should be between {-INTEGER_MAX} and {INTEGER_MAX}"
     return None
 
@@ -198,14 +187,41 @@ def _record_errors(field: Field, value: Any) -> Any:
     assert field.fields is not None
     errors: dict[str, Any] = {}
     for name, item in value.items():
-        known = field.fields.get(name)
-        wrong = UNKNOWN if known is None else errors_of(known, item)
+        if name in field.fields:
+            wrong = errors_of(field.fields[name], item)
+        elif field.shorthands and name in field.shorthands:
+            wrong = shorthand_error(field.shorthands[name], name, item, value)
+        else:
+            wrong = UNKNOWN
         if wrong is not None:
             errors[name] = wrong
-    wanted = field.at_least_one_of
-    if wanted and all(is_empty(value.get(name)) for name in wanted):
-        errors[ENTITY] = [f"at least one of these fields must be non-empty: {quoted(wanted)}"]
+    for check in field.checks:
+        check.run(value, errors)
     return errors or None
+
+
+def shorthand_error(shorthand: Shorthand, name: str, value: Any, record: Mapping[str, Any]) -> Any:
+    """What is wrong with a shorthand: its value, or that its replacement says something else."""
+    wrong = errors_of(shorthand.field, value)
+    if wrong is not None or value is None or shorthand.field.deprecation is None:
+        return wrong
+    for path in shorthand.field.deprecation.replaced_with:
+        replacement = value_at(record, path)
+        if replacement is not None and replacement != value:
+            return (
+                "both deprecated and new field are used but their values mismatch: "
+                f"{name} = {as_lua(value)} vs {'.'.join(path)} = {as_lua(replacement)}"
+            )
+    return None
+
+
+def value_at(record: Any, path: Sequence[str]) -> Any:
+    """The value at a path into nested records; None where there is none."""
+    for name in path:
+        if not isinstance(record, Mapping):
+            return None
+        record = record.get(name)
+    return record
 
 
 def _reference_errors(value: Any) -> Any:
@@ -222,14 +238,18 @@ def _broken_rule(field: Field, value: Any) -> str | None:
     """The first rule of the declaration that a value of the right type breaks."""
     if field.forbidden is not None and value == field.forbidden[0]:
         return field.forbidden[1]
+    if field.not_one_of and value in field.not_one_of:
+        return f"must not be one of: {', '.join(as_lua(option) for option in field.not_one_of)}"
     if field.one_of and value not in field.one_of:
-        return f"expected one of: {', '.join(str(option) for option in field.one_of)}"
+        return f"expected one of: {', '.join(as_lua(option) for option in field.one_of)}"
+    if field.gt is not None and not value > field.gt:
+        return f"value must be greater than {as_lua(field.gt)}"
     if field.timestamp and value <= 0:
         return "expected a valid timestamp"
     if field.uuid and not is_uuid(value):
         return "expected a valid UUID"
     if field.between and not field.between[0] <= value <= field.between[1]:
-        return f"value should be between {field.between[0]} and {field.between[1]}"
+        return f"value should be between {int(field.between[0])} and {int(field.between[1])}"
     wrong = _length_error(field, value) or _pattern_error(field, value)
     if wrong is None and field.mutually_exclusive_subsets:
         wrong = _subsets_error(field, value)

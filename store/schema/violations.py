@@ -33,13 +33,24 @@ def lua_text(value: Any, indent: str | None = None, level: int = 0) -> str:
             for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))
         ]
     elif isinstance(value, Sequence):
-        items = [lua_text(item, indent, level + 1) for item in value]
+        items = _lua_items(value, indent, level + 1)
     else:
         return str(value)
     if indent is None or not items:
         return "{" + ",".join(items) + "}"
     inner = "\n" + indent * (level + 1)
     return "{" + inner + ("," + inner).join(items) + "\n" + indent * level + "}"
+
+
+def _lua_items(items: Sequence[Any], indent: str | None, level: int) -> list[str]:
+    """The items of a list; after a hole, which Lua's lists can't have, each with its number."""
+    sign = "=" if indent is None else " = "
+    hole = next((place for place, item in enumerate(items) if item is None), len(items))
+    return [
+        (f"[{number}]{sign}" if number > hole else "") + lua_text(item, indent, level)
+        for number, item in enumerate(items, 1)
+        if item is not None
+    ]
 
 
 def _lua_key(key: str) -> str:
@@ -97,10 +108,10 @@ def foreign_key_restricts(kind: str, child_kind: str) -> EntityError:
     return EntityError(4, "foreign key violation", message, {"@referenced_by": child_kind})
 
 
-def unique_violation(field: str, value: Any) -> EntityError:
-    """Code 5: another entity has this value."""
-    message = f"UNIQUE violation detected on '{lua_text({field: value})}'"
-    return EntityError(5, "unique constraint violation", message, {field: value})
+def unique_violation(fields: Mapping[str, Any]) -> EntityError:
+    """Code 5: another entity has this value, or these together."""
+    message = f"UNIQUE violation detected on '{lua_text(fields)}'"
+    return EntityError(5, "unique constraint violation", message, dict(fields))
 
 
 def not_found(field: str, value: str) -> EntityError:

@@ -57,6 +57,20 @@ async def test_refusals_and_what_is_no_http_are_logged_too(admin: Client, path: 
     assert re.search(r'"-" 400 ', nonsense)
 
 
+async def test_a_credential_that_stands_for_an_id_is_not_logged(admin: Client, path: Path) -> None:
+    await admin.post("/consumers", json={"username": "bob"})
+    fields = {"key": "top secret"}
+    made = (await admin.post("/consumers/bob/key-auth", json=fields)).json
+    await admin.get("/key-auths/top%20secret")
+    await admin.patch("/consumers/bob/key-auth/top%20secret?x=1", json={"tags": ["a"]})
+    await admin.get(f"/key-auths/{made['id']}")
+    logged = await lines(path, 5)
+    assert not any("secret" in line for line in logged)
+    assert '"GET /key-auths/****** HTTP/1.1" 200' in logged[2]
+    assert '"PATCH /consumers/bob/key-auth/******?x=1 HTTP/1.1" 200' in logged[3]
+    assert f'"GET /key-auths/{made["id"]} HTTP/1.1" 200' in logged[4]
+
+
 async def test_what_a_client_sends_cant_forge_a_line_or_reach_a_terminal(
     admin: Client, path: Path
 ) -> None:

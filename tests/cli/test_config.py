@@ -1,5 +1,6 @@
 """``grapevine config`` on files and a real database."""
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -109,6 +110,26 @@ def test_a_second_import_replaces_and_deletes_nothing(database: Path) -> None:
         "two": "c",
     }
     assert len(written["routes"]) == 1
+
+
+def test_a_password_is_hashed_once_however_often_it_goes_in_and_out(database: Path) -> None:
+    people = """
+_format_version: "3.0"
+consumers:
+- username: bob
+  basicauth_credentials: [{username: u, password: p}]
+"""
+    passwords = []
+    text = people
+    for _ in range(3):
+        run("config", "db_import", "-", "-p", str(database), stdin=text)
+        text = run("config", "db_export", "-", "-p", str(database)).output
+        written = yaml.safe_load(text)
+        (credential,) = written["basicauth_credentials"]
+        salted = "p" + written["consumers"][0]["id"]
+        passwords.append(credential["password"])
+        assert credential["password"] == hashlib.sha1(salted.encode()).hexdigest()
+    assert len(set(passwords)) == 1
 
 
 def test_an_import_is_all_or_nothing(database: Path) -> None:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,13 +42,13 @@ class Engine:
         assert isinstance(self.address, Path), "a model lives in one process"
         return str(self.address)
 
-    def authority(self) -> Authority:
+    def authority(self, **options: Any) -> Authority:
         """Another node's tie to the same authority, not yet open."""
         if isinstance(self.address, Path):
-            return SqliteAuthority(self.address)
+            return SqliteAuthority(self.address, **options)
         if isinstance(self.address, PostgresAddress):
-            return PostgresAuthority(self.address)
-        return self.address.authority()
+            return PostgresAuthority(self.address, **options)
+        return self.address.authority(**options)
 
     async def connect(self) -> Authority:
         """Another node's tie to the same authority."""

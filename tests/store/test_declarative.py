@@ -13,6 +13,7 @@ from store.declarative.document import MADE_AT, read_document
 from store.declarative.export import export
 from store.declarative.text import TextRefused, parse
 from store.errors import EntityError
+from tests.store.pems import pair
 
 V3 = "_format_version: '3.0'\n"
 
@@ -224,3 +225,96 @@ def test_what_is_exported_is_read_back_as_it_was() -> None:
     text = "".join(export(by_kind))
     assert yaml.safe_load(text)["_transform"] is False
     assert read_document(text).changes() == document.changes()
+
+
+# Kinds with more to them
+
+PEOPLE = """
+_format_version: "3.0"
+consumers:
+- username: bob
+  keyauth_credentials:
+  - key: k
+    expires_at: 2000000000
+  basicauth_credentials:
+  - username: u
+    password: p
+  acls:
+  - group: g
+  plugins:
+  - name: request-termination
+    config: {status_code: 418}
+upstreams:
+- name: u
+  targets:
+  - target: h.test
+"""
+
+
+def test_entities_nested_in_others_belong_to_them() -> None:
+    found = dict(read_document(PEOPLE).entities)
+    bob = {"id": found["consumers"]["id"]}
+    for kind in ("keyauth_credentials", "basicauth_credentials", "acls", "plugins"):
+        assert found[kind]["consumer"] == bob
+    assert found["plugins"]["config"]["status_code"] == 418
+    assert found["targets"]["target"] == "h.test:8000"
+    assert found["keyauth_credentials"]["expires_at"] == 2_000_000_000
+
+
+def test_what_was_transformed_is_not_transformed_again() -> None:
+    document = read_document(PEOPLE)
+    by_kind = {kind: [entity] for kind, entity in document.entities}
+    assert by_kind["basicauth_credentials"][0]["password"] != "p"
+    again = read_document("".join(export(by_kind)))
+    assert again.changes() == document.changes()
+
+
+def test_a_target_keeps_its_id_whatever_else_is_said_of_it() -> None:
+    heavier = PEOPLE + "    weight: 7\n"
+    ids = [dict(read_document(text).entities)["targets"]["id"] for text in (PEOPLE, heavier)]
+    assert ids[0] == ids[1]
+
+
+def test_server_names_of_a_certificate_may_be_texts_or_entities() -> None:
+    made = pair("a.test")
+    for names in (["a.test", "b.test"], [{"name": "a.test"}, {"name": "b.test"}]):
+        certificate = {"cert": made.cert, "key": made.key, "snis": names}
+        document = {"_format_version": "3.0", "certificates": [certificate]}
+        kinds = [kind for kind, _ in read_document(json.dumps(document)).entities]
+        assert kinds == ["certificates", "snis", "snis"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (
+            "consumers: [{username: b, keyauth_credentials: [{key: k, ttl: 5}]}]",
+            {
+                "consumers": [
+                    {
+                        "keyauth_credentials": [
+                            {
+                                "ttl": "a document has no time to count from; "
+                                "set expires_at (Unix seconds) instead"
+                            }
+                        ]
+                    }
+                ]
+            },
+        ),
+        (
+            "plugins: [{name: cors}, {name: cors}]",
+            {
+                "plugins": [
+                    None,
+                    "uniqueness violation: 'plugins' entity with name, route, service, consumer "
+                    "set to 'cors, null, null, null' already declared",
+                ]
+            },
+        ),
+    ],
+)
+def test_what_a_document_cannot_say_is_told_where_it_stands(
+    text: str, wrong: dict[str, object]
+) -> None:
+    assert refused(V3 + text).fields == wrong

@@ -1,13 +1,12 @@
 """Routes: inputs and the texts that Kong 3.9 answers."""
 
-import json
 from typing import Any
 
 import pytest
 
 from store.errors import EntityError
 from store.limits import ELEMENTS_MAX, REGEX_CHARS_MAX
-from store.schema import kinds, schema
+from store.schema import schema
 
 ROUTES = schema("routes")
 UUID = "5fd1b1e0-0000-4000-8000-00000000000b"
@@ -224,12 +223,6 @@ def test_texts_in_records_and_maps_become_their_fields_types() -> None:
     }
 
 
-def test_kinds_stand_after_those_they_refer_to() -> None:
-    assert kinds() == ["services", "routes"]
+def test_routes_refer_to_services_and_have_unique_names() -> None:
     assert ROUTES.references == {"service": "services"}
     assert (ROUTES.endpoint_key, ROUTES.entity_name, ROUTES.unique) == ("name", "route", ("name",))
-
-
-@pytest.mark.parametrize("kind", ["services", "routes"])
-def test_descriptions_are_json(kind: str) -> None:
-    assert json.loads(json.dumps(schema(kind).describe())) == schema(kind).describe()

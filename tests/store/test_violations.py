@@ -35,6 +35,13 @@ def test_violations_are_sorted_and_counted() -> None:
 
 
 def test_unique_violations_name_the_value() -> None:
-    error = unique_violation("name", "s")
+    error = unique_violation({"name": "s"})
     assert error.message == "UNIQUE violation detected on '{name=\"s\"}'"
     assert (error.code, error.name) == (5, "unique constraint violation")
+
+
+def test_unique_violations_of_several_fields_name_them_all() -> None:
+    error = unique_violation({"name": "p", "route": None, "service": {"id": "1"}})
+    assert error.message == (
+        'UNIQUE violation detected on \'{name="p",route=null,service={id="1"}}\''
+    )

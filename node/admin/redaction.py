@@ -1,0 +1,30 @@
+"""Request targets as logs may show them: keys in paths may be credentials."""
+
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from store.schema import kinds, schema
+from store.schema.values import is_uuid
+
+HIDDEN = "******"
+
+_SECRET_KINDS = frozenset(
+    kind
+    for kind in kinds()
+    if (key := schema(kind).endpoint_key) and schema(kind).fields[key].encrypted
+)
+"""Kinds that are named in URLs by a secret: the key of key-auth, an access token."""
+
+
+def shown_target(request: web.BaseRequest) -> str:
+    """Path and query as they were sent, but for secrets that stand for an entity's id."""
+    target: str = request.raw_path
+    names = getattr(request, "match_info", None) or {}
+    secrets = {value for kind, value in names.items() if kind in _SECRET_KINDS}
+    secrets = {value for value in secrets if not is_uuid(value)}
+    if not secrets:
+        return target
+    path, mark, query = target.partition("?")
+    shown = "/".join(HIDDEN if unquote(part) in secrets else part for part in path.split("/"))
+    return shown + mark + query
