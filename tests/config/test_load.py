@@ -276,7 +276,6 @@ class TestKongsOtherKeys:
             "lua_ssl_trusted_certificate = /etc/ca.pem",
             "cluster_mtls = pki",
             "cluster_cert = /etc/cluster.crt",
-            "declarative_config = /etc/kong.yml",
             "wasm = on",
             "nginx_admin_allow = 10.0.0.0/8",
             "nginx_proxy_deny = all",
@@ -320,7 +319,6 @@ class TestRulesBetweenKeys:
         ("text", "problem"),
         [
             ("role = data_plane", "role = 'data_plane': is not built yet"),
-            ("database = off", "is not built yet in this version; use sqlite"),
             ("proxy_listen = 0.0.0.0:80 proxy_protocol", "the PROXY protocol is not built yet"),
             ("real_ip_header = proxy_protocol", "name a header"),
             ("ssl_cert = test.conf", "ssl_cert_key: is unset but its other half is set"),

@@ -167,6 +167,7 @@ import asyncio, sys
 from tests.store.conftest import Engine
 from tests.store.test_schema_upgrades import migrations_of, slow
 from tests.postgres_server import parse_dsn
+from pathlib import Path
 where = sys.argv[1]
 engine = Engine(parse_dsn(where) if where.startswith("postgresql://") else Path(where))
 print("begins", flush=True)
