@@ -22,6 +22,7 @@ help:
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-replica   start, memory and look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
@@ -99,6 +100,12 @@ bench-writes:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.writes $(ARGS)
+
+bench-replica:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.replica_apply
+	$(BIN)/python -m benchmarks.replica_memory
+	$(BIN)/python -m benchmarks.sketches
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

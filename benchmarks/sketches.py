@@ -82,9 +82,10 @@ def main() -> None:
     rng = random.Random(options.seed)
     common = [rng.randbytes(ITEM_BYTES) for _ in range(options.entities)]
     rows = []
-    print(
-        "differ  symbols  per item  theory     bytes  in batches  at least  decoding ms  whole sets"
-    )
+    heads = ["differ", "symbols", "per item", "bytes", "in batches", "limit", "at least"]
+    heads += ["decoding ms", "whole sets"]
+    widths = (6, 9, 10, 8, 12, 10, 10, 13, 12)
+    print("".join(f"{each:>{width}}" for each, width in zip(heads, widths, strict=True)))
     for differing in DIFFERING:
         draws = [draw(differing, [], rng) for _ in repeat(None, max(20, 2_000 // differing))]
         whole = draw(differing, common, rng)
@@ -103,7 +104,6 @@ def main() -> None:
             "whole_sets_bytes": whole.symbols * SYMBOL_BYTES,
         }
         rows.append(row)
-        widths = (6, 9, 10, 8, 12, 10, 10, 13, 12)
         print(
             "".join(f"{each:>{width},}" for each, width in zip(row.values(), widths, strict=True))
         )

@@ -13,7 +13,7 @@ from store.entity_table import EntityTable
 from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
 from store.sketch import Sketch, fill, item_of
 from store.sorted_rows import PinnedRows, Row
-from store.state_hash import Element, StateSum, element, identify
+from store.state_hash import StateSum, element, identify
 from store.version import Head
 
 
@@ -25,7 +25,6 @@ class Prepared(NamedTuple):
     row: Row | None
     message: bytes
     """What is hashed of it; empty for a deletion."""
-    element: Element | None
 
 
 class PinnedState:
@@ -103,22 +102,23 @@ class Contents:
         """Read a change, without effect. Raises ValueError for an entity that can't be read."""
         kind, entity_id, text = change
         if text is None:
-            return Prepared(kind, entity_id, None, b"", None)
-        row = self._table(kind).read(text)
-        message = identify(kind, entity_id, row.text)
-        return Prepared(kind, entity_id, row, message, element(message))
+            return Prepared(kind, entity_id, None, b"")
+        table = self._tables.get(kind)
+        row = (EntityTable(kind) if table is None else table).read(text)
+        return Prepared(kind, entity_id, row, identify(kind, entity_id, row.text))
 
     def apply(self, changes: Iterable[Prepared]) -> None:
         """Put prepared changes into effect."""
-        for kind, entity_id, row, message, came in changes:
-            text = self._table(kind).put(entity_id, row)
+        for kind, entity_id, row, message in changes:
+            table = self._tables.get(kind)
+            if table is None:
+                if row is None:
+                    continue
+                table = self._tables[kind] = EntityTable(kind)
+            text = table.put(entity_id, row)
             old = b"" if text is None else identify(kind, entity_id, text)
-            if old:
-                self._sum.subtract(element(old))
-            if came is not None:
-                self._sum.add(came)
-            if self._sketching is not None and old != message:
-                self._note(self._sketching, old, message)
+            if old != message:
+                self._note(old, message)
 
     def begin_sketch(self, key: bytes, state: PinnedState) -> Iterator[None]:
         """Keep a sketch up to date from now on, ``state`` being what is held now.
@@ -142,13 +142,22 @@ class Contents:
             yield
             if self._sketching is not sketching:
                 return
-        self._sketch_is_whole = True
+        if self._sketching is sketching:
+            self._sketch_is_whole = True
 
-    def _note(self, sketching: _Sketching, gone: bytes, came: bytes) -> None:
+    def _note(self, gone: bytes, came: bytes) -> None:
+        """Keep the state hash and the sketch up to date."""
         if gone:
-            sketching.sketch.remove(item_of(sketching.key, gone))
+            self._sum.subtract(element(gone))
         if came:
-            sketching.sketch.add(item_of(sketching.key, came))
+            self._sum.add(element(came))
+        if self._sketching is None:
+            return
+        sketch, key = self._sketching
+        if gone:
+            sketch.remove(item_of(key, gone))
+        if came:
+            sketch.add(item_of(key, came))
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The text of one entity by id or endpoint key."""
@@ -178,9 +187,3 @@ class Contents:
         """Let go of everything, some at each step."""
         while self._tables:
             yield from self._tables.popitem()[1].dismantle()
-
-    def _table(self, kind: str) -> EntityTable:
-        table = self._tables.get(kind)
-        if table is None:
-            table = self._tables[kind] = EntityTable(kind)
-        return table

@@ -82,6 +82,9 @@ are fewer bytes and less work."""
 SKETCH_STEP_ENTITIES = 256
 """Entities that one step of building a sketch, or of an audit, takes in."""
 
+RELEASED_STATES_MAX = 4
+"""Replaced states that are being let go of by and by."""
+
 RELEASED_MAX = 4_096
 """Entries of an index that are let go of in one step, when a whole state was replaced."""
 

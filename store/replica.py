@@ -18,6 +18,7 @@ from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState
 from store.installation import Installation, Loading
+from store.limits import RELEASED_STATES_MAX
 from store.sketch import Sketch, sketch_key
 from store.snapshot_slices import encode_slices
 from store.state_hashes import StateHashes
@@ -39,8 +40,8 @@ class Replica:
         self._log = Changelog(EMPTY)
         self._contents = Contents()
         self._hashes = StateHashes(EMPTY.version, self._contents.state_hash())
-        self._released: deque[Iterator[None]] = deque()
-        """What was replaced, and is taken apart step by step."""
+        self._released: deque[Iterator[None]] = deque(maxlen=RELEASED_STATES_MAX)
+        """What was replaced, and is taken apart step by step; too many of them go at once."""
 
     def __len__(self) -> int:
         """How many entities are held."""

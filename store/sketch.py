@@ -10,12 +10,12 @@ every peer, and an entity that comes or goes touches a dozen of the first 512.
 
     item = first 16 bytes of blake3(p(kind) || p(id) || p(blake3(text))), keyed with
            blake3(authority id); p is that of the state hash
-    check = first 8 bytes of blake3(item)
+    check, seed = bytes 0 to 7 and 8 to 15 of blake3(item)
     symbol, 26 bytes = number of items modulo 2^16, little-endian; XOR of the items; of their checks
     an item's symbols: 0, then from i on ceil((i + 1.5) (1 / sqrt(1 - r) - 1)) further, at least 1,
            in IEEE 754 doubles, where r is the upper 53 bits of s divided by 2^53, and each time
-           s = s * 6364136223846793005 + 1442695040888963407 modulo 2^64, at first the item's first
-           8 bytes, little-endian
+           s = s * 6364136223846793005 + 1442695040888963407 modulo 2^64, at first the seed,
+           little-endian
 
 Nothing here is trusted: what a decoder reads leads to entities whose state hash is checked.
 """
@@ -23,6 +23,7 @@ Nothing here is trusted: what a decoder reads leads to entities whose state hash
 import struct
 from collections.abc import Iterable, Iterator
 from math import ceil, sqrt
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -31,6 +32,7 @@ from store.state_hash import identify
 
 ITEM_BYTES = 16
 CHECK_BYTES = 8
+_SEED_BYTES = 8
 _XOR_BYTES = ITEM_BYTES + CHECK_BYTES
 _COUNT = struct.Struct("<H")
 SYMBOL_BYTES = _COUNT.size + _XOR_BYTES
@@ -52,21 +54,30 @@ def item_of(key: bytes, message: bytes) -> bytes:
     return blake3(message, key=key).digest(length=ITEM_BYTES)
 
 
-def symbols_of(item: bytes, begin: int, end: int) -> Iterator[int]:
-    """Which of the symbols from ``begin`` up to ``end`` an item is in, in order."""
-    index = 0
-    state = int.from_bytes(item[:8], "little")
-    while index < end:
-        if index >= begin:
-            yield index
-        state = state * _MULTIPLIER + _INCREMENT & _WORD
-        gap = ceil((index + 1.5) * (1.0 / sqrt(1.0 - (state >> 11) * _FRACTION) - 1.0))
-        index += gap or 1
+class Coded(NamedTuple):
+    """An item as symbols hold it."""
+
+    bits: int
+    """The item and its check, which are added to its symbols."""
+    seed: int
+    """Which these are."""
+
+    def symbols(self, begin: int, end: int) -> Iterator[int]:
+        """Those from ``begin`` up to ``end``, in order."""
+        index, state = 0, self.seed
+        while index < end:
+            if index >= begin:
+                yield index
+            state = state * _MULTIPLIER + _INCREMENT & _WORD
+            gap = ceil((index + 1.5) * (1.0 / sqrt(1.0 - (state >> 11) * _FRACTION) - 1.0))
+            index += gap or 1
 
 
-def _coded(item: bytes) -> int:
-    """An item with its check, as it is added to a symbol."""
-    return int.from_bytes(item + blake3(item).digest(length=CHECK_BYTES), "little")
+def code(item: bytes) -> Coded:
+    """Where an item goes, and as what."""
+    digest = blake3(item).digest(length=CHECK_BYTES + _SEED_BYTES)
+    bits = int.from_bytes(item + digest[:CHECK_BYTES], "little")
+    return Coded(bits, int.from_bytes(digest[CHECK_BYTES:], "little"))
 
 
 class Sketch:
@@ -97,9 +108,9 @@ class Sketch:
         )
 
     def _change(self, item: bytes, sign: int) -> None:
-        coded, xors, counts, begin = _coded(item), self._xors, self._counts, self.begin
-        for index in symbols_of(item, begin, self.end):
-            xors[index - begin] ^= coded
+        coded, xors, counts, begin = code(item), self._xors, self._counts, self.begin
+        for index in coded.symbols(begin, self.end):
+            xors[index - begin] ^= coded.bits
             counts[index - begin] += sign
 
 

@@ -5,12 +5,12 @@ all its symbols, which may leave others with a single one, and so on. Once the f
 holds every item, is empty, all were read.
 """
 
-from typing import Literal
-
-from blake3 import blake3
+from collections.abc import Iterator
+from heapq import heappop, heappush, heapreplace
+from typing import Literal, NamedTuple
 
 from store.limits import SKETCH_SYMBOLS_MAX
-from store.sketch import CHECK_BYTES, ITEM_BYTES, SYMBOL_BYTES, symbols_of
+from store.sketch import CHECK_BYTES, ITEM_BYTES, SYMBOL_BYTES, Coded, code
 
 _COUNT_BYTES = SYMBOL_BYTES - ITEM_BYTES - CHECK_BYTES
 _COUNT_MASK = 0xFFFF
@@ -35,8 +35,9 @@ class Decoder:
         """Items that only our set holds."""
         self._xors: list[int] = []
         self._counts: list[int] = []
-        self._read: dict[bytes, int] = {}
-        """Items read so far: 1 for theirs, -1 for ours."""
+        self._read: set[bytes] = set()
+        self._later: list[_Later] = []
+        """Items read so far, a heap by the next symbol that they are in."""
         self._candidates: list[int] = []
         """Symbols that may hold a single item."""
         self._hopeless = False
@@ -59,9 +60,15 @@ class Decoder:
             our_count, our_xor = _symbol(ours, at)
             self._counts.append(count - our_count & _COUNT_MASK)
             self._xors.append(xor ^ our_xor)
-        for item, sign in self._read.items():
-            self._take_out(item, sign, begin)
         self._candidates += range(begin, len(self))
+        while self._later and self._later[0].symbol < len(self):
+            later = self._later[0]
+            self._change(later.symbol, later.bits, later.sign)
+            following = next(later.indexes, None)
+            if following is None:
+                heappop(self._later)
+            else:
+                heapreplace(self._later, later._replace(symbol=following))
 
     def peel(self, items_max: int) -> Progress:
         """Read on, at most so many items."""
@@ -78,9 +85,9 @@ class Decoder:
             if item in self._read or len(self._read) >= len(self):
                 self._hopeless = True
                 break
-            self._read[item] = sign
+            self._read.add(item)
             (self.theirs if sign == 1 else self.ours).append(item)
-            self._candidates += self._take_out(item, sign, 0)
+            self._take_out(code(item), sign)
         if self._hopeless:
             return "hopeless"
         return "done" if self._xors and not (self._xors[0] or self._counts[0]) else "more"
@@ -89,21 +96,37 @@ class Decoder:
         """The item that this symbol holds alone."""
         if self._counts[at] not in (1, _COUNT_MASK):
             return None
-        coded = self._xors[at].to_bytes(ITEM_BYTES + CHECK_BYTES, "little")
-        item, check = coded[:ITEM_BYTES], coded[ITEM_BYTES:]
-        if blake3(item).digest(length=CHECK_BYTES) != check:
-            return None
-        return item if at in symbols_of(item, at, at + 1) else None
+        bits = self._xors[at]
+        item = bits.to_bytes(ITEM_BYTES + CHECK_BYTES, "little")[:ITEM_BYTES]
+        coded = code(item)
+        return item if coded.bits == bits and at in coded.symbols(at, at + 1) else None
 
-    def _take_out(self, item: bytes, sign: int, begin: int) -> list[int]:
-        """Take an item out of its symbols from ``begin`` on; which they were."""
-        check = blake3(item).digest(length=CHECK_BYTES)
-        coded = int.from_bytes(item + check, "little")
-        touched = list(symbols_of(item, begin, len(self)))
-        for index in touched:
-            self._xors[index] ^= coded
-            self._counts[index] = self._counts[index] - sign & _COUNT_MASK
-        return touched
+    def _take_out(self, coded: Coded, sign: int) -> None:
+        """Take an item out of its symbols; they may hold a single one now."""
+        indexes = coded.symbols(0, SKETCH_SYMBOLS_MAX)
+        for index in indexes:
+            if index >= len(self):
+                later = _Later(index, len(self._read), coded.bits, sign, indexes)
+                heappush(self._later, later)
+                return
+            self._change(index, coded.bits, sign)
+            self._candidates.append(index)
+
+    def _change(self, index: int, bits: int, sign: int) -> None:
+        self._xors[index] ^= bits
+        self._counts[index] = self._counts[index] - sign & _COUNT_MASK
+
+
+class _Later(NamedTuple):
+    """An item that was read, and the next of its symbols."""
+
+    symbol: int
+    number: int
+    """Tells those at one symbol apart."""
+    bits: int
+    sign: int
+    indexes: Iterator[int]
+    """Its symbols after that."""
 
 
 def _symbol(data: bytes, at: int) -> tuple[int, int]:

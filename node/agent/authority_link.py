@@ -172,9 +172,9 @@ class AuthorityLink:
             head = await self._read_log() if self._serving.loaded else None
             if head is not None:
                 return head
-            state = await self.authority.state()
-            if await self._serving.load(state):
-                return state.head
+            head = await self._serving.load(await self.authority.state())
+            if head is not None:
+                return head
 
     async def _read_log(self) -> Head | None:
         """The authority's head, once the replica is there; None when its log doesn't lead there."""

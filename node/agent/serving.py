@@ -67,29 +67,31 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    async def load(self, state: State) -> bool:
-        """Replace everything by a state read at the authority.
+    async def load(self, state: State) -> Head | None:
+        """Replace everything by a state read at the authority; its head.
 
-        False, and nothing is replaced, when the replica has come to that version or further
-        meanwhile: it never goes back for having been read while it went on.
+        None, and nothing is replaced, when the replica has come to that version or further
+        meanwhile: it never goes back for having been read while it went on. Hand over the only
+        reference: what has been taken in of the state is freed on the way.
         """
-        before = self.head()
-        loading = self.replica.begin_load(state.head)
+        before, head, entities = self.head(), state.head, list(state.entities)
+        del state
+        loading = self.replica.begin_load(head)
         try:
-            for part in _parts(state):
+            for part in _parts(entities):
                 loading.add(part)
                 await asyncio.sleep(0)
         except BaseException:
             loading.abandon()
             self._tidy()
             raise
-        if before != self.head() and self.version >= state.head.version:
+        if before != self.head() and self.version >= head.version:
             loading.abandon()
             self._tidy()
-            return False
+            return None
         loading.finish()
         self._replaced()
-        return True
+        return head
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""
@@ -167,6 +169,11 @@ class _Installing:
         self._abandoned()
 
 
-def _parts(state: State) -> Iterator[Sequence[Change]]:
-    for begin in range(0, len(state.entities), LOAD_SLICE_ENTITIES):
-        yield state.entities[begin : begin + LOAD_SLICE_ENTITIES]
+def _parts(entities: list[Change]) -> Iterator[list[Change]]:
+    """All of them in order, some at a time; none is left in the list."""
+    entities.reverse()
+    while entities:
+        part = entities[-LOAD_SLICE_ENTITIES:]
+        del entities[-LOAD_SLICE_ENTITIES:]
+        part.reverse()
+        yield part

@@ -57,9 +57,15 @@ async def test_a_state_is_served_whole_and_others_get_their_turns(watched: Watch
         assert watched.serving.version == EMPTY.version or len(watched.serving.replica) == COUNT
         await turn()
         turns += 1
-    assert await loading
+    assert await loading == state(5).head
     assert turns >= 10
     assert watched.loaded == [Version(1, 7, 5)]
+
+
+async def test_a_state_arrives_in_its_order(watched: Watched) -> None:
+    await watched.serving.load(state(5, count=2 * LOAD_SLICE_ENTITIES + 7))
+    held = tuple(watched.serving.pin().changes())
+    assert held == state(5, count=2 * LOAD_SLICE_ENTITIES + 7).entities
 
 
 async def test_a_state_that_was_overtaken_while_it_came_is_dropped(watched: Watched) -> None:
@@ -68,7 +74,7 @@ async def test_a_state_that_was_overtaken_while_it_came_is_dropped(watched: Watc
     await turn()
     for _ in range(2):
         assert watched.serving.offer(*following(watched.serving.head())) == "applied"
-    assert not await loading
+    assert await loading is None
     assert watched.serving.version == Version(1, 7, 6)
     assert watched.loaded == [Version(1, 7, 4)]
 
@@ -80,13 +86,13 @@ async def test_a_state_further_ahead_replaces_what_was_applied_while_it_came(
     loading = asyncio.create_task(watched.serving.load(state(5)))
     await turn()
     assert watched.serving.offer(*following(watched.serving.head())) == "applied"
-    assert await loading
+    assert await loading == state(5).head
     assert watched.serving.version == Version(1, 7, 5)
 
 
 async def test_an_authority_that_went_back_is_followed(watched: Watched) -> None:
     await watched.serving.load(state(9, count=1))
-    assert await watched.serving.load(state(5))
+    assert await watched.serving.load(state(5)) == state(5).head
     assert watched.serving.version == Version(1, 7, 5)
 
 

@@ -18,10 +18,10 @@ from store.sketch import (
     ITEM_BYTES,
     SYMBOL_BYTES,
     Sketch,
+    code,
     fill,
     item_of,
     sketch_key,
-    symbols_of,
 )
 from store.sketch_decoder import Decoder
 from store.state_hash import identify
@@ -73,6 +73,17 @@ def test_what_only_one_of_two_sets_holds_is_read(
     assert len(decoder.theirs) + len(decoder.ours) == len(theirs) + len(ours)
 
 
+@pytest.mark.parametrize("differing_byte", range(ITEM_BYTES))
+def test_items_that_are_much_alike_are_told_apart(differing_byte: int) -> None:
+    alike = set()
+    for value in range(30):
+        item = bytearray(ITEM_BYTES)
+        item[differing_byte] = value
+        alike.add(bytes(item))
+    decoder = decode(sketch_of(alike, 256), sketch_of(set(), 256))
+    assert set(decoder.theirs) == alike
+
+
 @pytest.mark.parametrize(
     ("differing", "least", "most"),
     [(1, 1.0, 1.0), (10, 1.4, 2.1), (100, 1.3, 1.6), (500, 1.3, 1.5)],
@@ -84,7 +95,8 @@ def test_symbols_per_difference_are_what_the_theory_says(
     needed = []
     for _ in range(max(10, 400 // differing)):
         ours, theirs = drawn(rng, differing // 2), drawn(rng, differing - differing // 2)
-        needed.append(len(decode(sketch_of(theirs), sketch_of(ours))) / differing)
+        at_once = 1 + differing // 50
+        needed.append(len(decode(sketch_of(theirs), sketch_of(ours), at_once)) / differing)
     assert least <= statistics.mean(needed) <= most
 
 
@@ -159,7 +171,7 @@ def test_nonsense_ends_in_bounded_time(data: bytes, repeated: int, rng: random.R
 
 def test_symbols_that_contradict_themselves_are_hopeless() -> None:
     one = sketch_of({b"i" * ITEM_BYTES}, 1).encode(0, 1)
-    first, *others = symbols_of(b"i" * ITEM_BYTES, 0, 64)
+    first, *others = code(b"i" * ITEM_BYTES).symbols(0, 64)
     assert first == 0
     forged = bytearray(64 * SYMBOL_BYTES)
     for index in (0, others[0]):
@@ -182,7 +194,7 @@ def test_items_and_symbols_are_those_that_every_version_agrees_on() -> None:
     for entity in GOLDEN["entities"]:
         item = item_of(key, identify(entity["kind"], entity["id"], entity["text"].encode()))
         assert item.hex() == entity["item"]
-        assert list(symbols_of(item, 0, 1_000)) == entity["symbols_below_1000"]
+        assert list(code(item).symbols(0, 1_000)) == entity["symbols_below_1000"]
         sketch.add(item)
     assert sketch.encode(0, GOLDEN["symbols"]).hex() == GOLDEN["encoded"]
 
@@ -242,6 +254,15 @@ def test_a_sketch_of_what_was_replaced_is_none() -> None:
     assert replica.sketch() is not None
     replica.authority_id = "b"
     assert replica.sketch() is None
+
+
+def test_a_small_one_that_was_begun_before_says_nothing_of_the_one_begun_after() -> None:
+    replica = replica_of(1)
+    first, second = replica.begin_sketch(), replica.begin_sketch()
+    assert list(first) == []
+    assert replica.sketch() is None
+    assert list(second) == []
+    assert replica.sketch() is not None
 
 
 def test_a_sketch_begun_anew_takes_the_place_of_the_one_under_way() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from blake3 import blake3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.authority import State
@@ -122,6 +122,7 @@ def test_fields_do_not_run_into_each_other() -> None:
     assert len(lanes) == 4
 
 
+@settings(max_examples=50)
 @given(states, st.lists(st.lists(st.tuples(keys, st.none() | st.just('{"n":3}')), max_size=5)))
 def test_after_any_replay_it_is_that_of_the_state_from_scratch(
     start: dict[Key, str], history: list[list[tuple[Key, str | None]]]
