@@ -51,6 +51,7 @@ chaos:
 
 soak:
 	@deploy/setup --dev
+	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
 	first=2000; while $(BIN)/python -m simulations run swarm --seed $$first --seeds 500 --jobs 2 \
 		--fail-fast $(ARGS); do first=$$((first + 500)); done; exit 1
 

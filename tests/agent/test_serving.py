@@ -64,7 +64,7 @@ async def test_a_state_is_served_whole_and_others_get_their_turns(watched: Watch
 
 async def test_a_state_arrives_in_its_order(watched: Watched) -> None:
     await watched.serving.load(state(5, count=2 * LOAD_SLICE_ENTITIES + 7))
-    held = tuple(watched.serving.pin().changes())
+    held = tuple(watched.serving.replica.pin().changes())
     assert held == state(5, count=2 * LOAD_SLICE_ENTITIES + 7).entities
 
 
