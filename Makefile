@@ -10,7 +10,7 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes bench-replica lock clean
+	bench-membership bench-writes bench-replica bench-replica-file lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -20,7 +20,7 @@ help:
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
-	@echo 'make bench-replica   start, memory and look-ups with a million credentials (ARGS=--short)'
+	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
@@ -51,6 +51,7 @@ chaos:
 
 soak:
 	@deploy/setup --dev
+	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
 	first=2000; while $(BIN)/python -m simulations run swarm --seed $$first --seeds 500 --jobs 2 \
 		--fail-fast $(ARGS); do first=$$((first + 500)); done; exit 1
 
@@ -92,7 +93,7 @@ bench-membership:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.membership $(ARGS)
 
-bench-replica:
+bench-replica-file:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.replica $(ARGS)
 
