@@ -15,6 +15,7 @@ from store.authority import Committed, Put
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, Overloaded
 from store.limits import (
+    ATTEMPTS_MAX,
     COMMITS_MAX,
     MUTATIONS_TOGETHER_MAX,
     WRITERS_TOGETHER_MAX,
@@ -46,7 +47,7 @@ class Ticket:
     """Until when a write that others' locks keep out is tried again."""
     alone: bool = False
     """Whether it shares no transaction, since one that it was in was kept waiting."""
-    raced: bool = False
+    races_lost: int = 0
     commits_lost: int = 0
 
 
@@ -110,14 +111,15 @@ class WriteQueue:
     def raced(self, number: int, error: EntityError) -> Answers:
         """One of the writes lost what it was to make to another node; nothing was committed.
 
-        A PUT is done again, for now there is something to replace; others are refused.
+        A PUT is done again, for now there is something to replace (unless it is gone once more);
+        others are refused.
         """
         self.counters["writes_raced"] += 1
         tickets = self._end()
         loser = tickets[number]
         upserts = any(isinstance(item, Put) for item in loser.request.mutations)
-        if upserts and not loser.raced:
-            loser.raced = True
+        loser.races_lost += 1
+        if upserts and loser.races_lost < ATTEMPTS_MAX:
             self._wait_again(tickets)
             return []
         self._wait_again([ticket for ticket in tickets if ticket is not loser])

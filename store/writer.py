@@ -112,7 +112,7 @@ class Writer:
             return self.queue.committed(outcomes)  # they rest on what others have committed
         try:
             logged = await self._look_up(requests, lost)
-        except AuthorityUnavailable as error:
+        except Exception as error:  # whatever it is, nothing is known
             reason = f"the connection was lost in COMMIT ({lost}), and the outcome can't be looked"
             return self.queue.unknown(outcomes, f"{reason} up: {error}")
         return self.queue.looked_up(outcomes, logged, f"the connection was lost in COMMIT ({lost})")
