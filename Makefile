@@ -10,7 +10,7 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes lock clean
+	bench-membership bench-writes bench-replica lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
@@ -94,6 +95,12 @@ bench-writes:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.writes $(ARGS)
+
+bench-replica:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.replica_apply
+	$(BIN)/python -m benchmarks.replica_memory
+	$(BIN)/python -m benchmarks.sketches
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

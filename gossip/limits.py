@@ -145,11 +145,12 @@ its head, and the others pull."""
 REPAIR_PACKETS_MAX = 16
 """Packets with which one gap request is answered; what needs more goes by stream."""
 
-PULL_BYTES_MAX = 1024 * 1024
-"""Bodies in one answer to a pull, unless a single body is larger."""
+PULL_BYTES_MAX = 256 * 1024
+"""Bodies in one answer to a pull, unless a single body is larger: some 400 small changesets, which
+are applied in one go."""
 
-SLICE_BYTES = 512 * 1024
-"""What a slice of a snapshot aims at: large beside a round trip, small beside any buffer."""
+SLICE_BYTES = 128 * 1024
+"""What a slice of a snapshot aims at: large beside a packet, and taken in within milliseconds."""
 
 SLICE_BYTES_MAX = BODY_BYTES_MAX + SLICE_BYTES + 1024
 """A slice that ends with the largest entity, which some changeset must have carried, and marks."""
@@ -177,7 +178,7 @@ STREAMS_ACCEPTED_MAX = 32
 ACCEPTED_SECONDS_MAX = 60.0
 """Time in which an accepted stream has served its purpose, unless it takes a snapshot; and in which
 any one frame on it has arrived."""
-STREAM_BUFFER_BYTES_MAX = 2 * PULL_BYTES_MAX
+STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
 KEYS_MAX = 8

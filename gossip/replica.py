@@ -38,9 +38,31 @@ Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
 replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body."""
 
 
-Installation = Literal["installed", "stale", "corrupt"]
+Outcome = Literal["installed", "stale", "corrupt"]
 """``installed``: the snapshot is now served. ``stale``: its version isn't above the head.
-``corrupt``: it is damaged, incomplete or can't be read. Only the first changes anything."""
+``corrupt``: it is incomplete, or its slices don't lead to its head. Only the first changes
+anything."""
+
+
+class Installation(Protocol):
+    """Another replica's snapshot that is being taken in, beside what is served until it is whole.
+
+    Slice by slice, so that no call takes longer than one slice does. Ends with ``finish`` or
+    ``abandon``.
+    """
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next slice. False when it is damaged or not the next one: then only ``abandon``
+        is left."""
+
+    def finish(self) -> Outcome:
+        """All slices were fed: serve them, whole or not at all.
+
+        Afterwards the log that the replica keeps begins at that head.
+        """
+
+    def abandon(self) -> None:
+        """Nothing comes of it."""
 
 
 class Replica(Protocol):
@@ -64,13 +86,10 @@ class Replica(Protocol):
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         """The whole state at the head of this moment, in slices of opaque bytes; at least one.
 
-        A slice ends once it has ``slice_bytes`` bytes, so all but the last have at least as many
-        and none has more than that plus one entity. Changes applied later don't show in it,
-        however slowly it is read. The same state at the same head gives the same slices.
+        A slice ends once it has ``slice_bytes`` bytes, so none has more than that plus one entity;
+        it may end before, where more would take long to take in. Changes applied later don't show
+        in it, however slowly it is read. The same state at the same head gives the same slices.
         """
 
-    def install(self, version: Version, digest: bytes, slices: Sequence[bytes]) -> Installation:
-        """Replace everything by another replica's snapshot at this head: whole or not at all.
-
-        Afterwards the log kept here begins at that head.
-        """
+    def begin_install(self, version: Version, digest: bytes) -> Installation:
+        """Begin to replace everything by another replica's snapshot at this head."""

@@ -5,14 +5,15 @@
                       asking --(no peer left, or enough tried)--> failed
 
 A question per slice: the giver sends no more than was asked for, and a peer that stops giving is
-left after the time of one slice, however large the whole is. Nothing changes here before the last
-slice is in. Pushes that arrive meanwhile wait in the early buffer, and what the peer had learned
-after its snapshot was pinned is repaired from its log as ever.
+left after the time of one slice, however large the whole is. Each slice is taken in as it comes,
+beside what is served; nothing of that changes before the last one is in. Pushes that arrive
+meanwhile wait in the early buffer, and what the peer had learned after its snapshot was pinned is
+repaired from its log as ever.
 """
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from gossip import limits
@@ -24,7 +25,7 @@ from gossip.members import Members
 from gossip.messages import Fetch, NoSlice, Slice
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
-from gossip.replica import Head, Replica, Version
+from gossip.replica import Head, Installation, Replica, Version
 from gossip.streams import Stream, Streams
 
 Failure = Literal["busy", "silent", "broken", "oversized", "corrupt"]
@@ -46,7 +47,10 @@ class _Attempt:
     """Ours when the peer was asked; it had shown a higher one."""
     head: Head | None = None
     """What the snapshot is of, as its first slice said."""
-    slices: list[bytes] = field(default_factory=list)
+    installation: Installation | None = None
+    """What has been taken in; None before the first slice."""
+    taken: int = 0
+    """Slices."""
     size: int = 0
     """Bytes of the slices."""
 
@@ -54,18 +58,27 @@ class _Attempt:
         """What is wrong with this slice; None when it is the next one."""
         if message.head.version <= self.above or message.head != (self.head or message.head):
             return "broken"
-        if message.cursor != len(self.slices):
+        if message.cursor != self.taken:
             return "broken"
         too_large = self.size + len(message.body) > limits.SNAPSHOT_BYTES_MAX
         if too_large or message.cursor >= limits.SNAPSHOT_SLICES_MAX:
             return "oversized"
         return None
 
-    def add(self, message: Slice) -> None:
-        """Keep the next one."""
-        self.head = message.head
-        self.slices.append(message.body)
+    def take(self, message: Slice, replica: Replica) -> bool:
+        """Take in the next one; False when it is damaged."""
+        if self.installation is None:
+            self.head = message.head
+            self.installation = replica.begin_install(*message.head)
+        self.taken += 1
         self.size += len(message.body)
+        return self.installation.feed(message.body)
+
+    def abandon(self) -> None:
+        """Nothing comes of it."""
+        if self.installation is not None:
+            self.installation.abandon()
+            self.installation = None
 
 
 class SnapshotFetch:
@@ -102,7 +115,7 @@ class SnapshotFetch:
         return self._attempt is not None
 
     def received(self, message: Slice, sender: Member, origin: Origin, now: float) -> None:
-        """A slice has come: keep it and ask for the next, or install them all."""
+        """A slice has come: take it in and ask for the next, or serve them all."""
         attempt = self._answered(sender, origin)
         if attempt is None:
             return
@@ -114,9 +127,11 @@ class SnapshotFetch:
         if message.head.version <= self._replica.head()[0]:
             self._overtaken(attempt)
             return
-        attempt.add(message)
+        if not attempt.take(message, self._replica):
+            self._fail(attempt, "corrupt", now)
+            return
         if message.last:
-            self._install(attempt, message.head, now)
+            self._finish(attempt, message.head, now)
             return
         attempt.stream.deadline = now + self._profile.slice_timeout
         following = Fetch(message.cursor + 1)
@@ -171,15 +186,16 @@ class SnapshotFetch:
         drawn = self._rng.sample(able, min(len(able), _CANDIDATES))
         return max(drawn, key=lambda candidate: candidate[0])[1] if drawn else None
 
-    def _install(self, attempt: _Attempt, head: Head, now: float) -> None:
-        self._streams.finish(attempt.stream.id)
-        self._attempt = None
-        outcome = self._replica.install(head.version, head.digest, attempt.slices)
+    def _finish(self, attempt: _Attempt, head: Head, now: float) -> None:
+        installation, attempt.installation = attempt.installation, None
+        assert installation is not None, "its last slice has just been taken in"
+        outcome = installation.finish()
         if outcome == "corrupt":
             self._fail(attempt, "corrupt", now)
         elif outcome == "stale":
             self._overtaken(attempt)
         else:
+            self._end(attempt)
             self._counters.add("snapshots_installed")
             self._outbox.notify(SnapshotInstalled(head))
             self._installed(now)
@@ -187,16 +203,20 @@ class SnapshotFetch:
     def _fail(self, attempt: _Attempt, failure: Failure, now: float) -> None:
         """Leave this peer, and try another."""
         self._counters.add(f"snapshots_{failure}")
-        self._streams.finish(attempt.stream.id)
+        self._end(attempt)
         self._failures[attempt.peer] = failure
         self._ask_next(now)
 
     def _overtaken(self, attempt: _Attempt) -> None:
         """Nothing to gain any more: the authority is back, or a log did reach."""
         self._counters.add("snapshots_overtaken")
+        self._end(attempt)
+        self._outbox.notify(SnapshotFailed("overtaken"))
+
+    def _end(self, attempt: _Attempt) -> None:
+        attempt.abandon()
         self._streams.finish(attempt.stream.id)
         self._attempt = None
-        self._outbox.notify(SnapshotFailed("overtaken"))
 
     def _give_up(self) -> None:
         failures: Sequence[Failure] = tuple(self._failures.values())

@@ -30,11 +30,15 @@ class Configure(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Agent to worker: a slice of the whole state at ``version``; swapped in when ``last``."""
+    """Agent to worker: a slice of the whole state at ``version``; swapped in when ``last``.
+
+    A ``first`` one begins anew: whatever slices came before lead to nothing.
+    """
 
     version: Version
     changes: tuple[Change, ...]
     last: bool
+    first: bool
 
 
 class Apply(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgpack
 from blake3 import blake3
 
-from gossip.replica import GENESIS, Changeset, Head, Installation, Verdict, Version
+from gossip.replica import GENESIS, Changeset, Head, Outcome, Verdict, Version
 
 EMPTY = Head(GENESIS, bytes(32))
 
@@ -107,21 +107,13 @@ class LogReplica:
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         return self._slices(tuple(self.state), slice_bytes)
 
-    def install(self, version: Version, digest: bytes, slices: Sequence[bytes]) -> Installation:
-        if version <= self.head()[0]:
-            return "stale"
-        try:
-            state = [body for data in slices for body in msgpack.unpackb(data)]
-            reached = bytes(32)
-            for body in state:
-                reached = chain(reached, body)
-        except (ValueError, TypeError):
-            return "corrupt"
-        if reached != digest or len(state) != version[2]:
-            return "corrupt"
+    def begin_install(self, version: Version, digest: bytes) -> "LogInstallation":
+        return LogInstallation(self, Head(version, digest))
+
+    def replace(self, head: Head, state: list[bytes]) -> None:
+        """Take over a whole state: the log here begins anew."""
         self.state = state
-        self._begin_log(Head(version, digest))
-        return "installed"
+        self._begin_log(head)
 
     def copy(self) -> "LogReplica":
         """The same, apart from this one: a disk's image."""
@@ -152,3 +144,33 @@ class LogReplica:
         while len(self._log) > self._log_max:
             oldest = self._log.pop(0)
             self._start = Head(oldest.version, oldest.digest)
+
+
+class LogInstallation:
+    """All bodies since the beginning, on their way into a replica."""
+
+    def __init__(self, replica: LogReplica, head: Head) -> None:
+        self._replica = replica
+        self._head = head
+        self._state: list[bytes] = []
+        self._reached = bytes(32)
+
+    def feed(self, data: bytes) -> bool:
+        try:
+            for body in msgpack.unpackb(data):
+                self._reached = chain(self._reached, body)
+                self._state.append(body)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    def finish(self) -> Outcome:
+        if self._head.version <= self._replica.head()[0]:
+            return "stale"
+        if self._reached != self._head.digest or len(self._state) != self._head.version[2]:
+            return "corrupt"
+        self._replica.replace(self._head, self._state)
+        return "installed"
+
+    def abandon(self) -> None:
+        self._state.clear()

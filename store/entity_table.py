@@ -1,132 +1,172 @@
 """All entities of one kind in memory, with the indexes that Admin reads need.
 
-The same questions as ``store.read`` asks of the database, answered from the replica: by id, by
-endpoint key, a page by id, by reference, by tags.
+The same questions as ``store.read`` asks of the database, answered from the replica: by id, by a
+unique field, a page by id, by reference, by tags. Texts are kept as bytes. What an entity is found
+by is read out of its text once and kept beside it, so that a later change knows what to forget.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sortedcontainers import SortedDict, SortedSet
-
-from store.authority import Entity, Page, Query
+from store.authority import Page, Query
 from store.canonical import decode_entity
-from store.limits import PAGE_SIZE_MAX
+from store.limits import PAGE_SIZE_MAX, RELEASED_MAX
+from store.postings import Postings
 from store.schema import Schema, schema
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
+from store.sorted_rows import Keys, PinnedRows, Row, SortedRows
 
-Term = tuple[str, str]
-"""(field, value) by which entities are found: a reference's id, a tag."""
-
-Claim = tuple[str, str]
-"""(index, value) of ``Schema.claims``, which one entity has."""
+_NONE: Keys = ()
 
 
 class EntityTable:
-    """One kind. Unknown kinds have no indexes but that of tags."""
+    """One kind. Unknown kinds have no indexes but that of tags.
+
+    The keys of a row are its values in the unique indexes, then the ids of the references, then the
+    tags; what is empty at the end is left out.
+    """
 
     def __init__(self, kind: str) -> None:
-        self._schema: Schema | None
         try:
-            self._schema = schema(kind)
+            self._schema: Schema | None = schema(kind)
         except KeyError:
             self._schema = None
-        self._references = tuple(self._schema.references) if self._schema else ()
-        self._texts: SortedDict[str, str] = SortedDict()
-        self._ids_of_claims: dict[Claim, str] = {}
-        self._ids_of_terms: dict[Term, SortedSet[str]] = {}
+        indexes = self._schema.indexes if self._schema else ()
+        references = self._schema.references if self._schema else ()
+        self._ids_of_values: dict[str, dict[str, str]] = {index: {} for index in indexes}
+        self._ids_of_targets = {field: Postings() for field in references}
+        self._ids_of_tags = Postings()
+        self._tags_begin = len(indexes) + len(references)
+        self._rows = SortedRows()
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._rows)
 
-    def items(self) -> Iterator[tuple[str, str]]:
-        """(id, stored text), by id."""
-        return iter(self._texts.items())
+    def pin(self) -> PinnedRows:
+        """The texts as they are now, however this goes on."""
+        return self._rows.pin()
 
-    def put(self, entity_id: str, text: str | None, entity: Entity | None) -> None:
-        """Store an entity's text, ``entity`` being the same decoded; None deletes it."""
-        old = self._texts.get(entity_id)
-        if old is not None:
-            self._forget(entity_id, decode_entity(old))
-        if text is None or entity is None:
-            self._texts.pop(entity_id, None)
-            return
-        self._texts[entity_id] = text
-        for claim in self._claims(entity):
-            self._ids_of_claims[claim] = entity_id
-        for term in self._terms(entity):
-            self._ids_of_terms.setdefault(term, SortedSet()).add(entity_id)
+    def read(self, text: str) -> Row:
+        """What ``put`` is to store. Raises ValueError for what isn't the text of an entity."""
+        entity = decode_entity(text)
+        claims = self._schema.claims(entity) if self._schema else {}
+        keys = [claims.get(index) for index in self._ids_of_values]
+        for field in self._ids_of_targets:
+            reference = entity.get(field)
+            keys.append(_string(reference.get("id")) if isinstance(reference, dict) else None)
+        tags = entity.get("tags")
+        if isinstance(tags, list):
+            keys.extend(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
+        while keys and keys[-1] is None:
+            keys.pop()
+        return Row(text.encode(), tuple(keys))
 
-    def find(self, key: str) -> str | None:
+    def put(self, entity_id: str, row: Row | None) -> bytes | None:
+        """Store an entity, or delete it; the text that was there."""
+        old = self._rows.pop(entity_id) if row is None else self._rows.put(entity_id, row)
+        before = _NONE if old is None else old.keys
+        after = _NONE if row is None else row.keys
+        if before != after:
+            self._forget(entity_id, before)
+            self._note(entity_id, after)
+        return None if old is None else old.text
+
+    def get(self, entity_id: str) -> bytes | None:
+        """The text of the entity with this id."""
+        row = self._rows.get(entity_id)
+        return None if row is None else row.text
+
+    def find(self, key: str) -> bytes | None:
         """The text of the entity with this id or endpoint key."""
-        entity_id = key.lower() if is_uuid(key) else None
-        if entity_id is None and self._schema and self._schema.endpoint_key:
-            entity_id = self._ids_of_claims.get((self._schema.endpoint_key, key))
-        return None if entity_id is None else self._texts.get(entity_id)
+        if is_uuid(key):
+            return self.get(key.lower())
+        endpoint_key = self._schema.endpoint_key if self._schema else None
+        return self.find_by(endpoint_key, key) if endpoint_key else None
+
+    def find_by(self, index: str, value: str) -> bytes | None:
+        """The text of the entity with this value in a unique index (``Schema.claims``)."""
+        entity_id = self._ids_of_values.get(index, {}).get(value)
+        return None if entity_id is None else self.get(entity_id)
 
     def page(self, query: Query) -> Page:
         """One page, ordered by id."""
         if not 1 <= query.size <= PAGE_SIZE_MAX:
             raise invalid_size(PAGE_SIZE_MAX)
         if query.claim is not None:
-            text = self._texts.get(self._ids_of_claims.get(query.claim, ""))
-            return Page((decode_entity(text),) if text is not None else (), None)
-        found: list[str] = []
+            text = self.find_by(*query.claim)
+            return Page(() if text is None else (decode_entity(text.decode()),), None)
+        found: list[tuple[str, bytes]] = []
         for entity_id in self._candidates(query):
-            if self._fits(entity_id, query):
-                found.append(entity_id)
+            row = self._rows.get(entity_id)
+            if row is not None and self._fits(row.keys, query):
+                found.append((entity_id, row.text))
                 if len(found) > query.size:
                     break
         shown = found[: query.size]
-        entities = tuple(decode_entity(self._texts[entity_id]) for entity_id in shown)
-        return Page(entities, shown[-1] if len(found) > query.size else None)
+        entities = tuple(decode_entity(text.decode()) for _, text in shown)
+        return Page(entities, shown[-1][0] if len(found) > query.size else None)
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, some at each step."""
+        yield from self._rows.dismantle()
+        for ids in self._ids_of_values.values():
+            while ids:
+                for _ in range(min(RELEASED_MAX, len(ids))):
+                    ids.popitem()
+                yield
+        for postings in (*self._ids_of_targets.values(), self._ids_of_tags):
+            yield from postings.dismantle(RELEASED_MAX)
 
     def _candidates(self, query: Query) -> Iterable[str]:
         """Ids after the page's beginning, in order, from the narrowest index that applies."""
-        terms = self._needed(query)
-        sets = [self._ids_of_terms.get(term) for term in terms]
-        if any(ids is None for ids in sets):
-            return ()
         after = query.after_id or ""
-        narrowest = min((ids for ids in sets if ids is not None), key=len, default=None)
-        if narrowest is not None:
-            return narrowest.irange(minimum=after, inclusive=(False, True))
-        return self._texts.irange(minimum=after, inclusive=(False, True))
+        indexes: list[tuple[Postings, str]] = []
+        for field, target in query.references.items():
+            if field not in self._ids_of_targets:
+                return ()
+            indexes.append((self._ids_of_targets[field], target.lower()))
+        indexes += [(self._ids_of_tags, tag) for tag in query.tags_all]
+        if not indexes:
+            return (entity_id for entity_id, _ in self._rows.items(after))
+        postings, term = min(indexes, key=lambda index: index[0].count(index[1]))
+        return postings.after(term, after)
 
-    def _needed(self, query: Query) -> list[Term]:
-        """Terms that every entity of the page has."""
-        references = [(field, target.lower()) for field, target in query.references.items()]
-        return references + [("tags", tag) for tag in query.tags_all]
-
-    def _fits(self, entity_id: str, query: Query) -> bool:
-        def has(term: Term) -> bool:
-            return entity_id in self._ids_of_terms.get(term, ())
-
-        return all(has(term) for term in self._needed(query)) and (
-            not query.tags_any or any(has(("tags", tag)) for tag in query.tags_any)
+    def _fits(self, keys: Keys, query: Query) -> bool:
+        targets = dict(zip(self._ids_of_targets, keys[len(self._ids_of_values) :], strict=False))
+        tags = keys[self._tags_begin :]
+        return (
+            all(targets.get(field) == value.lower() for field, value in query.references.items())
+            and all(tag in tags for tag in query.tags_all)
+            and (not query.tags_any or any(tag in tags for tag in query.tags_any))
         )
 
-    def _forget(self, entity_id: str, entity: Entity) -> None:
-        for claim in self._claims(entity):
-            if self._ids_of_claims.get(claim) == entity_id:
-                del self._ids_of_claims[claim]
-        for term in self._terms(entity):
-            ids = self._ids_of_terms.get(term)
-            if ids is not None:
-                ids.discard(entity_id)
-                if not ids:
-                    del self._ids_of_terms[term]
+    def _note(self, entity_id: str, keys: Keys) -> None:
+        values = iter(keys)
+        for ids, value in zip(self._ids_of_values.values(), values, strict=False):
+            if value is not None:
+                ids[value] = entity_id
+        for postings, target in zip(self._ids_of_targets.values(), values, strict=False):
+            if target is not None:
+                postings.add(target, entity_id)
+        for tag in keys[self._tags_begin :]:
+            if tag is not None:
+                self._ids_of_tags.add(tag, entity_id)
 
-    def _claims(self, entity: Entity) -> Iterable[Claim]:
-        return self._schema.claims(entity).items() if self._schema else ()
+    def _forget(self, entity_id: str, keys: Keys) -> None:
+        values = iter(keys)
+        for ids, value in zip(self._ids_of_values.values(), values, strict=False):
+            # In one changeset two entities may swap a value: it may be another's by now.
+            if value is not None and ids.get(value) == entity_id:
+                del ids[value]
+        for postings, target in zip(self._ids_of_targets.values(), values, strict=False):
+            if target is not None:
+                postings.discard(target, entity_id)
+        for tag in keys[self._tags_begin :]:
+            if tag is not None:
+                self._ids_of_tags.discard(tag, entity_id)
 
-    def _terms(self, entity: Entity) -> Iterator[Term]:
-        """Written to stand whatever a newer version puts into these fields."""
-        for field in self._references:
-            reference: Any = entity.get(field)
-            if isinstance(reference, dict) and isinstance(reference.get("id"), str):
-                yield field, reference["id"]
-        tags: Any = entity.get("tags")
-        if isinstance(tags, list):
-            yield from (("tags", tag) for tag in tags if isinstance(tag, str))
+
+def _string(value: Any) -> str | None:
+    """Written to stand whatever a newer version puts into these fields."""
+    return value if isinstance(value, str) else None

@@ -69,6 +69,28 @@ LOG_CHANGESETS_MAX = 10_000
 LOG_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of bodies that a replica keeps for its peers."""
 
+STATE_HASHES_MAX = 4_096
+"""Versions of which a replica remembers the state hash (DESIGN 5)."""
+
+SLICE_ENTITIES_MAX = 512
+"""Entities in one slice of a snapshot, however small: taking one in must not hold the loop."""
+
+SKETCH_SYMBOLS_KEPT = 512
+"""Symbols of a sketch that are kept up to date: they show some 350 differences (GOSSIP 5.3)."""
+
+SKETCH_SYMBOLS_MAX = 8_192
+"""Symbols that a decoder takes in before it gives up: some 5,800 differences. Beyond, whole ranges
+are fewer bytes and less work."""
+
+SKETCH_STEP_ENTITIES = 256
+"""Entities that one step of building a sketch, or of an audit, takes in."""
+
+RELEASED_STATES_MAX = 4
+"""Replaced states that are being let go of by and by."""
+
+RELEASED_MAX = 4_096
+"""Entries of an index that are let go of in one step, when a whole state was replaced."""
+
 LOG_REVISIONS_MAX = 100_000
 """Revisions that the authority's log keeps."""
 
@@ -148,3 +170,4 @@ assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
 assert 0 < LOG_REVISIONS_MIN <= LOG_REVISIONS_MAX
 assert TRIM_EVERY < TRIM_ROWS_MAX, "the log must lose more than it gains"
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX
+assert SKETCH_SYMBOLS_KEPT <= SKETCH_SYMBOLS_MAX

@@ -4,19 +4,24 @@ It holds the stored texts of all entities at exactly one version, and the change
 as far back as the bounds allow, for peers that lag. A changeset is applied whole or not at all, and
 only if it is the very next one of the history held here (DESIGN 1, P2). Kinds that this version
 doesn't know are kept, listed by id and passed on as they are.
+
+Nothing here takes longer the more is held: changes cost what they change, views of the whole are
+pinned, whole states come in and go out in slices, between which the caller does other things.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
-
-import msgpack
-from blake3 import blake3
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 from store.authority import Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
-from store.entity_table import EntityTable
+from store.contents import Contents, PinnedState
+from store.installation import Installation, Loading
+from store.limits import RELEASED_STATES_MAX
+from store.sketch import Sketch, sketch_key
+from store.snapshot_slices import encode_slices
+from store.state_hashes import StateHashes
 from store.version import EMPTY, Head, Version
 
 __all__ = ["Replica", "Verdict"]
@@ -30,15 +35,25 @@ class Replica:
         """Of the authority that this is a copy of; empty while none is known."""
         self._head = EMPTY
         self._log = Changelog(EMPTY)
-        self._tables: dict[str, EntityTable] = {}
+        self._contents = Contents()
+        self._hashes = StateHashes(EMPTY.version, self._contents.state_hash())
+        self._released: deque[Iterator[None]] = deque(maxlen=RELEASED_STATES_MAX)
+        """What was replaced, and is taken apart step by step; too many of them go at once."""
 
     def __len__(self) -> int:
         """How many entities are held."""
-        return sum(len(table) for table in self._tables.values())
+        return len(self._contents)
 
     def head(self) -> tuple[Version, bytes]:
         """The version held, and its chain digest."""
         return self._head
+
+    def state_hash(self, version: tuple[int, int, int] | None = None) -> bytes | None:
+        """The state hash (32 bytes) at one of the latest versions, by default the one held.
+
+        None for a version that isn't remembered.
+        """
+        return self._hashes.of(self._head.version if version is None else Version(*version))
 
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
@@ -51,14 +66,13 @@ class Replica:
         if len(body) > BODY_BYTES_MAX or chain(predecessor, body) != digest:
             return "corrupt"
         try:
-            changes = decode_body(body).changes
-            decoded = [_decoded(change) for change in changes]
+            prepared = [self._contents.prepare(change) for change in decode_body(body).changes]
         except ValueError:
             return "corrupt"
-        for change, entity in zip(changes, decoded, strict=True):
-            self._table(change.kind).put(change.id, change.entity, entity)
+        self._contents.apply(prepared)
         self._head = Head(offered.version, digest)
         self._log.append(offered)
+        self._hashes.note(offered.version, self._contents.state_hash())
         return "applied"
 
     def changesets(
@@ -71,150 +85,98 @@ class Replica:
         """
         return self._log.since(Head(Version(*after), digest), max_bytes)
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        """Everything at the head of now, in slices for a peer's ``install``; at least one.
+    def pin(self) -> PinnedState:
+        """Everything as it is now. What is applied later doesn't show in it."""
+        return self._contents.pin(self._head)
 
-        A slice ends once its entities have ``slice_bytes`` bytes. What is applied later doesn't
-        show in it. The same state at the same head gives the same slices.
+    def begin_sketch(self) -> Iterator[None]:
+        """Begin to keep a sketch of what is held (``store.sketch``), which costs each change some
+        microseconds. Its building takes as many steps as the iterator gives, some entities each; it
+        has to begin anew when the whole state is replaced or the authority id changes."""
+        return self._contents.begin_sketch(sketch_key(self.authority_id), self.pin())
+
+    def sketch(self) -> Sketch | None:
+        """The sketch of the state held now; None while there is none, or it is being built."""
+        return self._contents.sketch(sketch_key(self.authority_id))
+
+    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
+        """Everything at the head of now, in slices for a peer's ``begin_install``; at least one.
+
+        A slice ends once its entities have ``slice_bytes`` bytes, or SLICE_ENTITIES_MAX are in it.
+        What is applied later doesn't show in it. The same state at the same head gives the same
+        slices.
         """
         # Not a generator itself: the state must be pinned by the call, not by the first slice.
-        pinned = [(kind, list(self._tables[kind].items())) for kind in sorted(self._tables)]
-        entities = ((kind, *item) for kind, items in pinned for item in items)
-        return _encode_slices(self._head, entities, slice_bytes)
+        return encode_slices(self.pin(), slice_bytes)
 
-    def install(
-        self, version: tuple[int, int, int], digest: bytes, slices: Sequence[bytes]
-    ) -> Literal["installed", "stale", "corrupt"]:
-        """Replace everything by a peer's snapshot at this head: whole or not at all.
+    def begin_install(
+        self, version: tuple[int, int, int], digest: bytes, state_hash: bytes | None = None
+    ) -> Installation:
+        """Begin to take in a peer's snapshot at this head, beside what is held.
 
-        ``stale``: the version isn't above the head. ``corrupt``: the slices are damaged, not all of
-        them, not in order, of another head, or hold what can't be read. Afterwards the log kept
-        here begins at that head.
+        With a state hash it must come out at that.
         """
-        head = Head(Version(*version), digest)
-        if head.version <= self._head.version:
-            return "stale"
-        try:
-            self.load(State(head, tuple(_decode_slices(head, slices))))
-        except ValueError:
-            return "corrupt"
-        return "installed"
+        return Installation(self, Head(Version(*version), digest), state_hash)
+
+    def begin_load(self, head: Head) -> Loading:
+        """Begin to take in a whole state that the authority was read for, beside what is held."""
+        return Loading(self, head)
 
     def load(self, state: State) -> None:
-        """Replace everything by a whole state, whatever its version.
+        """Replace everything by a whole state at once, whatever its version.
 
         Raises ValueError, and changes nothing, when an entity in it can't be read.
         """
-        tables: dict[str, EntityTable] = {}
-        for change in state.entities:
-            if change.entity is None:
-                raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
-            table = tables.setdefault(change.kind, EntityTable(change.kind))
-            table.put(change.id, change.entity, _decoded(change))
-        self._tables = tables
-        self._head = state.head
-        self._log = Changelog(state.head)
+        loading = self.begin_load(state.head)
+        try:
+            loading.add(state.entities)
+        except ValueError:
+            loading.abandon()
+            raise
+        loading.finish()
+
+    def replace(self, head: Head, contents: Contents) -> None:
+        """Hold these contents at this head from now on: the end of taking in a whole state."""
+        self.release(self._contents)
+        self._contents = contents
+        self._head = head
+        self._log = Changelog(head)
+        self._hashes = StateHashes(head.version, contents.state_hash())
+
+    def release(self, contents: Contents) -> None:
+        """Let go of contents that nobody needs any more, by and by."""
+        self._released.append(contents.dismantle())
+
+    def tidy(self) -> bool:
+        """Take apart some of what was let go of; False when nothing is left of it.
+
+        A million entities aren't freed in a moment: whoever replaces a whole state calls this until
+        nothing is left, and does other things in between.
+        """
+        if self._released:
+            try:
+                next(self._released[0])
+            except StopIteration:
+                self._released.popleft()
+        return bool(self._released)
 
     def get(self, kind: str, key: str) -> Entity | None:
         """One entity by id or endpoint key; a copy that the caller may change."""
-        table = self._tables.get(kind)
-        text = table.find(key) if table is not None else None
-        return decode_entity(text) if text is not None else None
+        text = self._contents.get(kind, key)
+        return None if text is None else decode_entity(text.decode())
+
+    def find_by(self, kind: str, field: str, value: str) -> Entity | None:
+        """One entity by the value of a unique field; a copy that the caller may change."""
+        text = self._contents.find_by(kind, field, value)
+        return None if text is None else decode_entity(text.decode())
 
     def list(self, query: Query) -> Page:
         """One page, ordered by id, of what the authority would answer at this version.
 
         Raises EntityError code 9 for a size out of range.
         """
-        return self._tables.get(query.kind, EntityTable(query.kind)).page(query)
+        return self._contents.page(query)
 
     def changes(self) -> Iterator[Change]:
-        """Everything, by kind and id, as it is now: what a new worker needs."""
-        everything = [
-            Change(kind, entity_id, text)
-            for kind in sorted(self._tables)
-            for entity_id, text in self._tables[kind].items()
-        ]
-        return iter(everything)
-
-    def _table(self, kind: str) -> EntityTable:
-        table = self._tables.get(kind)
-        if table is None:
-            table = self._tables[kind] = EntityTable(kind)
-        return table
-
-
-def _decoded(change: Change) -> Entity | None:
-    return None if change.entity is None else decode_entity(change.entity)
-
-
-_MARK_BYTES = 32
-
-
-def _encode_slices(
-    head: Head, ordered: Iterable[tuple[str, str, str]], slice_bytes: int
-) -> Iterator[bytes]:
-    """A slice is a mark (32 bytes) and msgpack of ``[last, [[kind, id, text], …]]``, in order of
-    (kind, id). The mark is blake3 of the mark before and the rest; before the first is the head's.
-    So a slice that is damaged, missing, moved or of another head is told for what it is.
-    """
-    mark = _head_mark(head)
-    entities: list[bytes] = []
-    size = 0
-    for entity in ordered:
-        if size >= slice_bytes:
-            mark, data = _seal_slice(mark, entities, last=False)
-            yield data
-            entities, size = [], 0
-        entities.append(msgpack.packb(entity))
-        size += len(entities[-1])
-    yield _seal_slice(mark, entities, last=True)[1]
-
-
-def _decode_slices(head: Head, slices: Sequence[bytes]) -> Iterator[Change]:
-    """The entities, in order. Raises ValueError for what isn't a whole snapshot at this head."""
-    mark = _head_mark(head)
-    previous: tuple[str, str] | None = None
-    for number, data in enumerate(slices, start=1):
-        payload = memoryview(data)[_MARK_BYTES:]
-        mark = blake3(mark).update(payload).digest()
-        if data[:_MARK_BYTES] != mark:
-            raise ValueError(f"slice {number} is damaged or doesn't follow the one before")
-        last, entities = _unpack_slice(payload)
-        if last != (number == len(slices)):
-            raise ValueError(f"slice {number} of {len(slices)} is the last one: {last}")
-        for change in entities:
-            if previous is not None and change[:2] <= previous:
-                raise ValueError(f"{change.kind} {change.id} is out of order")
-            previous = change[:2]
-            yield change
-    if not slices:
-        raise ValueError("a snapshot without slices")
-
-
-def _head_mark(head: Head) -> bytes:
-    return blake3(msgpack.packb([list(head.version), head.digest])).digest()
-
-
-def _seal_slice(mark: bytes, entities: Sequence[bytes], *, last: bool) -> tuple[bytes, bytes]:
-    """The mark of a slice, and the slice."""
-    packer = msgpack.Packer()
-    header = packer.pack_array_header(2) + packer.pack(last)
-    header += packer.pack_array_header(len(entities))
-    payload = b"".join([header, *entities])
-    mark = blake3(mark).update(payload).digest()
-    return mark, mark + payload
-
-
-def _unpack_slice(payload: memoryview) -> tuple[bool, list[Change]]:
-    try:
-        last, entities = msgpack.unpackb(payload)[:2]
-        changes = [Change(*entity[:3]) for entity in entities]
-    except Exception as error:  # msgpack raises a dozen kinds on garbage
-        raise ValueError(f"not a slice of a snapshot: {error}") from error
-    if type(last) is not bool:
-        raise ValueError("not a slice of a snapshot: it doesn't say whether it is the last")
-    for change in changes:
-        if not all(type(field) is str for field in change):
-            raise ValueError("not a slice of a snapshot: an entity without kind, id and text")
-    return last, changes
+        """Everything, by kind and id, as it is now."""
+        return self.pin().changes()

@@ -165,23 +165,33 @@ class AuthorityLink:
         self._confirmed(head)
 
     async def _read(self) -> Head:
-        while self._serving.loaded:
+        while True:
+            head = await self._read_log() if self._serving.loaded else None
+            if head is not None:
+                return head
+            head = await self._serving.load(await self.authority.state())
+            if head is not None:
+                return head
+
+    async def _read_log(self) -> Head | None:
+        """The authority's head, once the replica is there; None when its log doesn't lead there."""
+        while True:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
             if changesets is None:
                 log.notice(
                     "the log doesn't reach back to this node's version, reloading", at=head.version
                 )
-                break
+                return None
             if not changesets:
                 return head
-            verdicts = {self._serving.offer(*changeset) for changeset in changesets}
-            if not verdicts <= {"applied", "known"}:
-                log.error("the log doesn't fit what this node holds, reloading", at=head.version)
-                break
-        state = await self.authority.state()
-        self._serving.load(state)
-        return state.head
+            for changeset in changesets:
+                if self._serving.offer(*changeset) not in ("applied", "known"):
+                    log.error(
+                        "the log doesn't fit what this node holds, reloading", at=head.version
+                    )
+                    return None
+                await asyncio.sleep(0)
 
     def _check_identity(self, info: AuthorityInfo) -> None:
         if self.info is not None and self.info.id != info.id:

@@ -2,9 +2,15 @@
 
 from node.channel import FRAME_BYTES_MAX
 
-SNAPSHOT_SLICE_CHANGES = 2_000
-"""Entities in one snapshot frame: about a millisecond of a worker's time to take in."""
-SNAPSHOT_SLICE_BYTES = 4 * 1024 * 1024
+SNAPSHOT_SLICE_CHANGES = 128
+"""Entities in one snapshot frame: a few milliseconds of a worker's time to take in."""
+SNAPSHOT_SLICE_BYTES = 128 * 1024
+
+LOAD_SLICE_ENTITIES = 256
+"""Entities of a whole state that are taken in before other things get their turn."""
+
+SLICE_SECONDS = 10.0
+"""How long a worker may take for a slice before it is taken for stuck."""
 
 CHANNEL_BACKLOG_BYTES_MAX = 256 * 1024 * 1024
 """Unsent bytes to one worker beyond which it is taken for stuck, killed and replaced."""

@@ -1,14 +1,19 @@
 """The replica as this node serves it: one door through which every change comes in.
 
 Gossip offers changesets here, and so does the node with its own commits and with what it reads from
-the authority. Whatever is applied goes to the workers at once and in order.
+the authority. Whatever is applied goes to the workers at once and in order. Whole states come in
+slices, and what they replace is let go of by and by: neither holds up what else the node does.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from gossip.replica import Installation, Verdict
+from gossip.replica import Installation, Outcome, Verdict
+from node.agent.limits import LOAD_SLICE_ENTITIES
 from store.authority import State
 from store.changeset import Change, Changeset
+from store.contents import PinnedState
+from store.installation import Installation as Taken
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
 
@@ -57,22 +62,83 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    def load(self, state: State) -> None:
-        """Replace everything by a state read at the authority."""
-        self.replica.load(state)
-        self._on_loaded()
+    async def load(self, state: State) -> Head | None:
+        """Replace everything by a state read at the authority; its head.
+
+        None, and nothing is replaced, when the replica has come to that version or further
+        meanwhile: it never goes back for having been read while it went on. Hand over the only
+        reference: what has been taken in of the state is freed on the way.
+        """
+        before, head, entities = self.head(), state.head, list(state.entities)
+        del state
+        loading = self.replica.begin_load(head)
+        try:
+            for part in _parts(entities):
+                loading.add(part)
+                await asyncio.sleep(0)
+        except BaseException:
+            loading.abandon()
+            self._tidy()
+            raise
+        if before != self.head() and self.version >= head.version:
+            loading.abandon()
+            self._tidy()
+            return None
+        loading.finish()
+        self._replaced()
+        return head
 
     def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
         return self.replica.snapshot(slice_bytes)
 
-    def install(
-        self, version: tuple[int, int, int], digest: bytes, slices: Sequence[bytes]
-    ) -> Installation:
-        outcome = self.replica.install(version, digest, slices)
+    def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
+        return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
+
+    def pin(self) -> PinnedState:
+        """Everything, at one version, for a worker."""
+        return self.replica.pin()
+
+    def _replaced(self) -> None:
+        self._on_loaded()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Let go of what was replaced or abandoned, some in each turn of the loop."""
+        if self.replica.tidy():
+            asyncio.get_running_loop().call_soon(self._tidy)
+
+
+class _Installing:
+    """A peer's snapshot on its way in. Satisfies gossip.replica.Installation."""
+
+    def __init__(
+        self, taken: Taken, replaced: Callable[[], None], abandoned: Callable[[], None]
+    ) -> None:
+        self._taken = taken
+        self._replaced = replaced
+        self._abandoned = abandoned
+
+    def feed(self, data: bytes) -> bool:
+        return self._taken.feed(data)
+
+    def finish(self) -> Outcome:
+        outcome = self._taken.finish()
         if outcome == "installed":
-            self._on_loaded()
+            self._replaced()
+        else:
+            self._abandoned()
         return outcome
 
-    def state(self) -> tuple[Version, Sequence[Change]]:
-        """Everything, at one version, for a worker."""
-        return self.version, tuple(self.replica.changes())
+    def abandon(self) -> None:
+        self._taken.abandon()
+        self._abandoned()
+
+
+def _parts(entities: list[Change]) -> Iterator[list[Change]]:
+    """All of them in order, some at a time; none is left in the list."""
+    entities.reverse()
+    while entities:
+        part = entities[-LOAD_SLICE_ENTITIES:]
+        del entities[-LOAD_SLICE_ENTITIES:]
+        part.reverse()
+        yield part

@@ -5,17 +5,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
 from node import channel, logs
-from node.agent.hot import hot
 from node.agent.limits import (
     CHANNEL_BACKLOG_BYTES_MAX,
+    SLICE_SECONDS,
     SNAPSHOT_SLICE_BYTES,
     SNAPSHOT_SLICE_CHANGES,
 )
 from node.channel import Change, Version
+from store.contents import PinnedState
 
 log = logs.get("workers")
 
@@ -33,8 +34,8 @@ class Owner(Protocol):
 class Worker(asyncio.Protocol):
     """A worker process as the agent sees it, from spawn to exit.
 
-    ``configured`` once it knows its settings, ``fed`` once it has been sent a state and so may be
-    sent changesets, ``ready`` once it serves that state, ``listening`` once told to accept.
+    ``configured`` once it knows its settings, ``fed`` once it has been sent a whole state,
+    ``ready`` once it serves that, ``listening`` once told to accept.
     """
 
     def __init__(self, slot: int, owner: Owner) -> None:
@@ -49,6 +50,12 @@ class Worker(asyncio.Protocol):
         self._decoder = channel.Decoder()
         self._transport: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._feeding: asyncio.Task[None] | None = None
+        self._waiting: list[bytes] = []
+        """Changesets for after the state that it is being fed, and their bytes."""
+        self._waiting_bytes = 0
         self._got_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def until_ready(self) -> None:
@@ -84,6 +91,13 @@ class Worker(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -112,23 +126,60 @@ class Worker(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport.write(frame)
-        backlog = self._transport.get_write_buffer_size()
+        self._check_backlog(self._transport.get_write_buffer_size())
+
+    def publish(self, frame: bytes) -> None:
+        """Send one encoded changeset: at once, or after the state that it is being fed.
+
+        Nothing to one that is neither fed nor being fed: the state will hold it.
+        """
+        if self._feeding is not None:
+            self._waiting.append(frame)
+            self._waiting_bytes += len(frame)
+            self._check_backlog(self._waiting_bytes)
+        elif self.fed:
+            self.send(frame)
+
+    def feed(self, state: PinnedState) -> None:
+        """Send the whole state as fast as the worker takes it in, between requests.
+
+        It takes the place of one that is under way.
+        """
+        self._stop_feeding()
+        self._feeding = asyncio.get_running_loop().create_task(self._feed(state))
+
+    async def _feed(self, state: PinnedState) -> None:
+        version = state.head.version
+        first = True
+        try:
+            for part in _slices(state):
+                async with asyncio.timeout(SLICE_SECONDS):
+                    await self._writable.wait()
+                frame = channel.Snapshot(version, part, last=False, first=first)
+                self.send(channel.encode(frame))
+                first = False
+                await asyncio.sleep(0)
+        except TimeoutError:
+            log.error("worker takes no state in, killing it", worker=self.slot, pid=self.pid)
+            self.kill()
+            return
+        self.send(channel.encode(channel.Snapshot(version, (), last=True, first=first)))
+        self.fed = True
+        self._feeding = None
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        for changeset in waiting:
+            self.send(changeset)
+
+    def _stop_feeding(self) -> None:
+        if self._feeding is not None:
+            self._feeding.cancel()
+            self._feeding = None
+        self._waiting, self._waiting_bytes = [], 0
+
+    def _check_backlog(self, backlog: int) -> None:
         if backlog > CHANNEL_BACKLOG_BYTES_MAX:
             log.error("worker is stuck, killing it", worker=self.slot, backlog=backlog)
             self.kill()
-
-    def send_snapshot(self, version: Version, changes: Iterable[Change]) -> None:
-        """Send the whole state, in slices that the worker can take between requests."""
-        part: list[Change] = []
-        size = 0
-        for change in hot(changes):
-            part.append(change)
-            size += len(change[2] or "")
-            if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:
-                self.send(channel.encode(channel.Snapshot(version, tuple(part), last=False)))
-                part, size = [], 0
-        self.send(channel.encode(channel.Snapshot(version, tuple(part), last=True)))
-        self.fed = True
 
     def listen(self) -> None:
         """Let the worker accept connections."""
@@ -152,9 +203,23 @@ class Worker(asyncio.Protocol):
         """Wait for the process to end, then report its exit code (negative: a signal)."""
         assert self._process is not None
         code = await self._process.wait()
+        self._stop_feeding()
         if not self._got_ready.done():
             self._got_ready.set_exception(ConnectionError(f"exit code {code} before it was ready"))
             self._got_ready.exception()  # told: whether anybody waits for it doesn't matter
         if self._transport is not None:
             self._transport.close()
         on_exit(self, code)
+
+
+def _slices(state: PinnedState) -> Iterator[tuple[Change, ...]]:
+    """The whole state in parts that a worker takes in without keeping its clients waiting."""
+    part: list[Change] = []
+    size = 0
+    for change in state.changes():
+        part.append(change)
+        size += len(change.entity or "")
+        if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:
+            yield tuple(part)
+            part, size = [], 0
+    yield tuple(part)

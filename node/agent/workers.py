@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
-from node.agent.hot import hot
 from node.agent.limits import (
     WORKER_RESTART_BACKOFF_SECONDS,
     WORKER_SETTLED_SECONDS,
@@ -93,20 +92,19 @@ class Workers:
             worker.drain(seconds)
 
     def publish(self, version: Version, changes: tuple[Change, ...]) -> None:
-        """Send one changeset to every worker that has the state before it."""
-        frame = channel.encode(channel.Apply(version, tuple(hot(changes))))
+        """Send one changeset to every worker that has the state before it, or is getting it."""
+        frame = channel.encode(channel.Apply(version, changes))
         for worker in self._running:
-            if worker.fed:
-                worker.send(frame)
+            worker.publish(frame)
         if not self._running:
             self._note_live()
 
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
-        version, changes = self._serving.state()
+        state = self._serving.pin()
         for worker in self._running:
             if worker.configured:
-                worker.send_snapshot(version, changes)
+                worker.feed(state)
 
     def listen(self) -> None:
         """The start rule is met: workers accept connections from now on."""
@@ -188,7 +186,7 @@ class Workers:
             self._running.discard(worker)
             raise
         if self._serving.loaded:
-            worker.send_snapshot(*self._serving.state())
+            worker.feed(self._serving.pin())
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker

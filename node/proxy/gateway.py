@@ -4,10 +4,10 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from node.channel import Change, Version
+from node.channel import Change, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -62,21 +62,28 @@ class Gateway:
         """32 hexadecimal digits, unique among all workers: random ones, then a count."""
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
 
-    def load(self, version: Version, changes: tuple[Change, ...], last: bool) -> bool:
+    def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
-        if self._loading is None:
+        if self._loading is None or frame.first:
             self._loading = Table(self._refused)
-        self._loading.apply(version, changes)
-        if not last:
+        self._loading.apply(frame.version, frame.changes)
+        if not frame.last:
             return False
-        self.table, self._loading = self._loading, None
-        self.waiters.reached(version)
+        replaced, self.table, self._loading = self.table, self._loading, None
+        self._dismantle(replaced.dismantle())
+        self.waiters.reached(frame.version)
         return True
 
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
         self.waiters.reached(version)
+
+    def _dismantle(self, steps: Iterator[None]) -> None:
+        """Free a replaced table step by step, requests in between."""
+        for _ in steps:
+            self.loop.call_soon(self._dismantle, steps)
+            return
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what has to wait for something other than the connections."""

@@ -55,6 +55,8 @@ SWEEP_SECONDS = 0.05
 
 ROUTER_CACHE_ENTRIES_MAX = 5_000
 """Kong: MATCH_LRUCACHE_SIZE."""
+DISMANTLED_AT_ONCE = 64
+"""Entities of a replaced state that are freed between two turns of the loop."""
 ROUTER_CACHE_PATH_BYTES_MAX = 1_024
 """Longer paths are matched each time, so that clients can't fill memory with them."""
 FIELD_NAMES_MAX = 4_096

@@ -148,9 +148,10 @@ class _PrefixIndex:
                 del self._lengths[len(prefix)]
 
     def best(
-        self, request: Request, best: tuple[_Candidate, Match] | None
+        self, request: Request, best: tuple[_Candidate, Match] | None, passed_over: set[str]
     ) -> tuple[_Candidate, Match] | None:
-        """The better one of ``best`` and the first here that matches."""
+        """The better one of ``best`` and the first here that matches, those of some services
+        passed over."""
         path = request.path
         for length in self._lengths:
             if length > len(path):
@@ -158,6 +159,8 @@ class _PrefixIndex:
             for candidate in self.by_prefix.get(path[:length], ()):
                 if best is not None and candidate.rank >= best[0].rank:
                     break
+                if passed_over and candidate.route.service_id in passed_over:
+                    continue
                 match = candidate.match(request)
                 if match is not None:
                     best = (candidate, match)
@@ -226,6 +229,8 @@ class Router:
         self._places: dict[str, list[_Place]] = {}
         self._header_names: dict[bytes, int] = {}
         """How many routes ask for each header."""
+        self._passed_over: set[str] = set()
+        """Services whose routes match nothing for now."""
         self._cache: dict[tuple[object, ...], Match | None] = {}
 
     def __len__(self) -> int:
@@ -256,6 +261,16 @@ class Router:
                 del self._header_names[header.name]
         self._cache.clear()
 
+    def pass_over(self, service_id: str, passed_over: bool) -> None:
+        """Whether a service's routes, however many, are left out of account."""
+        if passed_over == (service_id in self._passed_over):
+            return
+        if passed_over:
+            self._passed_over.add(service_id)
+        else:
+            self._passed_over.remove(service_id)
+        self._cache.clear()
+
     def match(self, request: Request) -> Match | None:
         """The route of a request; None when no route matches it."""
         if len(request.path) > limits.ROUTER_CACHE_PATH_BYTES_MAX:
@@ -275,7 +290,7 @@ class Router:
     def _search(self, request: Request) -> Match | None:
         best: tuple[_Candidate, Match] | None = None
         for index in self._hosts.matching(request.host):
-            best = index.best(request, best)
+            best = index.best(request, best, self._passed_over)
         return None if best is None else best[1]
 
 

@@ -151,7 +151,11 @@ class Worker(asyncio.Protocol):
         if gateway is None:
             raise ChannelError(f"{type(frame).__name__} before Configure")
         if isinstance(frame, Snapshot):
-            if gateway.load(frame.version, frame.changes, frame.last):
+            whole = gateway.load(frame)
+            # What was loaded lives long: the collector need never look at it, neither while more
+            # comes in nor afterwards. In a worker that serves, its pauses would be felt.
+            gc.freeze()
+            if whole:
                 self._loaded(frame)
         elif isinstance(frame, Apply):
             if not self._ready:
@@ -170,6 +174,8 @@ class Worker(asyncio.Protocol):
         logs.configure(settings.log_level, settings.error_log)
         self._log = ErrorLog(settings.worker)
         self._gateway = Gateway(settings, self._clients_max, self._log)
+        gc.collect()
+        gc.set_threshold(GC_THRESHOLD)
         self.loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         self._tick()
 
@@ -183,10 +189,6 @@ class Worker(asyncio.Protocol):
             self._log.error("the log can't be opened anew", reason=str(error))
 
     def _loaded(self, frame: Snapshot) -> None:
-        # What was loaded lives long: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD)
         self._send(Applied(frame.version, time.time()))
         if not self._ready:
             self._ready = True

@@ -96,7 +96,8 @@ class Schema:
         return {name: item.reference for name, item in self.fields.items() if item.reference}
 
     @cached_property
-    def _indexes(self) -> Mapping[str, tuple[str, ...]]:
+    def indexes(self) -> Mapping[str, tuple[str, ...]]:
+        """Name of each unique index -> its fields. That of one field has the field's name."""
         return indexes(self.unique, self.unique_together)
 
     def claims(self, entity: Mapping[str, Any]) -> dict[str, str]:
@@ -104,11 +105,11 @@ class Schema:
 
         It is what to look an entity up by, too.
         """
-        return claims(self._indexes, entity)
+        return claims(self.indexes, entity)
 
     def claimed_fields(self, index: str, entity: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of an index and their values, as an error shows them."""
-        return {name: entity.get(name) for name in self._indexes[index]}
+        return {name: entity.get(name) for name in self.indexes[index]}
 
     def scoped_claim(self, parent_id: str, key: str) -> tuple[str, str]:
         """The index and value by which ``scoped_key`` finds an entity below another."""

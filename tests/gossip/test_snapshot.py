@@ -1,5 +1,8 @@
 """Taking a peer's whole state, and giving ours: the rules, driven by hand."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import msgpack
 import pytest
 
@@ -8,7 +11,7 @@ from gossip.effects import CloseStream, OpenStream
 from gossip.events import Behind, ChangesetApplied, SnapshotFailed, SnapshotInstalled
 from gossip.messages import Fetch, Heartbeat, Message, Missing, NoSlice, Push, PushPull, Slice
 from gossip.replica import GENESIS, Head
-from simulations.authority import EMPTY, LogAuthority, LogReplica
+from simulations.authority import EMPTY, LogAuthority, LogInstallation, LogReplica
 from tests.gossip.drive import PROFILE, Driver, address, packet
 
 PEERS = (2, 3, 4)
@@ -226,6 +229,41 @@ def test_a_head_that_the_slices_do_not_lead_to_is_corrupt_and_changes_nothing(
     assert asking.count("snapshots_corrupt") == 1
     asking.give_all()
     assert asking.driver.replica.head() == asking.head
+
+
+def test_a_damaged_slice_is_told_when_it_comes(asking: Asking) -> None:
+    asking.begin()
+    asking.give(Slice(asking.head, 0, b"\xc1", False))
+    assert asking.count("snapshots_corrupt") == 1
+    assert len(asking.asked) == 2
+    asking.give_all()
+    assert asking.driver.replica.head() == asking.head
+
+
+def test_what_was_taken_of_a_peer_that_failed_is_let_go(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    for ending in ("finish", "abandon"):
+        monkeypatch.setattr(LogInstallation, ending, noted(ended, ending))
+    asking.begin()
+    asking.give_slice(0)
+    asking.die()
+    asking.give_slice(0)
+    asking.give(Slice(asking.head, 1, b"\xc1", False))
+    asking.give_all()
+    assert ended == ["abandon", "abandon", "finish"]
+
+
+def noted(calls: list[str], name: str) -> Callable[[LogInstallation], Any]:
+    """The method of that name, which leaves a note."""
+    method = getattr(LogInstallation, name)
+
+    def call(installation: LogInstallation) -> Any:
+        calls.append(name)
+        return method(installation)
+
+    return call
 
 
 def test_a_snapshot_above_the_bound_is_given_up(
@@ -463,12 +501,27 @@ def test_the_model_replica_refuses_a_snapshot_that_does_not_fit_its_head() -> No
     authority, source, target = LogAuthority(), LogReplica(), LogReplica()
     for _ in range(3):
         source.offer(*authority.commit(b"x"))
-    version, digest = source.head()
+    head = Head(*source.head())
     slices = list(source.snapshot(1))
-    assert target.install(version, digest, slices[:-1]) == "corrupt"
-    assert target.install(version, bytes(32), slices) == "corrupt"
-    assert target.install(version, digest, [b"\xc1"]) == "corrupt"
-    assert target.install(version, digest, slices) == "installed"
-    assert target.install(version, digest, slices) == "stale"
-    assert target.changesets(version, digest, 1) == []
+    assert outcome(target, head, slices[:-1]) == "corrupt"
+    assert outcome(target, Head(head.version, bytes(32)), slices) == "corrupt"
+    assert outcome(target, head, [b"\xc1"]) == "corrupt"
+    assert target.head() == EMPTY
+
+
+def test_the_model_replica_takes_a_snapshot_once() -> None:
+    authority, source, target = LogAuthority(), LogReplica(), LogReplica()
+    for _ in range(3):
+        source.offer(*authority.commit(b"x"))
+    head = Head(*source.head())
+    slices = list(source.snapshot(1))
+    assert outcome(target, head, slices) == "installed"
+    assert outcome(target, head, slices) == "stale"
+    assert target.changesets(*head, 1) == []
     assert target.changesets(*EMPTY, 1) is None
+
+
+def outcome(target: LogReplica, head: Head, slices: Sequence[bytes]) -> str:
+    installation = target.begin_install(*head)
+    fed = all(installation.feed(data) for data in slices)
+    return installation.finish() if fed else "corrupt"

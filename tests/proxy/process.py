@@ -124,7 +124,7 @@ class WorkerProcess:
     async def serve(self, *changes: Change) -> None:
         """Load a first snapshot, and listen."""
         self.version = (1, 0, 1)
-        self.send(Snapshot(self.version, changes, True))
+        self.send(Snapshot(self.version, changes, last=True, first=True))
         await self.until(self.ready.is_set)
         self.send(Listen())
         await self.until_listening()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from node.proxy import errors, revision
+from node.proxy import errors, limits, revision
 from node.proxy.access_log import Entry, format_line
 from node.proxy.annotations import Annotations
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
@@ -14,7 +14,7 @@ from node.proxy.error_log import LINES_PER_SECOND_MAX, ErrorLog
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import HeadParser, RequestHead
 from node.proxy.resolver import Address, ResolutionFailed, Resolver
-from node.proxy.router import Request
+from node.proxy.router import Request, Router
 from node.proxy.table import Table
 from tests.proxy.process import route, service
 
@@ -182,6 +182,45 @@ def test_a_service_reaches_its_routes_whichever_comes_first() -> None:
     table.apply((1, 0, 3), [service("http://127.0.0.1:80", target[1])])
     assert table.match(request) is not None
     assert (table.version, refused) == ((1, 0, 3), [])
+
+
+def test_a_change_of_a_service_touches_none_of_its_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = service("http://127.0.0.1:80")
+    table = Table(lambda reason: None)
+    table.apply((1, 0, 1), [target, *(route(target, paths=[f"/{n}"]) for n in range(20))])
+    touched: list[str] = []
+    for name in ("add", "remove"):
+        monkeypatch.setattr(Router, name, lambda router, route: touched.append(route))
+    request = Request(b"GET", b"a", b"/7", False, b"", 80, lambda _: ())
+    for enabled in (True, False, False, True):
+        table.apply((1, 0, 2), [service("http://127.0.0.1:81", target[1], enabled=enabled)])
+        assert (table.match(request) is not None) == enabled
+    table.apply((1, 0, 3), [service("http://127.0.0.1:81", target[1], enabled=False)])
+    table.apply((1, 0, 4), [("services", target[1], None)])
+    assert table.match(request) is not None, "as Kong does: a route without a service is there"
+    assert touched == []
+
+
+def test_where_the_best_route_is_of_a_disabled_service_the_next_one_matches() -> None:
+    on, off = service("http://127.0.0.1:80"), service("http://127.0.0.1:80", enabled=False)
+    second, first = route(on, paths=["/"]), route(off, paths=["/a"])
+    table = Table(lambda reason: None)
+    table.apply((1, 0, 1), [on, off, first, second])
+    match = table.match(Request(b"GET", b"a", b"/a", False, b"", 80, lambda _: ()))
+    assert match is not None
+    assert match.route.id == second[1]
+
+
+def test_a_table_is_let_go_of_in_steps() -> None:
+    target = service("http://127.0.0.1:80")
+    table = Table(lambda reason: None)
+    count = 3 * limits.DISMANTLED_AT_ONCE
+    table.apply((1, 0, 1), [target, *(route(target, paths=[f"/{n}"]) for n in range(count))])
+    request = Request(b"GET", b"a", b"/7", False, b"", 80, lambda _: ())
+    assert table.match(request) is not None
+    assert sum(1 for _ in table.dismantle()) == 4
+    assert table.match(request) is None
+    assert table.services == {}
 
 
 class Names:

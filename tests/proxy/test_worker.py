@@ -36,12 +36,26 @@ async def test_a_snapshot_in_slices_replaces_what_was_served(echo: Origin) -> No
         running([old, route(old, paths=["/old"])]) as worker,
         connected(worker.port) as client,
     ):
-        worker.send(Snapshot((2, 7, 5), (new,), False))
+        worker.send(Snapshot((2, 7, 5), (new,), last=False, first=True))
         assert (await client.get("/old")).status == 200
-        worker.send(Snapshot((2, 7, 5), (route(new, paths=["/new"]),), True))
+        worker.send(Snapshot((2, 7, 5), (route(new, paths=["/new"]),), last=True, first=False))
         await worker.until(lambda: worker.applied[-1].version == (2, 7, 5))
         assert (await client.get("/old")).status == 404
         assert (await client.get("/new")).status == 200
+
+
+async def test_a_state_that_begins_anew_leaves_nothing_of_the_one_before(echo: Origin) -> None:
+    old, half, new = service(echo.url), service(echo.url), service(echo.url)
+    async with (
+        running([old, route(old, paths=["/old"])]) as worker,
+        connected(worker.port) as client,
+    ):
+        slices = (half, route(half, paths=["/half"])), (new, route(new, paths=["/new"]))
+        worker.send(Snapshot((2, 7, 5), slices[0], last=False, first=True))
+        worker.send(Snapshot((2, 7, 6), slices[1], last=True, first=True))
+        await worker.until(lambda: worker.applied[-1].version == (2, 7, 6))
+        statuses = [(await client.get(path)).status for path in ("/old", "/half", "/new")]
+        assert statuses == [404, 404, 200]
 
 
 async def test_an_entity_that_can_not_be_used_is_left_out_alone(echo: Origin) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import weakref
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from store.canonical import decode_entity, encode_entity
 from store.changelog import Changelog
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.errors import EntityError
+from store.limits import RELEASED_STATES_MAX
 from store.replica import Replica
 from store.schema import schema
 from store.version import EMPTY, GENESIS_DIGEST, Head, Version
@@ -116,6 +118,16 @@ def test_a_corrupt_changeset_changes_nothing() -> None:
     assert replica.offer(*good) == "applied"
 
 
+def test_what_is_corrupt_leaves_no_trace_of_its_kinds() -> None:
+    replica, history = filled(1)
+    changes = (Change("made-up", "x", "{}"), Change("another", "x", None), service(1))
+    bad = changeset(head_of(history[-1]), *changes, Change("services", IDS[2], "no json"))
+    assert replica.offer(*bad) == "corrupt"
+    gone = changeset(head_of(history[-1]), Change("another", "x", None))
+    assert replica.offer(*gone) == "applied"
+    assert list(replica._contents._tables) == ["services"]
+
+
 def test_entities_are_found_by_id_and_by_their_name_of_now() -> None:
     replica = Replica("a")
     first = changeset(EMPTY, service(0, name="x"), service(1, name="y"))
@@ -193,6 +205,21 @@ def test_a_state_replaces_everything_and_begins_a_new_log() -> None:
     following = changeset(head, service(0))
     assert replica.offer(*following) == "applied"
     assert replica.changesets(*head, max_bytes=1) == [following]
+
+
+def test_what_was_replaced_is_let_go_of_step_by_step_or_when_more_comes() -> None:
+    replica, _ = filled(3)
+    state = State(Head(Version(1, TAG, 40), b"d" * 32), tuple(service(n) for n in range(5)))
+    chunk = weakref.ref(replica._contents._tables["services"]._rows._chunks[0])
+    replica.load(state)
+    assert chunk() is not None
+    while replica.tidy():
+        pass
+    assert chunk() is None
+    chunk = weakref.ref(replica._contents._tables["services"]._rows._chunks[0])
+    for _ in range(RELEASED_STATES_MAX + 1):
+        replica.load(state)
+    assert chunk() is None, "nobody tidied, and yet it doesn't pile up"
 
 
 def test_a_state_that_can_not_be_read_changes_nothing() -> None:

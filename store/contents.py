@@ -1,0 +1,182 @@
+"""What a replica holds at one version: the entities of all kinds, and their state hash.
+
+The one that is served changes by whole changesets. A shadow is filled slice by slice beside it, and
+takes its place whole.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from typing import NamedTuple
+
+from store.authority import Page, Query
+from store.changeset import Change
+from store.entity_table import EntityTable
+from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
+from store.sketch import Sketch, fill, item_of
+from store.sorted_rows import PinnedRows, Row
+from store.state_hash import StateSum, element, identify
+from store.version import Head
+
+
+class Prepared(NamedTuple):
+    """A change that has been read and can't fail any more."""
+
+    kind: str
+    id: str
+    row: Row | None
+    message: bytes
+    """What is hashed of it; empty for a deletion."""
+
+
+class PinnedState:
+    """Everything at one head, to be read however slowly; it costs what changes meanwhile."""
+
+    def __init__(self, head: Head, state_hash: bytes, rows: dict[str, PinnedRows]) -> None:
+        self.head = head
+        self.state_hash = state_hash
+        self._rows = rows
+        """By kind, in order."""
+
+    def __len__(self) -> int:
+        """How many entities there are."""
+        return sum(len(rows) for rows in self._rows.values())
+
+    def changes(self) -> Iterator[Change]:
+        """Every entity with its stored text, by kind and id."""
+        for kind, entity_id, text in self.rows():
+            yield Change(kind, entity_id, text.decode())
+
+    def rows(self, after: tuple[str, str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``."""
+        for kind, rows in self._rows.items():
+            if after is None or kind > after[0]:
+                items = rows.items()
+            elif kind == after[0]:
+                items = rows.items(after[1])
+            else:
+                continue
+            for entity_id, text in items:
+                yield kind, entity_id, text
+
+    def get(self, kind: str, entity_id: str) -> bytes | None:
+        """The stored text of one entity."""
+        rows = self._rows.get(kind)
+        return None if rows is None else rows.get(entity_id)
+
+    def audit(self) -> Generator[None, None, bool]:
+        """Hash every entity anew, some at each step; whether that gives the state hash which was
+        kept change by change. False: memory or our own code is damaged (DESIGN 5, audits)."""
+        total = StateSum()
+        for number, row in enumerate(self.rows(), start=1):
+            total.add(element(identify(*row)))
+            if number % SKETCH_STEP_ENTITIES == 0:
+                yield
+        return total.digest() == self.state_hash
+
+
+class _Sketching(NamedTuple):
+    """A sketch that is kept up to date, and the key of its items."""
+
+    sketch: Sketch
+    key: bytes
+
+
+class Contents:
+    """Starts empty."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, EntityTable] = {}
+        self._sum = StateSum()
+        self._sketching: _Sketching | None = None
+        self._sketch_is_whole = False
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self._tables.values())
+
+    def state_hash(self) -> bytes:
+        """Of what is held now (32 bytes)."""
+        return self._sum.digest()
+
+    def prepare(self, change: Change) -> Prepared:
+        """Read a change, without effect. Raises ValueError for an entity that can't be read."""
+        kind, entity_id, text = change
+        if text is None:
+            return Prepared(kind, entity_id, None, b"")
+        table = self._tables.get(kind)
+        row = (EntityTable(kind) if table is None else table).read(text)
+        return Prepared(kind, entity_id, row, identify(kind, entity_id, row.text))
+
+    def apply(self, changes: Iterable[Prepared]) -> None:
+        """Put prepared changes into effect."""
+        for kind, entity_id, row, message in changes:
+            table = self._tables.get(kind)
+            if table is None:
+                if row is None:
+                    continue
+                table = self._tables[kind] = EntityTable(kind)
+            text = table.put(entity_id, row)
+            old = b"" if text is None else identify(kind, entity_id, text)
+            if old != message:
+                self._note(old, message)
+
+    def begin_sketch(self, key: bytes, state: PinnedState) -> Iterator[None]:
+        """Keep a sketch up to date from now on, ``state`` being what is held now.
+
+        It is whole once that was gone through: some entities at each step.
+        """
+        self._sketching = _Sketching(Sketch(0, SKETCH_SYMBOLS_KEPT), key)
+        self._sketch_is_whole = False
+        return self._build(self._sketching, state)
+
+    def sketch(self, key: bytes) -> Sketch | None:
+        """The sketch of what is held now; None when none with that key is kept, or it isn't whole
+        yet."""
+        if self._sketching is None or self._sketching.key != key:
+            return None
+        return self._sketching.sketch if self._sketch_is_whole else None
+
+    def _build(self, sketching: _Sketching, state: PinnedState) -> Iterator[None]:
+        # What changes meanwhile goes into the same symbols: they add up in whatever order.
+        for _ in fill(sketching.sketch, sketching.key, state.rows()):
+            yield
+            if self._sketching is not sketching:
+                return
+        if self._sketching is sketching:
+            self._sketch_is_whole = True
+
+    def _note(self, gone: bytes, came: bytes) -> None:
+        """Keep the state hash and the sketch up to date."""
+        if gone:
+            self._sum.subtract(element(gone))
+        if came:
+            self._sum.add(element(came))
+        if self._sketching is None:
+            return
+        sketch, key = self._sketching
+        if gone:
+            sketch.remove(item_of(key, gone))
+        if came:
+            sketch.add(item_of(key, came))
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """The text of one entity by id or endpoint key."""
+        table = self._tables.get(kind)
+        return None if table is None else table.find(key)
+
+    def find_by(self, kind: str, field: str, value: str) -> bytes | None:
+        """The text of the entity with this value in a unique field."""
+        table = self._tables.get(kind)
+        return None if table is None else table.find_by(field, value)
+
+    def page(self, query: Query) -> Page:
+        """See ``Replica.list``."""
+        return self._tables.get(query.kind, EntityTable(query.kind)).page(query)
+
+    def pin(self, head: Head) -> PinnedState:
+        """A view of everything as it is now, which is at this head."""
+        rows = {kind: self._tables[kind].pin() for kind in sorted(self._tables)}
+        return PinnedState(head, self.state_hash(), rows)
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, some at each step."""
+        while self._tables:
+            yield from self._tables.popitem()[1].dismantle()

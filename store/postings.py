@@ -1,0 +1,70 @@
+"""Which entities have a term (a reference's target, a tag), in little memory.
+
+Of a million credentials most have a consumer of their own, so most terms have one id: it is kept as
+it is. Some are kept in a tuple, which the garbage collector soon leaves alone; many in a sorted
+list, where one more or less doesn't cost all of them.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+from sortedcontainers import SortedList
+
+_TUPLE_MAX = 64
+
+_Ids = str | tuple[str, ...] | SortedList[str]
+
+
+class Postings:
+    """Ids by term, each term's in order."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, _Ids] = {}
+
+    def count(self, term: str) -> int:
+        """How many entities have it."""
+        ids = self._ids.get(term, ())
+        return 1 if isinstance(ids, str) else len(ids)
+
+    def after(self, term: str, entity_id: str) -> Iterable[str]:
+        """Those above an id, in order."""
+        ids = self._ids.get(term, ())
+        if isinstance(ids, str):
+            return (ids,) if ids > entity_id else ()
+        if isinstance(ids, tuple):
+            return ids[bisect_right(ids, entity_id) :]
+        return ids.irange(minimum=entity_id, inclusive=(False, True))
+
+    def add(self, term: str, entity_id: str) -> None:
+        """Note one that isn't noted yet."""
+        ids = self._ids.get(term)
+        if ids is None:
+            self._ids[term] = entity_id
+        elif isinstance(ids, SortedList):
+            ids.add(entity_id)
+        else:
+            few = (ids,) if isinstance(ids, str) else ids
+            place = bisect_left(few, entity_id)
+            more = (*few[:place], entity_id, *few[place:])
+            self._ids[term] = more if len(more) <= _TUPLE_MAX else SortedList(more)
+
+    def discard(self, term: str, entity_id: str) -> None:
+        """Forget one that is noted."""
+        ids = self._ids[term]
+        if isinstance(ids, str):
+            del self._ids[term]
+        elif isinstance(ids, SortedList):
+            ids.remove(entity_id)
+            if len(ids) <= _TUPLE_MAX // 2:
+                self._ids[term] = tuple(ids)
+        else:
+            place = bisect_left(ids, entity_id)
+            fewer = ids[:place] + ids[place + 1 :]
+            self._ids[term] = fewer if len(fewer) > 1 else fewer[0]
+
+    def dismantle(self, step: int) -> Iterator[None]:
+        """Let go of everything, so many terms at each step."""
+        while self._ids:
+            for _ in range(min(step, len(self._ids))):
+                self._ids.popitem()
+            yield

@@ -1,0 +1,87 @@
+"""The whole state as slices for a peer: how they are made, and how one is told from damage.
+
+A slice is a mark (32 bytes) and msgpack of ``[last, [[kind, id, text], …]]``, in order of
+(kind, id). The mark is blake3 of the mark before and the rest; before the first is the head's. So a
+slice that is damaged, missing, moved or of another head is told for what it is when it comes.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgpack
+from blake3 import blake3
+
+from store.changeset import Change
+from store.contents import PinnedState
+from store.limits import SLICE_ENTITIES_MAX
+from store.version import Head
+
+_MARK_BYTES = 32
+
+
+def encode_slices(state: PinnedState, slice_bytes: int) -> Iterator[bytes]:
+    """At least one. A slice ends once its entities have ``slice_bytes`` bytes, or there are
+    SLICE_ENTITIES_MAX of them."""
+    mark = _head_mark(state.head)
+    entities: list[bytes] = []
+    size = 0
+    for kind, entity_id, text in state.rows():
+        if size >= slice_bytes or len(entities) >= SLICE_ENTITIES_MAX:
+            mark, data = _seal(mark, entities, last=False)
+            yield data
+            entities, size = [], 0
+        entities.append(msgpack.packb((kind, entity_id, text.decode())))
+        size += len(entities[-1])
+    yield _seal(mark, entities, last=True)[1]
+
+
+class SliceReader:
+    """Takes the slices of one head as they come."""
+
+    def __init__(self, head: Head) -> None:
+        self._mark = _head_mark(head)
+        self._previous: tuple[str, str] | None = None
+        self.complete = False
+        """Whether the last one has come."""
+
+    def read(self, data: bytes) -> list[Change]:
+        """The entities of the next one. Raises ValueError for what isn't the next one of a
+        snapshot at this head; then there is no going on."""
+        payload = memoryview(data)[_MARK_BYTES:]
+        self._mark = blake3(self._mark).update(payload).digest()
+        if self.complete or data[:_MARK_BYTES] != self._mark:
+            raise ValueError("a slice is damaged or doesn't follow the one before")
+        last, entities = _unpack(payload)
+        for change in entities:
+            if self._previous is not None and change[:2] <= self._previous:
+                raise ValueError(f"{change.kind} {change.id} is out of order")
+            self._previous = change[:2]
+        self.complete = last
+        return entities
+
+
+def _head_mark(head: Head) -> bytes:
+    return blake3(msgpack.packb([list(head.version), head.digest])).digest()
+
+
+def _seal(mark: bytes, entities: Sequence[bytes], *, last: bool) -> tuple[bytes, bytes]:
+    """The mark of a slice, and the slice."""
+    packer = msgpack.Packer()
+    header = packer.pack_array_header(2) + packer.pack(last)
+    header += packer.pack_array_header(len(entities))
+    payload = b"".join([header, *entities])
+    mark = blake3(mark).update(payload).digest()
+    return mark, mark + payload
+
+
+def _unpack(payload: memoryview) -> tuple[bool, list[Change]]:
+    try:
+        last, entities = msgpack.unpackb(payload)[:2]
+        changes = [Change(*entity[:3]) for entity in entities]
+    except Exception as error:  # msgpack raises a dozen kinds on garbage
+        raise ValueError(f"not a slice of a snapshot: {error}") from error
+    if type(last) is not bool:
+        raise ValueError("not a slice of a snapshot: it doesn't say whether it is the last")
+    for change in changes:
+        if not all(type(field) is str for field in change):
+            raise ValueError("not a slice of a snapshot: an entity without kind, id and text")
+    return last, changes

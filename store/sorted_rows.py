@@ -1,0 +1,178 @@
+"""Rows sorted by id, of which a whole view can be pinned at the price of a counter.
+
+The rows stand in chunks. A pin shares all of them; whoever changes one afterwards copies that one
+first, and the rest stays shared (copy on write). So neither taking a view nor changing under it
+costs more in a large table than in a small one, and what a view alone still needs goes with it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import NamedTuple
+
+CHUNK_ROWS = 512
+"""Rows of a chunk that was filled in order. It is split when it has twice as many."""
+
+Keys = tuple[str | None, ...]
+"""What a row is found by; opaque here."""
+
+
+class Row(NamedTuple):
+    """What is kept of one entity."""
+
+    text: bytes
+    keys: Keys
+
+
+class _Chunk:
+    """Some rows, in three columns. Its ids are ``floor`` or above, and below the next one's."""
+
+    __slots__ = ("__weakref__", "age", "floor", "ids", "keys", "texts")
+
+    def __init__(
+        self, floor: str, age: int, ids: list[str], texts: list[bytes], keys: list[Keys]
+    ) -> None:
+        self.floor = floor
+        self.age = age
+        """Which of the table's ages may still write to it: none but the one that made it."""
+        self.ids = ids
+        self.texts = texts
+        self.keys = keys
+
+    def cut(self, begin: int, end: int, age: int) -> "_Chunk":
+        """A copy of some of it."""
+        floor = self.ids[begin] if begin else self.floor
+        return _Chunk(floor, age, self.ids[begin:end], self.texts[begin:end], self.keys[begin:end])
+
+
+_floor = attrgetter("floor")
+
+
+class PinnedRows:
+    """The rows of one moment, for as long as somebody reads them."""
+
+    def __init__(self, chunks: list[_Chunk], count: int) -> None:
+        self._chunks = chunks
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def items(self, after: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """(id, text), by id; those above ``after``."""
+        return _items(self._chunks, after)
+
+    def get(self, entity_id: str) -> bytes | None:
+        row = _find(self._chunks, entity_id)
+        return None if row is None else row.text
+
+
+class SortedRows:
+    """The rows as they are now."""
+
+    def __init__(self) -> None:
+        self._age = 0
+        self._listed_at = 0
+        """The age that made the list of chunks."""
+        self._chunks: list[_Chunk] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def pin(self) -> PinnedRows:
+        """A view that later changes don't reach."""
+        self._age += 1
+        return PinnedRows(self._chunks, self._count)
+
+    def items(self, after: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """(id, text), by id; not to be read across a change."""
+        return _items(self._chunks, after)
+
+    def get(self, entity_id: str) -> Row | None:
+        return _find(self._chunks, entity_id)
+
+    def put(self, entity_id: str, row: Row) -> Row | None:
+        """Insert or replace; the row that was there."""
+        chunks = self._chunks
+        if not chunks or (len(chunks[-1].ids) >= CHUNK_ROWS and chunks[-1].ids[-1] < entity_id):
+            floor = entity_id if chunks else ""
+            self._list().append(_Chunk(floor, self._age, [entity_id], [row.text], [row.keys]))
+            self._count += 1
+            return None
+        at = bisect_right(chunks, entity_id, key=_floor) - 1
+        chunk = self._writable(at)
+        place = bisect_left(chunk.ids, entity_id)
+        if place < len(chunk.ids) and chunk.ids[place] == entity_id:
+            old = Row(chunk.texts[place], chunk.keys[place])
+            chunk.texts[place], chunk.keys[place] = row
+            return old
+        chunk.ids.insert(place, entity_id)
+        chunk.texts.insert(place, row.text)
+        chunk.keys.insert(place, row.keys)
+        self._count += 1
+        if len(chunk.ids) >= 2 * CHUNK_ROWS:
+            size = len(chunk.ids)
+            halves = chunk.cut(0, CHUNK_ROWS, self._age), chunk.cut(CHUNK_ROWS, size, self._age)
+            self._list()[at : at + 1] = halves
+        return None
+
+    def pop(self, entity_id: str) -> Row | None:
+        """Remove; the row that was there."""
+        if _find(self._chunks, entity_id) is None:
+            return None
+        at = bisect_right(self._chunks, entity_id, key=_floor) - 1
+        chunk = self._writable(at)
+        place = bisect_left(chunk.ids, entity_id)
+        del chunk.ids[place]
+        self._count -= 1
+        old = Row(chunk.texts.pop(place), chunk.keys.pop(place))
+        if not chunk.ids:
+            chunks = self._list()
+            del chunks[at]
+            if at == 0 and chunks:
+                self._writable(0).floor = ""
+        return old
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, some at each step: a million rows are not freed in a moment."""
+        chunks, self._chunks, self._count = self._list(), [], 0
+        while chunks:
+            chunks.pop()
+            yield
+
+    def _list(self) -> list[_Chunk]:
+        """The list of chunks, to be changed."""
+        if self._listed_at != self._age:
+            self._chunks = self._chunks.copy()
+            self._listed_at = self._age
+        return self._chunks
+
+    def _writable(self, at: int) -> _Chunk:
+        """A chunk, to be changed."""
+        chunk = self._chunks[at]
+        if chunk.age != self._age:
+            chunk = chunk.cut(0, len(chunk.ids), self._age)
+            self._list()[at] = chunk
+        return chunk
+
+
+def _find(chunks: list[_Chunk], entity_id: str) -> Row | None:
+    at = bisect_right(chunks, entity_id, key=_floor) - 1
+    if at < 0:
+        return None
+    chunk = chunks[at]
+    place = bisect_left(chunk.ids, entity_id)
+    if place == len(chunk.ids) or chunk.ids[place] != entity_id:
+        return None
+    return Row(chunk.texts[place], chunk.keys[place])
+
+
+def _items(chunks: list[_Chunk], after: str | None) -> Iterator[tuple[str, bytes]]:
+    at = place = 0
+    if after is not None and chunks:
+        at = max(bisect_right(chunks, after, key=_floor) - 1, 0)
+        place = bisect_right(chunks[at].ids, after)
+    for chunk in chunks[at:]:
+        yield from zip(chunk.ids[place:], chunk.texts[place:], strict=True)
+        place = 0

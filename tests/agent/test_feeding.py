@@ -1,0 +1,178 @@
+"""A worker being fed a whole state, over a transport that the test holds."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from node import channel
+from node.agent import worker as workers
+from node.agent.limits import SNAPSHOT_SLICE_CHANGES
+from node.agent.worker import Owner, Worker
+from node.channel import Apply, Decoder, Frame, Snapshot
+from store.authority import State
+from store.changeset import Change
+from store.contents import PinnedState
+from store.replica import Replica
+from store.version import Head, Version
+
+COUNT = 10 * SNAPSHOT_SLICE_CHANGES
+TURNS_MAX = 1_000
+
+
+class Pipe:
+    """The channel's transport: keeps what is written, and pauses the writer when it is told to."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self._decoder = Decoder()
+
+    def write(self, data: bytes) -> None:
+        self.frames += self._decoder.feed(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def versions(self) -> list[Any]:
+        """(version, first, last) of slices and (version,) of changesets, in order."""
+        return [
+            (frame.version[2], frame.first, frame.last)
+            if isinstance(frame, Snapshot)
+            else (cast("Apply", frame).version[2],)
+            for frame in self.frames
+        ]
+
+
+class Killable(Worker):
+    """Notes that it was killed."""
+
+    killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+class Fed:
+    def __init__(self) -> None:
+        self.pipe = Pipe()
+        self.worker = Killable(0, cast("Owner", None))
+        self.worker.connection_made(cast("asyncio.BaseTransport", self.pipe))
+
+    async def until_fed(self) -> None:
+        for _ in range(TURNS_MAX):
+            if self.worker.fed:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("the worker was never fed")
+
+    async def turns(self, count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    def publish(self, revision: int) -> None:
+        self.worker.publish(channel.encode(Apply((1, 7, revision), ())))
+
+
+@pytest.fixture
+async def fed() -> Fed:
+    return Fed()
+
+
+def pinned(revision: int, count: int = COUNT) -> PinnedState:
+    changes = tuple(Change("services", f"{number:05d}", "{}") for number in range(count))
+    replica = Replica("a")
+    replica.load(State(Head(Version(1, 7, revision), bytes(32)), changes))
+    return replica.pin()
+
+
+async def test_a_state_goes_out_in_slices_of_bounded_size(fed: Fed) -> None:
+    state = pinned(5)
+    fed.worker.feed(state)
+    await fed.until_fed()
+    frames = [frame for frame in fed.pipe.frames if isinstance(frame, Snapshot)]
+    assert [change for frame in frames for change in frame.changes] == list(state.changes())
+    assert max(len(frame.changes) for frame in frames) == SNAPSHOT_SLICE_CHANGES
+    assert [frame.first for frame in frames] == [True] + [False] * (len(frames) - 1)
+    assert [frame.last for frame in frames] == [False] * (len(frames) - 1) + [True]
+
+
+async def test_an_empty_state_is_one_too(fed: Fed) -> None:
+    fed.worker.feed(pinned(5, count=0))
+    await fed.until_fed()
+    versions = fed.pipe.versions()
+    assert versions[0][1]
+    assert versions[-1][2]
+
+
+async def test_others_have_their_turns_between_slices(fed: Fed) -> None:
+    fed.worker.feed(pinned(5))
+    turns = 0
+    while not fed.worker.fed:
+        await asyncio.sleep(0)
+        turns += 1
+        assert turns < TURNS_MAX
+    assert turns >= 10
+
+
+async def test_changesets_that_come_meanwhile_follow_the_state(fed: Fed) -> None:
+    fed.worker.feed(pinned(5))
+    await fed.turns(3)
+    fed.publish(6)
+    fed.publish(7)
+    await fed.until_fed()
+    fed.publish(8)
+    assert fed.pipe.versions()[-4:] == [(5, False, True), (6,), (7,), (8,)]
+    assert sum(1 for frame in fed.pipe.frames if isinstance(frame, Apply)) == 3
+
+
+async def test_one_without_a_state_is_sent_no_changesets(fed: Fed) -> None:
+    fed.publish(6)
+    await fed.turns(3)
+    assert fed.pipe.frames == []
+
+
+async def test_a_later_state_takes_the_place_of_one_under_way(fed: Fed) -> None:
+    fed.worker.feed(pinned(5))
+    await fed.turns(3)
+    fed.publish(6)
+    fed.worker.feed(pinned(9))
+    fed.publish(10)
+    await fed.until_fed()
+    versions = fed.pipe.versions()
+    begin = versions.index((9, True, False))
+    assert all(version[0] == 5 and not version[2] for version in versions[:begin])
+    assert {version[0] for version in versions[begin:-1]} == {9}
+    assert versions[-2:] == [(9, False, True), (10,)]
+
+
+async def test_one_that_is_slow_to_read_is_sent_no_more_than_it_takes(fed: Fed) -> None:
+    fed.worker.feed(pinned(5))
+    await fed.turns(3)
+    fed.worker.pause_writing()
+    await fed.turns(2)
+    sent = len(fed.pipe.frames)
+    await fed.turns(50)
+    assert len(fed.pipe.frames) == sent
+    fed.worker.resume_writing()
+    await fed.until_fed()
+
+
+async def test_one_that_takes_nothing_in_is_killed(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SLICE_SECONDS", 0.0)
+    fed.worker.pause_writing()
+    fed.worker.feed(pinned(5))
+    await fed.turns(10)
+    assert fed.worker.killed
+
+
+async def test_one_that_has_too_much_waiting_for_it_is_killed(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CHANNEL_BACKLOG_BYTES_MAX", 100)
+    fed.worker.pause_writing()
+    fed.worker.feed(pinned(5))
+    for revision in range(6, 20):
+        fed.publish(revision)
+    assert fed.worker.killed

@@ -1,0 +1,136 @@
+"""Whole states on their way into a node that goes on with other things meanwhile."""
+
+import asyncio
+
+import pytest
+
+from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.agent.serving import Serving
+from store.authority import State
+from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.replica import Replica
+from store.version import EMPTY, Head, Version
+
+COUNT = 10 * LOAD_SLICE_ENTITIES
+
+
+def state(revision: int, count: int = COUNT) -> State:
+    changes = tuple(Change("services", f"{number:05d}", "{}") for number in range(count))
+    return State(Head(Version(1, 7, revision), b"%032d" % revision), changes)
+
+
+def following(head: Head) -> Changeset:
+    body = encode_body(Body(bytes(16), 1.0, "n", (Change("routes", "r", "{}"),)))
+    version = head.version._replace(revision=head.version.revision + 1)
+    return Changeset(version, head.digest, chain(head.digest, body), body)
+
+
+class Watched:
+    """A replica being served, and what its node was told."""
+
+    def __init__(self) -> None:
+        self.applied: list[Version] = []
+        self.loaded: list[Version] = []
+        self.serving = Serving(Replica("a"), self._applied, self._loaded)
+
+    def _applied(self, changeset: Changeset) -> None:
+        self.applied.append(changeset.version)
+
+    def _loaded(self) -> None:
+        self.loaded.append(self.serving.version)
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+async def turn() -> None:
+    """Let everything else have a turn of the loop."""
+    await asyncio.sleep(0)
+
+
+async def test_a_state_is_served_whole_and_others_get_their_turns(watched: Watched) -> None:
+    loading = asyncio.create_task(watched.serving.load(state(5)))
+    turns = 0
+    while not loading.done():
+        assert watched.serving.version == EMPTY.version or len(watched.serving.replica) == COUNT
+        await turn()
+        turns += 1
+    assert await loading == state(5).head
+    assert turns >= 10
+    assert watched.loaded == [Version(1, 7, 5)]
+
+
+async def test_a_state_arrives_in_its_order(watched: Watched) -> None:
+    await watched.serving.load(state(5, count=2 * LOAD_SLICE_ENTITIES + 7))
+    held = tuple(watched.serving.pin().changes())
+    assert held == state(5, count=2 * LOAD_SLICE_ENTITIES + 7).entities
+
+
+async def test_a_state_that_was_overtaken_while_it_came_is_dropped(watched: Watched) -> None:
+    await watched.serving.load(state(4, count=1))
+    loading = asyncio.create_task(watched.serving.load(state(5)))
+    await turn()
+    for _ in range(2):
+        assert watched.serving.offer(*following(watched.serving.head())) == "applied"
+    assert await loading is None
+    assert watched.serving.version == Version(1, 7, 6)
+    assert watched.loaded == [Version(1, 7, 4)]
+
+
+async def test_a_state_further_ahead_replaces_what_was_applied_while_it_came(
+    watched: Watched,
+) -> None:
+    await watched.serving.load(state(3, count=1))
+    loading = asyncio.create_task(watched.serving.load(state(5)))
+    await turn()
+    assert watched.serving.offer(*following(watched.serving.head())) == "applied"
+    assert await loading == state(5).head
+    assert watched.serving.version == Version(1, 7, 5)
+
+
+async def test_an_authority_that_went_back_is_followed(watched: Watched) -> None:
+    await watched.serving.load(state(9, count=1))
+    assert await watched.serving.load(state(5)) == state(5).head
+    assert watched.serving.version == Version(1, 7, 5)
+
+
+async def test_a_state_that_can_not_be_read_changes_nothing(watched: Watched) -> None:
+    good = state(5)
+    broken = State(good.head, (*good.entities, Change("services", "x", "{")))
+    with pytest.raises(ValueError, match="Expecting"):
+        await watched.serving.load(broken)
+    assert watched.serving.head() == EMPTY
+    assert watched.loaded == []
+
+
+async def test_a_peers_snapshot_is_told_once_it_is_served(watched: Watched) -> None:
+    source = Replica("a")
+    source.load(state(5))
+    installation = watched.serving.begin_install(*source.head())
+    for data in source.snapshot(10_000):
+        assert installation.feed(data)
+        assert watched.loaded == []
+    assert installation.finish() == "installed"
+    assert watched.loaded == [Version(1, 7, 5)]
+    late = watched.serving.begin_install(*source.head())
+    assert all(late.feed(data) for data in source.snapshot(10_000))
+    assert late.finish() == "stale"
+    assert watched.loaded == [Version(1, 7, 5)]
+
+
+async def test_what_was_replaced_or_abandoned_is_let_go_of_in_later_turns(
+    watched: Watched,
+) -> None:
+    source = Replica("a")
+    source.load(state(9))
+    await watched.serving.load(state(5))
+    abandoned = watched.serving.begin_install(*source.head())
+    assert abandoned.feed(next(source.snapshot(10_000)))
+    abandoned.abandon()
+    await watched.serving.load(state(6, count=1))
+    assert watched.serving.replica._released
+    for _ in range(COUNT):
+        await turn()
+    assert not watched.serving.replica._released
