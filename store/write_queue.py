@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from store.authority import Committed, Put
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, Overloaded
 from store.limits import (
     COMMITS_MAX,
     MUTATIONS_TOGETHER_MAX,
@@ -69,12 +69,10 @@ class WriteQueue:
         return len(self._waiting)
 
     def put(self, ticket: Ticket) -> None:
-        """Let a write wait. Raises AuthorityUnavailable when too many do."""
+        """Let a write wait. Raises Overloaded when too many do."""
         if len(self._waiting) >= self.waiting_max:
             self.counters["writes_refused"] += 1
-            raise AuthorityUnavailable(
-                f"{self.waiting_max} writes wait for the database already; try again"
-            )
+            raise Overloaded(f"{self.waiting_max} writes wait for the database already; try again")
         self._waiting.append(ticket)
 
     def withdraw(self, ticket: Ticket, *, timed_out: bool = False) -> bool:

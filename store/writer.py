@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from store.authority import Committed
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, CommitLost
+from store.errors import AuthorityUnavailable, CommitLost, Overloaded
 from store.log_trim import is_due
 from store.transaction import WriteRequest
 from store.write import Outcome, Raced
@@ -52,7 +52,7 @@ class Writer:
         self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
-        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown.
+        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown, Overloaded.
 
         A write that is cancelled is undone if all that share its transaction are.
         """
@@ -65,7 +65,7 @@ class Writer:
         try:
             await asyncio.wait((future,), timeout=self._patience)
             if not future.done() and self.queue.withdraw(ticket, timed_out=True):
-                raise AuthorityUnavailable(
+                raise Overloaded(
                     f"other writes of this node kept it waiting for over {self._patience:g} s"
                 )
             answer = await future
