@@ -17,6 +17,10 @@ TAG_CHARS_MAX = 512
 TTL_SECONDS_MAX = 100_000_000
 """How long an entity that expires may live (Kong's bound)."""
 
+JWK_PART_CHARS_MAX = 2_732
+"""A number of a JSON Web Key in base64: 16,384 bits. What is done with one takes more time than it
+has bits."""
+
 REGEX_CHARS_MAX = 4_096
 """A regular expression in a route's path. RE2 bounds the compiled program by memory besides."""
 

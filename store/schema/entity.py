@@ -97,6 +97,7 @@ class Schema:
 
     @cached_property
     def indexes(self) -> Mapping[str, tuple[str, ...]]:
+        """Name of each unique index -> its fields. That of one field has the field's name."""
         return indexes(self.unique, self.unique_together)
 
     def claims(self, entity: Mapping[str, Any]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from store.schema.typedefs import (
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+[^#]*(?P<fragment>#.*)?", re.DOTALL)
 HASH_ROUNDS = 10_000
 HASH_BYTES = 32
+_HASHED = "$pbkdf2-sha512$"
 
 
 def _redirect_uri_error(uri: str) -> str | None:
@@ -36,13 +37,13 @@ def _redirect_uri_error(uri: str) -> str | None:
 
 def _hash_secret(entity: Mapping[str, Any], now: float) -> dict[str, str]:
     """Kong's PHC string of PBKDF2. The salt is the entity's id: as good as no other one's."""
-    if not entity["hash_secret"] or entity["client_secret"] is None:
+    secret = entity["client_secret"]
+    if not entity["hash_secret"] or secret is None or secret.startswith(_HASHED):
         return {}
     salt = uuid.UUID(entity["id"]).bytes
-    secret = entity["client_secret"].encode("utf-8")
-    digest = hashlib.pbkdf2_hmac("sha512", secret, salt, HASH_ROUNDS, HASH_BYTES)
+    digest = hashlib.pbkdf2_hmac("sha512", secret.encode("utf-8"), salt, HASH_ROUNDS, HASH_BYTES)
     shown = "$".join(base64.b64encode(part).decode().rstrip("=") for part in (salt, digest))
-    return {"client_secret": f"$pbkdf2-sha512$i={HASH_ROUNDS},l={HASH_BYTES}${shown}"}
+    return {"client_secret": f"{_HASHED}i={HASH_ROUNDS},l={HASH_BYTES}${shown}"}
 
 
 OAUTH2_CREDENTIALS = Schema(

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from store.limits import JWK_PART_CHARS_MAX
+
 _BAD = (ValueError, TypeError, UnsupportedAlgorithm)
 """What the library raises on text that isn't a key or certificate."""
 _BEGIN = re.compile(r"-----BEGIN CERTIFICATE-----")
@@ -105,9 +107,15 @@ def _certificate(text: str) -> x509.Certificate | None:
 
 
 def _public_half(text: str) -> PublicKeyTypes | None:
-    """The public key that belongs to a private one."""
+    """The public key that belongs to a private one.
+
+    Whether an RSA key's numbers are primes is not tested: of a large one, that takes minutes.
+    """
     try:
-        return serialization.load_pem_private_key(text.encode("utf-8"), None).public_key()
+        key = serialization.load_pem_private_key(
+            text.encode("utf-8"), None, unsafe_skip_rsa_key_validation=True
+        )
+        return key.public_key()
     except _BAD:
         return None
 
@@ -130,6 +138,8 @@ def _part(key: Mapping[str, Any], name: str) -> bytes:
     text = key.get(name)
     if not isinstance(text, str):
         raise TypeError(f"no member '{name}'")
+    if len(text) > JWK_PART_CHARS_MAX:
+        raise ValueError(f"member '{name}' is too long")
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
@@ -139,17 +149,14 @@ def _number(key: Mapping[str, Any], name: str) -> int:
 
 def _load_rsa(key: Mapping[str, Any]) -> object:
     public = rsa.RSAPublicNumbers(_number(key, "e"), _number(key, "n"))
-    if "d" not in key:
+    if "d" not in key or "p" not in key:
+        # Factors can be found from d, but in no bounded time: the public half must do.
         return public.public_key()
-    d = _number(key, "d")
-    if "p" in key:
-        p, q = _number(key, "p"), _number(key, "q")
-    else:
-        p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
+    d, p, q = _number(key, "d"), _number(key, "p"), _number(key, "q")
     numbers = rsa.RSAPrivateNumbers(
         p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
     )
-    return numbers.private_key()
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
 _CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {

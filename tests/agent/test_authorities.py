@@ -13,6 +13,8 @@ from node.agent.authorities import (
 from node.config.listen import HostPort
 from node.config.load import load
 from node.config.settings import Settings
+from store.authority import Create
+from store.errors import EntityError
 from store.migrations.postgres_runner import PostgresMigrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.postgres import PostgresAuthority
@@ -37,6 +39,23 @@ def test_each_database_has_its_engine() -> None:
         settings = read(database=database)
         assert type(make_authority(settings)) is authority
         assert type(make_migrations(settings)) is migrations
+
+
+async def test_a_plugin_that_is_not_built_cannot_be_configured(tmp_path: Path) -> None:
+    settings = read(database="sqlite", sqlite_path=str(tmp_path / "authority.db"))
+    await make_migrations(settings).bootstrap()
+    authority = make_authority(settings)
+    await authority.open()
+    try:
+        for name, wrong in (
+            ("ai-proxy", "is not available: this version of grapevine doesn't run it yet"),
+            ("my-own", "not enabled; add it to the 'plugins' configuration property"),
+        ):
+            with pytest.raises(EntityError) as caught:
+                await authority.write([Create("plugins", {"name": name})], origin="")
+            assert caught.value.fields == {"name": f"plugin '{name}' {wrong}"}
+    finally:
+        await authority.close()
 
 
 def test_the_address_is_what_the_keys_say() -> None:

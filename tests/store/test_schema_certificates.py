@@ -1,5 +1,6 @@
 """Certificates, server names, authorities and keys: what is checked of them, in Kong's words."""
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from store.errors import EntityError
 from store.schema import schema
@@ -139,7 +141,26 @@ ED25519 = {
 """The key of RFC 8037, appendix A.1."""
 
 
-@pytest.mark.parametrize("key", [JWK, ED25519])
+def _base64url(number: int) -> str:
+    data = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _rsa_jwk() -> dict[str, str]:
+    key = serialization.load_pem_private_key(RSA.key.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    private = key.private_numbers()
+    parts = {"d": private.d, "p": private.p, "q": private.q}
+    parts |= {"n": private.public_numbers.n, "e": private.public_numbers.e}
+    shown = {name: _base64url(number) for name, number in parts.items()}
+    return {"kid": "k1", "kty": "RSA", **shown}
+
+
+RSA_JWK = _rsa_jwk()
+RSA_PUBLIC = {name: RSA_JWK[name] for name in ("kid", "kty", "n", "e")}
+
+
+@pytest.mark.parametrize("key", [JWK, ED25519, RSA_JWK, RSA_PUBLIC])
 def test_a_key_in_jwk_is_valid(key: dict[str, Any]) -> None:
     text = json.dumps(key)
     assert new("keys", kid="k1", jwk=text) == {
@@ -175,6 +196,10 @@ def test_a_key_in_jwk_is_valid(key: dict[str, Any]) -> None:
         ),
         (
             {"kid": "k1", "jwk": json.dumps({"kid": "k1", "kty": "none"})},
+            "could not load JWK, likely not a valid key",
+        ),
+        (
+            {"kid": "k1", "jwk": json.dumps({**RSA_JWK, "n": "A" * 2_800})},
             "could not load JWK, likely not a valid key",
         ),
         (
