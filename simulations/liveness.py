@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from gossip.events import MemberChanged
 from gossip.keyring import configured
+from gossip.limits import NAMESAKE_SECONDS
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
@@ -55,12 +56,14 @@ def agreement_bound(profile: Profile, nodes: int) -> float:
     in at most 1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to
     one more in every interval at least, and whoever lacks it finds somebody who doesn't with
     growing odds; ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion
-    at first, and a departure ends after ``leaving_timeout``; what leaves the listing needn't be
+    at first, a departure ends after ``leaving_timeout``, and a namesake that was cut off is asked
+    again after ``NAMESAKE_SECONDS``; what leaves the listing needn't be
     agreed upon.
     """
     suspicion = longest_suspicion(profile, nodes) * profile.probe_interval
     rounds = _AGREEMENT_ROUNDS * 1.25 * profile.push_pull_interval
-    return rounds + suspicion + profile.leaving_timeout
+    names = NAMESAKE_SECONDS + 2 * profile.probe_timeout
+    return rounds + suspicion + profile.leaving_timeout + names
 
 
 def longest_suspicion(profile: Profile, nodes: int) -> float:
