@@ -19,6 +19,7 @@ from simulations.supervisor import begin
 from simulations.world import World
 
 _STEP_SECONDS = 0.25
+_ROUNDS_OF_CALLS = 2
 _AGREEMENT_ROUNDS = 8
 _DRAINING_PACKETS = 15
 """After so many packets of a node its piggyback queue is empty, unless something refills it."""
@@ -37,15 +38,17 @@ a few bytes with the numbers in it.)"""
 def bound(profile: Profile, nodes: int) -> float:
     """Seconds within which a healed core of a cluster of ``nodes`` has settled.
 
-    The dead are found within two rounds of probes and the longest suspicion. Before that the core
-    finds itself together again: each node tries one failed member and one silent seed per reconnect
-    interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes,
-    until ``health_score_max`` of them have succeeded.
+    Two things happen side by side. The dead are found: every member is probed once in an interval,
+    but at first by nodes in so bad health that they try in every ``health_score_max + 1``-th only
+    and wait as long for an answer; who hears nobody, as the only one left of two does, doubts
+    itself for ``doubt_max``; then the longest suspicion runs. And the core finds itself together:
+    each node calls one of the failed and one silent seed per 1.5 reconnect intervals at the latest,
+    or all seeds if it is alone, and is called like that; whoever is reached tells the rest. That it
+    takes several rounds is the rarer the more there are to call.
     """
-    stretched = profile.health_score_max * (profile.health_score_max + 1)
-    probes = 2 * nodes + stretched + longest_suspicion(profile, nodes)
-    searches = 2 * nodes + 4
-    return probes * profile.probe_interval + searches * profile.reconnect_interval
+    health = 2 * (profile.health_score_max + 1)
+    probes = (health + longest_suspicion(profile, nodes)) * profile.probe_interval
+    return probes + profile.doubt_max + _ROUNDS_OF_CALLS * 1.5 * profile.reconnect_interval
 
 
 def agreement_bound(profile: Profile, nodes: int) -> float:
