@@ -14,7 +14,8 @@ has, or by an equal one with another tag:
 
 The question carries the asker's generation and tag, so the one that is asked learns of the contest,
 asks back, and loses it if it must. A name is contested by running members alone; one that doesn't
-answer yields it. If it answers, the lower node id keeps the name, the other adds to its own.
+answer yields it until it is asked again. If it answers, the lower node id keeps the name, the other
+adds to its own.
 """
 
 import random
@@ -76,6 +77,9 @@ class Contests:
         self._counters = counters
         self._name = members.me.metadata.name
         self._running: dict[WireId, _Contest] = {}
+        self._silent: dict[WireId, float] = {}
+        """Members of this node's name that didn't answer, and when they are asked again: they may
+        have been cut off, and not for long enough to have failed."""
         self._told: dict[tuple[str, str], None] = {}
         self._sequence = rng.randrange(_SEQUENCES)
 
@@ -128,13 +132,24 @@ class Contests:
             del self._running[contest.receiver]
             if contest.stake == "claim":
                 self._own.outlive(contest.claimed[0])
+            elif contest.stake == "name":
+                self._silent[contest.receiver] = now + limits.NAMESAKE_SECONDS
+                if len(self._silent) > limits.CONTESTS_MAX:
+                    del self._silent[next(iter(self._silent))]
+        for receiver in [receiver for receiver, at in self._silent.items() if at <= now]:
+            del self._silent[receiver]
+            member = self._members.sender(receiver)
+            if member is not None:
+                self.check_name(member, now)
 
     def next_deadline(self) -> float | None:
-        return min((contest.asks_again_at for contest in self._running.values()), default=None)
+        deadlines = [contest.asks_again_at for contest in self._running.values()]
+        return min([*deadlines, *self._silent.values()], default=None)
 
     def stop(self) -> None:
         """This node leaves: its name and its id are no longer worth a question."""
         self._running.clear()
+        self._silent.clear()
 
     def grant_time(self, seconds: float) -> None:
         """This process stood still for so long: answers may lie unread."""

@@ -84,6 +84,8 @@ FOREIGN_INTERVAL = 5.0
 FOREIGN_REPEAT_SECONDS = 60.0
 """How often nodes of other authorities are told of, and each of them."""
 """Contests that were told, and aren't again."""
+NAMESAKE_SECONDS = 30.0
+"""A member of this node's name that didn't answer is asked again after this, and again."""
 STRAYS_MAX = 1_024
 STRAYS_SECONDS = 1.0
 """A sender whose packets reach the wrong node is told so at most this often."""

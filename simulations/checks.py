@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
+from gossip.messages import Verdict
 from gossip.replica import Version
-from simulations.evidence import check_held
+from simulations.evidence import check_held, told
 from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
@@ -140,10 +141,14 @@ class Checks:
         else:
             self.sometimes.told(event)
 
-    def read(self, node: "Node", frame: bytes) -> None:
-        """A node has read a frame."""
-        if self._audits:
-            check_held(node, frame)
+    def told(self, node: "Node", data: bytes) -> list[Verdict]:
+        """What is said of others in a packet or frame that a node is about to read."""
+        return told(node, data) if self._audits else []
+
+    def read(self, node: "Node", verdicts: list[Verdict]) -> None:
+        """It has read it."""
+        if verdicts and node.running:
+            check_held(node, verdicts)
 
     def refused(self, node: "Node", sender: "Node | None") -> None:
         """A node has found something in a packet or frame to be stale."""

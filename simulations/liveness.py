@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from gossip.events import MemberChanged
 from gossip.keyring import configured
+from gossip.limits import NAMESAKE_SECONDS
 from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.node import Node
@@ -18,6 +19,7 @@ from simulations.supervisor import begin
 from simulations.world import World
 
 _STEP_SECONDS = 0.25
+_ROUNDS_OF_CALLS = 2
 _AGREEMENT_ROUNDS = 8
 _DRAINING_PACKETS = 15
 """After so many packets of a node its piggyback queue is empty, unless something refills it."""
@@ -36,15 +38,17 @@ a few bytes with the numbers in it.)"""
 def bound(profile: Profile, nodes: int) -> float:
     """Seconds within which a healed core of a cluster of ``nodes`` has settled.
 
-    The dead are found within two rounds of probes and the longest suspicion. Before that the core
-    finds itself together again: each node tries one failed member and one silent seed per reconnect
-    interval, of at most ``nodes`` each; and health scores that are bad at first stretch the probes,
-    until ``health_score_max`` of them have succeeded.
+    Two things happen side by side. The dead are found: every member is probed once in an interval,
+    but at first by nodes in so bad health that they try in every ``health_score_max + 1``-th only
+    and wait as long for an answer; who hears nobody, as the only one left of two does, doubts
+    itself for ``doubt_max``; then the longest suspicion runs. And the core finds itself together:
+    each node calls one of the failed and one silent seed per 1.5 reconnect intervals at the latest,
+    or all seeds if it is alone, and is called like that; whoever is reached tells the rest. That it
+    takes several rounds is the rarer the more there are to call.
     """
-    stretched = profile.health_score_max * (profile.health_score_max + 1)
-    probes = 2 * nodes + stretched + longest_suspicion(profile, nodes)
-    searches = 2 * nodes + 4
-    return probes * profile.probe_interval + searches * profile.reconnect_interval
+    health = 2 * (profile.health_score_max + 1)
+    probes = (health + longest_suspicion(profile, nodes)) * profile.probe_interval
+    return probes + profile.doubt_max + _ROUNDS_OF_CALLS * 1.5 * profile.reconnect_interval
 
 
 def agreement_bound(profile: Profile, nodes: int) -> float:
@@ -55,12 +59,14 @@ def agreement_bound(profile: Profile, nodes: int) -> float:
     in at most 1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to
     one more in every interval at least, and whoever lacks it finds somebody who doesn't with
     growing odds; ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion
-    at first, and a departure ends after ``leaving_timeout``; what leaves the listing needn't be
+    at first, a departure ends after ``leaving_timeout``, and a namesake that was cut off is asked
+    again after ``NAMESAKE_SECONDS``; what leaves the listing needn't be
     agreed upon.
     """
     suspicion = longest_suspicion(profile, nodes) * profile.probe_interval
     rounds = _AGREEMENT_ROUNDS * 1.25 * profile.push_pull_interval
-    return rounds + suspicion + profile.leaving_timeout
+    names = NAMESAKE_SECONDS + 2 * profile.probe_timeout
+    return rounds + suspicion + profile.leaving_timeout + names
 
 
 def longest_suspicion(profile: Profile, nodes: int) -> float:

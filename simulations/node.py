@@ -264,9 +264,11 @@ class Node(Machine):
         self._world.record(facts.DATAGRAM, self.index, data)
         before = self.core.counters["claims_stale"]
         data = self.software.incoming(data)
+        verdicts = self._world.checks.told(self, data)
         self.core.datagram_received(data, source, self.now())
         if self.core.counters["claims_stale"] > before:
             self._world.checks.refused(self, self._world.at_address(source))
+        self._world.checks.read(self, verdicts)
         self.flush()
 
     def stream_offered(self) -> int:
@@ -291,12 +293,13 @@ class Node(Machine):
         self._world.record(facts.FRAME, self.index, frame)
         counters = self.core.counters
         frame = self.software.incoming(frame)
+        verdicts = self._world.checks.told(self, frame)
         stale, dropped = counters["claims_stale"], counters["dropped_stream"]
         self.core.frame_received(stream, frame, self.now())
         if counters["claims_stale"] > stale:
             self._world.checks.refused(self, connection.far_end(self))
         if counters["dropped_stream"] == dropped:
-            self._world.checks.read(self, frame)
+            self._world.checks.read(self, verdicts)
         self.reads_table = True
         self.flush()
         self.reads_table = False

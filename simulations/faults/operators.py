@@ -28,9 +28,12 @@ def leave(rng: random.Random, nodes: int) -> list[Timed]:
 
 def namesake(rng: random.Random, nodes: int) -> list[Timed]:
     """A node comes back under another one's name, which is there, or has just died."""
-    node, other = rng.randrange(nodes), rng.randrange(nodes)
-    if node == other:
+    if nodes == 1:
         return []
+    node, other = rng.sample(range(nodes), 2)
+    if rng.random() < 0.5:
+        # The one that may have to yield, since the lower id keeps a name.
+        node, other = max(node, other), min(node, other)
     gap = duration(rng) / 10
     timed: list[Timed] = [(0.0, Crash(node)), (0.0, Name(node, other))]
     if rng.random() < 0.6:

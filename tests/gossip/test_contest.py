@@ -218,6 +218,25 @@ def test_a_holder_that_does_not_answer_yields(driver: Driver) -> None:
     assert driver.core.members(driver.now)[0].name == "node-5"
 
 
+def test_a_silent_holder_is_asked_again_for_as_long_as_it_is_listed(driver: Driver) -> None:
+    """Cut off while it was asked, and not for so long that it failed: or both keep the name."""
+    driver.receive(4, named(4))
+    driver.pass_time_answering(WINDOW + limits.NAMESAKE_SECONDS, 2, 3, 4)
+    question = driver.sent(Identify)[-1][1]
+    driver.receive(4, Identified(question.sequence, 1, 4))
+    assert driver.events(Renamed) == [Renamed("node-5~0005", "node-5", address(4))]
+    driver.pass_time_answering(3 * limits.NAMESAKE_SECONDS, 2, 3, 4)
+    assert driver.sent(Identify) == [], "settled"
+
+
+def test_a_holder_that_goes_by_another_name_meanwhile_is_not_asked_again(driver: Driver) -> None:
+    driver.receive(4, named(4))
+    driver.pass_time_answering(WINDOW, 2, 3, 4)
+    driver.receive(4, named(4, "other")._replace(incarnation=2))
+    driver.pass_time_answering(3 * limits.NAMESAKE_SECONDS, 2, 3, 4)
+    assert driver.sent(Identify) == []
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.LEAVING, Status.LEFT])
 def test_a_dead_or_leaving_holder_is_not_even_asked(driver: Driver, status: Status) -> None:
     """hashicorp/consul#6897: a name stayed with the dead."""

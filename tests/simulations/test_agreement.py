@@ -114,5 +114,8 @@ def test_an_incarnation_that_a_table_told_and_nobody_holds_is_found() -> None:
     reader, sender, subject = world.nodes
     told = Verdict(subject.id, 1, 5, Status.FAILED, sender.id)
     header = encode_header(CLEAR, cluster_digest(CLUSTER), wire_id(sender.id), NOBODY)
+    frame = header + encode_parts([told, PushPull(answer=True)])
+    verdicts = world.checks.told(reader, frame)
+    assert verdicts == [told]
     with pytest.raises(AssertionError, match="is failed at 5, and holds it for alive at 1"):
-        world.checks.read(reader, header + encode_parts([told, PushPull(answer=True)]))
+        world.checks.read(reader, verdicts)
