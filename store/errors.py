@@ -24,6 +24,10 @@ class AuthorityUnavailable(Exception):
     """The authority can't be reached or can't answer now; the message says why, for a 503."""
 
 
+class Overloaded(AuthorityUnavailable):
+    """Too many writes of this node wait, or one has for too long; the authority may be well."""
+
+
 class OutcomeUnknown(AuthorityUnavailable):
     """The connection died in COMMIT and the write could not be looked up (503, outcome unknown)."""
 

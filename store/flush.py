@@ -8,10 +8,9 @@ deadlock on each other's new rows.
 from typing import Any
 
 from store.authority import Entity
-from store.errors import EntityError
 from store.limits import PAUSE_ROWS
 from store.plan import PAUSE, Plan
-from store.rows import Rows, in_parts
+from store.rows import Raced, Rows, in_parts
 from store.schema import Schema
 from store.schema.violations import primary_key_violation, unique_violation
 
@@ -54,18 +53,6 @@ _CLAIMED = {_INSERT: 2, _CLAIM: 3, _TAKE: 4}
 """How many of the values say what was to be claimed."""
 
 Work = dict[str, list[tuple[Any, ...]]]
-
-
-class Raced(Exception):
-    """Another node took a row or a unique value between this transaction's look and its claim.
-
-    ``maker`` is the number of the writer whose it was to be, ``error`` what to tell it.
-    """
-
-    def __init__(self, maker: int, error: EntityError) -> None:
-        super().__init__(str(error))
-        self.maker = maker
-        self.error = error
 
 
 def flush(rows: Rows) -> Plan[None]:

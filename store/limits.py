@@ -131,7 +131,7 @@ MIGRATION_SECONDS_MAX = 600.0
 
 ATTEMPTS_MAX = 8
 """How often a transaction is tried that Postgres gave up for others' sake (a deadlock, a fail-over)
-or whose connection turned out to be dead."""
+or whose connection turned out to be dead, and a PUT whose row another node makes at that moment."""
 
 CLOSE_SECONDS_MAX = 2.0
 """How long closing waits for statements under way before it drops their connections."""

@@ -40,6 +40,10 @@ Plan = Generator[Statement | Batch, Rows, Result]
 back."""
 
 
+LogEntry = tuple[bytes, bytes, bytes, float]
+"""(write id, blake3 of the body, body, time of commit)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Where the engines' SQL differs."""
@@ -59,8 +63,8 @@ class Dialect:
     appends_arrays: bool
     """Whether ``append_log`` takes the values of all rows as arrays, in one execution."""
 
-    def append(self, entries: Sequence[tuple[bytes, bytes, bytes, float]]) -> Statement | Batch:
-        """Log rows for (write id, blake3 of the body, body, time of commit), in order."""
+    def append(self, entries: Sequence[LogEntry]) -> Statement | Batch:
+        """Log rows, in order."""
         if self.appends_arrays:
             return Statement(
                 self.append_log, tuple(list(column) for column in zip(*entries, strict=True))

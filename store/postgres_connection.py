@@ -13,7 +13,7 @@ from store.limits import (
     LOCK_SECONDS_MAX,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import Batch, Plan, Result, Rows, Statement
+from store.plan import PAUSE, Batch, Plan, Result, Rows, Statement
 from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -171,11 +171,25 @@ def _milliseconds(seconds: float) -> str:
 
 
 async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
-    """Run a plan's statements; the transaction is the caller's."""
+    """Run a plan's statements; the transaction is the caller's.
+
+    A plan that computes for long is no paused node: its pauses are used to say so to the server.
+    """
+    loop = asyncio.get_running_loop()
+    heard_at = loop.time()
     try:
         statement = next(plan)
         while True:
-            statement = plan.send(await _execute(connection, statement))
+            if statement != PAUSE:
+                rows = await _execute(connection, statement)
+                heard_at = loop.time()
+            elif loop.time() - heard_at > IDLE_IN_TRANSACTION_SECONDS_MAX / 5:
+                await connection.execute("SELECT 1")
+                rows, heard_at = (), loop.time()
+            else:
+                await asyncio.sleep(0)
+                rows = ()
+            statement = plan.send(rows)
     except StopIteration as finished:
         result: Result = finished.value
         return result
@@ -186,11 +200,8 @@ async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
 async def _execute(connection: asyncpg.Connection, statement: Statement | Batch) -> Rows:
     if isinstance(statement, Statement):
         rows: Rows = await connection.fetch(statement.sql, *statement.parameters)
-    elif statement.parameters:
-        rows = await connection.fetchmany(statement.sql, statement.parameters)
     else:
-        await asyncio.sleep(0)
-        rows = ()
+        rows = await connection.fetchmany(statement.sql, statement.parameters)
     return rows
 
 

@@ -41,8 +41,12 @@ def _version(epoch: int, tag: bytes, revision: int) -> Version:
 
 
 def read_info() -> Plan[AuthorityInfo]:
-    """What bootstrap put there, and the keyring. Raises SchemaMismatch for a schema that isn't
-    ours."""
+    """What bootstrap put there, and the keyring. Raises SchemaMismatch for a schema that this
+    software can't work with.
+
+    That includes a newer one once its ``post`` files have run; its ``pre`` files alone leave older
+    software working, so that a roll-out may take its time.
+    """
     rows = yield Statement("SELECT id, cluster_key, schema_version FROM authority")
     if not rows:
         raise SchemaMismatch(BOOTSTRAP_NEEDED)
@@ -53,10 +57,13 @@ def read_info() -> Plan[AuthorityInfo]:
             f" ({SCHEMA_VERSION_MIN}); run 'grapevine migrations up'"
         )
     if info.schema_version > SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"database schema {info.schema_version} is newer than this software's"
-            f" ({SCHEMA_VERSION}); upgrade grapevine on this node"
-        )
+        rows = yield Statement("SELECT max(number) FROM migration WHERE phase = 'post'")
+        finished = rows[0][0] or 0
+        if finished > SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"database schema {finished} is newer than this software's"
+                f" ({SCHEMA_VERSION}) and its roll-out was finished; upgrade grapevine on this node"
+            )
     if info.schema_version < KEYRING_SCHEMA:
         return info
     return replace(info, keyring=(yield from read_row()))

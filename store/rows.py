@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from store.authority import Entity
 from store.canonical import decode_entity
+from store.errors import EntityError
 from store.limits import BATCH_ROWS_MAX
 from store.plan import Batch, Dialect, Plan, Row
 from store.read import is_storable
 from store.schema import Schema
+from store.schema.violations import primary_key_violation
 
 Key = tuple[str, str]
 """(kind, id)"""
@@ -38,6 +40,18 @@ class Savepoint(NamedTuple):
     rows: dict[Key, Stored | None]
     holders: dict[Claim, str | None]
     makers: dict[Key | Claim, int]
+
+
+class Raced(Exception):
+    """Another node took a row or a unique value between this transaction's look and its claim.
+
+    ``maker`` is the number of the writer whose it was to be, ``error`` what to tell it.
+    """
+
+    def __init__(self, maker: int, error: EntityError) -> None:
+        super().__init__(str(error))
+        self.maker = maker
+        self.error = error
 
 
 class Rows:
@@ -206,13 +220,6 @@ class Rows:
         for kind, entity_id, text in rows:
             self._found[kind, entity_id] = Stored(text, decode_entity(text))
 
-    def look_again(self, keys: Iterable[Key]) -> None:
-        """Rows that turn out to refer to one that is locked: those that were missing when they were
-        asked for have been made by another writer since, and must be read."""
-        for key in keys:
-            if key not in self._rows and key in self._found and self._found[key] is None:
-                del self._found[key]
-
     def hold(self, keys: Iterable[Key]) -> Plan[None]:
         """Lock rows against deletion, in (kind, id) order; ``exists`` then says which there are."""
         wanted = [
@@ -229,23 +236,39 @@ class Rows:
         return self.now(key) is not None if self.is_known(key) else key in self._held
 
     def children(self, parents: Sequence[Key]) -> Plan[list[tuple[Reference, Key]]]:
-        """All references to these rows, which are locked: (reference, parent), in order."""
+        """All references to these rows, which are locked: (reference, parent), in order.
+
+        Raises Raced when another node has made a row that this transaction wants to make.
+        """
         stored = yield from in_parts(
             "SELECT kind, id, field, target_kind, target_id FROM entity_reference"
             " WHERE target_kind = $1 AND target_id = $2",
             parents,
         )
-        found = {((row[0], row[1], row[2]), (row[3], row[4])): None for row in stored}
+        found = {}
+        for kind, entity_id, field, *target in stored:
+            self._learn_of((kind, entity_id))
+            found[(kind, entity_id, field), (target[0], target[1])] = True
         for parent in parents:
-            found |= {(made, parent): None for made in self._referrers.get(parent, ())}
-        return sorted(item for item in found if self._refers(*item))
+            for made in self._referrers.get(parent, ()):
+                found.setdefault((made, parent), False)
+        return sorted(item for item, is_stored in found.items() if self._refers(*item, is_stored))
 
-    def _refers(self, reference: Reference, target: Key) -> bool:
+    def _learn_of(self, key: Key) -> None:
+        """A row is there. That it was missing was read without a lock, for there was nothing to
+        lock, and another node has made it since."""
+        if self._found.get(key, self) is not None:
+            return
+        if key in self._rows:
+            raise Raced(self._makers[key], primary_key_violation(key[1]))
+        del self._found[key]
+
+    def _refers(self, reference: Reference, target: Key, is_stored: bool) -> bool:
         """Whether a reference, stored or made here, is there now."""
         kind, entity_id, field = reference
-        if (kind, entity_id) not in self._rows:
-            return True
-        row = self._rows[kind, entity_id]
+        if not self.is_known((kind, entity_id)):
+            return is_stored
+        row = self.now((kind, entity_id))
         return row is not None and row.entity.get(field) == {"id": target[1]}
 
 

@@ -13,7 +13,7 @@ whose statements are then as many as those of one. Its order is the rule:
 5. The head row comes last, in one statement for all: it is the one row that every writer needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
@@ -21,11 +21,11 @@ from store.authority import Committed, Create, Delete, Entity, Mutation, Patch, 
 from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
 from store.errors import EntityError
-from store.flush import Raced, flush
+from store.flush import flush
 from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
-from store.plan import PAUSE, Dialect, Plan
+from store.plan import PAUSE, Dialect, LogEntry, Plan, Row
 from store.read import changeset_from_row, read_entity, read_head
-from store.rows import Rows, in_parts
+from store.rows import Raced, Rows, in_parts
 from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
 from store.version import Head
@@ -197,12 +197,13 @@ def _append(
     the others leave."""
     bodies = {number: body for number, (_, body) in done.items() if body is not None}
     if bodies:
-        rows = yield dialect.append(
-            [
-                (requests[number].write_id, blake3(body).digest(), body, requests[number].now)
-                for number, body in bodies.items()
-            ]
-        )
+        entries = [
+            (requests[number].write_id, blake3(body).digest(), body, requests[number].now)
+            for number, body in bodies.items()
+        ]
+        rows: list[Row] = []
+        for part in _by_size(entries):
+            rows.extend((yield dialect.append(part)))
         changesets = dict(zip(bodies, _changesets(rows, bodies.values()), strict=True))
         last = list(changesets.values())[-1]
         head = Head(last.version, last.digest)
@@ -215,6 +216,18 @@ def _append(
         else Committed(head, None, entities)
         for number, (entities, body) in done.items()
     }
+
+
+def _by_size(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
+    """In parts that a statement can carry: one, but for huge changesets."""
+    begin = size = 0
+    for end, entry in enumerate(entries):
+        size += len(entry[2])
+        if size > BODY_BYTES_MAX:
+            if end > begin:
+                yield entries[begin:end]
+            begin, size = end, len(entry[2])
+    yield entries[begin:]
 
 
 def _changesets(rows: Iterable[Sequence[object]], bodies: Iterable[bytes]) -> Iterable[Changeset]:

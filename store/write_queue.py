@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from store.authority import Committed, Put
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, Overloaded
 from store.limits import (
+    ATTEMPTS_MAX,
     COMMITS_MAX,
     MUTATIONS_TOGETHER_MAX,
     WRITERS_TOGETHER_MAX,
@@ -46,7 +47,7 @@ class Ticket:
     """Until when a write that others' locks keep out is tried again."""
     alone: bool = False
     """Whether it shares no transaction, since one that it was in was kept waiting."""
-    raced: bool = False
+    races_lost: int = 0
     commits_lost: int = 0
 
 
@@ -69,12 +70,10 @@ class WriteQueue:
         return len(self._waiting)
 
     def put(self, ticket: Ticket) -> None:
-        """Let a write wait. Raises AuthorityUnavailable when too many do."""
+        """Let a write wait. Raises Overloaded when too many do."""
         if len(self._waiting) >= self.waiting_max:
             self.counters["writes_refused"] += 1
-            raise AuthorityUnavailable(
-                f"{self.waiting_max} writes wait for the database already; try again"
-            )
+            raise Overloaded(f"{self.waiting_max} writes wait for the database already; try again")
         self._waiting.append(ticket)
 
     def withdraw(self, ticket: Ticket, *, timed_out: bool = False) -> bool:
@@ -112,14 +111,15 @@ class WriteQueue:
     def raced(self, number: int, error: EntityError) -> Answers:
         """One of the writes lost what it was to make to another node; nothing was committed.
 
-        A PUT is done again, for now there is something to replace; others are refused.
+        A PUT is done again, for now there is something to replace (unless it is gone once more);
+        others are refused.
         """
         self.counters["writes_raced"] += 1
         tickets = self._end()
         loser = tickets[number]
         upserts = any(isinstance(item, Put) for item in loser.request.mutations)
-        if upserts and not loser.raced:
-            loser.raced = True
+        loser.races_lost += 1
+        if upserts and loser.races_lost < ATTEMPTS_MAX:
             self._wait_again(tickets)
             return []
         self._wait_again([ticket for ticket in tickets if ticket is not loser])

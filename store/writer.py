@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from store.authority import Committed
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, CommitLost
+from store.errors import AuthorityUnavailable, CommitLost, Overloaded
 from store.log_trim import is_due
 from store.transaction import WriteRequest
 from store.write import Outcome, Raced
@@ -52,7 +52,7 @@ class Writer:
         self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
-        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown.
+        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown, Overloaded.
 
         A write that is cancelled is undone if all that share its transaction are.
         """
@@ -65,7 +65,7 @@ class Writer:
         try:
             await asyncio.wait((future,), timeout=self._patience)
             if not future.done() and self.queue.withdraw(ticket, timed_out=True):
-                raise AuthorityUnavailable(
+                raise Overloaded(
                     f"other writes of this node kept it waiting for over {self._patience:g} s"
                 )
             answer = await future
@@ -112,7 +112,7 @@ class Writer:
             return self.queue.committed(outcomes)  # they rest on what others have committed
         try:
             logged = await self._look_up(requests, lost)
-        except AuthorityUnavailable as error:
+        except Exception as error:  # whatever it is, nothing is known
             reason = f"the connection was lost in COMMIT ({lost}), and the outcome can't be looked"
             return self.queue.unknown(outcomes, f"{reason} up: {error}")
         return self.queue.looked_up(outcomes, logged, f"the connection was lost in COMMIT ({lost})")

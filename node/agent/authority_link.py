@@ -11,7 +11,7 @@ from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, SchemaMismatch
+from store.errors import AuthorityUnavailable, Overloaded, SchemaMismatch
 from store.reconnect import Reconnect
 from store.version import Head
 
@@ -105,6 +105,8 @@ class AuthorityLink:
             committed = await self.authority.write(
                 mutations, origin=self._origin(), write_id=write_id
             )
+        except Overloaded:
+            raise  # this node has too many writes; the authority may be well
         except AuthorityUnavailable as error:
             self._failed(str(error))
             raise

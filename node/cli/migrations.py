@@ -76,7 +76,7 @@ def list_all(db_timeout: float, **options: Any) -> None:
     """List the migrations, those that were run and those that are pending."""
     state = _run(make_migrations(settings(gathered(options))).status, db_timeout)
     for label in state.applied:
-        click.echo(f"run      {label}")
+        click.echo(f"{'newer' if label in state.newer else 'run':<8} {label}")
     for label in (*state.pending_pre, *state.pending_post):
         click.echo(f"pending  {label}")
 
@@ -96,6 +96,14 @@ def status(db_timeout: float, **options: Any) -> None:
             f"{len(state.pending_post)} to finish; once all nodes run this version, run "
             "'grapevine migrations finish'"
         )
+    elif any(label.endswith(".post") for label in state.newer):
+        click.echo(f"migrated by a newer version ({', '.join(state.newer)}); upgrade this one")
+    elif state.newer:
+        click.echo(
+            f"a newer version is being rolled out ({', '.join(state.newer)}); this one may run"
+            " until 'grapevine migrations finish' is run with the newer one"
+        )
+        return
     else:
         click.echo("database is up to date")
         return

@@ -187,12 +187,18 @@ class LocalPostgres:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def children(self) -> list[int]:
+        """The processes of a running server but the first: one for each connection, and others."""
+        return list(_children(self._pid()))
+
+    def _pid(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     def kill(self) -> None:
         """kill -9 of the server and all its processes, as if the power had failed."""
         if self._process is None or not self.running:
             return
-        server = int((self.data / "postmaster.pid").read_text().split()[0])
-        pids = [server, *_children(server)]
+        pids = [self._pid(), *self.children()]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -41,6 +41,10 @@ class Applied:
     name: str
     checksum: str
 
+    @property
+    def label(self) -> str:
+        return f"{self.number:04d}_{self.name}.{self.phase}"
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -53,6 +57,8 @@ class Status:
     """What ``grapevine migrations up`` would run."""
     pending_post: tuple[str, ...] = ()
     """What ``grapevine migrations finish`` would run."""
+    newer: tuple[str, ...] = ()
+    """What only a newer version of this software knows, and has run."""
 
 
 def load(engine: str) -> tuple[Migration, ...]:
@@ -88,10 +94,12 @@ def status(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Statu
                 f"migration {item.label} was changed after it ran on this database;"
                 " install the version of grapevine that the database was migrated with"
             )
+    known = {(item.number, item.phase) for item in migrations}
     pending = [item for item in migrations if (item.number, item.phase) not in done]
     return Status(
         bootstrapped=True,
-        applied=tuple(f"{row.number:04d}_{row.name}.{row.phase}" for row in applied),
+        applied=tuple(row.label for row in applied),
         pending_pre=tuple(item.label for item in pending if item.phase == "pre"),
         pending_post=tuple(item.label for item in pending if item.phase == "post"),
+        newer=tuple(row.label for row in applied if (row.number, row.phase) not in known),
     )

@@ -15,7 +15,7 @@ import asyncpg
 
 from store.authority import AuthorityInfo
 from store.errors import MigrationRefused, SchemaMismatch
-from store.limits import CLOSE_SECONDS_MAX, MIGRATION_SECONDS_MAX
+from store.limits import CLOSE_SECONDS_MAX, LOCK_SECONDS_MAX, MIGRATION_SECONDS_MAX
 from store.migrations import catalogue
 from store.migrations.catalogue import Applied, Migration, Phase, Status
 from store.migrations.runner import Bootstrapped, never_bootstrapped, to_run
@@ -224,7 +224,7 @@ class PostgresMigrations:
                     f"{connection.preamble};"
                     f"SET LOCAL statement_timeout = {int(MIGRATION_SECONDS_MAX * 1000)}"
                 )
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", self._lock_number())
+                await self._wait_for_the_others(connection)
                 yield connection
             with contextlib.suppress(OSError, asyncpg.InterfaceError):  # the work is done
                 await connection.close(timeout=CLOSE_SECONDS_MAX)
@@ -238,6 +238,15 @@ class PostgresMigrations:
             raise unavailable(error, self._address) from error
         finally:
             connection.terminate()
+
+    async def _wait_for_the_others(self, connection: asyncpg.Connection) -> None:
+        """However long another migration takes. Tables are waited for as briefly as ever: nodes
+        that use one would queue behind this."""
+        await connection.execute("SET LOCAL lock_timeout = 0")
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock($1)", self._lock_number(), timeout=MIGRATION_SECONDS_MAX
+        )
+        await connection.execute(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS_MAX * 1000)}")
 
     def _lock_number(self) -> int:
         """Of this schema alone: clusters in other schemas don't wait for each other."""

@@ -12,6 +12,9 @@ from click.testing import CliRunner, Result
 
 from node.cli import main
 from node.demo.local_postgres import LocalPostgres
+from store.migrations import catalogue
+from store.migrations.catalogue import Migration
+from store.migrations.sqlite_runner import SqliteMigrations
 from tests.postgres_server import PostgresDatabases
 
 
@@ -54,6 +57,31 @@ def test_list_tells_run_from_pending(prefix: Path) -> None:
     }
     migrations(prefix, "bootstrap")
     assert {line.split()[0] for line in migrations(prefix, "list").output.splitlines()} == {"run"}
+
+
+def test_a_newer_version_that_is_rolled_out_is_told_from_one_that_is_finished(
+    prefix: Path,
+) -> None:
+    migrations(prefix, "bootstrap")
+    number = len(catalogue.load("sqlite")) + 1
+    adds = Migration(number, "pre", "more", "CREATE TABLE more (id INTEGER PRIMARY KEY);")
+    drops = Migration(number, "post", "more", "DROP TABLE more;")
+    files = (*catalogue.load("sqlite"), adds, drops)
+    newer = SqliteMigrations(prefix / "authority.db", migrations=files)
+    asyncio.run(newer.up())
+    rolling = migrations(prefix, "status")
+    assert rolling.exit_code == 0
+    assert rolling.output == (
+        f"a newer version is being rolled out ({adds.label}); this one may run until"
+        " 'grapevine migrations finish' is run with the newer one\n"
+    )
+    assert f"newer    {adds.label}" in migrations(prefix, "list").output
+    asyncio.run(newer.finish())
+    finished = migrations(prefix, "status")
+    assert finished.exit_code == 1
+    assert finished.output == (
+        f"migrated by a newer version ({adds.label}, {drops.label}); upgrade this one\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["up", "finish"])

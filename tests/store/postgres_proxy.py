@@ -12,6 +12,9 @@ COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 """A simple query in Postgres' protocol: type, length, text."""
 
 
+Fate = Literal["delivered", "lost", "delayed"]
+
+
 class CommitProxy:
     """Forwards everything until a certain COMMIT; then cuts that connection before its answer.
 
@@ -24,7 +27,7 @@ class CommitProxy:
         self,
         server: PostgresAddress,
         *,
-        fate: Literal["delivered", "lost", "delayed"],
+        fate: Fate,
         refuse: bool = False,
         then: Callable[[], None] = lambda: None,
     ) -> None:
@@ -38,8 +41,9 @@ class CommitProxy:
         self._writers: list[asyncio.StreamWriter] = []
         self._serving: set[asyncio.Task[None]] = set()
 
-    def arm(self, *numbers: int) -> None:
+    def arm(self, *numbers: int, fate: Fate | None = None) -> None:
         """Which COMMITs it is, counted from now on and from 1; without numbers the next one."""
+        self._fate = fate or self._fate
         self._wanted = set(numbers or (1,))
         self._count = 0
 

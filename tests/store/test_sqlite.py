@@ -11,7 +11,6 @@ from store import sqlite, sqlite_connection
 from store.authority import Committed, Create, Patch
 from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
 from store.migrations.sqlite_runner import SqliteMigrations
-from store.read import SCHEMA_VERSION
 from store.sqlite import SqliteAuthority
 from tests.store.history import check_history
 
@@ -46,20 +45,13 @@ async def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
         await SqliteAuthority(path).open()
 
 
-@pytest.mark.parametrize(
-    ("version", "text"),
-    [
-        (0, "older than this software's (1); run 'grapevine migrations up'"),
-        (SCHEMA_VERSION + 1, "upgrade grapevine on this node"),
-    ],
-)
-async def test_another_schema_says_what_to_do(path: Path, version: int, text: str) -> None:
+async def test_a_schema_that_is_too_old_says_what_to_do(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE authority SET schema_version = ?", (version,))
+        connection.execute("UPDATE authority SET schema_version = 0")
     connection.close()
     with pytest.raises(SchemaMismatch) as caught:
         await SqliteAuthority(path).open()
-    assert text in str(caught.value)
+    assert "older than this software's (1); run 'grapevine migrations up'" in str(caught.value)
 
 
 async def test_the_file_and_its_log_are_for_the_owner_only(path: Path) -> None:

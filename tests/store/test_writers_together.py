@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from store import write
 from store.authority import Authority, Committed, Create, Delete, Mutation, Patch, Put
 from store.changeset import decode_body
 from store.errors import AuthorityUnavailable, EntityError
@@ -123,6 +124,53 @@ async def test_a_deletion_takes_what_another_of_them_has_just_made(engine: Engin
         [Create("routes", {"name": "r", "paths": ["/"], "service": reference})],
     )
     assert codes(outcomes) == [3, -4, 4, -4]
+    assert await check_history(authority) == 4
+
+
+async def test_what_a_refused_one_would_have_referred_to_is_not_referred_to(
+    authority: Authority,
+) -> None:
+    await authority.write(
+        [
+            Create("services", {"name": "s", "host": "h"}),
+            Create("routes", {"name": "r", "paths": ["/"]}),
+        ],
+        origin="",
+    )
+    outcomes = await write_together(
+        authority,
+        [Patch("routes", "r", {"service": {"name": "s"}}), Patch("services", "none", {})],
+        [Delete("services", "s")],
+    )
+    assert codes(outcomes) == [-6, 3]
+    assert await check_history(authority) == 3
+
+
+async def test_retries_of_one_write_id_are_done_once(authority: Authority) -> None:
+    outcomes = await asyncio.gather(
+        *(
+            authority.write(
+                [Create("services", {"name": "s", "host": "h"})], origin="", write_id=b"w" * 16
+            )
+            for _ in range(5)
+        )
+    )
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    assert await check_history(authority) == 1
+
+
+async def test_changesets_that_no_statement_could_carry_together_go_one_by_one(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "BODY_BYTES_MAX", 600)
+    outcomes = await write_together(
+        authority,
+        [Create("services", {"host": "h"})],
+        [Create("services", {"host": "h"})],
+        [Create("services", {"host": "h"}), Create("services", {"host": "h"})],
+        [Create("services", {"host": "h"})],
+    )
+    assert codes(outcomes) == [2, 3, -2, 4]
     assert await check_history(authority) == 4
 
 

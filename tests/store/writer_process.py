@@ -1,7 +1,10 @@
-"""A process that writes to an authority: ``python -m tests.store.writer_process WHERE SEED COUNT``.
+"""A process that writes to an authority.
 
-WHERE is a SQLite file or a Postgres URL. Prints one line per committed write (its revision) and
-goes on without pause; COUNT 0 means until it is killed, also past a time without the authority.
+``python -m tests.store.writer_process WHERE SEED COUNT [CLIENTS]``
+
+WHERE is a SQLite file or a Postgres URL. Each of the clients (1) makes COUNT writes without pause,
+so that those of several share transactions; 0 means until it is killed, also past a time without
+the authority. Prints one line per committed write, its revision.
 """
 
 import asyncio
@@ -66,10 +69,11 @@ def authority_at(where: str) -> Authority:
     return SqliteAuthority(where)
 
 
-async def main(where: str, seed: int, count: int) -> None:
+async def main(where: str, seed: int, count: int, clients: int = 1) -> None:
     authority = authority_at(where)
     await authority.open()
-    try:
+
+    async def client(seed: int) -> None:
         while True:
             try:
                 await write_at_random(authority, seed, count, show=True)
@@ -77,9 +81,12 @@ async def main(where: str, seed: int, count: int) -> None:
             except AuthorityUnavailable:
                 if count:
                     raise
+
+    try:
+        await asyncio.gather(*(client(1000 * number + seed) for number in range(clients)))
     finally:
         await authority.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
