@@ -33,7 +33,7 @@ class EntityTable:
         indexes: tuple[str, ...] = ()
         references: tuple[str, ...] = ()
         try:
-            self._schema: Schema | None = schema(kind)
+            self._schema = schema(kind)
         except KeyError:
             pass
         else:

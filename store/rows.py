@@ -220,13 +220,6 @@ class Rows:
         for kind, entity_id, text in rows:
             self._found[kind, entity_id] = Stored(text, decode_entity(text))
 
-    def look_again(self, keys: Iterable[Key]) -> None:
-        """Rows that turn out to refer to one that is locked: those that were missing when they were
-        asked for have been made by another writer since, and must be read."""
-        for key in keys:
-            if key not in self._rows and key in self._found and self._found[key] is None:
-                del self._found[key]
-
     def peek(self, keys: Iterable[Key]) -> Plan[list[Entity]]:
         """Rows as they are now, those that exist, without a lock."""
         wanted = sorted(set(keys))

@@ -291,7 +291,6 @@ class Transaction:
             children = yield from self._children(parents, depth)
             if not children:
                 return
-            self._rows.look_again(children)
             yield from self._rows.lock(children)
             # Asked again now that they are locked: until then, another writer may have pointed one
             # of them elsewhere. None can have come, since a reference needs its target's lock.

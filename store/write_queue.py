@@ -149,10 +149,11 @@ class WriteQueue:
     ) -> Answers:
         """COMMIT wasn't answered; ``logged`` has those of the write ids that the log has now.
 
-        Revisions are part of the chain, so one changeset of ours in the log proves them all.
+        Revisions are part of the chain, so the last changeset in the log proves them all. An older
+        one may be that of a retry, which was there before.
         """
         self.counters["commits_lost"] += 1
-        if any(_is_logged(outcome, logged) for outcome in outcomes):
+        if _last(outcomes) in logged.values():
             self.counters["commits_found"] += 1
             return self.committed(outcomes)
         answers: Answers = []
@@ -207,5 +208,10 @@ def changed_something(outcome: Outcome) -> bool:
     return isinstance(outcome, Committed) and outcome.changeset is not None
 
 
-def _is_logged(outcome: Outcome, logged: Mapping[bytes, Changeset]) -> bool:
-    return isinstance(outcome, Committed) and outcome.changeset in logged.values()
+def _last(outcomes: Sequence[Outcome]) -> Changeset | None:
+    changesets = [outcome.changeset for outcome in outcomes if isinstance(outcome, Committed)]
+    return max(
+        (changeset for changeset in changesets if changeset is not None),
+        key=lambda changeset: changeset.version,
+        default=None,
+    )

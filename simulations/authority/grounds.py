@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from simulations.authority.postgres.bootstrap import bootstrapped
 from simulations.authority.postgres.cluster import Cluster
-from simulations.authority.postgres.driver import Driver
+from simulations.authority.postgres.driver import Connection, Driver
 from simulations.authority.postgres.server import Server
 from simulations.authority.postgres.tables import Values
 from simulations.authority.sqlite import SqliteFile, SqliteModel
@@ -76,14 +76,18 @@ class PostgresGround:
         name = rng.choice(names)
         host = rng.choice(("db1", "db2"))
         seconds = rng.choice((0.01, 0.5, 4.0, 12.0))
-        connections = list(self._drivers[name].connections) if name in self._drivers else []
-        match rng.randrange(9):
-            case 0 | 1 | 2 if connections:
+        driver = self._drivers.get(name)
+        connections = list(driver.connections) if driver is not None else []
+        match rng.randrange(10):
+            case 0 if connections:
                 rng.choice(connections).break_(deliver=rng.random() < 0.5)
-            case 3 if connections:
-                wire = rng.choice(connections).wire
-                wire.hold()
-                after(seconds, wire.release)
+            case 1 if connections:
+                self._stall(rng.choice(connections), seconds)
+            case 2 if driver is not None:
+                deliver = rng.random() < 0.5
+                driver.at_commit = lambda connection: connection.break_(deliver=deliver)
+            case 3 | 9 if driver is not None:
+                driver.at_commit = lambda connection: self._stall(connection, seconds)
             case 4:
                 self.cluster.cut(name, host)
                 after(seconds, self.cluster.mend, name, host)
@@ -106,6 +110,7 @@ class PostgresGround:
 
     def heal(self) -> None:
         for name in self._drivers:
+            self._drivers[name].at_commit = None
             for host in self.cluster.servers:
                 self.cluster.mend(name, host)
             for connection in self._drivers[name].connections:
@@ -114,6 +119,11 @@ class PostgresGround:
         if self._changing:
             self._rejoin()
         self._stream.go_on()
+
+    def _stall(self, connection: Connection, seconds: float) -> None:
+        """Nothing passes for a while, and then all that was sent."""
+        connection.wire.hold()
+        self._clock.after(seconds, connection.wire.release)
 
     def _restart(self, server: Server) -> None:
         """Unless another one has taken over: two that take writes would be two histories."""

@@ -73,7 +73,8 @@ class Writer:
         await self._opened()
         while self._left:
             self._left -= 1
-            batch = 1 if self._run.rng.random() < 0.7 else self._run.rng.randrange(2, 5)
+            rng = self._run.rng
+            batch = rng.randrange(2, 6) if rng.random() < self._run.together else 1
             work = [self.loop.create_task(self._write()) for _ in range(batch)]
             for task in work:
                 await task
@@ -139,6 +140,8 @@ class Run:
         self.ledger = Ledger()
         self.counts: dict[str, int] = {}
         self.families = Families(self.rng)
+        self.together = self.rng.choice((0.0, 0.3, 0.9))
+        """How often a process has several writes at once, which share transactions."""
         self.pause = self.rng.choice((0.000_01, 0.001, 0.05))
         """Mean seconds between a writer's writes."""
         self.writers = [Writer(self, f"writer-{number}", writes) for number in range(writers)]

@@ -31,24 +31,24 @@ MODELS: dict[str, type[SqliteModelUnderTest | PostgresModelUnderTest]] = {
 class Engine:
     """One bootstrapped authority, and as many connections to it as a test wants."""
 
-    address: Path | PostgresAddress | SqliteModelUnderTest | PostgresModelUnderTest
+    address: Path | PostgresAddress
     opened: list[Authority] = field(default_factory=list)
+    model: SqliteModelUnderTest | PostgresModelUnderTest | None = None
+    """In the place of the address, which then leads nowhere."""
 
     @property
     def where(self) -> str:
         """What another process needs to connect."""
-        if isinstance(self.address, PostgresAddress):
-            return dsn_of(self.address)
-        assert isinstance(self.address, Path), "a model lives in one process"
-        return str(self.address)
+        assert self.model is None, "a model lives in one process"
+        return str(self.address) if isinstance(self.address, Path) else dsn_of(self.address)
 
     def authority(self, **options: Any) -> Authority:
         """Another node's tie to the same authority, not yet open."""
+        if self.model is not None:
+            return self.model.authority(**options)
         if isinstance(self.address, Path):
             return SqliteAuthority(self.address, **options)
-        if isinstance(self.address, PostgresAddress):
-            return PostgresAuthority(self.address, **options)
-        return self.address.authority(**options)
+        return PostgresAuthority(self.address, **options)
 
     async def connect(self) -> Authority:
         """Another node's tie to the same authority."""
@@ -59,11 +59,11 @@ class Engine:
 
     async def sql(self, text: str) -> None:
         """Do to the database what only an operator or an accident does."""
+        if self.model is not None:
+            await self.model.sql(text)
+            return
         if isinstance(self.address, PostgresAddress):
             await execute(self.address, f"SET search_path = grapevine; {text}")
-            return
-        if not isinstance(self.address, Path):
-            await self.address.sql(text)
             return
         with sqlite3.connect(self.address) as connection:
             connection.execute(text)
@@ -77,7 +77,7 @@ EVERY_ENGINE = pytest.mark.parametrize("engine", [*ENGINES, *MODELS], indirect=T
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     if request.param in MODELS:
-        engine = Engine(MODELS[request.param]())
+        engine = Engine(Path(), model=MODELS[request.param]())
         yield engine
         await close(engine)
         return

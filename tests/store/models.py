@@ -83,8 +83,8 @@ class SqliteModelUnderTest:
         self._time = VirtualTime()
         self._file = SqliteFile.bootstrapped(self._time.clock, self._time.rng)
 
-    def authority(self) -> Authority:
-        model = SqliteModel(self._file, **sources(self._time.rng, self._time.clock))
+    def authority(self, **options: Any) -> Authority:
+        model = SqliteModel(self._file, **sources(self._time.rng, self._time.clock), **options)
         return InVirtualTime(self._time, model)
 
     async def sql(self, text: str) -> None:
@@ -98,11 +98,10 @@ class PostgresModelUnderTest:
         self._time = VirtualTime()
         self._cluster = Cluster(self._time.clock, self._time.rng, bootstrapped(self._time.rng))
 
-    def authority(self) -> Authority:
+    def authority(self, **options: Any) -> Authority:
         driver = Driver(self._cluster, "node")
-        model = PostgresAuthority(
-            ADDRESS, driver=driver, **sources(self._time.rng, self._time.clock)
-        )
+        made = sources(self._time.rng, self._time.clock)
+        model = PostgresAuthority(ADDRESS, driver=driver, **made, **options)
         return InVirtualTime(self._time, model)
 
     async def sql(self, text: str) -> None:

@@ -182,6 +182,15 @@ class TestLostCommits:
         assert queue.looked_up([committed(1), committed(2)], {b"a" * 16: theirs}, "lost") == []
         assert names(queue.take()) == "ab"
 
+    def test_of_which_one_had_been_done_before_are_made_again(self) -> None:
+        """A retry's changeset is in the log, whatever became of this transaction."""
+        queue = queue_of(ticket("a"), ticket("b"))
+        queue.take()
+        before = committed(1).changeset
+        assert before is not None
+        assert queue.looked_up([committed(1), committed(2)], {b"a" * 16: before}, "lost") == []
+        assert names(queue.take()) == "ab"
+
     def test_that_can_not_be_looked_up_name_the_ids_of_what_they_may_have_written(self) -> None:
         queue = queue_of(*(ticket(name) for name in "abc"))
         queue.take()

@@ -13,12 +13,12 @@ from store.changeset import decode_body
 from store.errors import EntityError
 from store.limits import CASCADE_DEPTH_MAX, MUTATIONS_MAX
 from store.migrations.sqlite_runner import SqliteMigrations
-from store.plan import SQLITE, Batch, Dialect, Plan, Result, Statement
+from store.plan import POSTGRES, SQLITE, Batch, Dialect, Plan, Result, Statement
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.typedefs import UTF8_NAME, UUID
 from store.sqlite_connection import change, connect, execute
-from store.write import WriteRequest, write
+from store.write import Raced, WriteRequest, write, write_all
 
 Write = Callable[..., Committed]
 
@@ -205,3 +205,46 @@ def test_rows_are_locked_in_order_and_the_head_comes_last(
     assert [index for index, item in enumerate(yielded) if item.sql == "APPEND"] == [
         len(yielded) - 1
     ]
+
+
+def test_what_one_writer_made_and_another_one_undid_must_have_been_free() -> None:
+    """Their changesets show it: it can't be another node's at the same time."""
+    requests = [
+        WriteRequest((mutation,), write_id, "", 1.0, is_new=True, schemas=SCHEMAS.__getitem__)
+        for write_id, mutation in (
+            (b"a" * 16, Create("parents", {"id": IDS[0], "name": "p"})),
+            (b"b" * 16, Delete("parents", IDS[0])),
+        )
+    ]
+    plan = write_all(requests, POSTGRES)
+    statement = next(plan)
+    while not statement.sql.startswith("INSERT INTO entity "):
+        statement = plan.send(())  # nothing is found
+    with pytest.raises(Raced) as caught:
+        plan.send(())  # by now another node has made it
+    assert caught.value.maker == 0
+
+
+def test_a_child_that_came_after_it_was_missed_goes_with_its_parent() -> None:
+    """It was asked for before the parent was locked; then another node made it."""
+    mutations = (Delete("children", IDS[1]), Delete("parents", IDS[0]))
+    request = WriteRequest(mutations, b"w" * 16, "", 1.0, is_new=True, schemas=SCHEMAS.__getitem__)
+    plan = write_all([request], POSTGRES)
+    statement = next(plan)
+    texts = {
+        ("parents", IDS[0]): f'{{"id":"{IDS[0]}","name":"p"}}',
+        ("children", IDS[1]): f'{{"id":"{IDS[1]}","parent":{{"id":"{IDS[0]}"}}}}',
+    }
+    missed = False
+    while not statement.sql.startswith("DELETE FROM entity "):
+        rows: list[tuple[object, ...]] = []
+        if "FOR UPDATE" in statement.sql:
+            for key in statement.parameters:
+                if key == ("children", IDS[1]) and not missed:
+                    missed = True
+                else:
+                    rows.append((*key, texts[key]))
+        elif "field, target_kind" in statement.sql and ("parents", IDS[0]) in statement.parameters:
+            rows.append(("children", IDS[1], "parent", "parents", IDS[0]))
+        statement = plan.send(rows)
+    assert list(statement.parameters) == [("children", IDS[1]), ("parents", IDS[0])]

@@ -25,6 +25,8 @@ class Driver:
         self.client = client
         self.connections: list[Connection] = []
         """Those that are open."""
+        self.at_commit: Callable[[Connection], None] | None = None
+        """What happens to the next connection that has just sent COMMIT."""
 
     async def connect(
         self,
@@ -147,6 +149,10 @@ class Connection:
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending = answered
         self.wire.to_server.send(self._session.receive, sql, executions, self._send_back)
+        fate = self._driver.at_commit
+        if sql == "COMMIT" and fate is not None:
+            self._driver.at_commit = None
+            fate(self)
         try:
             async with asyncio.timeout(self._timeout if timeout is None else timeout):
                 answer = await answered
