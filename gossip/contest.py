@@ -130,7 +130,9 @@ class Contests:
                 self._own.outlive(contest.claimed[0])
 
     def next_deadline(self) -> float | None:
-        return min((contest.asks_again_at for contest in self._running.values()), default=None)
+        if not self._running:
+            return None
+        return min(contest.asks_again_at for contest in self._running.values())
 
     def stop(self) -> None:
         """This node leaves: its name and its id are no longer worth a question."""

@@ -357,7 +357,8 @@ class Gossip:
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        # Asked for after every packet.
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""

@@ -64,6 +64,9 @@ SWEEP_INTERVAL = 1.0
 """How often the listing is searched for members whose time is over, seconds."""
 
 
+_RUNNING = frozenset({Status.ALIVE, Status.SUSPECT, Status.LEAVING})
+
+
 class Admission(NamedTuple):
     """What became of a claim."""
 
@@ -119,11 +122,9 @@ class Members:
     def reachable(self) -> tuple[Member, ...]:
         """The other members that count as running: alive, suspect or leaving."""
         if self._reachable is None:
-            running = (Status.ALIVE, Status.SUSPECT, Status.LEAVING)
+            me = self.me
             self._reachable = tuple(
-                member
-                for member in self._by_id.values()
-                if member is not self.me and member.status in running
+                [m for m in self._by_id.values() if m.status in _RUNNING and m is not me]
             )
         return self._reachable
 
@@ -246,13 +247,12 @@ class Members:
 
     def next_judgement(self) -> float | None:
         """When ``condemned`` has somebody."""
+        if not self._suspects:
+            return None
         return min(
-            (
-                member.suspicion.deadline
-                for member in self._suspects.values()
-                if member.suspicion is not None
-            ),
-            default=None,
+            member.suspicion.deadline
+            for member in self._suspects.values()
+            if member.suspicion is not None
         )
 
     def next_sweep(self) -> float | None:
@@ -288,8 +288,9 @@ class Members:
 
     def _ttl(self, status: Status) -> float:
         """How long a member stays listed in a status."""
-        ttls = {Status.FAILED: self._profile.failed_ttl, Status.LEFT: self._profile.left_ttl}
-        return ttls.get(status, math.inf)
+        if status is Status.FAILED:
+            return self._profile.failed_ttl
+        return self._profile.left_ttl if status is Status.LEFT else math.inf
 
     def _bury(self, member: Member, now: float) -> None:
         del self._by_id[member.node_id], self._by_wire[member.wire]
