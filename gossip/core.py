@@ -207,11 +207,13 @@ class Gossip:
 
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first; only that once it has no part any more."""
-        self._me.serving = self._dissemination.head().version
-        self._me.keyring = self._rotation.mark[0]
+        me = view(self._me, is_self=True)._replace(
+            serving=self._dissemination.head().version, keyring=self._rotation.mark[0]
+        )
         if self._own.ended:
-            return [view(self._me, is_self=True)]
-        return [view(m, is_self=m is self._me, now=now) for m in self._members.listed()]
+            return [me]
+        listed = self._members.listed()
+        return [me if m is self._me else view(m, is_self=False, now=now) for m in listed]
 
     def readvertise(self, address: Address, now: float) -> None:
         """Others are to send to this address from now on.

@@ -127,7 +127,8 @@ class MemberView(NamedTuple):
     incarnation: int
     generation: int
     serving: Version | None
-    """The newest version heard from it; its own for this node. None before the first."""
+    """The newest version heard from it; its own for this node. None before the first, and in
+    events about this node."""
     rtt: float | None
     """Smoothed round trip, seconds; None before the first direct answer."""
     keyring: int | None
