@@ -215,6 +215,17 @@ class Gossip:
         listed = self._members.listed()
         return [me if m is self._me else view(m, is_self=False, now=now) for m in listed]
 
+    def member(self, node_id: str, now: float) -> MemberView | None:
+        """One of ``members()``; None when it isn't listed there."""
+        found = self._members.get(node_id)
+        if found is None or found is self._me or self._own.ended:
+            return next((one for one in self.members(now) if one.id == node_id), None)
+        return view(found, is_self=False, now=now)
+
+    def size(self) -> int:
+        """How many members count as running, this node included: n of the protocol's formulas."""
+        return self._members.running()
+
     def readvertise(self, address: Address, now: float) -> None:
         """Others are to send to this address from now on.
 

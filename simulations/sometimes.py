@@ -48,7 +48,6 @@ _COUNTED = {
 }
 """A counter of the core -> what it shows."""
 
-_RUNNING = ("alive", "suspect", "leaving")
 _TOLERANCE = 0.01
 """Seconds by which a suspicion may miss its formula, for the timer's sake."""
 
@@ -74,8 +73,7 @@ class Sometimes:
         key = (node.index, member.id)
         match previous, member.status:
             case "alive", "suspect":
-                running = sum(m.status in _RUNNING for m in node.members())
-                self._suspected[key] = (node.now(), running)
+                self._suspected[key] = (node.now(), node.core.size())
             case "suspect", "alive":
                 self.seen["refuted_in_time"] += 1
             case "suspect", "failed":
