@@ -101,6 +101,8 @@ class Members:
         self.buried: list[Member] = []
         """Who has left the listing since this was last emptied."""
         self._suspects: dict[str, Member] = {}
+        self._judgement: float | None = math.inf
+        """When the first suspect's time is over, inf while there is none; None: to be found out."""
         self._sweep_at: float | None = None
         self._reachable: tuple[Member, ...] | None = None
 
@@ -171,6 +173,7 @@ class Members:
             return Admission("stale", held)
         if precedence == held.precedence:
             if held.suspicion is not None and held.suspicion.confirm(claim.accuser):
+                self._judgement = None
                 return Admission("confirmed", held, held.status)
             return Admission("same", held)
         previous = held.status
@@ -179,6 +182,7 @@ class Members:
         if claim.status is Status.SUSPECT:
             held.suspicion = open_suspicion(self._profile, self.running(), claim.accuser, now)
             self._suspects[held.node_id] = held
+            self._judgement = None
         return Admission("changed", held, previous)
 
     def remove(self, claim: Verdict, now: float) -> Admission:
@@ -226,6 +230,7 @@ class Members:
         for member in self._suspects.values():
             if member.suspicion is not None:
                 member.suspicion.started += seconds
+        self._judgement = None
 
     def sweep(self, now: float) -> list[Member]:
         """Take members whose time in the listing is over off it; answers those that should be
@@ -247,13 +252,12 @@ class Members:
 
     def next_judgement(self) -> float | None:
         """When ``condemned`` has somebody."""
-        if not self._suspects:
-            return None
-        return min(
-            member.suspicion.deadline
-            for member in self._suspects.values()
-            if member.suspicion is not None
-        )
+        if self._judgement is None:
+            # Asked for after every packet, and a large cluster in trouble has many suspects.
+            suspicions = [member.suspicion for member in self._suspects.values()]
+            deadlines = [one.deadline for one in suspicions if one is not None]
+            self._judgement = min(deadlines, default=math.inf)
+        return None if self._judgement == math.inf else self._judgement
 
     def next_sweep(self) -> float | None:
         """When ``sweep`` has work."""
@@ -281,7 +285,8 @@ class Members:
             member.status_since = now
         member.status = status
         member.suspicion = None
-        self._suspects.pop(member.node_id, None)
+        if self._suspects.pop(member.node_id, None) is not None:
+            self._judgement = None
         self._reachable = None
         if status in (Status.FAILED, Status.LEAVING, Status.LEFT) and self._sweep_at is None:
             self._sweep_at = now + SWEEP_INTERVAL

@@ -75,6 +75,7 @@ class World:
         self._by_address: dict[Address, Node] = {}
         for _ in range(nodes):
             self.add_node()
+        self._lacking = self.nodes[0]
         self.seeds = [node.address for node in self.nodes[:_SEEDS]]
         self._trace = Trace()
         if skewed:
@@ -211,6 +212,14 @@ class World:
     def is_whole(self) -> bool:
         """Whether every running node sees exactly all running nodes alive."""
         running = [node for node in self.nodes if node.running]
+        # Asked after every event while a cluster forms, so the cheap question comes first, and to
+        # the node that lacked somebody last time.
+        if self._lacking.running and self._lacking.core.size() < len(running):
+            return False
+        for node in running:
+            if node.core.size() < len(running):
+                self._lacking = node
+                return False
         expected = sorted((node.id, node.generation) for node in running)
         return all(node.alive_seen() == expected for node in running)
 
@@ -224,7 +233,13 @@ class World:
     def has_spread(self) -> bool:
         """Whether every running node serves the authority's head."""
         head = self.authority.head()
-        return all(node.replica.head() == head for node in self.nodes if node.running)
+        if self._lacking.running and self._lacking.replica.head() != head:
+            return False
+        for node in self.nodes:
+            if node.running and node.replica.head() != head:
+                self._lacking = node
+                return False
+        return True
 
     def observe(self, node: Node, event: Event) -> None:
         """A node's core reported an event."""
