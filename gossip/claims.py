@@ -7,6 +7,7 @@ accusations against this node refuted.
 import random
 
 from gossip import limits
+from gossip.allegiance import Allegiance
 from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.events import ForcedOut, MemberChanged, MemberForgotten
@@ -29,6 +30,7 @@ class Claims:
         self,
         members: Members,
         own: OwnRecord,
+        allegiance: Allegiance,
         contests: Contests,
         updates: Updates,
         outbox: Outbox,
@@ -40,6 +42,7 @@ class Claims:
         self._members = members
         self._me = members.me
         self._own = own
+        self._allegiance = allegiance
         self._contests = contests
         self._updates = updates
         self._outbox = outbox
@@ -53,6 +56,8 @@ class Claims:
         """Somebody says that a node lives."""
         if claim.node_id == self._me.node_id:
             self._alive_about_me(claim, now)
+            return
+        if self._allegiance.refuses(claim, origin, now):
             return
         held = self._members.get(claim.node_id)
         before = None if held is None else (held.generation, held.address)

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from gossip.address import Address, check_advertised
+from gossip.allegiance import Allegiance
 from gossip.claims import Claims
 from gossip.contest import Contests
 from gossip.counters import Counters
@@ -116,14 +117,15 @@ class Gossip:
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
         )
         self._own = OwnRecord(self._members, updates, self._outbox, profile, rng)
+        self._allegiance = Allegiance(self._members, self._own, self._outbox, self.counters)
         self._contests = Contests(
             self._members, self._own, self._streams, self._outbox, profile, rng, self.counters
         )
         self._strays = Strays(self._members, self._own, self._contests, self._outbox)
         self._departure = Departure(self._members, self._own, profile)
         self._claims = Claims(
-            self._members, self._own, self._contests, updates, self._outbox, self._health,
-            profile, rng, self.counters,
+            self._members, self._own, self._allegiance, self._contests, updates, self._outbox,
+            self._health, profile, rng, self.counters,
         )  # fmt: skip
         self._detection = Detection(
             self._members,
@@ -138,8 +140,8 @@ class Gossip:
             Doubt(profile, self.counters),
         )  # fmt: skip
         self._router = Router(
-            self._members, self._own, self._claims, self._contests, self._detection,
-            self._exchange, self._dissemination, self._rotation, self._snapshot,
+            self._members, self._own, self._allegiance, self._claims, self._contests,
+            self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
             self._snapshot_supply, self._outbox, self.counters,
         )  # fmt: skip
 
@@ -256,6 +258,16 @@ class Gossip:
                 node_id, generation, COUNTER_MAX, Status.LEFT, accuser=self._me.node_id
             )
             self._claims.force_out(verdict, now)
+
+    def follow(self, authority: str, now: float) -> None:
+        """The replica is a copy of this authority: nodes of others are no members here.
+
+        Until this is known, that of the first peer that tells one is followed (AuthorityAdopted).
+        Raises ValueError for an id that is longer than it may be.
+        """
+        check_metadata(self._me.metadata._replace(authority=authority))
+        if self._running():
+            self._allegiance.follow(authority, now)
 
     def health_score(self) -> int:
         """This node's own health, from 0 (well) to ``health_score_max`` (``gossip.health``)."""

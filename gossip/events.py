@@ -17,7 +17,7 @@ class MemberChanged(NamedTuple):
 
 
 class MemberForgotten(NamedTuple):
-    """A member that had failed or left is no longer listed."""
+    """A member is no longer listed: it had failed or left, or follows another authority."""
 
     member: MemberView
 
@@ -110,6 +110,26 @@ class ForcedOut(NamedTuple):
     generation: int
 
 
+class AuthorityAdopted(NamedTuple):
+    """This node knew no authority and follows the one of the first peer that told one, until it has
+    read its own."""
+
+    authority: str
+    address: Address
+    """Where the peer is."""
+
+
+class ForeignAuthority(NamedTuple):
+    """A node that follows another authority was refused: two databases in one cluster. At most one
+    each ``limits.FOREIGN_INTERVAL`` seconds, and each node once in
+    ``limits.FOREIGN_REPEAT_SECONDS``."""
+
+    name: str
+    address: Address
+    authority: str
+    """Of that node."""
+
+
 class Isolated(NamedTuple):
     """No other member has answered for a while, though there are addresses where some should be.
     Repeated every ``limits.ISOLATION_REPEAT_SECONDS`` while it lasts."""
@@ -149,6 +169,8 @@ Event = (
     | NameKept
     | LedBack
     | ForcedOut
+    | AuthorityAdopted
+    | ForeignAuthority
     | Isolated
     | KeyringChanged
     | KeyUnknown

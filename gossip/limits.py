@@ -46,6 +46,7 @@ ROLE_BYTES_MAX = 32
 ZONE_BYTES_MAX = 64
 SOFTWARE_BYTES_MAX = 32
 ENDPOINT_BYTES_MAX = 96
+AUTHORITY_BYTES_MAX = 36
 """A member's proxy or admin address as text; host names are allowed there."""
 HOST_BYTES_MAX = 64
 CLUSTER_NAME_BYTES_MAX = 255
@@ -59,6 +60,7 @@ ALIVE_BYTES_MAX = (
         + ZONE_BYTES_MAX
         + SOFTWARE_BYTES_MAX
         + 2 * ENDPOINT_BYTES_MAX
+        + AUTHORITY_BYTES_MAX
     )
 )
 """The longest claim: a member's whole record. The rest (96) is ids, numbers and msgpack."""
@@ -74,6 +76,13 @@ REVISION_MAX = 2**63 - 1
 CONTESTS_MAX = 64
 """Claims to this node's id or name that are looked into at once."""
 CONTESTS_TOLD_MAX = 1_024
+
+FOREIGNERS_MAX = 1_024
+"""Nodes of other authorities that are remembered as such."""
+
+FOREIGN_INTERVAL = 5.0
+FOREIGN_REPEAT_SECONDS = 60.0
+"""How often nodes of other authorities are told of, and each of them."""
 """Contests that were told, and aren't again."""
 STRAYS_MAX = 1_024
 STRAYS_SECONDS = 1.0

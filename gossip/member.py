@@ -46,6 +46,8 @@ class Metadata(NamedTuple):
     """Where it proxies, ``host:port``; empty when it doesn't."""
     admin: str
     """Where its Admin API listens, ``host:port``; empty when it has none."""
+    authority: str = ""
+    """Id of the authority that its replica is a copy of; empty while it knows none."""
 
 
 METADATA_BYTES_MAX = (
@@ -55,6 +57,7 @@ METADATA_BYTES_MAX = (
     limits.SOFTWARE_BYTES_MAX,
     limits.ENDPOINT_BYTES_MAX,
     limits.ENDPOINT_BYTES_MAX,
+    limits.AUTHORITY_BYTES_MAX,
 )
 """In the order of Metadata's fields."""
 

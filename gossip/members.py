@@ -197,6 +197,13 @@ class Members:
             held.generation, held.incarnation = claim.generation, 1
         return self.admit_verdict(claim, now)
 
+    def expel(self, member: Member, now: float) -> None:
+        """Take a member off the listing that was no part of this cluster, without a last word."""
+        self._delist(member)
+        self._suspects.pop(member.node_id, None)
+        self.buried.append(member)
+        self._sweep_at = now
+
     def held_claim(self, wire: WireId) -> Alive | Verdict | None:
         """What is held about a node, as a claim to tell others; None when nothing is."""
         held = self._by_wire.get(wire)
@@ -297,9 +304,12 @@ class Members:
             return self._profile.failed_ttl
         return self._profile.left_ttl if status is Status.LEFT else math.inf
 
-    def _bury(self, member: Member, now: float) -> None:
+    def _delist(self, member: Member) -> None:
         del self._by_id[member.node_id], self._by_wire[member.wire]
         self._reachable = None
+
+    def _bury(self, member: Member, now: float) -> None:
+        self._delist(member)
         if member.status is Status.FAILED:
             self.former.pop(member.address, None)
             self.former[member.address] = member.status_since

@@ -361,7 +361,7 @@ def _read_address(raw: object) -> Address:
 
 
 def _read_metadata(raw: object) -> Metadata:
-    texts = _array(raw, len(METADATA_BYTES_MAX))
+    texts = _array(raw, len(METADATA_BYTES_MAX) - len(Metadata._field_defaults))
     return Metadata(
         *(_text(text, limit) for text, limit in zip(texts, METADATA_BYTES_MAX, strict=False))
     )

@@ -70,6 +70,11 @@ class OwnRecord:
         self._me.metadata = self._me.metadata._replace(name=name)
         self.exceed(self._me.incarnation)
 
+    def follow(self, authority: str) -> None:
+        """Be a copy of this authority from now on."""
+        self._me.metadata = self._me.metadata._replace(authority=authority)
+        self.exceed(self._me.incarnation)
+
     def declare(self, status: Status, now: float) -> None:
         """This node says of itself that it is leaving, or has left. Final for this process."""
         previous = self._me.status

@@ -120,6 +120,17 @@ class TableExchange:
         self._counters.add("push_pulls_answered")
         self._outbox.answer(origin, self._table(now, answer=True))
 
+    def refused(self, message: PushPull | TableDigest, origin: Origin) -> None:
+        """The end of the table of a node that is none of this cluster's: tell it who this is, so
+        that it finds out, too, and no more."""
+        if origin.stream is None:
+            self._counters.add("messages_malformed")
+        elif message.answer:
+            self._streams.finish(origin.stream)
+        else:
+            me = alive_claim(self._members.me)
+            self._outbox.answer(origin, [me, PushPull(answer=True)])
+
     def compared(self, message: TableDigest, origin: Origin, now: float) -> None:
         """A member's table in short: alike, or each tells the other all."""
         if origin.stream is None:

@@ -4,6 +4,7 @@ Anyone who can seal an envelope (or, in clear, anyone) may speak for itself: str
 themselves, ask who is there, and are told what is held about them. Everything else takes a member.
 """
 
+from gossip.allegiance import Allegiance
 from gossip.claims import Claims
 from gossip.contest import Contests
 from gossip.counters import Counters
@@ -56,6 +57,7 @@ class Router:
         self,
         members: Members,
         own: OwnRecord,
+        allegiance: Allegiance,
         claims: Claims,
         contests: Contests,
         detection: Detection,
@@ -69,6 +71,7 @@ class Router:
     ) -> None:
         self._members = members
         self._own = own
+        self._allegiance = allegiance
         self._claims = claims
         self._contests = contests
         self._detection = detection
@@ -106,6 +109,8 @@ class Router:
                 self._contests.asked(message, origin, now)
             case Identified():
                 self._contests.answered(message, origin)
+            case PushPull() | TableDigest() if self._allegiance.is_foreign(origin.sender):
+                self._exchange.refused(message, origin)
             case PushPull():
                 self._exchange.received(message, origin, now)
             case TableDigest() if sender is not None:

@@ -101,6 +101,11 @@ class Keys:
         self._look_again = False
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def authority_id(self) -> str:
+        """Of the authority that the keys are from; empty before it was first reached."""
+        return self._authority_id
+
     def current(self) -> Keyring | None:
         """The newest keyring that is known; None when no source has told a key yet."""
         return self._held

@@ -11,7 +11,7 @@ from typing import Any
 
 from gossip.address import Address, format_address
 from gossip.core import Gossip
-from gossip.events import Event, ForcedOut, IdentityTaken, LeaveFinished
+from gossip.events import AuthorityAdopted, Event, ForcedOut, IdentityTaken, LeaveFinished
 from gossip.identity import Identity
 from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
@@ -65,6 +65,8 @@ class Membership:
         self._ended = False
         """Whether this process was made to take no part any more."""
         self._keeping_address: asyncio.Task[None] | None = None
+        self.authority_id = ""
+        """Of the authority that this node follows; empty while none is known."""
 
     async def start(self, keyring: Keyring | None) -> None:
         """Bind and begin; ``keyring`` is the newest that is known, if any is.
@@ -116,6 +118,13 @@ class Membership:
             encrypted=keyring is not None,
             key=key_id(keyring.keys[0]) if keyring is not None else "none",
         )
+
+    def follow(self, authority_id: str) -> None:
+        """The replica is a copy of this authority: nodes of others are refused."""
+        self.authority_id = authority_id
+        if self._gossip is not None and self._transport is not None:
+            self._gossip.follow(authority_id, self._transport.now())
+            self._transport.flush()
 
     async def leave(self) -> None:
         """Tell the others; returns when that has been spread."""
@@ -286,6 +295,8 @@ class Membership:
         return self._gossip.members(self._transport.now())
 
     def _heard(self, event: Event) -> None:
+        if isinstance(event, AuthorityAdopted):
+            self.authority_id = event.authority
         if isinstance(event, LeaveFinished):
             if self._left is not None and not self._left.done():
                 self._left.set_result(None)
@@ -303,6 +314,7 @@ class Membership:
             version=VERSION,
             proxy=_first(settings.proxy_listen),
             admin=_first(settings.admin_listen),
+            authority=self.authority_id,
         )
 
     async def _advertised(self, listen: Address) -> Address:

@@ -14,6 +14,7 @@ from typing import Any
 
 from gossip.address import format_address
 from gossip.events import (
+    AuthorityAdopted,
     Behind,
     ChangesetApplied,
     Isolated,
@@ -116,6 +117,7 @@ class Node:
             self._link if settings.database != "off" else None,
             self._membership,
         )
+        self._membership.authority_id = self._keys.authority_id
         self.keys = KeyChanges(self._keys, self._membership)
         self._peers = Peers(settings.prefix, self._membership.running)
         self._removals = Removals(settings.prefix, self.authority)
@@ -266,6 +268,13 @@ class Node:
             self._following.behind(event)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
             self._following.moved()
+        elif isinstance(event, AuthorityAdopted):
+            log.notice(
+                "following the authority of a peer until this node's own has been read",
+                authority=event.authority,
+                peer=format_address(event.address),
+            )
+            self.replica.authority_id = event.authority
         elif isinstance(event, Isolated):
             log.warning("no other member answers", for_seconds=round(event.seconds))
         elif isinstance(event, KeyringChanged):
@@ -282,6 +291,7 @@ class Node:
 
     def _identified(self, info: AuthorityInfo) -> None:
         self.replica.authority_id = info.id
+        self._membership.follow(info.id)
         self._keys.authority_opened(info)
 
     # What the APIs ask

@@ -9,7 +9,15 @@ import contextlib
 from collections import deque
 
 from gossip.address import format_address
-from gossip.events import Event, ForcedOut, IdentityTaken, LedBack, NameKept, Renamed
+from gossip.events import (
+    Event,
+    ForcedOut,
+    ForeignAuthority,
+    IdentityTaken,
+    LedBack,
+    NameKept,
+    Renamed,
+)
 from gossip.limits import CONTACTS_MAX
 from node import logs
 from node.agent.identity import OwnIdentity
@@ -88,6 +96,14 @@ class Participation:
                     f"the node at {format_address(address)} has this node's name {name} too, and "
                     "should go on under another; set another node_name there"
                 )
+            case ForeignAuthority(name, address, authority):
+                self._tell(
+                    f"two databases in one cluster: the node {name} at {format_address(address)} "
+                    f"has the authority {authority}, this one {self._membership.authority_id}; "
+                    "each refuses the other. Point both at one database (a SQLite file serves the "
+                    "nodes of one machine, at one sqlite_path; several machines need Postgres), or "
+                    "give the clusters different values of cluster_name"
+                )
             case LedBack(address):
                 self._tell(
                     f"a peer advertises an address that leads back to itself: what is sent to "
@@ -125,5 +141,6 @@ class Participation:
         self._membership.join(self._peers.known()[:CONTACTS_MAX][::-1])
 
     def _tell(self, notice: str) -> None:
-        self._notices.append(notice)
+        if notice not in self._notices:
+            self._notices.append(notice)
         log.error(notice)

@@ -8,6 +8,7 @@ from typing import Any
 from node.config import plugins, postgres
 from node.config.keyring_file import configured_keyring, is_readable_by_others
 from node.config.listen import HostPort
+from store.mounts import network_file_system
 
 LISTENERS = ("proxy_listen", "admin_listen", "status_listen", "admin_gui_listen")
 
@@ -42,9 +43,22 @@ def problems(values: Mapping[str, Any]) -> Iterator[str]:
         ("pg_ssl_cert", "pg_ssl_cert_key"),
     ):
         yield from _certificate(values, certificate, private_key)
+    yield from _sqlite(values)
     yield from _keys(values)
     yield from postgres.problems(values)
     yield from _shared_ports(values)
+
+
+def _sqlite(values: Mapping[str, Any]) -> Iterator[str]:
+    if values["database"] != "sqlite":
+        return
+    found = network_file_system(values["sqlite_path"])
+    if found is not None:
+        yield (
+            f"sqlite_path = '{values['sqlite_path']}': lies on a network file system ({found}), "
+            "where SQLite loses data; put it on a disk of this machine, or use Postgres for "
+            "several machines"
+        )
 
 
 def warnings(values: Mapping[str, Any]) -> Iterator[str]:

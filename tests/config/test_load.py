@@ -376,3 +376,11 @@ class TestProblems:
         settings = read("log_level = info\n\nlog_level = warn")
         assert settings.log_level == "warn"
         assert settings.warnings == ("test.conf:3: log_level: overrides line 1",)
+
+
+def test_a_sqlite_file_on_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.config.checks.network_file_system", lambda path: "nfs4")
+    (problem,) = refused("database = sqlite\nsqlite_path = /srv/authority.db")
+    assert problem.startswith("sqlite_path = '/srv/authority.db': lies on a network file system")
+    assert "use Postgres for several machines" in problem
+    assert read("database = postgres").database == "postgres", "there the path means nothing"

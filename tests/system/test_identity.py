@@ -2,18 +2,24 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import aiohttp
 import pytest
 
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import LocalPostgres, settings_for
+from node.demo.ports import node_ports
 from node.demo.upstream import SampleUpstream
 from store.authority import Removal
+from store.migrations.sqlite_runner import SqliteMigrations
 from store.postgres import PostgresAuthority
 from store.sqlite import SqliteAuthority
 from tests.postgres_server import PostgresDatabases, running_server
-from tests.system.conftest import StartCluster
+from tests.system.conftest import StartCluster, free_base
+from tests.system.processes import grapevine
 from tests.system.waiting import until
 
 
@@ -168,3 +174,42 @@ async def test_forced_out_with_the_authority_down_is_a_fact_when_it_is_back(
 
     await until(is_known, "the authority knows, though the node was restarted meanwhile")
     await authority.close()
+
+
+async def test_two_databases_in_one_cluster_are_refused_by_name(tmp_path: Path) -> None:
+    """DESIGN 10: each node says so with both ids and addresses, and serves its own."""
+    base = free_base(2)
+    nodes = [LocalNode(tmp_path, number, node_ports(base, number)) for number in (1, 2)]
+    runs = []
+    for node, other in zip(nodes, reversed(nodes), strict=True):
+        own_file = tmp_path / f"{node.name}.db"
+        await SqliteMigrations(own_file).bootstrap()
+        node.configure(
+            {
+                "database": "sqlite",
+                "sqlite_path": str(own_file),
+                "cluster_seeds": f"127.0.0.1:{other.ports.gossip}",
+            }
+        )
+        runs.append(await grapevine("run", "-c", str(node.conf)))
+    for run, node, other in zip(runs, nodes, reversed(nodes), strict=True):
+        said = await run.until_output(
+            r"two databases in one cluster: the node (\S+) at (\S+) has the authority (\S+), "
+            r"this one (\S+); "
+        )
+        assert (said[1], said[2]) == (other.name, f"127.0.0.1:{other.ports.gossip}")
+        assert said[3] != said[4]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{node.admin_url}/cluster") as response:
+                answer = await response.json()
+            async with session.post(
+                f"{node.admin_url}/services", json={"name": node.name, "host": "a.test"}
+            ) as response:
+                assert response.status == 201
+            async with session.get(f"{node.admin_url}/services/{other.name}") as response:
+                assert response.status == 404
+        assert [member["name"] for member in answer["data"]] == [node.name]
+        assert any("sqlite_path" in notice for notice in answer["notices"])
+    for run in runs:
+        run.process.send_signal(signal.SIGTERM)
+        assert await run.end() == 0
