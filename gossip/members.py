@@ -224,6 +224,11 @@ class Members:
             accuser=self.me.node_id,
         )
 
+    def accusations(self, member: Member) -> list[Verdict]:
+        """What leads a packet to a member: the claim against it, if it is suspected."""
+        claims = [self.verdict(member)] if member.status is Status.SUSPECT else []
+        return claims[: self._profile.accusations_first]
+
     def condemned(self, now: float) -> list[Member]:
         """Suspects whose time to refute is over."""
         return [

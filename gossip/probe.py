@@ -259,9 +259,8 @@ class Prober:
         )
         self._probes[probe.sequence] = probe
         messages = self.ping(probe.sequence, now)
-        if target.status is Status.SUSPECT:
-            # Lifeguard's buddy system: whoever probes a suspect tells it, so that it can refute.
-            messages.insert(1, self._members.verdict(target))
+        # Lifeguard's buddy system: whoever probes a suspect tells it, so that it can refute.
+        messages[1:1] = self._members.accusations(target)
         self._outbox.send(target, messages)
         if target.path == "tcp":
             self._open_stream(probe, target, now)

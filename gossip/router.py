@@ -165,7 +165,9 @@ class Router:
         if sender is not None:
             self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
-        if sender is None or sender.status is not Status.ALIVE:
+        if sender is not None and sender.status <= Status.SUSPECT:
+            answers += self._members.accusations(sender)
+        else:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute.
             held = self._members.held_claim(origin.sender)
             if held is not None:
