@@ -22,19 +22,14 @@ _INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
 
 
-class ScenarioName(click.ParamType):
+def _known(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
     """The name of a scenario; another one is refused, naming the nearest."""
-
-    name = "scenario"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        if value not in SCENARIOS:
-            known = ", ".join(SCENARIOS)
-            near = nearest(value, SCENARIOS)
-            self.fail(f"no scenario is called '{value}'{near}; there are {known}")
-        return str(value)
+    if name is not None and name not in SCENARIOS:
+        there_are = ", ".join(SCENARIOS)
+        raise click.BadParameter(
+            f"no scenario is called '{name}'{nearest(name, SCENARIOS)}; there are {there_are}"
+        )
+    return name
 
 
 @click.group()
@@ -46,7 +41,7 @@ def main() -> None:
 
 
 @main.command("list")
-@click.argument("name", type=ScenarioName(), required=False)
+@click.argument("name", callback=_known, required=False)
 def list_scenarios(name: str | None) -> None:
     """Name the scenarios, and what each shows; of one NAME also what --set may change."""
     if name is None:
@@ -59,7 +54,7 @@ def list_scenarios(name: str | None) -> None:
 
 
 @main.command("run")
-@click.argument("name", type=ScenarioName())
+@click.argument("name", callback=_known)
 @click.option(
     "--nodes", type=click.IntRange(0, 2_000), help="10; for swarm 0, which lets the seed choose."
 )
@@ -142,9 +137,16 @@ def replay(context: click.Context, line: tuple[str, ...]) -> None:
 
 
 @main.command("mutants")
-@click.option("--seeds", type=click.IntRange(1), default=SEEDS_MAX, show_default=True)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=SEEDS_MAX, show_default=True, help="At most so many."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
-@click.option("--only", multiple=True, type=click.Choice([mutant.name for mutant in MUTANTS]))
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([mutant.name for mutant in MUTANTS]),
+    help="Some of them.",
+)
 @click.pass_context
 def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str, ...]) -> None:
     """Break the protocol on purpose: which seed catches which mistake?"""

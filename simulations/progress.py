@@ -1,5 +1,6 @@
 """How far a long run is: a bar on standard error, where that is a terminal."""
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -24,7 +25,7 @@ class Bar:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=hidden or not console.is_terminal,
+            disable=hidden or not sys.stderr.isatty(),
         )
         self._task: TaskID | None = None
 

@@ -71,9 +71,7 @@ class Series:
         """One whose part is over."""
         self._reports.append(report(world))
 
-    def report(
-        self, measures: dict[str, float], tables: Sequence[Table], *verdicts: str
-    ) -> Report:
+    def report(self, measures: dict[str, float], tables: Sequence[Table], *verdicts: str) -> Report:
         """Of all of them; the trace hash stands for theirs, in order."""
         whole = hashlib.blake2b(digest_size=16)
         sometimes: dict[str, int] = {}

@@ -78,9 +78,7 @@ def run(
     return outcome | {"ok": True, **shown._asdict(), "tables": tables}
 
 
-def run_all(
-    requests: Iterable[Request], jobs: int
-) -> Generator[dict[str, Any], None, None]:
+def run_all(requests: Iterable[Request], jobs: int) -> Generator[dict[str, Any], None, None]:
     """Run them, several at a time; outcomes come in the order of the requests. Whoever stops
     taking them stops the runs under way."""
     if jobs <= 1:

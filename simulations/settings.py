@@ -21,7 +21,7 @@ _MOST = 1e9
 _TINY = 0.001
 _BOUNDS: dict[str, Bounds] = {
     **dict.fromkeys(
-        ("loss", "burst", "spike", "duplication", "replay", "corruption", "truncation"), (0.0, 1.0)
+        ("burst", "spike", "duplication", "replay", "corruption", "truncation"), (0.0, 1.0)
     ),
     **dict.fromkeys(
         (
@@ -31,6 +31,7 @@ _BOUNDS: dict[str, Bounds] = {
         ),
         (_TINY, _MOST),
     ),
+    "loss": (0.0, 0.99),
     "cross_zone_every": (1, _MOST),
     "nack_share": (0.0, 1.0),
     "suspicion_mult": (2, _MOST),
@@ -39,7 +40,7 @@ _BOUNDS: dict[str, Bounds] = {
     "eager_fanout": (1, _MOST),
 }  # fmt: skip
 """Lowest and highest value, where those aren't 0 and _MOST: what repeats must take time, what is
-divided by isn't 0, and a probability is one."""
+divided by isn't 0, a probability is one, and TCP gets through in the end."""
 
 
 class SettingError(ValueError):

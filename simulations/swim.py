@@ -32,7 +32,6 @@ from gossip.profiles import Profile
 from simulations.links import Link
 from simulations.operations import Silence, perform
 from simulations.report import Report, Series, Table
-from simulations.scenarios.scale import begin_formed
 from simulations.settings import Settings
 from simulations.world import World
 
@@ -80,7 +79,7 @@ def swim(nodes: int, seed: int, settings: Settings) -> Report:
 
 
 def first_probe(size: int, *, even: bool) -> float:
-    """Expected periods from a crash to the first probe of the dead member, by the formulas above."""
+    """Expected periods from a crash to the first probe of the dead member."""
     if even:
         return 0.5
     return 1 / (1 - (1 - 1 / (size - 1)) ** (size - 1)) - 0.5 if size > 2 else 0.5
@@ -112,7 +111,7 @@ def _doubled(nodes: int) -> list[int]:
 
 def _sample(series: Series, size: int, seed: int, profile: Profile, link: Link) -> Sample:
     world = World(size, seed, profile, link)
-    begin_formed(world)
+    world.begin_formed()
     world.run(_WARM_UP_SECONDS + world.rng.random() * profile.probe_interval)
     packets, size_sent = _sent(world)
     world.run(_REST_PERIODS * profile.probe_interval)
@@ -133,7 +132,9 @@ def _detect(world: World) -> tuple[float, float, float]:
     others = [node for node in world.nodes if node is not victim]
     perform(Silence(victim.index), world)
     begun, period = world.now, profile.probe_interval
-    bound = (2 * size + shortest_suspicion(size, profile) * profile.suspicion_max_mult + 60) * period
+    bound = (
+        2 * size + shortest_suspicion(size, profile) * profile.suspicion_max_mult + 60
+    ) * period
 
     def says(status: str) -> Callable[[], bool]:
         position = seen
@@ -161,10 +162,10 @@ def _detect(world: World) -> tuple[float, float, float]:
 
 
 def _lose_probes(series: Series, size: int, seed: int, profile: Profile) -> float:
-    """Share of the probes that fail where packets get lost, streams get nowhere and all are well."""
+    """Share of the probes that fail where packets get lost, no stream opens, and all are well."""
     patient = replace(profile, knock_after=_NEVER, health_score_max=0)
     world = World(size, seed, patient, Link(loss=_LOSS))
-    begin_formed(world)
+    world.begin_formed()
     everyone = range(size)
     world.network.cut(everyone, everyone, ["tcp"])
     world.run((_REST_PERIODS + 2) * profile.probe_interval)
@@ -179,7 +180,7 @@ def _spread(series: Series, size: int, seed: int, profile: Profile, link: Link) 
     was forced out. What that one would say directly is held back."""
     quiet = replace(profile, eager_fanout=0, push_pull_interval=_NEVER)
     world = World(size + 1, seed, quiet, link)
-    begin_formed(world)
+    world.begin_formed()
     world.run(_WARM_UP_SECONDS + world.rng.random() * profile.probe_interval)
     *members, subject = world.nodes
     teller = world.rng.choice(members)
