@@ -10,7 +10,7 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership lock clean
+	bench-membership bench-writes lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
+	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
@@ -88,6 +89,11 @@ bench-idle:
 bench-membership:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.membership $(ARGS)
+
+bench-writes:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.writes $(ARGS)
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

@@ -3,7 +3,7 @@
 ``store.sqlite`` (and ``store.postgres``) satisfy it, and pass one contract suite.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -175,6 +175,14 @@ class Authority(Protocol):
         """Committed changesets that follow ``after``, oldest first.
 
         None when the log was trimmed below it or ``after`` isn't part of this history.
+        """
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        """Tell ``heard`` the newest revision whenever anybody may have committed one, until
+        cancelled: a hint, that comes late or not at all while the way there is broken.
+
+        Raises AuthorityUnavailable when it can't be watched any more; what was committed meanwhile
+        is then found by reading.
         """
 
     async def next_generation(self, node_id: str, floor: int) -> int:

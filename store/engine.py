@@ -8,6 +8,7 @@ from store import nodes
 from store import read as reads
 from store.authority import Entity, KeyringRow, NodeRow, Page, Query, Removal, State
 from store.changeset import Changeset
+from store.log_trim import LogBounds, trim
 from store.plan import Plan, Result
 from store.schema import schema
 from store.version import Head
@@ -16,10 +17,12 @@ from store.version import Head
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, a clock (Unix seconds), and the two ways to run a plan.
+    An engine adds open, close and write, a clock (Unix seconds), the bounds of the log, and the two
+    ways to run a plan.
     """
 
     _clock: Callable[[], float]
+    _log_bounds: LogBounds
 
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
@@ -45,6 +48,12 @@ class Engine(ABC):
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         return await self._read(lambda: reads.read_log(after, limit))
+
+    async def trim_log(self, revision: int) -> int:
+        """Let go of the oldest log rows, a bounded number; answers how many. ``revision``: the
+        head's, or an older one."""
+        now = self._clock()
+        return await self._change(lambda: trim(revision, now, self._log_bounds))
 
     async def next_generation(self, node_id: str, floor: int) -> int:
         return await self._change(lambda: nodes.next_generation(node_id, floor))

@@ -32,6 +32,17 @@ class OutcomeUnknown(AuthorityUnavailable):
         self.write_id = write_id
 
 
+class CommitLost(Exception):
+    """COMMIT was sent and not answered: whether it took effect isn't known.
+
+    ``result`` is what the transaction answers if it did.
+    """
+
+    def __init__(self, reason: str, result: Any) -> None:
+        super().__init__(reason)
+        self.result = result
+
+
 class SchemaMismatch(AuthorityUnavailable):
     """The authority's schema is missing, older or newer than this software; says what to type."""
 

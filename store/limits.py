@@ -26,6 +26,31 @@ ENTITY_BYTES_MAX = 1024 * 1024
 MUTATIONS_MAX = 100_000
 """Mutations of one write; a declarative sync is the one that comes near."""
 
+PAUSE_MUTATIONS = 16
+"""After so many mutations a long write lets other tasks of its process go on (some 5 ms)."""
+
+PAUSE_ROWS = 256
+"""After so many rows it does so while it prepares what is to be written."""
+
+BATCH_ROWS_MAX = 1_000
+"""Rows that one batch reads or writes: it must end within STATEMENT_SECONDS_MAX."""
+
+WRITERS_TOGETHER_MAX = 64
+"""Writes of one node that share a transaction."""
+
+MUTATIONS_TOGETHER_MAX = 256
+"""Mutations of writes that share a transaction; a write with more has one to itself, since it would
+keep the others waiting."""
+
+BULK_PATIENCE_SECONDS = 30.0
+"""How long a write that has a transaction to itself waits for others like it."""
+
+COMMITS_MAX = 2
+"""How often a write is committed whose COMMIT is known to have come to nothing."""
+
+WRITES_WAITING_MAX = 1_000
+"""Writes of one node that wait for their transaction; more are refused (503)."""
+
 CASCADE_DEPTH_MAX = 16
 """How deep a deletion follows references. Kong's schemas need 3."""
 
@@ -41,6 +66,21 @@ LOG_CHANGESETS_MAX = 10_000
 LOG_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of bodies that a replica keeps for its peers."""
 
+LOG_REVISIONS_MAX = 100_000
+"""Revisions that the authority's log keeps."""
+
+LOG_REVISIONS_MIN = 1_000
+"""Revisions that it keeps however old they are."""
+
+LOG_SECONDS_MAX = 3 * 24 * 3600.0
+"""How long it keeps the others, and so how long an Idempotency-Key is good."""
+
+TRIM_EVERY = 256
+"""After so many revisions the log is trimmed."""
+
+TRIM_ROWS_MAX = 1_000
+"""Log rows that go at a time. More than TRIM_EVERY, so that a long log gets shorter."""
+
 INTEGER_MAX = 2**53 - 1
 """Larger ones don't survive clients that read JSON numbers as doubles, as Kong itself does."""
 
@@ -52,6 +92,30 @@ KEYRING_BYTES_MAX = 65_536
 
 BUSY_SECONDS_MAX = 5.0
 """How long a write or read waits for a locked SQLite file before it answers 503 (DESIGN 3)."""
+
+DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
+"""The text of a declarative document."""
+
+DOCUMENT_NODES_MAX = 10_000_000
+"""Values of a declarative document, those that aliases repeat included."""
+
+DOCUMENT_DEPTH_MAX = 64
+"""How deep a declarative document is nested. Kong's entities need 9."""
+
+DOCUMENT_ERRORS_MAX = 1_000
+"""Errors of a declarative document that are told at once."""
+
+STANDBY_REST_SECONDS = 5.0
+"""How long a read replica that failed isn't asked again."""
+
+WATCH_PING_SECONDS = 5.0
+"""How often a connection that only listens is asked whether it still stands."""
+
+WATCH_ANSWER_SECONDS = 2.0
+"""How long that answer may take."""
+
+DATA_VERSION_SECONDS = 0.25
+"""How often a SQLite file is asked whether another process has changed it (DESIGN 4, point 6)."""
 
 LOCK_SECONDS_MAX = 2.0
 """How long a statement waits for a lock in Postgres (DESIGN 3)."""
@@ -77,4 +141,7 @@ assert ENTITY_BYTES_MAX < BODY_BYTES_MAX, "every entity must fit a changeset"
 assert BODY_BYTES_MAX <= LOG_BYTES_MAX, "every changeset must fit the log"
 assert REGEX_CHARS_MAX <= STRING_CHARS_MAX <= ENTITY_BYTES_MAX
 assert UNIQUE_CHARS_MAX <= STRING_CHARS_MAX
+assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
+assert 0 < LOG_REVISIONS_MIN <= LOG_REVISIONS_MAX
+assert TRIM_EVERY < TRIM_ROWS_MAX, "the log must lose more than it gains"
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX

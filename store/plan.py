@@ -21,8 +21,23 @@ class Statement(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-Plan = Generator[Statement, Rows, Result]
-"""Yields a statement, is sent its rows, returns the result. Whatever it raises must roll back."""
+class Batch(NamedTuple):
+    """One SQL text and the values of many executions, in order: one round trip (Postgres).
+
+    None sees another's rows early: each execution sees what those before it did. The rows of all
+    come back in one sequence, so a text that may answer nothing must name its key in its rows.
+    """
+
+    sql: str
+    parameters: Sequence[tuple[Any, ...]]
+
+
+PAUSE = Batch("", ())
+"""Nothing to do: a plan that computes for long yields it so that an event loop can go on."""
+
+Plan = Generator[Statement | Batch, Rows, Result]
+"""Yields a statement or a batch, is sent its rows, returns the result. Whatever it raises must roll
+back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +50,22 @@ class Dialect:
     for_key_share: str
     """Appended to a SELECT of rows that this transaction refers to."""
     append_log: str
-    """One statement that bumps the head, extends the chain in the database and inserts the log row.
+    """Bumps the head, extends the chain in the database and inserts log rows. It holds the row that
+    every writer needs, so it comes last.
 
-    Parameters: write id, blake3 of the body, body, time of commit. Answers the new revision, epoch,
-    tag, predecessor and chain. It holds the row that every writer needs, so it comes last.
+    Parameters: write id, blake3 of the body, body, time of commit. Answers the revision, epoch,
+    tag, predecessor and chain of each row, in order.
     """
+    appends_arrays: bool
+    """Whether ``append_log`` takes the values of all rows as arrays, in one execution."""
+
+    def append(self, entries: Sequence[tuple[bytes, bytes, bytes, float]]) -> Statement | Batch:
+        """Log rows for (write id, blake3 of the body, body, time of commit), in order."""
+        if self.appends_arrays:
+            return Statement(
+                self.append_log, tuple(list(column) for column in zip(*entries, strict=True))
+            )
+        return Batch(self.append_log, entries)
 
 
 SQLITE = Dialect(
@@ -52,20 +78,36 @@ SQLITE = Dialect(
         " SELECT revision + 1, epoch, tag, $1, chain, sha256(chain, $2), $3, $4 FROM head"
         " RETURNING revision, epoch, tag, predecessor, chain"
     ),
+    appends_arrays=False,
 )
 
 POSTGRES = Dialect(
     name="postgres",
     for_update=" FOR UPDATE",
     for_key_share=" FOR KEY SHARE",
-    # An UPDATE waits for the row and then computes with its newest values, which a SELECT before it
-    # would not have seen (READ COMMITTED). RETURNING shows new values alone, so the head row keeps
-    # the chain that it had before in a column of its own.
+    # FOR UPDATE waits for the row and then shows its newest values, whatever the statement's
+    # snapshot saw (READ COMMITTED); the UPDATE comes after it, since it needs the last link. By its
+    # key the planner knows that the row is one: else it would compile the recursion (JIT, 400 ms).
     append_log=(
-        "WITH bumped AS (UPDATE head SET revision = revision + 1, predecessor = chain,"
-        " chain = sha256(chain || $2) RETURNING revision, epoch, tag, predecessor, chain)"
-        " INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
-        " SELECT revision, epoch, tag, $1, predecessor, chain, $3, $4 FROM bumped"
-        " RETURNING revision, epoch, tag, predecessor, chain"
+        "WITH RECURSIVE taken AS MATERIALIZED"
+        " (SELECT revision, epoch, tag, chain FROM head WHERE singleton = 1 FOR UPDATE),"
+        " link (number, predecessor, chain) AS ("
+        "SELECT 0, chain, chain FROM taken UNION ALL"
+        " SELECT number + 1, chain, sha256(chain || ($2::bytea[])[number + 1]) FROM link"
+        " WHERE number < cardinality($2::bytea[])),"
+        " moved AS (UPDATE head SET revision = taken.revision + link.number,"
+        " predecessor = link.predecessor, chain = link.chain FROM taken, link"
+        " WHERE singleton = 1 AND link.number = cardinality($2::bytea[])),"
+        " appended AS ("
+        "INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
+        " SELECT taken.revision + number, epoch, tag, ($1::bytea[])[number], link.predecessor,"
+        " link.chain, ($3::bytea[])[number], ($4::float8[])[number]"
+        " FROM taken, link WHERE number > 0"
+        " RETURNING revision, epoch, tag, predecessor, chain)"
+        # Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
+        " SELECT revision, epoch, tag, predecessor, chain FROM appended WHERE (SELECT pg_notify("
+        "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
+        " ORDER BY revision"
     ),
+    appends_arrays=True,
 )

@@ -8,9 +8,10 @@ not grow with the number of nodes.
 import asyncio
 import contextlib
 import hashlib
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -19,39 +20,52 @@ from store import read as reads
 from store.authority import (
     AuthorityInfo,
     Committed,
+    Entity,
     Mutation,
-    Put,
+    Page,
+    Query,
 )
+from store.changeset import Changeset
 from store.engine import Engine
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
-from store.limits import ATTEMPTS_MAX, CLOSE_SECONDS_MAX
-from store.plan import POSTGRES, Plan, Result, Statement
+from store.errors import AuthorityUnavailable, CommitLost
+from store.limits import (
+    ATTEMPTS_MAX,
+    BULK_PATIENCE_SECONDS,
+    CLOSE_SECONDS_MAX,
+    MUTATIONS_TOGETHER_MAX,
+    STANDBY_REST_SECONDS,
+    WATCH_ANSWER_SECONDS,
+    WATCH_PING_SECONDS,
+)
+from store.log_trim import LogBounds
+from store.plan import POSTGRES, Batch, Plan, Result, Statement
 from store.postgres_address import FAILURES, PostgresAddress, unavailable
 from store.postgres_connection import (
     CHANGE,
     GIVEN_UP,
     READ,
-    CommitLost,
     ConnectionGone,
     connect,
     transaction,
 )
-from store.write import WriteRequest, find_write, write
+from store.schema import schema
+from store.version import EMPTY, Head, Version
+from store.write import Outcome, WriteRequest, logged, write_all
+from store.writer import Blocked, Writer
+
+CHANNEL = "grapevine"
+"""Of NOTIFY: one for all schemas of a database, which the payload names."""
 
 LOOKUP_PAUSE_SECONDS = 0.1
 """Between attempts to reach the server again after a COMMIT that was not answered."""
-
-COMMITS_MAX = 2
-"""How often a write is committed whose COMMIT is known to have come to nothing."""
-
-_RACED = (3, 5)
-"""Kong's codes for an id and a unique value that somebody else has taken."""
 
 
 class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
-    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes.
+    ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes. Single entities and pages are
+    read at ``standby``, a read replica, as long as it is no older than ``known()``; all that tells
+    of history is asked of the server that takes writes.
     """
 
     def __init__(
@@ -60,11 +74,23 @@ class PostgresAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        standby: PostgresAddress | None = None,
+        known: Callable[[], Version] = lambda: EMPTY.version,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         self._address = address
+        self._standby = None if standby is None else PostgresAuthority(standby)
+        self._standby_opened = False
+        self._standby_rests_until = -math.inf
+        self._known = known
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._pool: asyncpg.Pool | None = None
+        run = (self._execute, self._look_up, self.trim_log)
+        self.writes = Writer(*run, address.timeout)
+        self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
+        """Long ones, which would keep the others waiting."""
         self._host = 0
         """Number of the host that was writable last."""
 
@@ -83,7 +109,12 @@ class PostgresAuthority(Engine):
 
     async def close(self) -> None:
         """Close all connections; statements still under way after CLOSE_SECONDS_MAX are dropped."""
+        if self._standby is not None:
+            self._standby_opened = False
+            await self._standby.close()
         pool, self._pool = self._pool, None
+        for writer in (self.writes, self.bulk_writes):
+            writer.close(f"{self._address} isn't open")
         if pool is not None:
             with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError):
                 await asyncio.wait_for(pool.close(), CLOSE_SECONDS_MAX)
@@ -95,60 +126,111 @@ class PostgresAuthority(Engine):
 
         Raises OutcomeUnknown when COMMIT was not answered and can't be looked up in time.
         """
+        if self._pool is None:
+            raise AuthorityUnavailable(f"{self._address} isn't open")
         drawn = write_id if write_id is not None else self._draw_write_id()
-        request = WriteRequest(tuple(mutations), drawn, origin, self._clock())
-        repeatable = write_id is not None
+        request = WriteRequest(
+            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
+        )
+        bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
+        return await (self.bulk_writes if bulky else self.writes).write(request)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        address = self._address.for_listening()
+        connection, _ = await connect(address)
         try:
-            return await self._write(request, repeatable)
-        except EntityError as error:
-            upserts = any(isinstance(mutation, Put) for mutation in mutations)
-            if not upserts or error.code not in _RACED:
-                raise
-        # Nothing was there to replace, and then somebody else created it: now there is something.
-        return await self._write(request, repeatable)
+            if connection.preamble:
+                raise AuthorityUnavailable(
+                    f"{address} is a pooler, through which nobody can listen; name the server in"
+                    " pg_listen_host and pg_listen_port"
+                )
 
-    async def _write(self, request: WriteRequest, repeatable: bool) -> Committed:
-        def plan() -> Plan[Committed]:
-            if repeatable:
-                yield _one_at_a_time(request.write_id)
-            return (yield from write(request, POSTGRES))
+            def told(_: object, __: int, ___: str, payload: str) -> None:
+                schema, _____, revision = payload.rpartition(" ")
+                if schema == address.schema and revision.isdecimal():
+                    heard(int(revision))
 
-        for _ in range(COMMITS_MAX):
-            try:
-                return await self._transaction(CHANGE, plan)
-            except CommitLost as error:
-                lost = error
-            found = await self._look_up(request, lost)
-            if found is not None:
-                return found
-        raise AuthorityUnavailable(
-            f"{self._address}: the connection was lost in COMMIT ({lost}); nothing was written"
-        ) from lost
+            await connection.add_listener(CHANNEL, told)
+            heard((await transaction(connection, READ, reads.read_head)).version.revision)
+            while True:
+                await asyncio.sleep(WATCH_PING_SECONDS)
+                await connection.execute("SELECT 1", timeout=WATCH_ANSWER_SECONDS)
+        except (TimeoutError, ConnectionGone, *FAILURES) as error:
+            raise unavailable(error, address) from error
+        finally:
+            connection.terminate()
 
-    async def _look_up(self, request: WriteRequest, lost: CommitLost) -> Committed | None:
-        """What became of a COMMIT that was not answered; None when it never will be.
+    async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
+        locks = sorted(_lock_number(item.write_id) for item in requests if not item.is_new)
+
+        def plan() -> Plan[list[Outcome]]:
+            if locks:
+                # Lets a client's retry wait for its first try, which may be under way elsewhere.
+                yield Batch("SELECT pg_advisory_xact_lock($1)", [(lock,) for lock in locks])
+            return (yield from write_all(requests, POSTGRES))
+
+        return await self._transaction(CHANGE, plan, waits_again=False)
+
+    async def _look_up(
+        self, requests: Sequence[WriteRequest], lost: CommitLost
+    ) -> Mapping[bytes, Changeset]:
+        """What became of a COMMIT that was not answered.
 
         The transaction held the head row: whoever gets that row's lock after it knows that it has
-        ended, and sees whether it left its log row.
+        ended, and sees whether it left its log rows.
         """
 
-        def plan() -> Plan[Committed | None]:
+        def plan() -> Plan[Mapping[bytes, Changeset]]:
             yield Statement("SELECT revision FROM head FOR UPDATE")
-            return (yield from find_write(request))
+            return (yield from logged([request.write_id for request in requests]))
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._address.timeout
         while True:
             try:
                 return await self._transaction(CHANGE, plan)
-            except (AuthorityUnavailable, CommitLost) as error:
+            except CommitLost as again:
+                found: Mapping[bytes, Changeset] = again.result  # it has changed nothing
+                return found
+            except AuthorityUnavailable:
                 if loop.time() + LOOKUP_PAUSE_SECONDS >= deadline:
-                    raise OutcomeUnknown(
-                        f"{self._address}: the connection was lost in COMMIT ({lost}), and the"
-                        f" outcome can't be looked up: {error}",
-                        request.write_id,
-                    ) from lost
+                    raise
             await asyncio.sleep(LOOKUP_PAUSE_SECONDS)
+
+    async def get(self, kind: str, key: str) -> Entity | None:
+        endpoint_key = schema(kind).endpoint_key
+        return await self._read_entities(lambda: reads.read_entity(kind, key, endpoint_key))
+
+    async def list(self, query: Query) -> Page:
+        return await self._read_entities(lambda: reads.read_page(query))
+
+    async def _read_entities(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        """Ask the standby, unless it lags or fails; one that failed is left alone for a while."""
+
+        def plan() -> Plan[tuple[Head, Result]]:
+            head = yield from reads.read_head()
+            return head, (yield from make_plan())
+
+        loop = asyncio.get_running_loop()
+        if self._standby is not None and loop.time() >= self._standby_rests_until:
+            try:
+                await self._open_standby(self._standby)
+                head, answer = await self._standby._read(plan)
+            except AuthorityUnavailable:
+                self._standby_rests_until = loop.time() + STANDBY_REST_SECONDS
+            else:
+                if head.version >= self._known():
+                    return answer
+        return await self._read(make_plan)
+
+    async def _open_standby(self, standby: "PostgresAuthority") -> None:
+        """Once; it must be a copy of this very authority. Raises AuthorityUnavailable."""
+        if self._standby_opened:
+            return
+        theirs, mine = await standby.open(), await self._read(reads.read_info)
+        if theirs.id != mine.id:
+            raise AuthorityUnavailable(f"{standby._address} is another authority ({theirs.id})")
+        self._standby_opened = True
 
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         return await self._transaction(READ, make_plan)
@@ -161,11 +243,14 @@ class PostgresAuthority(Engine):
         except CommitLost as lost:
             raise AuthorityUnavailable(f"{self._address}: {lost}") from lost
 
-    async def _transaction(self, begin: str, make_plan: Callable[[], Plan[Result]]) -> Result:
+    async def _transaction(
+        self, begin: str, make_plan: Callable[[], Plan[Result]], *, waits_again: bool = True
+    ) -> Result:
         """Run a plan, again when Postgres gave it up for others' sake or the connection was dead:
         at most ATTEMPTS_MAX times, and none begun later than pg_timeout after the first.
 
-        Raises CommitLost, AuthorityUnavailable and what the plan raises.
+        Raises CommitLost, AuthorityUnavailable and what the plan raises; unless it ``waits_again``
+        also Blocked, when another transaction has kept a lock for too long.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._address.timeout
@@ -176,6 +261,8 @@ class PostgresAuthority(Engine):
                 async with self._connection() as connection:
                     return await transaction(connection, begin, make_plan)
             except (ConnectionGone, *GIVEN_UP) as error:
+                if not waits_again and isinstance(error, asyncpg.LockNotAvailableError):
+                    raise Blocked(unavailable(error, self._address)) from error
                 if isinstance(error, ConnectionGone):
                     await self._expire()
                 if attempts == ATTEMPTS_MAX or loop.time() >= deadline:
@@ -221,9 +308,6 @@ async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
     """Nothing of a session outlives its transaction here: a reset would cost a round trip."""
 
 
-def _one_at_a_time(write_id: bytes) -> Statement:
-    """Let a client's retry wait for its first try, which may still be under way."""
+def _lock_number(write_id: bytes) -> int:
     number = hashlib.sha256(b"grapevine write " + write_id).digest()[:8]
-    return Statement(
-        "SELECT pg_advisory_xact_lock($1)", (int.from_bytes(number, "big", signed=True),)
-    )
+    return int.from_bytes(number, "big", signed=True)

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import asyncpg
@@ -77,9 +77,17 @@ class PostgresAddress:
     timeout: float = 5.0
     """Seconds: bounds connecting, waiting for a free connection, and each statement."""
     tls: Tls = Tls()
+    listen_hosts: tuple[PostgresHost, ...] = ()
+    """Where to listen for commits, if ``hosts`` is a pooler."""
     connections_max: int = 5
+    read_only: bool = False
+    """Whether a server that takes no writes will do: a standby that is read from."""
     idle_seconds: float = 60.0
     """How long an unused connection is kept; 0 keeps it for as long as the server does."""
+
+    def for_listening(self) -> "PostgresAddress":
+        """The same authority without a pooler before it."""
+        return replace(self, hosts=self.listen_hosts or self.hosts)
 
     def __str__(self) -> str:
         return f"database {self.database} at {', '.join(str(host) for host in self.hosts)}"

@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
 
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, CommitLost
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import Plan, Result
+from store.plan import Batch, Plan, Result, Rows, Statement
 from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -48,11 +48,15 @@ class ConnectionGone(Exception):
     committed has not happened."""
 
 
-class CommitLost(Exception):
-    """COMMIT was sent and not answered: whether it took effect isn't known."""
+class Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection, and what every transaction on it begins with."""
+
+    preamble = ""
+    """Statements that make our settings hold for this transaction alone: behind a pooler that lends
+    a server's session for one transaction at a time (PgBouncer), nothing else of a session may."""
 
 
-async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Connection, int]:
+async def connect(address: PostgresAddress, first: int = 0) -> tuple[Connection, int]:
     """Connect to the first host that takes writes, beginning with host number ``first``.
 
     Answers the connection and the number of its host. Every host gets an equal share of the time
@@ -83,11 +87,47 @@ async def connect(address: PostgresAddress, first: int = 0) -> tuple[asyncpg.Con
 
 async def _connect_to(
     address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float
-) -> asyncpg.Connection:
-    """Everything is named, so that no PG* variable says where to go or whether to encrypt."""
+) -> Connection:
+    """Connect and have our settings hold, for the session or else for each transaction."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    settings = _settings(address)
+    try:
+        connection = await _open(address, host, tls, deadline, settings)
+        try:
+            await connection.execute(_check(address))
+            return connection
+        except asyncpg.RaiseError:
+            connection.terminate()
+        except BaseException:
+            connection.terminate()
+            raise
+    except asyncpg.ProtocolViolationError as error:
+        if _UNSUPPORTED not in str(error):
+            raise
+    connection = await _open(address, host, tls, deadline, None)
+    connection.preamble = "; ".join(f"SET LOCAL {name} = {one}" for name, one in settings.items())
+    return connection
+
+
+_UNSUPPORTED = "unsupported startup parameter"
+"""PgBouncer's words for settings that it can't keep for a client."""
+
+
+async def _open(
+    address: PostgresAddress,
+    host: PostgresHost,
+    tls: Any,
+    deadline: float,
+    settings: Mapping[str, str] | None,
+) -> Connection:
+    """Everything is named, so that no PG* variable says where to go or whether to encrypt.
+
+    Without ``settings`` nothing is kept in the session, prepared statements included.
+    """
+    seconds = deadline - asyncio.get_running_loop().time()
     if seconds <= 0:
         raise TimeoutError
-    return await asyncpg.connect(
+    connection: Connection = await asyncpg.connect(
         host=host.host,
         port=host.port,
         user=address.user,
@@ -95,16 +135,30 @@ async def _connect_to(
         database=address.database,
         ssl=tls,
         direct_tls=False,
-        target_session_attrs="read-write",
+        target_session_attrs="any" if address.read_only else "read-write",
         timeout=seconds,
         command_timeout=address.timeout,
-        server_settings={
-            "application_name": "grapevine",
-            "search_path": f'"{address.schema}"',
-            "lock_timeout": _milliseconds(LOCK_SECONDS_MAX),
-            "statement_timeout": _milliseconds(STATEMENT_SECONDS_MAX),
-            "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS_MAX),
-        },
+        connection_class=Connection,
+        statement_cache_size=0 if settings is None else 100,
+        server_settings={"application_name": "grapevine", **(settings or {})},
+    )
+    return connection
+
+
+def _settings(address: PostgresAddress) -> dict[str, str]:
+    return {
+        "search_path": f'"{address.schema}"',
+        "lock_timeout": _milliseconds(LOCK_SECONDS_MAX),
+        "statement_timeout": _milliseconds(STATEMENT_SECONDS_MAX),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS_MAX),
+    }
+
+
+def _check(address: PostgresAddress) -> str:
+    """Fails unless the session has our settings: a pooler may have been told to ignore them."""
+    return (
+        f"DO $$ BEGIN IF current_setting('search_path') <> '\"{address.schema}\"'"
+        " THEN RAISE EXCEPTION 'settings ignored'; END IF; END $$"
     )
 
 
@@ -117,13 +171,23 @@ async def run(connection: asyncpg.Connection, plan: Plan[Result]) -> Result:
     try:
         statement = next(plan)
         while True:
-            rows: Sequence[Any] = await connection.fetch(statement.sql, *statement.parameters)
-            statement = plan.send(rows)
+            statement = plan.send(await _execute(connection, statement))
     except StopIteration as finished:
         result: Result = finished.value
         return result
     finally:
         plan.close()
+
+
+async def _execute(connection: asyncpg.Connection, statement: Statement | Batch) -> Rows:
+    if isinstance(statement, Statement):
+        rows: Rows = await connection.fetch(statement.sql, *statement.parameters)
+    elif statement.parameters:
+        rows = await connection.fetchmany(statement.sql, statement.parameters)
+    else:
+        await asyncio.sleep(0)
+        rows = ()
+    return rows
 
 
 async def transaction(
@@ -135,7 +199,7 @@ async def transaction(
     a rollback. A connection that was left in mid-air is cut, which makes the server roll back.
     """
     try:
-        await connection.execute(begin)
+        await connection.execute(f"{begin}; {connection.preamble}")
         result = await run(connection, make_plan())
     except BaseException as error:
         await _roll_back(connection, error)
@@ -155,7 +219,7 @@ async def transaction(
             raise
         if begin == READ:
             return result  # all has been read
-        raise CommitLost(str(error) or type(error).__name__) from error
+        raise CommitLost(str(error) or type(error).__name__, result) from error
     if tag != "COMMIT":
         raise RuntimeError(f"Postgres answered COMMIT with {tag}")
     return result

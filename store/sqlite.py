@@ -6,10 +6,12 @@ reads have a connection of their own and see the last committed state while a wr
 """
 
 import asyncio
+import contextlib
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,11 +23,15 @@ from store.authority import (
     Committed,
     Mutation,
 )
+from store.changeset import Changeset
 from store.engine import Engine
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, CommitLost
+from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
+from store.log_trim import LogBounds
 from store.plan import SQLITE, Plan, Result
-from store.sqlite_connection import change, connect, read, unavailable, write_once
-from store.write import WriteRequest, find_write, write
+from store.sqlite_connection import change, connect, read, unavailable
+from store.write import Outcome, WriteRequest, logged, write_all
+from store.writer import Writer
 
 Answer = TypeVar("Answer")
 
@@ -62,12 +68,15 @@ class SqliteAuthority(Engine):
         *,
         clock: Callable[[], float] = time.time,
         draw_write_id: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+        log_bounds: LogBounds | None = None,
     ) -> None:
         self._path = Path(path)
         self._clock = clock
         self._draw_write_id = draw_write_id
+        self._log_bounds = log_bounds or LogBounds()
         self._writer: Connection | None = None
         self._reader: Connection | None = None
+        self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)
 
     async def open(self) -> AuthorityInfo:
         """Open the file and check its schema; SchemaMismatch says what to type."""
@@ -87,6 +96,7 @@ class SqliteAuthority(Engine):
         """Close both connections; without effect when they are closed."""
         writer, self._writer = self._writer, None
         reader, self._reader = self._reader, None
+        self.writes.close(f"{self._path} isn't open")
         for connection in (reader, writer):
             if connection is not None:
                 await connection.close()
@@ -95,23 +105,45 @@ class SqliteAuthority(Engine):
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:
         """Apply all mutations in one transaction, or none."""
+        if self._writer is None:
+            raise AuthorityUnavailable(f"{self._path} isn't open")
         drawn = write_id if write_id is not None else self._draw_write_id()
-        request = WriteRequest(tuple(mutations), drawn, origin, self._clock())
-        return await self._call(
-            self._writer,
-            lambda connection: write_once(
-                connection,
-                lambda: write(request, SQLITE),
-                lambda: find_write(request),
-                request.write_id,
-            ),
+        request = WriteRequest(
+            tuple(mutations), drawn, origin, self._clock(), is_new=write_id is None
         )
+        return await self.writes.write(request)
+
+    async def watch(self, heard: Callable[[int], None]) -> None:
+        try:
+            # A plain handle: asking it costs microseconds, a thread's hop many times as much.
+            with contextlib.closing(connect(self._path, read_only=True)) as handle:
+                seen = None
+                while True:
+                    (version,) = handle.execute("PRAGMA data_version").fetchone()
+                    if version != seen:
+                        seen = version
+                        heard(handle.execute("SELECT revision FROM head").fetchone()[0])
+                    await asyncio.sleep(DATA_VERSION_SECONDS)
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
+
+    async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
+        plan = partial(write_all, requests, SQLITE)
+        return await self._call(self._writer, lambda connection: change(connection, plan))
+
+    async def _look_up(
+        self, requests: Sequence[WriteRequest], lost: CommitLost
+    ) -> Mapping[bytes, Changeset]:
+        return await self._read(lambda: logged([request.write_id for request in requests]))
 
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         return await self._call(self._reader, lambda connection: read(connection, make_plan))
 
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
-        return await self._call(self._writer, lambda connection: change(connection, make_plan))
+        try:
+            return await self._call(self._writer, lambda connection: change(connection, make_plan))
+        except CommitLost as lost:  # doing it again does no harm
+            raise AuthorityUnavailable(f"{self._path}: {lost}") from lost
 
     async def _call(
         self, connection: Connection | None, function: Callable[[sqlite3.Connection], Result]

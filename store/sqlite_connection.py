@@ -13,18 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
-from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
+from store.errors import AuthorityUnavailable, CommitLost, SchemaMismatch
 from store.limits import BUSY_SECONDS_MAX
-from store.plan import Plan, Result, Rows, Statement
+from store.plan import Batch, Plan, Result, Row, Rows, Statement
 from store.read import BOOTSTRAP_NEEDED
 
 BUSY_SLICE_SECONDS = 0.02
 """SQLite's own wait for a lock backs off to 100 ms between looks; waiting in short slices keeps the
 looks a few milliseconds apart, and so the wait of a second writer short."""
-
-
-class CommitFailed(sqlite3.OperationalError):
-    """COMMIT reported an error; whether it took effect isn't known."""
 
 
 _PLACEHOLDER = re.compile(r"\$([0-9]+)")
@@ -41,11 +37,16 @@ def _positional(sql: str) -> tuple[str, tuple[int, ...]]:
     return _PLACEHOLDER.sub("?", sql), order
 
 
-def execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
-    """Execute one statement of a plan; its rows."""
+def execute(connection: sqlite3.Connection, statement: Statement | Batch) -> Rows:
+    """Execute one statement of a plan, or all of a batch; the rows."""
     sql, order = _positional(statement.sql)
-    parameters = [statement.parameters[index] for index in order]
-    return connection.execute(sql, parameters).fetchall()
+    if isinstance(statement, Statement):
+        parameters = [statement.parameters[index] for index in order]
+        return connection.execute(sql, parameters).fetchall()
+    rows: list[Row] = []
+    for values in statement.parameters:
+        rows.extend(connection.execute(sql, [values[index] for index in order]))
+    return rows
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -116,7 +117,7 @@ def read(connection: sqlite3.Connection, make_plan: Callable[[], Plan[Result]]) 
 
 
 def change(connection: sqlite3.Connection, make_plan: Callable[[], Plan[Result]]) -> Result:
-    """Run a plan in one write transaction."""
+    """Run a plan in one write transaction. Raises CommitLost when COMMIT reports an error."""
     return _retried(connection, "BEGIN IMMEDIATE", make_plan)
 
 
@@ -138,40 +139,14 @@ def _transaction(
     connection.execute(begin)
     try:
         result = run(connection, make_plan())
-        _commit(connection)
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if is_busy(error) or begin == "BEGIN":
+                raise
+            raise CommitLost(str(error), result) from error
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
     return result
-
-
-def _commit(connection: sqlite3.Connection) -> None:
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if is_busy(error):
-            raise
-        raise CommitFailed(str(error)) from error
-
-
-def write_once(
-    connection: sqlite3.Connection,
-    make_plan: Callable[[], Plan[Result]],
-    find_plan: Callable[[], Plan[Result | None]],
-    write_id: bytes,
-) -> Result:
-    """Run a write; when its COMMIT fails, look up by its write id whether it happened after all.
-
-    Raises OutcomeUnknown when even that fails.
-    """
-    try:
-        return change(connection, make_plan)
-    except CommitFailed as error:
-        try:
-            found = read(connection, find_plan)
-        except sqlite3.Error as lookup_error:
-            raise OutcomeUnknown(str(lookup_error), write_id) from error
-        if found is None:
-            raise
-        return found

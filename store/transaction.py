@@ -1,9 +1,9 @@
-"""One write's work on the rows: merging, validating, claiming, referring, deleting.
+"""One writer's work on its transaction's rows: merging, validating, claiming, referring, deleting.
 
 The rules that the write rule's third step needs; ``store.write`` says in which order they run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from store.authority import Create, Delete, Entity, Mutation, Patch, Put
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change
 from store.errors import EntityError
-from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX
-from store.plan import Dialect, Plan, Statement
-from store.read import entity_text, id_of_key
+from store.flush import claims
+from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS
+from store.plan import PAUSE, Plan
+from store.rows import Claim, Key, Rows, Stored, differ
 from store.schema import Schema
 from store.schema import schema as schema_of
 from store.schema.entity import random_id
@@ -29,13 +30,10 @@ from store.schema.violations import (
     unique_violation,
 )
 
-Key = tuple[str, str]
-"""(kind, id)"""
-
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """One transaction to be."""
+    """One write: what is to be done in one transaction, and becomes one changeset."""
 
     mutations: tuple[Mutation, ...]
     write_id: bytes
@@ -43,6 +41,8 @@ class WriteRequest:
     origin: str
     now: float
     """The writer's wall clock, Unix seconds."""
+    is_new: bool = False
+    """Whether the write id was drawn for it just now, so that the log can't have it yet."""
     new_id: Callable[[], str] = random_id
     schemas: Callable[[str], Schema] = schema_of
 
@@ -53,35 +53,88 @@ def too_big(what: str, allowed: str) -> EntityError:
 
 
 class Transaction:
-    """The rows of one transaction: as they were found, and as they are now."""
+    """One writer's mutations of rows that it may share with others."""
 
-    def __init__(self, request: WriteRequest, dialect: Dialect) -> None:
+    def __init__(self, request: WriteRequest, rows: Rows) -> None:
         self._request = request
-        self._dialect = dialect
-        self._found: dict[Key, str | None] = {}
-        self._rows: dict[Key, str | None] = {}
+        self._rows = rows
+        self._before: dict[Key, Stored | None] = {}
+        """The rows that were made, changed or deleted here, as they were before it."""
+
+    def __len__(self) -> int:
+        """How many mutations."""
+        return len(self._request.mutations)
 
     def changes(self) -> tuple[Change, ...]:
-        """The final state of every row that isn't as it was found."""
-        return tuple(
-            Change(kind, entity_id, text)
-            for (kind, entity_id), text in self._rows.items()
-            if text != self._found[kind, entity_id]
-        )
+        """The final state of every row that isn't as it was before."""
+        changed = []
+        for key, before in self._before.items():
+            row = self._rows.now(key)
+            if differ(row, before):
+                changed.append(Change(*key, row.text if row else None))
+        return tuple(changed)
 
-    def lock(self) -> Plan[None]:
-        """Read and lock the rows that the mutations name and that exist now."""
-        keys: set[Key] = set()
+    def names(self, *, claimed: bool) -> Iterator[Claim]:
+        """Names by which the mutations call rows; ``claimed``: and unique values they want."""
         for mutation in self._request.mutations:
-            if not isinstance(mutation, Create):
-                entity_id = yield from self._id(mutation.kind, mutation.key)
-                if entity_id is not None:
-                    keys.add((mutation.kind, entity_id))
-        for kind, entity_id in sorted(keys):
-            yield from self._row(kind, entity_id)
+            schema = self._request.schemas(mutation.kind)
+            key = "" if isinstance(mutation, Create) else mutation.key
+            if key and schema.endpoint_key and not is_uuid(key):
+                yield mutation.kind, schema.endpoint_key, key
+            if isinstance(mutation, Delete):
+                continue
+            for name, target in schema.references.items():
+                found = self._named(mutation.fields.get(name), target)
+                if found is not None:
+                    yield found
+            if claimed:
+                for field in schema.unique:
+                    if isinstance(mutation.fields.get(field), str):
+                        yield mutation.kind, field, mutation.fields[field]
 
-    def apply(self, mutation: Mutation) -> Plan[Entity | None]:
-        """Do one mutation; answers its entity, None for a deletion."""
+    def keys(self, *, made: bool) -> Plan[set[Key]]:
+        """The rows that the mutations change, as far as can be told; ``made``: and those they want
+        to make under an id of their own."""
+        keys = set()
+        for mutation in self._request.mutations:
+            if isinstance(mutation, Create):
+                entity_id = mutation.fields.get("id") if made else None
+            else:
+                entity_id = yield from self._id(mutation.kind, mutation.key)
+            if isinstance(entity_id, str) and is_uuid(entity_id):
+                keys.add((mutation.kind, entity_id.lower()))
+        return keys
+
+    def targets(self) -> Plan[set[Key]]:
+        """The rows that the mutations refer to, as far as their names are known."""
+        keys = set()
+        for mutation in self._request.mutations:
+            if isinstance(mutation, Delete):
+                continue
+            for name, target in self._request.schemas(mutation.kind).references.items():
+                value = mutation.fields.get(name)
+                named = self._named(value, target)
+                if named is not None:
+                    entity_id: Any = yield from self._rows.holder(named)
+                else:
+                    entity_id = value.get("id") if isinstance(value, dict) else None
+                if isinstance(entity_id, str) and is_uuid(entity_id):
+                    keys.add((target, entity_id.lower()))
+        return keys
+
+    def apply(self) -> Plan[tuple[Entity | None, ...]]:
+        """Do all mutations; answers the entity of each, None for a deletion.
+
+        Raises EntityError, and then the rows must be rolled back.
+        """
+        entities = []
+        for number, mutation in enumerate(self._request.mutations, 1):
+            entities.append((yield from self._apply(mutation)))
+            if number % PAUSE_MUTATIONS == 0:
+                yield PAUSE
+        return tuple(entities)
+
+    def _apply(self, mutation: Mutation) -> Plan[Entity | None]:
         match mutation:
             case Create(kind, fields):
                 return (yield from self._create(kind, fields))
@@ -90,9 +143,9 @@ class Transaction:
             case Put(kind, key, fields):
                 return (yield from self._put(kind, key, fields))
             case Delete(kind, key):
-                entity_id = yield from self._id(kind, key)
-                if entity_id is not None and (yield from self._row(kind, entity_id)) is not None:
-                    yield from self._delete(kind, entity_id, depth=0)
+                found = yield from self._existing(kind, key)
+                if found is not None:
+                    yield from self._delete((kind, found.entity["id"]))
                 return None
 
     def _create(self, kind: str, fields: Mapping[str, Any]) -> Plan[Entity]:
@@ -108,8 +161,8 @@ class Transaction:
         if current is None:
             raise not_found("id" if is_uuid(key) else schema.endpoint_key or "id", key)
         fields = yield from self._resolve(schema, fields)
-        entity = schema.validate_patch(current, fields, self._request.now)
-        yield from self._update(schema, current, entity)
+        entity = schema.validate_patch(_copy(current), fields, self._request.now)
+        yield from self._store(schema, current.entity, entity)
         return entity
 
     def _put(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
@@ -121,158 +174,123 @@ class Transaction:
         current = yield from self._existing(kind, key)
         fields = yield from self._resolve(schema, fields)
         now, new_id = self._request.now, self._request.new_id
-        entity = schema.validate_put(current, key, fields, now, new_id)
+        existing = _copy(current) if current else None
+        entity = schema.validate_put(existing, key, fields, now, new_id)
         if current is None:
             yield from self._insert(schema, entity)
         else:
-            yield from self._update(schema, current, entity)
+            yield from self._store(schema, current.entity, entity)
         return entity
 
-    def _existing(self, kind: str, key: str) -> Plan[Entity | None]:
+    def _existing(self, kind: str, key: str) -> Plan[Stored | None]:
         entity_id = yield from self._id(kind, key)
-        text = (yield from self._row(kind, entity_id)) if entity_id else None
-        return decode_entity(text) if text is not None else None
+        if entity_id is None:
+            return None
+        yield from self._rows.lock([(kind, entity_id)])
+        return self._rows.now((kind, entity_id))
 
     def _id(self, kind: str, key: str) -> Plan[str | None]:
-        """The id that a key names: itself, or what the endpoint key's index says now."""
+        """The id that a key names: itself, or whose name it is now."""
+        if is_uuid(key):
+            return key.lower()
         endpoint_key = self._request.schemas(kind).endpoint_key
-        return (yield from id_of_key(kind, key, endpoint_key))
+        if endpoint_key is None:
+            return None
+        return (yield from self._rows.holder((kind, endpoint_key, key)))
 
-    def _row(self, kind: str, entity_id: str) -> Plan[str | None]:
-        """A row's text as this transaction sees it, locked for changing."""
-        key = (kind, entity_id)
-        if key not in self._rows:
-            text = yield from entity_text(kind, entity_id, lock=self._dialect.for_update)
-            self._found[key] = self._rows[key] = text
-        return self._rows[key]
+    def _named(self, value: Any, target: str) -> Claim | None:
+        """What a reference by endpoint key (``{"name": …}``) calls its target."""
+        if not isinstance(value, dict) or value.get("id") is not None:
+            return None
+        try:
+            endpoint_key = self._request.schemas(target).endpoint_key
+        except KeyError:
+            return None
+        wanted = value.get(endpoint_key) if endpoint_key else None
+        if endpoint_key is None or not isinstance(wanted, str):
+            return None
+        return target, endpoint_key, wanted
 
     def _resolve(self, schema: Schema, fields: Mapping[str, Any]) -> Plan[dict[str, Any]]:
-        """Replace references by endpoint key (``{"name": …}``) by references by id."""
+        """Replace references by endpoint key by references by id."""
         resolved = dict(fields)
         for name, target in schema.references.items():
-            value = resolved.get(name)
-            if not isinstance(value, dict) or value.get("id") is not None:
-                continue
-            try:
-                endpoint_key = self._request.schemas(target).endpoint_key
-            except KeyError:
-                continue
-            wanted = value.get(endpoint_key) if endpoint_key else None
-            if endpoint_key and isinstance(wanted, str):
-                found = yield from id_of_key(target, wanted, endpoint_key, names_only=True)
+            named = self._named(resolved.get(name), target)
+            if named is not None:
+                found = yield from self._rows.holder(named)
                 if found is None:
-                    raise foreign_key_unresolved(name, endpoint_key, wanted, target)
+                    raise foreign_key_unresolved(name, *named[1:], target)
                 resolved[name] = {"id": found}
         return resolved
 
     def _insert(self, schema: Schema, entity: Entity) -> Plan[None]:
-        kind, entity_id = schema.kind, entity["id"]
-        text = _text(entity)
-        rows = yield Statement(
-            "INSERT INTO entity (kind, id, body) VALUES ($1, $2, $3)"
-            " ON CONFLICT DO NOTHING RETURNING id",
-            (kind, entity_id, text),
-        )
-        if not rows:
-            raise primary_key_violation(entity_id)
-        self._found.setdefault((kind, entity_id), None)
-        self._rows[kind, entity_id] = text
-        yield from self._index(schema, {}, entity)
-
-    def _update(self, schema: Schema, current: Entity, entity: Entity) -> Plan[None]:
         key = (schema.kind, entity["id"])
-        text = _text(entity)
-        yield Statement("UPDATE entity SET body = $3 WHERE kind = $1 AND id = $2", (*key, text))
-        self._rows[key] = text
-        yield from self._index(schema, current, entity)
+        if self._rows.is_known(key) and self._rows.now(key) is not None:
+            raise primary_key_violation(entity["id"])
+        yield from self._store(schema, {}, entity)
 
-    def _index(self, schema: Schema, old: Entity, new: Entity) -> Plan[None]:
-        """Bring unique values, references and tags from ``old`` ({} for none) to ``new``."""
+    def _store(self, schema: Schema, old: Entity, new: Entity) -> Plan[None]:
+        """Make a row ``new`` that was ``old`` ({} for none)."""
         kind, entity_id = schema.kind, new["id"]
-        for field in schema.unique:
-            if new.get(field) != old.get(field):
-                yield from self._claim(kind, entity_id, field, new.get(field), old.get(field))
+        text = _text(new)
+        old_claims, new_claims = claims(schema, old), claims(schema, new)
+        for field, value in new_claims.items():
+            if not self._rows.is_free((kind, field, value), entity_id):
+                raise unique_violation(field, value)
+        for field, value in old_claims.items():
+            if new_claims.get(field) != value:
+                self._rows.hold_value((kind, field, value), None)
+        for field, value in new_claims.items():
+            if old_claims.get(field) != value:
+                self._rows.hold_value((kind, field, value), entity_id)
+        itself = (kind, entity_id)
         for field, target in schema.references.items():
-            if new.get(field) != old.get(field):
-                yield from self._refer(kind, entity_id, field, target, new.get(field))
-        old_tags, new_tags = set(old.get("tags") or ()), set(new.get("tags") or ())
-        for tag in sorted(old_tags - new_tags):
-            yield Statement(
-                "DELETE FROM entity_tag WHERE tag = $1 AND kind = $2 AND id = $3",
-                (tag, kind, entity_id),
-            )
-        for tag in sorted(new_tags - old_tags):
-            yield Statement(
-                "INSERT INTO entity_tag (tag, kind, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                (tag, kind, entity_id),
-            )
+            reference = new.get(field)
+            if reference is None or reference == old.get(field):
+                continue
+            referred = (target, reference["id"])
+            if referred != itself:
+                yield from self._rows.hold([referred])
+                if not self._rows.exists(referred):
+                    raise foreign_key_missing(field, reference["id"], target)
+        self._put_row(itself, Stored(text, new))
 
-    def _claim(self, kind: str, entity_id: str, field: str, new: Any, old: Any) -> Plan[None]:
-        """Give a unique value back and take another."""
-        if old is not None:
-            yield Statement(
-                "DELETE FROM entity_unique WHERE kind = $1 AND field = $2 AND id = $3",
-                (kind, field, entity_id),
-            )
-        if new is not None:
-            rows = yield Statement(
-                "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, $2, $3, $4)"
-                " ON CONFLICT DO NOTHING RETURNING id",
-                (kind, field, new, entity_id),
-            )
-            if not rows:
-                raise unique_violation(field, new)
+    def _put_row(self, key: Key, row: Stored | None) -> None:
+        if key not in self._before:
+            self._before[key] = self._rows.now(key) if self._rows.is_known(key) else None
+        self._rows.put(key, row)
 
-    def _refer(self, kind: str, entity_id: str, field: str, target: str, value: Any) -> Plan[None]:
-        """Point a foreign key elsewhere, holding the row it points to against deletion."""
-        yield Statement(
-            "DELETE FROM entity_reference WHERE kind = $1 AND id = $2 AND field = $3",
-            (kind, entity_id, field),
-        )
-        if value is None:
-            return
-        lock = self._dialect.for_key_share
-        if (yield from entity_text(target, value["id"], lock=lock)) is None:
-            raise foreign_key_missing(field, value["id"], target)
-        yield Statement(
-            "INSERT INTO entity_reference (kind, id, field, target_kind, target_id)"
-            " VALUES ($1, $2, $3, $4, $5)",
-            (kind, entity_id, field, target, value["id"]),
-        )
+    def _delete(self, key: Key) -> Plan[None]:
+        """Delete a row that is locked, and those that go with it, one generation at a time.
 
-    def _delete(self, kind: str, entity_id: str, depth: int) -> Plan[None]:
-        """Delete a row that is locked, and before it those that go with it.
-
-        Its own references go first, so that references in a circle come to an end.
+        Parents go first, so that references in a circle come to an end.
         """
-        key = (kind, entity_id)
-        yield Statement("DELETE FROM entity_reference WHERE kind = $1 AND id = $2", key)
-        children = yield from self._children(key, depth)
-        for child in children:
-            yield from self._row(*child)
-        if children:
+        parents = [key]
+        for depth in range(CASCADE_DEPTH_MAX + 1):
+            for parent in parents:
+                self._forget(parent)
+            children = yield from self._children(parents, depth)
+            if not children:
+                return
+            yield from self._rows.lock(children)
             # Asked again now that they are locked: until then, another writer may have pointed one
-            # of them elsewhere. None can have come, since a reference needs this row's lock.
-            children = yield from self._children(key, depth)
-        for child in children:
-            if (yield from self._row(*child)) is not None:
-                yield from self._delete(*child, depth + 1)
-        for table in ("entity_unique", "entity_tag"):
-            yield Statement(f"DELETE FROM {table} WHERE kind = $1 AND id = $2", key)
-        yield Statement("DELETE FROM entity WHERE kind = $1 AND id = $2", key)
-        self._rows[key] = None
+            # of them elsewhere. None can have come, since a reference needs its target's lock.
+            parents = yield from self._children(parents, depth)
 
-    def _children(self, parent: Key, depth: int) -> Plan[list[Key]]:
-        """The rows that go with this one. Raises EntityError code 4 when one forbids it."""
-        rows = yield Statement(
-            "SELECT kind, id, field FROM entity_reference"
-            " WHERE target_kind = $1 AND target_id = $2 ORDER BY kind, id",
-            parent,
-        )
-        for kind, _, field in rows:
+    def _forget(self, key: Key) -> None:
+        row = self._rows.now(key)
+        if row is not None:
+            for field, value in claims(self._request.schemas(key[0]), row.entity).items():
+                self._rows.hold_value((key[0], field, value), None)
+            self._put_row(key, None)
+
+    def _children(self, parents: Sequence[Key], depth: int) -> Plan[list[Key]]:
+        """The rows that go with these. Raises EntityError code 4 when one forbids it."""
+        found = yield from self._rows.children(parents)
+        for (kind, _, field), parent in found:
             if depth >= CASCADE_DEPTH_MAX or not self._cascades(kind, field):
                 raise foreign_key_restricts(parent[0], kind)
-        return [(kind, entity_id) for kind, entity_id, _ in rows]
+        return list(dict.fromkeys((kind, entity_id) for (kind, entity_id, _), _ in found))
 
     def _cascades(self, kind: str, field: str) -> bool:
         """Kinds and fields that only a newer version knows restrict: nothing is lost by it."""
@@ -281,6 +299,11 @@ class Transaction:
         except KeyError:
             return False
         return declared is not None and declared.on_delete == "cascade"
+
+
+def _copy(row: Stored) -> Entity:
+    """What a merge may take pieces of, and nobody else has."""
+    return decode_entity(row.text)
 
 
 def _text(entity: Entity) -> str:

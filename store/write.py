@@ -1,66 +1,141 @@
-"""The write rule: how mutations become rows, one changeset and the next revision (DESIGN 3).
+"""The write rule: how mutations become rows, changesets and the next revisions (DESIGN 3).
 
-A plan without I/O, shared by all engines. Its order is the rule:
+A plan without I/O, shared by all engines. Writers that wait at the same time share a transaction,
+whose statements are then as many as those of one. Its order is the rule:
 
 1. A write id that was committed before is answered from the log.
-2. Rows to change are read and locked, in (kind, id) order, so that writers can't deadlock on them.
-3. Each mutation is merged and validated against what it really found, then written. Unique values
-   and rows are claimed by ``INSERT … ON CONFLICT DO NOTHING RETURNING``: a violation is a missing
-   row, not an aborted transaction. Referred rows are locked against deletion, deletions lock the
-   parent before they look for children, and no cascade is left to the database: the changeset must
-   name every row that went.
-4. The head row comes last, in one statement: it is the one row that every writer needs.
+2. Names are looked up, rows to change are read and locked, in (kind, id) order, and rows to refer
+   to are locked against deletion.
+3. Each writer's mutations are merged and validated against what is there and what the writers
+   before it made. One that is refused leaves nothing behind, and the others don't notice.
+4. The difference is written (``store.flush``). Deletions have locked the parent before they looked
+   for children, and no cascade is left to the database: a changeset must name every row that went.
+5. The head row comes last, in one statement for all: it is the one row that every writer needs.
 """
+
+from collections.abc import Iterable, Sequence
 
 from blake3 import blake3
 
 from store.authority import Committed, Create, Delete, Entity, Mutation, Patch, Put
 from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
-from store.limits import MUTATIONS_MAX
-from store.plan import Dialect, Plan, Statement
+from store.errors import EntityError
+from store.flush import Raced, flush
+from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
+from store.plan import PAUSE, Dialect, Plan
 from store.read import changeset_from_row, read_entity, read_head
+from store.rows import Rows, in_parts
 from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
 from store.version import Head
 
-__all__ = ["WriteRequest", "find_write", "write"]
+__all__ = ["Outcome", "Raced", "WriteRequest", "find_writes", "logged", "write", "write_all"]
+
+Outcome = Committed | EntityError
+"""Of one writer among several."""
+
+Done = tuple[tuple[Entity | None, ...], bytes | None]
+"""What a writer's mutations made, and the body of its changeset; None when nothing changed."""
 
 
 def write(request: WriteRequest, dialect: Dialect) -> Plan[Committed]:
-    """Apply all mutations, or raise EntityError (and then the transaction must be rolled back)."""
-    if len(request.write_id) != 16:
-        raise ValueError(f"a write id has 16 bytes, not {len(request.write_id)}")
-    if len(request.mutations) > MUTATIONS_MAX:
-        raise too_big(f"{len(request.mutations)} mutations in one write", str(MUTATIONS_MAX))
-    before = yield from find_write(request)
-    if before is not None:
-        return before
-    transaction = Transaction(request, dialect)
-    yield from transaction.lock()
-    entities = []
-    for mutation in request.mutations:
-        entities.append((yield from transaction.apply(mutation)))
-    changes = transaction.changes()
-    if not changes:
-        head = yield from read_head()
-        return Committed(head, None, tuple(entities))
-    changeset = yield from _append(request, changes, dialect)
-    return Committed(Head(changeset.version, changeset.digest), changeset, tuple(entities))
+    """Apply one write, or raise EntityError (and then the transaction must be rolled back)."""
+    try:
+        (outcome,) = yield from write_all([request], dialect)
+    except Raced as raced:
+        raise raced.error from None
+    if isinstance(outcome, EntityError):
+        raise outcome
+    return outcome
 
 
-def find_write(request: WriteRequest) -> Plan[Committed | None]:
-    """The outcome of this write if it was committed before, else None.
+def write_all(requests: Sequence[WriteRequest], dialect: Dialect) -> Plan[list[Outcome]]:
+    """Apply several writes as if one after the other; the outcome of each.
+
+    All write ids must differ. Raises Raced, and then nothing of it may be committed.
+    """
+    outcomes: dict[int, Outcome] = {}
+    for number, request in enumerate(requests):
+        if len(request.write_id) != 16:
+            raise ValueError(f"a write id has 16 bytes, not {len(request.write_id)}")
+        if len(request.mutations) > MUTATIONS_MAX:
+            what = f"{len(request.mutations)} mutations in one write"
+            outcomes[number] = too_big(what, str(MUTATIONS_MAX))
+    old = [number for number, request in enumerate(requests) if not request.is_new]
+    found = yield from find_writes([requests[number] for number in old if number not in outcomes])
+    for number, request in enumerate(requests):
+        if request.write_id in found:
+            outcomes[number] = found[request.write_id]
+    todo = {number: item for number, item in enumerate(requests) if number not in outcomes}
+    if todo:
+        outcomes |= yield from _do(todo, dialect)
+    return [outcomes[number] for number in range(len(requests))]
+
+
+def _do(requests: dict[int, WriteRequest], dialect: Dialect) -> Plan[dict[int, Outcome]]:
+    outcomes: dict[int, Outcome] = {}
+    done: dict[int, Done] = {}
+    rows = Rows(dialect, next(iter(requests.values())).schemas)
+    writers = {number: Transaction(request, rows) for number, request in requests.items()}
+    yield from _prepare(rows, list(writers.values()))
+    for position, (number, writer) in enumerate(writers.items(), 1):
+        if position % PAUSE_MUTATIONS == 0:
+            yield PAUSE
+        rows.maker = number
+        savepoint = rows.savepoint()
+        try:
+            entities = yield from writer.apply()
+            done[number] = (entities, _body(requests[number], writer.changes()))
+        except EntityError as error:
+            rows.roll_back(savepoint)
+            outcomes[number] = error
+    yield from flush(rows)
+    outcomes |= yield from _append(requests, done, dialect)
+    return outcomes
+
+
+def _prepare(rows: Rows, writers: Sequence[Transaction]) -> Plan[None]:
+    """Read and lock at once what all writers will want, as far as can be told beforehand.
+
+    The unique values and ids that one mutation alone wants to make are left to their inserts, which
+    saves a lone create two round trips. Of several, the insert would tell of one at a time.
+    """
+    several = sum(len(writer) for writer in writers) > 1
+    yield from rows.find(name for writer in writers for name in writer.names(claimed=several))
+    keys, targets = set(), set()
+    for writer in writers:
+        keys |= yield from writer.keys(made=several)
+        targets |= yield from writer.targets()
+    yield from rows.lock(keys)
+    yield from rows.hold(targets)
+
+
+def find_writes(requests: Sequence[WriteRequest]) -> Plan[dict[bytes, Committed]]:
+    """The outcomes of those of these writes that were committed before, by write id.
 
     A retry repeats the mutations of the first try; their entities are found in its changeset.
     """
-    rows = yield Statement(
-        "SELECT epoch, tag, revision, predecessor, chain, body FROM log WHERE write_id = $1",
-        (request.write_id,),
+    changesets = yield from logged([request.write_id for request in requests])
+    found = {}
+    for request in requests:
+        if request.write_id in changesets:
+            outcome = yield from _outcome(request, changesets[request.write_id])
+            found[request.write_id] = outcome
+    return found
+
+
+def logged(write_ids: Sequence[bytes]) -> Plan[dict[bytes, Changeset]]:
+    """Those of these writes that were committed."""
+    rows = yield from in_parts(
+        "SELECT epoch, tag, revision, predecessor, chain, body, write_id FROM log"
+        " WHERE write_id = $1",
+        [(write_id,) for write_id in write_ids],
     )
-    if not rows:
-        return None
-    changeset = changeset_from_row(rows[0])
+    return {bytes(row[6]): changeset_from_row(row[:6]) for row in rows}
+
+
+def _outcome(request: WriteRequest, changeset: Changeset) -> Plan[Committed]:
     changes = list(decode_body(changeset.body).changes)
     entities = []
     for mutation in request.mutations:
@@ -69,7 +144,11 @@ def find_write(request: WriteRequest) -> Plan[Committed | None]:
             endpoint_key = request.schemas(mutation.kind).endpoint_key
             entity = yield from read_entity(mutation.kind, mutation.key, endpoint_key)
         entities.append(entity)
-    return Committed(Head(changeset.version, changeset.digest), changeset, tuple(entities))
+    return _committed(changeset, tuple(entities))
+
+
+def _committed(changeset: Changeset, entities: tuple[Entity | None, ...]) -> Committed:
+    return Committed(Head(changeset.version, changeset.digest), changeset, entities)
 
 
 def _entity_of(mutation: Mutation, changes: list[Change], request: WriteRequest) -> Entity | None:
@@ -97,15 +176,46 @@ def _entity_of(mutation: Mutation, changes: list[Change], request: WriteRequest)
     return None
 
 
-def _append(
-    request: WriteRequest, changes: tuple[Change, ...], dialect: Dialect
-) -> Plan[Changeset]:
-    """Take the head row and log the changeset."""
+def _body(request: WriteRequest, changes: tuple[Change, ...]) -> bytes | None:
+    """The changeset's bytes. Raises EntityError when they are too many."""
+    if not changes:
+        return None
     body = encode_body(Body(request.write_id, request.now, request.origin, changes))
     if len(body) > BODY_BYTES_MAX:
-        raise too_big(f"a changeset of {len(body)} bytes", f"{BODY_BYTES_MAX} bytes")
-    rows = yield Statement(
-        dialect.append_log, (request.write_id, blake3(body).digest(), body, request.now)
-    )
-    revision, epoch, tag, predecessor, chain = rows[0]
-    return changeset_from_row((epoch, tag, revision, predecessor, chain, body))
+        raise too_big(
+            f"a changeset of {len(body)} bytes",
+            f"{BODY_BYTES_MAX} bytes; write it in several parts",
+        )
+    return body
+
+
+def _append(
+    requests: dict[int, WriteRequest], done: dict[int, Done], dialect: Dialect
+) -> Plan[dict[int, Outcome]]:
+    """Take the head row and log the changesets. A write that changed nothing answers the head that
+    the others leave."""
+    bodies = {number: body for number, (_, body) in done.items() if body is not None}
+    if bodies:
+        rows = yield dialect.append(
+            [
+                (requests[number].write_id, blake3(body).digest(), body, requests[number].now)
+                for number, body in bodies.items()
+            ]
+        )
+        changesets = dict(zip(bodies, _changesets(rows, bodies.values()), strict=True))
+        last = list(changesets.values())[-1]
+        head = Head(last.version, last.digest)
+    elif done:
+        changesets = {}
+        head = yield from read_head()
+    return {
+        number: _committed(changesets[number], entities)
+        if body is not None
+        else Committed(head, None, entities)
+        for number, (entities, body) in done.items()
+    }
+
+
+def _changesets(rows: Iterable[Sequence[object]], bodies: Iterable[bytes]) -> Iterable[Changeset]:
+    for (revision, epoch, tag, predecessor, chain), body in zip(rows, bodies, strict=True):
+        yield changeset_from_row((epoch, tag, revision, predecessor, chain, body))

@@ -3,6 +3,8 @@
 Postgres' driver is imported where it is needed: a node on SQLite does without it.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from node.config import postgres
@@ -12,18 +14,23 @@ from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.sqlite import SqliteAuthority
+from store.version import EMPTY, Version
 
 if TYPE_CHECKING:
     from store.postgres_address import PostgresAddress, Tls
 
 
-def make_authority(settings: Settings) -> Authority:
-    """The authority, not yet open."""
+def make_authority(
+    settings: Settings, known: Callable[[], Version] = lambda: EMPTY.version
+) -> Authority:
+    """The authority, not yet open. ``known`` is the version that reads mustn't be older than."""
     if settings.database == "sqlite":
         return SqliteAuthority(settings.sqlite_path)
     from store.postgres import PostgresAuthority
 
-    return PostgresAuthority(postgres_address(settings))
+    return PostgresAuthority(
+        postgres_address(settings), standby=_standby_address(settings), known=known
+    )
 
 
 def make_migrations(settings: Settings) -> Migrations:
@@ -50,10 +57,12 @@ def postgres_address(settings: Settings) -> "PostgresAddress":
     """The ``pg_*`` keys in the store's terms."""
     from store.postgres_address import PostgresAddress, PostgresHost
 
+    def hosts(texts: Sequence[str], port: int) -> tuple[PostgresHost, ...]:
+        return tuple(PostgresHost(*postgres.server(text, port)) for text in texts)
+
     return PostgresAddress(
-        hosts=tuple(
-            PostgresHost(*postgres.server(text, settings.pg_port)) for text in settings.pg_host
-        ),
+        hosts=hosts(settings.pg_host, settings.pg_port),
+        listen_hosts=hosts(settings.pg_listen_host, settings.pg_listen_port),
         database=settings.pg_database,
         user=settings.pg_user,
         password=settings.pg_password or "",
@@ -62,6 +71,23 @@ def postgres_address(settings: Settings) -> "PostgresAddress":
         tls=_tls(settings),
         connections_max=settings.pg_pool_size,
         idle_seconds=settings.pg_keepalive_timeout / 1000,
+    )
+
+
+def _standby_address(settings: Settings) -> "PostgresAddress | None":
+    from store.postgres_address import PostgresHost
+
+    if not settings.pg_ro_host:
+        return None
+    servers = (postgres.server(text, settings.pg_ro_port) for text in settings.pg_ro_host)
+    password = settings.pg_ro_password
+    return replace(
+        postgres_address(settings),
+        hosts=tuple(PostgresHost(*server) for server in servers),
+        user=settings.pg_ro_user or settings.pg_user,
+        password=(settings.pg_password if password is None else password) or "",
+        database=settings.pg_ro_database or settings.pg_database,
+        read_only=True,
     )
 
 

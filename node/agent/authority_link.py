@@ -2,15 +2,17 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from node import logs
-from node.agent.limits import AUTHORITY_RETRY_SECONDS, LOG_READ_CHANGESETS
+from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, SchemaMismatch
+from store.reconnect import Reconnect
 from store.version import Head
 
 log = logs.get("authority")
@@ -22,8 +24,9 @@ class AuthorityLink:
     """``origin()`` is this node's id. ``committed(early)`` is called right after this node's own
     commit was offered to the replica, with the changeset if something before it is missing here;
     ``confirmed(head)`` whenever the authority itself has shown its head; ``identified(info)`` when
-    it was opened; ``lost()`` when it has failed to answer. ``patience`` bounds one attempt to open
-    it, in seconds."""
+    it was opened; ``lost()`` when it has failed to answer. ``members()`` is how many run, and
+    ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
+    attempt to open it, in seconds."""
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class AuthorityLink:
         confirmed: Callable[[Head], None],
         identified: Callable[[AuthorityInfo], None],
         lost: Callable[[], None],
+        members: Callable[[], int],
+        confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
     ) -> None:
@@ -48,7 +53,9 @@ class AuthorityLink:
         self._confirmed = confirmed
         self._identified = identified
         self._lost = lost
-        self._rng = rng
+        self._members = members
+        self._confirmation_age = confirmation_age
+        self._reconnect = Reconnect(rng)
         self._patience = patience
         self._catching_up = asyncio.Lock()
         self._changed = False
@@ -76,11 +83,14 @@ class AuthorityLink:
 
     async def keep_open(self) -> None:
         """Return once the authority can be used, however long it takes."""
-        attempt = 0
+        clock = time.monotonic
         while not await self.open():
-            pause = AUTHORITY_RETRY_SECONDS[min(attempt, len(AUTHORITY_RETRY_SECONDS) - 1)]
-            await asyncio.sleep(pause * (1 + self._rng.random() / 2))
-            attempt += 1
+            due = self._reconnect.failed(clock(), self._members())
+            while clock() < due:
+                await asyncio.sleep(min(due - clock(), REACHED_ELSEWHERE_SECONDS / 2))
+                if self._confirmation_age() < REACHED_ELSEWHERE_SECONDS:
+                    due = self._reconnect.reached_elsewhere(clock(), self._members(), due)
+        self._reconnect.succeeded()
 
     async def commit(
         self, mutations: Sequence[Mutation], write_id: bytes | None = None
@@ -106,8 +116,9 @@ class AuthorityLink:
         self._confirmed(committed.head)
         if early:
             # Another node committed between our last change and this one. What is missing is on its
-            # way by gossip; the authority has it now, and our own client waits.
-            await self.catch_up()
+            # way by gossip; the authority has it now, and our own client waits. Of several such
+            # writes the first one to read brings what the others need.
+            await self.catch_up(committed.head)
         return committed
 
     async def keyring(self) -> KeyringRow | None:
@@ -135,9 +146,14 @@ class AuthorityLink:
         self._succeeded()
         return answer
 
-    async def catch_up(self) -> None:
-        """Bring the replica to the authority's head. Raises AuthorityUnavailable."""
+    async def catch_up(self, wanted: Head | None = None) -> None:
+        """Bring the replica to the authority's head, unless it has reached ``wanted`` meanwhile.
+
+        Raises AuthorityUnavailable.
+        """
         async with self._catching_up:
+            if wanted is not None and self._serving.head().version >= wanted.version:
+                return
             try:
                 if self._changed:
                     raise AuthorityUnavailable(self.reason)

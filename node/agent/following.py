@@ -17,7 +17,7 @@ from collections.abc import Callable
 from gossip.events import Behind
 from node import logs
 from node.agent.authority_link import AuthorityLink
-from node.agent.limits import AUTHORITY_RETRY_SECONDS
+from node.agent.limits import AUTHORITY_RETRY_SECONDS, LISTEN_PATIENCE_SECONDS
 from node.agent.membership import Membership
 from node.agent.serving import Serving
 from store.errors import AuthorityUnavailable
@@ -55,7 +55,7 @@ class Following:
             try:
                 await self._link.catch_up()
             except AuthorityUnavailable:
-                await asyncio.sleep(AUTHORITY_RETRY_SECONDS[0] * (1 + self._rng.random() / 2))
+                await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
             self._serve()
             await self._until_a_look_is_due()
@@ -71,6 +71,17 @@ class Following:
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""
         self._wake.set()
+
+    def committed(self, revision: int) -> None:
+        """Somebody has committed this revision, as the authority itself tells. It should come by
+        gossip; if its writer has died, it is read."""
+        if revision > self._serving.version.revision:
+            loop = asyncio.get_running_loop()
+            loop.call_later(LISTEN_PATIENCE_SECONDS, self._miss, revision)
+
+    def _miss(self, revision: int) -> None:
+        if revision > self._serving.version.revision:
+            self._wake.set()
 
     def moved(self) -> None:
         """The replica, or what is known of the members' heads, has changed."""

@@ -21,8 +21,16 @@ COMMIT_WORKERS_SECONDS = 0.1
 AUTHORITY_PATIENCE_SECONDS = 1.0
 """How much longer than ``pg_timeout`` an attempt to open the authority may take: its own reason for
 failing is better than ours. The first packet waits for one attempt, which names the generation."""
-AUTHORITY_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Backoff between attempts to open the authority; each is jittered by up to half."""
+AUTHORITY_RETRY_SECONDS = 0.5
+"""Before the authority is tried again that was lost while it was read; jittered by up to half."""
+REACHED_ELSEWHERE_SECONDS = 1.0
+"""So long ago at most another member has read an authority that counts as back."""
+LISTENERS = 3
+"""How many of the live nodes listen for commits at the authority (DESIGN 4, point 6)."""
+LISTENERS_LOOK_SECONDS = 1.0
+"""How often a node looks whether it is one of them."""
+LISTEN_PATIENCE_SECONDS = 0.1
+"""How long a commit that was heard of at the authority may take to come by gossip."""
 ALONE_LOOKUP_SECONDS = 1.0
 """How often a node without a peer reads the other nodes' rows."""
 LOG_READ_CHANGESETS = 1_000

@@ -192,6 +192,15 @@ class Membership:
         alive = [member.id for member in self._views() if member.status == "alive"]
         return bool(alive) and min(alive) == self._own.node_id
 
+    def running_count(self) -> int:
+        """How many members run, this node included, as far as is known."""
+        return len(self.running()) + 1
+
+    def alive(self) -> set[str]:
+        """Node ids of the live members, this one included."""
+        others = {member.id for member in self._views() if member.status == "alive"}
+        return others | {self._own.node_id}
+
     def removed(self, removals: Sequence[Removal]) -> None:
         """These were forced out, whatever gossip says."""
         if self._gossip is not None and self._transport is not None:

@@ -45,6 +45,7 @@ from node.agent.limits import (
     HANDSHAKE_SECONDS,
     LEAVE_SECONDS,
 )
+from node.agent.listening import Listening
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
@@ -83,7 +84,7 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings)
+        self.authority = make_authority(settings, lambda: self._serving.version)
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
@@ -108,6 +109,8 @@ class Node:
             self._membership.confirmed,
             self._identified,
             self._lost_authority,
+            self._membership.running_count,
+            self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
@@ -139,6 +142,9 @@ class Node:
             Poll(settings.db_update_frequency, self._rng),
             self._rng,
             self._workers.listen,
+        )
+        self._listening = Listening(
+            lambda: self.node_id, self._link, self._membership, self._following.committed
         )
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
@@ -191,6 +197,7 @@ class Node:
             tasks.create_task(self._peers.keep_fresh())
             tasks.create_task(self._following.run())
             tasks.create_task(self._directory.run())
+            tasks.create_task(self._listening.run())
 
     async def _leave(self, seconds: float | None) -> None:
         """Leave, stop accepting, finish: in that order."""

@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "health": Subcommand("node.cli.health", "Say whether a node serves."),
     "run": Subcommand("node.cli.run", "Run a node in the foreground."),
     "migrations": Subcommand("node.cli.migrations", "Prepare the database."),
+    "config": Subcommand("node.cli.config", "Check, load and write declarative files."),
     "cluster": Subcommand("node.cli.cluster", "Look at the cluster; make its key."),
     "check": Subcommand("node.cli.check", "Check a configuration without starting anything."),
     "demo": Subcommand("node.cli.demo", "Run a cluster on this machine, with something to try."),

@@ -41,6 +41,11 @@ def servers(text: str) -> tuple[str, ...]:
     return found
 
 
+def servers_or_none(text: str) -> tuple[str, ...]:
+    """Some servers, or none."""
+    return servers(text) if text.strip() else ()
+
+
 def schema(text: str) -> str:
     """The name of a schema that users may make."""
     if not _SCHEMA.fullmatch(text) or text.lower().startswith(_SYSTEM_SCHEMAS):

@@ -189,6 +189,31 @@ class Settings:
         "How long an unused connection is kept open; 0 is no limit.",
         unit="ms",
     )
+    pg_listen_host: tuple[str, ...] = key(
+        postgres.servers_or_none,
+        "",
+        "Servers on which to listen for commits, where `pg_host` is a pooler (PgBouncer).",
+        derived="`pg_host`",
+    )
+    pg_listen_port: int = key(
+        values.integer(1, 65_535), "5432", "Port of those that are named without one."
+    )
+    pg_ro_host: tuple[str, ...] = key(
+        postgres.servers_or_none,
+        "",
+        "Read replicas, one of which answers reads of the Admin API unless it lags behind this "
+        "node. Timeouts and TLS are as for `pg_host`.",
+    )
+    pg_ro_port: int = key(
+        values.integer(1, 65_535), "5432", "Port of those that are named without one."
+    )
+    pg_ro_user: str = key(values.any_text, "", "User name there.", derived="`pg_user`")
+    pg_ro_password: str | None = key(
+        values.any_text, None, "The user's password there.", secret=True, derived="`pg_password`"
+    )
+    pg_ro_database: str = key(
+        values.any_text, "", "Name of the database there.", derived="`pg_database`"
+    )
     pg_ssl: bool = key(
         values.boolean, "off", "Whether the connection is encrypted, if the server offers it."
     )

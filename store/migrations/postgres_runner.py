@@ -221,6 +221,7 @@ class PostgresMigrations:
         try:
             async with connection.transaction(isolation="read_committed"):
                 await connection.execute(
+                    f"{connection.preamble};"
                     f"SET LOCAL statement_timeout = {int(MIGRATION_SECONDS_MAX * 1000)}"
                 )
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", self._lock_number())

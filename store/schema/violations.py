@@ -125,3 +125,9 @@ def foreign_key_unresolved(field: str, key: str, value: Any, target_kind: str) -
     )
     message = f"foreign key unresolved ({field}.{key}: {error})"
     return EntityError(13, "foreign keys unresolved", message, {field: {key: error}})
+
+
+def declarative_violation(errors: FieldErrors) -> EntityError:
+    """Code 14: a declarative document that can't be taken; errors stand where their entities do."""
+    message = f"declarative config is invalid: {lua_text(errors)}"
+    return EntityError(14, "invalid declarative configuration", message, errors)

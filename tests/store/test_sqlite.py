@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from store import sqlite_connection
-from store.authority import Create, Patch
+from store import sqlite, sqlite_connection
+from store.authority import Committed, Create, Patch
 from store.errors import AuthorityUnavailable, OutcomeUnknown, SchemaMismatch
 from store.migrations.sqlite_runner import SqliteMigrations
-from store.plan import SQLITE
 from store.read import SCHEMA_VERSION
 from store.sqlite import SqliteAuthority
-from store.write import WriteRequest, find_write, write
+from tests.store.history import check_history
 
 BOOTSTRAP = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
@@ -118,50 +117,59 @@ async def test_a_lock_that_is_never_given_back_is_unavailable(
 
 
 class FailingCommit:
-    """A connection whose next COMMIT reports an I/O error, before or after it took effect."""
+    """A connection whose first COMMIT reports an I/O error, before or after it took effect."""
 
-    def __init__(self, path: Path, *, takes_effect: bool, then_dead: bool = False) -> None:
-        self.real = sqlite_connection.connect(path)
+    failed = False
+    """Whether any of a test's connections has."""
+
+    def __init__(self, real: sqlite3.Connection, *, takes_effect: bool, dead: bool) -> None:
+        self.real = real
         self.takes_effect = takes_effect
-        self.then_dead = then_dead
-        self.failed = False
+        self.dead = dead
 
     @property
     def in_transaction(self) -> bool:
         return self.real.in_transaction
 
     def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        if self.failed and self.then_dead and sql != "ROLLBACK":
+        if FailingCommit.failed and self.dead and sql != "ROLLBACK":
             raise sqlite3.OperationalError("disk I/O error")
-        if sql == "COMMIT" and not self.failed:
-            self.failed = True
+        if sql == "COMMIT" and self.real.total_changes and not FailingCommit.failed:
+            FailingCommit.failed = True
             if self.takes_effect:
                 self.real.execute("COMMIT")
             raise sqlite3.OperationalError("disk I/O error")
         return self.real.execute(sql, parameters)
 
+    def close(self) -> None:
+        self.real.close()
 
-async def test_a_commit_that_fails_is_looked_up(path: Path) -> None:
-    request = WriteRequest((Create("services", {"host": "h"}),), b"w" * 16, "", 1.0)
 
-    def outcome(connection: FailingCommit) -> int:
-        try:
-            committed = sqlite_connection.write_once(
-                connection,  # type: ignore[arg-type]
-                lambda: write(request, SQLITE),
-                lambda: find_write(request),
-                request.write_id,
-            )
-        finally:
-            connection.real.close()
-        return committed.head.version.revision
+@pytest.mark.parametrize("takes_effect", [False, True])
+@pytest.mark.parametrize("dead", [False, True])
+async def test_a_commit_that_fails_is_looked_up(
+    path: Path, takes_effect: bool, dead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(path: Path, *, read_only: bool = False) -> FailingCommit:
+        real = sqlite_connection.connect(path, read_only=read_only)
+        return FailingCommit(real, takes_effect=takes_effect, dead=dead)
 
-    with pytest.raises(sqlite3.OperationalError):
-        outcome(FailingCommit(path, takes_effect=False))
-    assert outcome(FailingCommit(path, takes_effect=True)) == 1
-    with pytest.raises(OutcomeUnknown) as caught:
-        outcome(FailingCommit(path, takes_effect=True, then_dead=True))
-    assert caught.value.write_id == request.write_id
+    monkeypatch.setattr(FailingCommit, "failed", False)
+    monkeypatch.setattr(sqlite, "connect", connect)
+    authority = SqliteAuthority(path)
+    await authority.open()
+    services = [[Create("services", {"name": name, "host": "h"})] for name in "ab"]
+    writes = [authority.write(service, origin="") for service in services]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert FailingCommit.failed
+    if dead:
+        assert isinstance(outcomes[0], OutcomeUnknown)
+        assert len(outcomes[0].write_id) == 16
+    else:
+        heads = [item.head.version.revision for item in outcomes if isinstance(item, Committed)]
+        assert heads == [1, 2]
+        assert await check_history(authority) == 2
+    await authority.close()
 
 
 async def test_a_closed_authority_is_unavailable_and_may_be_opened_again(path: Path) -> None:

@@ -13,7 +13,7 @@ from store.changeset import decode_body
 from store.errors import EntityError
 from store.limits import CASCADE_DEPTH_MAX, MUTATIONS_MAX
 from store.migrations.sqlite_runner import SqliteMigrations
-from store.plan import SQLITE, Dialect, Plan, Result, Statement
+from store.plan import SQLITE, Batch, Dialect, Plan, Result, Statement
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.typedefs import UTF8_NAME, UUID
@@ -167,15 +167,16 @@ def statements_of(
 ) -> list[Statement]:
     """The statements of a plan that is fed from SQLite, whatever its dialect."""
     yielded: list[Statement] = []
-    statement = next(plan)
+    step: Statement | Batch = next(plan)
     while True:
-        yielded.append(statement)
-        sql = statement.sql
+        values = [step.parameters] if isinstance(step, Statement) else step.parameters
+        yielded.extend(Statement(step.sql, item) for item in values)
+        sql = step.sql
         for clause in (dialect.for_update, dialect.for_key_share):
             sql = sql.replace(clause, "") if clause else sql
         sql = SQLITE.append_log if sql == dialect.append_log else sql
         try:
-            statement = plan.send(execute(connection, Statement(sql, statement.parameters)))
+            step = plan.send(execute(connection, Batch(sql, values)))
         except StopIteration:
             return yielded
 
@@ -192,7 +193,7 @@ def test_rows_are_locked_in_order_and_the_head_comes_last(
         Patch("children", IDS[3], {"guard": {"id": IDS[1]}}),
         Patch("parents", IDS[0][-4:], {"name": "a"}),
     )
-    dialect = Dialect("other", " FOR UPDATE", " FOR KEY SHARE", "APPEND")
+    dialect = Dialect("other", " FOR UPDATE", " FOR KEY SHARE", "APPEND", appends_arrays=False)
     request = WriteRequest(mutations, b"w" * 16, "", 1.0, schemas=SCHEMAS.__getitem__)
     connection.execute("BEGIN IMMEDIATE")
     yielded = statements_of(connection, write(request, dialect), dialect)

@@ -1,0 +1,80 @@
+"""Listens for commits at the authority, if this node is one of the few that do.
+
+A change travels by gossip; but its writer may die between the commit and the push, and others than
+nodes may write (``grapevine config db_import``). A poll would find that within seconds, a listener
+does at once (DESIGN 4, point 6).
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import heapq
+from collections.abc import Callable, Iterable
+
+from node import logs
+from node.agent.authority_link import AuthorityLink
+from node.agent.limits import LISTENERS, LISTENERS_LOOK_SECONDS
+from node.agent.membership import Membership
+from store.errors import AuthorityUnavailable
+
+log = logs.get("authority")
+
+
+def listeners(node_ids: Iterable[str], authority_id: str) -> list[str]:
+    """Who listens: the first of the nodes ranked by a hash, so that one node doesn't do it for all
+    the authorities that it is asked about, and all agree without a word."""
+
+    def rank(node_id: str) -> bytes:
+        return hashlib.sha256(f"{authority_id} {node_id}".encode()).digest()
+
+    return heapq.nsmallest(LISTENERS, node_ids, key=rank)
+
+
+class Listening:
+    """``heard(revision)`` is told what the authority tells."""
+
+    def __init__(
+        self,
+        own_id: Callable[[], str],
+        link: AuthorityLink,
+        membership: Membership,
+        heard: Callable[[int], None],
+    ) -> None:
+        self._own_id = own_id
+        self._link = link
+        self._membership = membership
+        self._heard = heard
+        self._told = ""
+
+    async def run(self) -> None:
+        """Listen whenever it is for this node to, until cancelled."""
+        while True:
+            watching: asyncio.Task[None] | None = None
+            try:
+                while self._should_listen():
+                    if watching is None:
+                        watching = asyncio.create_task(self._watch())
+                    await asyncio.wait({watching}, timeout=LISTENERS_LOOK_SECONDS)
+                    if watching.done():
+                        break
+            finally:
+                if watching is not None:
+                    watching.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await watching
+            await asyncio.sleep(LISTENERS_LOOK_SECONDS)
+
+    def _should_listen(self) -> bool:
+        info = self._link.info
+        if info is None or not self._link.reachable:
+            return False
+        return self._own_id() in listeners(self._membership.alive(), info.id)
+
+    async def _watch(self) -> None:
+        """Until it fails, which is told once for each reason: commits are then found by polling."""
+        try:
+            await self._link.authority.watch(self._heard)
+        except AuthorityUnavailable as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                log.warning("can't listen for commits", reason=self._told)

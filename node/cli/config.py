@@ -1,0 +1,198 @@
+"""``grapevine config``: declarative files, checked, and moved into and out of the database."""
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.agent.authorities import make_authority
+from node.cli.configuration import configuration_options, gathered, settings
+from node.cli.failure import Failure
+from node.config.settings import Settings
+from store.authority import Authority, Entity, Mutation, Put
+from store.canonical import decode_entity
+from store.declarative.document import MADE_AT, Document, read_document
+from store.declarative.export import export
+from store.errors import AuthorityUnavailable, EntityError
+from store.limits import DOCUMENT_BYTES_MAX
+from store.schema import kinds
+
+ORIGIN = "grapevine config db_import"
+"""Who wrote, in the log of the authority."""
+
+SAMPLE = """\
+# A declarative configuration, in Kong's format. Check it with `grapevine config parse`, and load it
+# into the database with `grapevine config db_import`, or start nodes with `database = off` and
+# `declarative_config` naming it.
+_format_version: "3.0"
+_transform: true
+
+# Services are where traffic goes; their routes say which.
+#
+# services:
+# - name: example
+#   url: http://example.test:8080/base
+#   routes:
+#   - name: example
+#     paths:
+#     - /example
+"""
+
+_FILE = click.argument("file", type=click.Path(dir_okay=False), default="kong.yml")
+
+
+@click.group("config")
+def command() -> None:
+    """Check declarative files; load them into the database, or write one from it."""
+
+
+@command.command("init")
+@_FILE
+def init(file: str) -> None:
+    """Write a commented FILE (kong.yml) to begin with."""
+    _write_new(Path(file), [SAMPLE])
+    click.echo(f"{file}: written")
+
+
+@command.command("parse")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+def parse(file: str) -> None:
+    """Check a declarative FILE. Nothing is changed, and no database is asked."""
+    _read(file)
+    click.echo("parse successful")
+
+
+@command.command("db_import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@configuration_options
+def db_import(file: str, **options: Any) -> None:
+    """Put what a declarative FILE says into the database, all of it or nothing.
+
+    Entities that are there already are replaced; none is deleted. Running nodes have it a moment
+    later.
+    """
+    found = _with_database(settings(gathered(options)))
+    document = _read(file)
+    revision = asyncio.run(_import(found, document))
+    click.echo(f"import successful: {len(document.entities)} entities, revision {revision}")
+
+
+@command.command("db_export")
+@_FILE
+@configuration_options
+def db_export(file: str, **options: Any) -> None:
+    """Write everything in the database to a declarative FILE (kong.yml); `-` is standard output."""
+    found = _with_database(settings(gathered(options)))
+    pieces = asyncio.run(_export(found))
+    if file == "-":
+        click.echo("".join(pieces), nl=False)
+    else:
+        _write_new(Path(file), pieces)
+
+
+def _with_database(found: Settings) -> Settings:
+    if found.database == "off":
+        raise Failure("database = off: there is no database; POST the file to /config of any node")
+    return found
+
+
+def _read(file: str) -> Document:
+    """A declarative file, or standard input. Ends the command with everything that is wrong."""
+    try:
+        with click.open_file(file, "rb") as opened:
+            data = opened.read(DOCUMENT_BYTES_MAX + 1)
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Failure(f"{file}: is not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise Failure(f"{file}: {error.strerror}") from None
+    try:
+        return read_document(text)
+    except EntityError as error:
+        raise Failure(f"{file}: declarative config is invalid:", *described(error.fields)) from None
+
+
+def described(errors: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    """The errors of a document, a line each, under the entries that they are in."""
+    lines = []
+    for name, error in errors.items():
+        if isinstance(error, str):
+            lines.append(f"{indent}in '{name}': {error}")
+            continue
+        lines.append(f"{indent}in '{name}':")
+        if isinstance(error, Mapping):
+            lines += described(error, indent + "  ")
+            continue
+        for number, entry in enumerate(error, 1):
+            if isinstance(entry, str):
+                lines.append(f"{indent}  - in entry {number} of '{name}': {entry}")
+            elif entry is not None:
+                lines.append(f"{indent}  - in entry {number} of '{name}':")
+                lines += described(entry, indent + "    ")
+    return lines
+
+
+def _write_new(path: Path, pieces: Sequence[str]) -> None:
+    """Write a file that isn't there yet, for its owner only: it may hold credentials."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        raise Failure(f"{path}: already exists") from None
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+@contextlib.asynccontextmanager
+async def _opened(found: Settings) -> AsyncIterator[Authority]:
+    authority = make_authority(found)
+    try:
+        await authority.open()
+        yield authority
+    except AuthorityUnavailable as error:
+        raise Failure(str(error)) from None
+    finally:
+        await authority.close()
+
+
+async def _import(found: Settings, document: Document) -> str:
+    async with _opened(found) as authority:
+        try:
+            committed = await authority.write(
+                mutations(document), origin=ORIGIN, write_id=uuid.uuid4().bytes
+            )
+        except EntityError as error:
+            raise Failure(error.message) from None
+        return str(committed.head.version)
+
+
+def mutations(document: Document) -> list[Mutation]:
+    """What puts a document's entities into the database, those referred to first."""
+    return [Put(kind, entity["id"], _undated(entity)) for kind, entity in document.entities]
+
+
+def _undated(entity: Entity) -> Entity:
+    """Without the times that the document didn't give: the database knows when it was."""
+    undated = {name: value for name, value in entity.items() if name != "updated_at"}
+    if undated.get("created_at") == MADE_AT:
+        del undated["created_at"]
+    return undated
+
+
+async def _export(found: Settings) -> list[str]:
+    async with _opened(found) as authority:
+        state = await authority.state()
+    by_kind: dict[str, list[Entity]] = {}
+    for change in state.entities:
+        if change.entity is not None:
+            by_kind.setdefault(change.kind, []).append(decode_entity(change.entity))
+    unknown = sorted(by_kind.keys() - set(kinds()))
+    if unknown:
+        click.echo(f"left out, as this version doesn't know them: {', '.join(unknown)}", err=True)
+    return list(export(by_kind))

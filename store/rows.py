@@ -1,0 +1,222 @@
+"""The rows of one transaction: as they were found, and as they are to be.
+
+Writers that share a transaction share these. Nothing reaches the database before ``store.flush``
+writes the difference, so a writer that is refused costs the others nothing: its rows are put back
+in memory, and the database never saw them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from store.authority import Entity
+from store.canonical import decode_entity
+from store.limits import BATCH_ROWS_MAX
+from store.plan import Batch, Dialect, Plan, Row
+from store.read import is_storable
+from store.schema import Schema
+
+Key = tuple[str, str]
+"""(kind, id)"""
+
+Claim = tuple[str, str, str]
+"""(kind, field, value): a unique value."""
+
+Reference = tuple[str, str, str]
+"""(kind, id, field): a foreign key of an entity."""
+
+
+class Stored(NamedTuple):
+    """An entity and its canonical text."""
+
+    text: str
+    entity: Entity
+
+
+class Savepoint(NamedTuple):
+    """What to go back to when a writer is refused."""
+
+    rows: dict[Key, Stored | None]
+    holders: dict[Claim, str | None]
+    makers: dict[Key | Claim, int]
+
+
+class Rows:
+    """Rows, unique values and references as one transaction sees them.
+
+    ``maker`` is the number of the writer at work: it is kept for what is new, so that a row or
+    value which another node took at the same moment is told to the writer whose it was to be.
+    """
+
+    def __init__(self, dialect: Dialect, schemas: Callable[[str], Schema]) -> None:
+        self.schemas = schemas
+        self.maker = 0
+        self._dialect = dialect
+        self._found: dict[Key, Stored | None] = {}
+        """Read and locked, or assumed."""
+        self._assumed: set[Key] = set()
+        """Taken for missing until the insert says otherwise."""
+        self._held: set[Key] = set()
+        """Locked against deletion only."""
+        self._found_holders: dict[Claim, str | None] = {}
+        """Read without a lock."""
+        self._rows: dict[Key, Stored | None] = {}
+        self._holders: dict[Claim, str | None] = {}
+        self._makers: dict[Key | Claim, int] = {}
+        self._referrers: dict[Key, dict[Reference, None]] = {}
+        """References made by this transaction, of which some may be gone again."""
+
+    def savepoint(self) -> Savepoint:
+        """Before a writer that may be refused."""
+        return Savepoint(dict(self._rows), dict(self._holders), dict(self._makers))
+
+    def roll_back(self, savepoint: Savepoint) -> None:
+        """Undo what came after; what was read and locked stays so."""
+        for key in [key for key in self._rows if key not in savepoint.rows]:
+            if key in self._assumed:
+                self._assumed.remove(key)
+                del self._found[key]
+        self._rows, self._holders, self._makers = savepoint
+
+    def found(self, key: Key) -> Stored | None:
+        """As it was before the transaction."""
+        return self._found[key]
+
+    def changed(self) -> list[Key]:
+        """The rows that aren't as they were found, in order."""
+        return sorted(key for key, row in self._rows.items() if differ(row, self._found[key]))
+
+    def made_by(self, made: Key | Claim) -> int:
+        """The writer whose row or unique value it is to be."""
+        return self._makers[made]
+
+    def is_known(self, key: Key) -> bool:
+        """Whether the row was read, or made here."""
+        return key in self._rows or key in self._found
+
+    def now(self, key: Key) -> Stored | None:
+        """A row that is known, as this transaction left it."""
+        return self._rows[key] if key in self._rows else self._found[key]
+
+    def put(self, key: Key, row: Stored | None) -> None:
+        """Make a row what it is to be; None deletes it."""
+        if key not in self._found:
+            self._found[key] = None
+            self._assumed.add(key)
+        if self.now(key) is None:
+            self._makers[key] = self.maker
+        self._rows[key] = row
+        if row is None:
+            return
+        for field, target in self.schemas(key[0]).references.items():
+            if row.entity.get(field) is not None:
+                referrers = self._referrers.setdefault((target, row.entity[field]["id"]), {})
+                referrers[(*key, field)] = None
+
+    def is_free(self, claim: Claim, entity_id: str) -> bool:
+        """Whether, as far as is known, an entity may take a unique value."""
+        if claim in self._holders:
+            return self._holders[claim] in (None, entity_id)
+        holder = self._found_holders.get(claim)
+        return holder in (None, entity_id) or self._has_moved(claim, holder)
+
+    def hold_value(self, claim: Claim, entity_id: str | None) -> None:
+        """Give a unique value to an entity, or (None) back."""
+        self._holders[claim] = entity_id
+        self._makers[claim] = self.maker
+
+    def find(self, claims: Iterable[Claim]) -> Plan[None]:
+        """Read who has these unique values, unless it is known."""
+        wanted = [
+            claim
+            for claim in sorted(set(claims))
+            if claim not in self._found_holders and claim not in self._holders
+        ]
+        self._found_holders |= dict.fromkeys(wanted)
+        rows = yield from in_parts(
+            "SELECT kind, field, value, id FROM entity_unique"
+            " WHERE kind = $1 AND field = $2 AND value = $3",
+            [claim for claim in wanted if is_storable(claim[2])],
+        )
+        for kind, field, value, entity_id in rows:
+            self._found_holders[kind, field, value] = entity_id
+
+    def holder(self, claim: Claim) -> Plan[str | None]:
+        """The id that has a unique value now."""
+        if claim not in self._holders:
+            yield from self.find([claim])
+            entity_id = self._found_holders[claim]
+            if entity_id is not None and self._has_moved(claim, entity_id):
+                del self._found_holders[claim]
+                yield from self.find([claim])
+            return self._found_holders[claim]
+        return self._holders[claim]
+
+    def _has_moved(self, claim: Claim, entity_id: str | None) -> bool:
+        """Whether the row, locked after its name was read, has another name by now."""
+        kind, field, value = claim
+        key = (kind, entity_id or "")
+        if key not in self._found:
+            return False
+        row = self._found[key]
+        return row is None or row.entity.get(field) != value
+
+    def lock(self, keys: Iterable[Key]) -> Plan[None]:
+        """Read rows and lock them for changing, in (kind, id) order."""
+        wanted = [key for key in sorted(set(keys)) if not self.is_known(key)]
+        rows = yield from in_parts(
+            "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2"
+            + self._dialect.for_update,
+            wanted,
+        )
+        self._found |= dict.fromkeys(wanted)
+        for kind, entity_id, text in rows:
+            self._found[kind, entity_id] = Stored(text, decode_entity(text))
+
+    def hold(self, keys: Iterable[Key]) -> Plan[None]:
+        """Lock rows against deletion, in (kind, id) order; ``exists`` then says which there are."""
+        wanted = [
+            key for key in sorted(set(keys)) if not self.is_known(key) and key not in self._held
+        ]
+        rows = yield from in_parts(
+            "SELECT kind, id FROM entity WHERE kind = $1 AND id = $2" + self._dialect.for_key_share,
+            wanted,
+        )
+        self._held.update((kind, entity_id) for kind, entity_id in rows)
+
+    def exists(self, key: Key) -> bool:
+        """Whether a row that was locked or held is there."""
+        return self.now(key) is not None if self.is_known(key) else key in self._held
+
+    def children(self, parents: Sequence[Key]) -> Plan[list[tuple[Reference, Key]]]:
+        """All references to these rows, which are locked: (reference, parent), in order."""
+        stored = yield from in_parts(
+            "SELECT kind, id, field, target_kind, target_id FROM entity_reference"
+            " WHERE target_kind = $1 AND target_id = $2",
+            parents,
+        )
+        found = {((row[0], row[1], row[2]), (row[3], row[4])): None for row in stored}
+        for parent in parents:
+            found |= {(made, parent): None for made in self._referrers.get(parent, ())}
+        return sorted(item for item in found if self._refers(*item))
+
+    def _refers(self, reference: Reference, target: Key) -> bool:
+        """Whether a reference, stored or made here, is there now."""
+        kind, entity_id, field = reference
+        if (kind, entity_id) not in self._rows:
+            return True
+        row = self._rows[kind, entity_id]
+        return row is not None and row.entity.get(field) == {"id": target[1]}
+
+
+def differ(row: Stored | None, other: Stored | None) -> bool:
+    """Whether two states of a row are stored as different bytes."""
+    return (row and row.text) != (other and other.text)
+
+
+def in_parts(sql: str, parameters: Sequence[tuple[Any, ...]]) -> Plan[list[Row]]:
+    """Execute a text for all parameters, ``BATCH_ROWS_MAX`` at a time, so that each part ends
+    within a statement's time."""
+    rows: list[Row] = []
+    for begin in range(0, len(parameters), BATCH_ROWS_MAX):
+        rows.extend((yield Batch(sql, parameters[begin : begin + BATCH_ROWS_MAX])))
+    return rows

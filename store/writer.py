@@ -1,0 +1,154 @@
+"""Runs a ``WriteQueue`` on an event loop, for either engine."""
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from store.authority import Committed
+from store.changeset import Changeset
+from store.errors import AuthorityUnavailable, CommitLost
+from store.log_trim import is_due
+from store.transaction import WriteRequest
+from store.write import Outcome, Raced
+from store.write_queue import Answers, Ticket, WriteQueue, changed_something
+
+Execute = Callable[[Sequence[WriteRequest]], Awaitable[list[Outcome]]]
+"""Runs ``store.write.write_all`` in one transaction. Raises Raced, Blocked, CommitLost (with the
+outcomes) and AuthorityUnavailable."""
+
+LookUp = Callable[[Sequence[WriteRequest], CommitLost], Awaitable[Mapping[bytes, Changeset]]]
+"""Those of the writes that the log has, once their transaction has ended for certain. Raises
+AuthorityUnavailable."""
+
+
+Trim = Callable[[int], Awaitable[int]]
+"""Lets go of log rows that are too old, given the last revision. Raises AuthorityUnavailable."""
+
+
+class Blocked(Exception):
+    """Another transaction kept a lock for too long; ``error`` says so to a client."""
+
+    def __init__(self, error: AuthorityUnavailable) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Writer:
+    """One transaction at a time, shared by the writes that waited for it.
+
+    ``patience``: seconds that a write waits for its transaction to begin.
+    """
+
+    def __init__(self, execute: Execute, look_up: LookUp, trim: Trim, patience: float) -> None:
+        self.queue = WriteQueue()
+        self._execute = execute
+        self._look_up = look_up
+        self._trim = trim
+        self._patience = patience
+        self._answers: dict[Ticket, asyncio.Future[Committed | Exception]] = {}
+        self._running: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Task[Answers] | None = None
+        self._trimming: asyncio.Task[None] | None = None
+
+    async def write(self, request: WriteRequest) -> Committed:
+        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown.
+
+        A write that is cancelled is undone if all that share its transaction are.
+        """
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(request, loop.time() + self._patience)
+        self.queue.put(ticket)
+        future = self._answers[ticket] = loop.create_future()
+        if self._running is None or self._running.done():
+            self._running = loop.create_task(self._run())
+        try:
+            await asyncio.wait((future,), timeout=self._patience)
+            if not future.done() and self.queue.withdraw(ticket, timed_out=True):
+                raise AuthorityUnavailable(
+                    f"other writes of this node kept it waiting for over {self._patience:g} s"
+                )
+            answer = await future
+        except asyncio.CancelledError:
+            self._abandon(ticket)
+            raise
+        finally:
+            self._answers.pop(ticket, None)
+        if isinstance(answer, Committed):
+            return answer
+        raise answer
+
+    def close(self, reason: str) -> None:
+        """Answer all that wait with AuthorityUnavailable; what is under way ends by itself."""
+        self._tell(self.queue.close(lambda: AuthorityUnavailable(reason)))
+
+    async def _run(self) -> None:
+        while tickets := self.queue.take():
+            self._under_way = asyncio.create_task(self._answer(tickets))
+            await asyncio.wait((self._under_way,))
+            if self._under_way.cancelled():
+                self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
+            else:
+                answers = self._under_way.result()
+                self._tell(answers)
+                self._trim_now_and_then(answers)
+
+    async def _answer(self, tickets: Sequence[Ticket]) -> Answers:
+        requests = [ticket.request for ticket in tickets]
+        try:
+            return self.queue.committed(await self._execute(requests))
+        except Raced as raced:
+            return self.queue.raced(raced.maker, raced.error)
+        except Blocked as blocked:
+            return self.queue.blocked(blocked.error, asyncio.get_running_loop().time())
+        except CommitLost as lost:
+            return await self._find(requests, lost)
+        except Exception as error:
+            return self._failed(error)
+
+    async def _find(self, requests: Sequence[WriteRequest], lost: CommitLost) -> Answers:
+        outcomes: list[Outcome] = lost.result
+        if not any(changed_something(outcome) for outcome in outcomes):
+            return self.queue.committed(outcomes)  # they rest on what others have committed
+        try:
+            logged = await self._look_up(requests, lost)
+        except AuthorityUnavailable as error:
+            reason = f"the connection was lost in COMMIT ({lost}), and the outcome can't be looked"
+            return self.queue.unknown(outcomes, f"{reason} up: {error}")
+        return self.queue.looked_up(outcomes, logged, f"the connection was lost in COMMIT ({lost})")
+
+    def _failed(self, error: Exception) -> Answers:
+        """A copy for each, since each is raised in a task of its own; mistakes of ours are not."""
+        copied = isinstance(error, AuthorityUnavailable)
+        return self.queue.failed(lambda: copy.copy(error) if copied else error)
+
+    def _tell(self, answers: Answers) -> None:
+        for ticket, answer in answers:
+            future = self._answers.get(ticket)
+            if future is not None and not future.done():
+                future.set_result(answer)
+
+    def _trim_now_and_then(self, answers: Answers) -> None:
+        """Beside the writes that follow. One that fails is made up for by the next, anywhere."""
+        revisions = [
+            answer.head.version.revision
+            for _, answer in answers
+            if isinstance(answer, Committed) and answer.changeset is not None
+        ]
+        if not revisions or not is_due(max(revisions), len(revisions)):
+            return
+        if self._trimming is None or self._trimming.done():
+            self._trimming = asyncio.create_task(self._trim_log(max(revisions)))
+
+    async def _trim_log(self, revision: int) -> None:
+        with contextlib.suppress(AuthorityUnavailable):
+            await self._trim(revision)
+
+    def _abandon(self, ticket: Ticket) -> None:
+        """A write whose client is gone; the others of its transaction go on."""
+        del self._answers[ticket]
+        if self.queue.withdraw(ticket) or ticket not in self.queue.under_way:
+            return
+        wanted = any(item in self._answers for item in self.queue.under_way)
+        if not wanted and self._under_way is not None:
+            self._under_way.cancel()
