@@ -1,16 +1,17 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes).
+# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file, see soak).
 
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
+SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes lock clean
+	bench-membership bench-writes bench-simulator lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
@@ -47,10 +49,10 @@ chaos:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
+# What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
-	first=2000; while $(BIN)/python -m simulations run swarm --seed $$first --seeds 500 --jobs 2 \
-		--fail-fast $(ARGS); do first=$$((first + 500)); done; exit 1
+	$(BIN)/python -m simulations run swarm --seed 2000 --forever --jobs 2 --keep $(SOAKED) $(ARGS)
 
 lint:
 	@deploy/setup --dev
@@ -72,6 +74,7 @@ check:
 	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-membership ARGS=--short
+	$(MAKE) bench-simulator ARGS=--short
 
 bench:
 	@deploy/setup --dev
@@ -94,6 +97,10 @@ bench-writes:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.writes $(ARGS)
+
+bench-simulator:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.simulator $(ARGS)
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)
