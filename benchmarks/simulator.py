@@ -144,9 +144,9 @@ def _print(samples: dict[str, list[float]], size: Size, judged: bool) -> None:
         spread = f"{min(values):.1f} - {max(values):.1f}, n={len(values)}"
         lines.append((title.format(**size._asdict()), verdict, f"{middle:.1f}", spread))
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    for title, verdict, middle, spread in lines:
+    for title, verdict, median, spread in lines:
         print(
-            f"{title.ljust(widths[0])}  {verdict.ljust(widths[1])}  {middle.rjust(widths[2])}  "
+            f"{title.ljust(widths[0])}  {verdict.ljust(widths[1])}  {median.rjust(widths[2])}  "
             f"{spread}".rstrip()
         )
     medians = {key: round(statistics.median(values), 3) for key, values in samples.items()}
