@@ -76,6 +76,7 @@ class World:
         for _ in range(nodes):
             self.add_node()
         self._lacking = self.nodes[0]
+        """A node that was found to lack something the last time that all were asked."""
         self.seeds = [node.address for node in self.nodes[:_SEEDS]]
         self._trace = Trace()
         if skewed:
@@ -203,11 +204,14 @@ class World:
         self.start(apart, count)
         everyone = len(self.nodes[:count])
         within += everyone * apart
-        return self.run_until(
-            lambda: sum(node.running for node in self.nodes) == everyone and self.is_whole(),
-            within,
-            "no whole cluster",
-        )
+
+        def formed() -> bool:
+            # Asked after every event, so one question comes first: to whoever lacked somebody.
+            if self._lacking.running and self._lacking.core.size() < everyone:
+                return False
+            return sum(node.running for node in self.nodes) == everyone and self.is_whole()
+
+        return self.run_until(formed, within, "no whole cluster")
 
     def begin_formed(self) -> None:
         """All nodes run and know each other, at once: forming a cluster of n costs n² claims, each
@@ -220,10 +224,7 @@ class World:
     def is_whole(self) -> bool:
         """Whether every running node sees exactly all running nodes alive."""
         running = [node for node in self.nodes if node.running]
-        # Asked after every event while a cluster forms, so the cheap question comes first, and to
-        # the node that lacked somebody last time.
-        if self._lacking.running and self._lacking.core.size() < len(running):
-            return False
+        # Often asked after every event: how many each sees is cheaper than whom.
         for node in running:
             if node.core.size() < len(running):
                 self._lacking = node
