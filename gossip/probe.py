@@ -168,9 +168,13 @@ class Prober:
     def next_deadline(self) -> float | None:
         soonest = math.inf
         for relay in self._relays.values():
-            soonest = min(soonest, relay.expires_at if relay.nack_at is None else relay.nack_at)
+            at = relay.expires_at if relay.nack_at is None else relay.nack_at
+            if at < soonest:
+                soonest = at
         for probe in self._probes.values():
-            soonest = min(soonest, probe.next_step())
+            at = probe.next_step()
+            if at < soonest:
+                soonest = at
         turn = self._schedule.next_turn(self._health.score) if self._running else None
         if turn is not None and turn.at < soonest:
             return turn.at

@@ -18,7 +18,7 @@ from simulations.settings import Settings
 
 SHORTENED = {
     "swim": ["--set=trials=1"],
-    "lifeguard": ["--set=lengths=1"],
+    "lifeguard": ["--set=lengths=1", "--set=cycling=5", "--set=trials=1"],
     "scale": ["--set=seconds=3"],
 }
 
