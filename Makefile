@@ -1,16 +1,17 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes).
+# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file, see soak).
 
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
+SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes bench-replica bench-replica-file lock clean
+	bench-membership bench-writes bench-replica bench-replica-file bench-simulator lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -23,6 +24,7 @@ help:
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
+	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
@@ -49,11 +51,11 @@ chaos:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
+# What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
 	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
-	first=2000; while $(BIN)/python -m simulations run swarm --seed $$first --seeds 500 --jobs 2 \
-		--fail-fast $(ARGS); do first=$$((first + 500)); done; exit 1
+	$(BIN)/python -m simulations run swarm --seed 2000 --forever --jobs 2 --keep $(SOAKED) $(ARGS)
 
 lint:
 	@deploy/setup --dev
@@ -75,6 +77,7 @@ check:
 	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-membership ARGS=--short
+	$(MAKE) bench-simulator ARGS=--short
 
 bench:
 	@deploy/setup --dev
@@ -107,6 +110,10 @@ bench-replica:
 	$(BIN)/python -m benchmarks.replica_apply
 	$(BIN)/python -m benchmarks.replica_memory
 	$(BIN)/python -m benchmarks.sketches
+
+bench-simulator:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.simulator $(ARGS)
 
 LOCK := uv --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(ARGS)

@@ -176,7 +176,8 @@ class Claims:
             receivers = self._rng.sample(receivers, self._profile.eager_fanout)
         if isinstance(claim, Verdict) and subject not in receivers and subject.wire != sender:
             # The accused above all: it may be able to refute.
-            receivers.append(subject)
+            accused = claim.status is not Status.SUSPECT or self._members.accusations(subject)
+            receivers += [subject] if accused else []
         self._outbox.broadcast(receivers, [claim])
 
     def _teller(self, origin: Origin) -> str:

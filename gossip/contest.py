@@ -143,6 +143,8 @@ class Contests:
                 self.check_name(member, now)
 
     def next_deadline(self) -> float | None:
+        if not self._running and not self._silent:
+            return None
         deadlines = [contest.asks_again_at for contest in self._running.values()]
         return min([*deadlines, *self._silent.values()], default=None)
 

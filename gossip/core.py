@@ -231,11 +231,24 @@ class Gossip:
 
     def members(self, now: float) -> list[MemberView]:
         """All listed members, this node first; only that once it has no part any more."""
-        self._me.serving = self._dissemination.head().version
-        self._me.keyring = self._rotation.mark[0]
+        me = view(self._me, is_self=True)._replace(
+            serving=self._dissemination.head().version, keyring=self._rotation.mark[0]
+        )
         if self._own.ended:
-            return [view(self._me, is_self=True)]
-        return [view(m, is_self=m is self._me, now=now) for m in self._members.listed()]
+            return [me]
+        listed = self._members.listed()
+        return [me if m is self._me else view(m, is_self=False, now=now) for m in listed]
+
+    def member(self, node_id: str, now: float) -> MemberView | None:
+        """One of ``members()``; None when it isn't listed there."""
+        found = self._members.get(node_id)
+        if found is None or found is self._me or self._own.ended:
+            return next((one for one in self.members(now) if one.id == node_id), None)
+        return view(found, is_self=False, now=now)
+
+    def size(self) -> int:
+        """How many members count as running, this node included: n of the protocol's formulas."""
+        return self._members.running()
 
     def readvertise(self, address: Address, now: float) -> None:
         """Others are to send to this address from now on.
@@ -391,7 +404,8 @@ class Gossip:
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        # Asked for after every packet.
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""

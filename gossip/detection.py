@@ -134,7 +134,7 @@ class Detection:
             doubt_ends_at,
             judged_at,
         )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def grant_time(self, seconds: float) -> None:
         """This process stood still for so long and judges nobody for that."""

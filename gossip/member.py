@@ -1,6 +1,6 @@
 """A member of the cluster: what is known about it here, and what others are shown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple
 
@@ -23,7 +23,11 @@ class Status(IntEnum):
     @property
     def label(self) -> str:
         """The name in the API, the CLI and the metrics."""
-        return self.name.lower()
+        return _LABELS[self]
+
+
+_LABELS = ("alive", "suspect", "failed", "leaving", "left")
+assert [status.name.lower() for status in Status] == [*_LABELS]
 
 
 Path = Literal["udp", "tcp"]
@@ -101,11 +105,11 @@ class Member:
     """What answered the last probes; None before the first answer."""
     stream_only: int = 0
     """For how much the probes count that only a stream answered, since the last packet."""
+    wire: WireId = field(init=False)
+    """Who it is in the envelopes of its packets."""
 
-    @property
-    def wire(self) -> WireId:
-        """Who it is in the envelopes of its packets."""
-        return wire_id(self.node_id)
+    def __post_init__(self) -> None:
+        self.wire = wire_id(self.node_id)
 
     @property
     def precedence(self) -> Precedence:
@@ -126,7 +130,8 @@ class MemberView(NamedTuple):
     incarnation: int
     generation: int
     serving: Version | None
-    """The newest version heard from it; its own for this node. None before the first."""
+    """The newest version heard from it; its own for this node. None before the first, and in
+    events about this node."""
     rtt: float | None
     """Smoothed round trip, seconds; None before the first direct answer."""
     keyring: int | None

@@ -64,6 +64,9 @@ SWEEP_INTERVAL = 1.0
 """How often the listing is searched for members whose time is over, seconds."""
 
 
+_RUNNING = frozenset({Status.ALIVE, Status.SUSPECT, Status.LEAVING})
+
+
 class Admission(NamedTuple):
     """What became of a claim."""
 
@@ -98,6 +101,8 @@ class Members:
         self.buried: list[Member] = []
         """Who has left the listing since this was last emptied."""
         self._suspects: dict[str, Member] = {}
+        self._judgement: float | None = math.inf
+        """When the first suspect's time is over, inf while there is none; None: to be found out."""
         self._sweep_at: float | None = None
         self._reachable: tuple[Member, ...] | None = None
 
@@ -119,11 +124,9 @@ class Members:
     def reachable(self) -> tuple[Member, ...]:
         """The other members that count as running: alive, suspect or leaving."""
         if self._reachable is None:
-            running = (Status.ALIVE, Status.SUSPECT, Status.LEAVING)
+            me = self.me
             self._reachable = tuple(
-                member
-                for member in self._by_id.values()
-                if member is not self.me and member.status in running
+                [m for m in self._by_id.values() if m.status in _RUNNING and m is not me]
             )
         return self._reachable
 
@@ -170,6 +173,7 @@ class Members:
             return Admission("stale", held)
         if precedence == held.precedence:
             if held.suspicion is not None and held.suspicion.confirm(claim.accuser):
+                self._judgement = None
                 return Admission("confirmed", held, held.status)
             return Admission("same", held)
         previous = held.status
@@ -178,6 +182,7 @@ class Members:
         if claim.status is Status.SUSPECT:
             held.suspicion = open_suspicion(self._profile, self.running(), claim.accuser, now)
             self._suspects[held.node_id] = held
+            self._judgement = None
         return Admission("changed", held, previous)
 
     def remove(self, claim: Verdict, now: float) -> Admission:
@@ -219,6 +224,11 @@ class Members:
             accuser=self.me.node_id,
         )
 
+    def accusations(self, member: Member) -> list[Verdict]:
+        """What leads a packet to a member: the claim against it, if it is suspected."""
+        claims = [self.verdict(member)] if member.status is Status.SUSPECT else []
+        return claims[: self._profile.accusations_first]
+
     def condemned(self, now: float) -> list[Member]:
         """Suspects whose time to refute is over."""
         return [
@@ -232,6 +242,7 @@ class Members:
         for member in self._suspects.values():
             if member.suspicion is not None:
                 member.suspicion.started += seconds
+        self._judgement = None
 
     def sweep(self, now: float) -> list[Member]:
         """Take members whose time in the listing is over off it; answers those that should be
@@ -253,14 +264,12 @@ class Members:
 
     def next_judgement(self) -> float | None:
         """When ``condemned`` has somebody."""
-        return min(
-            (
-                member.suspicion.deadline
-                for member in self._suspects.values()
-                if member.suspicion is not None
-            ),
-            default=None,
-        )
+        if self._judgement is None:
+            # Asked for after every packet, and a large cluster in trouble has many suspects.
+            suspicions = [member.suspicion for member in self._suspects.values()]
+            deadlines = [one.deadline for one in suspicions if one is not None]
+            self._judgement = min(deadlines, default=math.inf)
+        return None if self._judgement == math.inf else self._judgement
 
     def next_sweep(self) -> float | None:
         """When ``sweep`` has work."""
@@ -288,15 +297,17 @@ class Members:
             member.status_since = now
         member.status = status
         member.suspicion = None
-        self._suspects.pop(member.node_id, None)
+        if self._suspects.pop(member.node_id, None) is not None:
+            self._judgement = None
         self._reachable = None
         if status in (Status.FAILED, Status.LEAVING, Status.LEFT) and self._sweep_at is None:
             self._sweep_at = now + SWEEP_INTERVAL
 
     def _ttl(self, status: Status) -> float:
         """How long a member stays listed in a status."""
-        ttls = {Status.FAILED: self._profile.failed_ttl, Status.LEFT: self._profile.left_ttl}
-        return ttls.get(status, math.inf)
+        if status is Status.FAILED:
+            return self._profile.failed_ttl
+        return self._profile.left_ttl if status is Status.LEFT else math.inf
 
     def _delist(self, member: Member) -> None:
         del self._by_id[member.node_id], self._by_wire[member.wire]

@@ -490,6 +490,8 @@ _KINDS: dict[int, tuple[type[Message], tuple[Field, ...]]] = {
     41: (KeysWanted, ()),
 }
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}
+CLAIMS = frozenset({_NUMBERS[Alive], _NUMBERS[Verdict]})
+"""The kinds that say something of a node, and are passed on as they are."""
 
 
 def message_fields(message: Message) -> tuple[int, list[object]]:

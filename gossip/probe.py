@@ -11,6 +11,7 @@ and through helpers, is alive: it is on path ``tcp`` until a packet of its own c
 pinged both ways at once (serf and Consul flap here: hashicorp/serf#283, hashicorp/consul#1180).
 """
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,6 +72,15 @@ class _Probe:
     """Helper -> whether it said no."""
     stream_opened: bool = False
     stream_acked: bool = False
+
+    def next_step(self) -> float:
+        """When something is due."""
+        at = self.ends_at
+        if self.escalates_at is not None and self.escalates_at < at:
+            at = self.escalates_at
+        if self.overdue_at is not None and self.overdue_at < at:
+            at = self.overdue_at
+        return at
 
 
 @dataclass(slots=True, eq=False)
@@ -156,17 +166,19 @@ class Prober:
         return findings
 
     def next_deadline(self) -> float | None:
-        deadlines = [
-            relay.expires_at if relay.nack_at is None else relay.nack_at
-            for relay in self._relays.values()
-        ]
+        soonest = math.inf
+        for relay in self._relays.values():
+            at = relay.expires_at if relay.nack_at is None else relay.nack_at
+            if at < soonest:
+                soonest = at
         for probe in self._probes.values():
-            steps = (probe.overdue_at, probe.escalates_at, probe.ends_at)
-            deadlines += [at for at in steps if at is not None]
+            at = probe.next_step()
+            if at < soonest:
+                soonest = at
         turn = self._schedule.next_turn(self._health.score) if self._running else None
-        if turn is not None:
-            deadlines.append(turn.at)
-        return min(deadlines, default=None)
+        if turn is not None and turn.at < soonest:
+            return turn.at
+        return None if soonest == math.inf else soonest
 
     def acked(self, message: Ack, sender: Member, origin: Origin, now: float) -> None:
         """An ack: for our probe, directly or through a helper, or for one run for another."""
@@ -251,9 +263,8 @@ class Prober:
         )
         self._probes[probe.sequence] = probe
         messages = self.ping(probe.sequence, now)
-        if target.status is Status.SUSPECT:
-            # Lifeguard's buddy system: whoever probes a suspect tells it, so that it can refute.
-            messages.insert(1, self._members.verdict(target))
+        # Lifeguard's buddy system: whoever probes a suspect tells it, so that it can refute.
+        messages[1:1] = self._members.accusations(target)
         self._outbox.send(target, messages)
         if target.path == "tcp":
             self._open_stream(probe, target, now)

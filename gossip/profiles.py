@@ -37,6 +37,10 @@ class Profile:
     tells the prober that at least the helper is reachable (Lifeguard, LHA-Probe)."""
     health_score_max: int = 7
     """Bound of the local health score: intervals stretch to eight times at most."""
+    accusations_first: int = 1
+    """So many of the claims against a suspect, of which one is held at a time, lead the packets to
+    it: it hears before anything else what it has to refute (Lifeguard's Buddy System). With 0 it
+    hears like everybody, by piggyback when its turn comes (SWIM)."""
     suspicion_mult: int = 5
     """Shortest suspicion = ``suspicion_mult * max(1, log10 n) * probe_interval``. 5 is Lifeguard's
     alpha (memberlist: 4), with which a process that is stopped for 5 s survives: accused 0.9 s

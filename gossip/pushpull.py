@@ -101,8 +101,10 @@ class TableExchange:
             self._reconnect(now)
 
     def next_deadline(self) -> float | None:
-        deadlines = [at for at in (self._periodic_at, self._reconnect_at) if at is not None]
-        return min(deadlines, default=None)
+        periodic, reconnect = self._periodic_at, self._reconnect_at
+        if periodic is None or reconnect is None:
+            return reconnect if periodic is None else periodic
+        return min(periodic, reconnect)
 
     def received(self, message: PushPull, origin: Origin, now: float) -> None:
         """The end of a member's table: answer with ours, or be done."""

@@ -165,13 +165,14 @@ class Router:
         if sender is not None:
             self._detection.clock_heard(message.clock, now)
         answers: list[Message] = [Ack(message.sequence)]
-        if sender is None or sender.status is not Status.ALIVE:
+        if sender is not None and sender.status <= Status.SUSPECT:
+            answers += self._members.accusations(sender)
+        else:
             # Whoever is held for dead (or forgotten as such) must hear of it to refute. Where there
             # is no room for that it isn't acked, either, and asks again by stream: told no more
             # than that all is well it would go on believing so.
             held = self._members.held_claim(origin.sender)
             if held is not None:
-                doubted = sender is not None and sender.status is Status.SUSPECT
-                answers.insert(1 if doubted else 0, held)
+                answers.insert(0, held)
         answers.append(self._dissemination.heartbeat(now))
         self._outbox.answer(origin, answers)

@@ -23,6 +23,7 @@ In a cluster of several zones a round's ring is the prober's own zone, but in ev
 import hashlib
 import math
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from gossip import limits
@@ -174,7 +175,7 @@ class Schedule:
         self._others = others
         me = self._members.me
         running = [member for member in others if member.status <= Status.SUSPECT]
-        whole = sorted([me, *running], key=lambda member: member.wire)
+        whole = sorted([me, *running], key=attrgetter("wire"))
         zone = [member for member in whole if member.metadata.zone == me.metadata.zone]
         self._whole = _Ring(tuple(whole), whole.index(me))
         self._zone = _Ring(tuple(zone), zone.index(me))

@@ -127,5 +127,8 @@ class Streams:
         return late
 
     def next_deadline(self) -> float | None:
-        deadline = min((stream.deadline for stream in self._by_id.values()), default=math.inf)
-        return None if deadline == math.inf else deadline
+        soonest = math.inf
+        for stream in self._by_id.values():
+            if stream.deadline < soonest:
+                soonest = stream.deadline
+        return None if soonest == math.inf else soonest

@@ -27,23 +27,32 @@ class Suspicion:
     confirmations_expected: int
     accusers: dict[str, None] = field(default_factory=dict)
     """Node ids in order of accusation; the first opened the case."""
+    timeout: float = field(init=False)
+    """By the formula above. Asked for at every step, so kept."""
+
+    def __post_init__(self) -> None:
+        self.timeout = self._timeout()
 
     def confirm(self, accuser: str) -> bool:
         """Whether this accuser is new and shortens the time; only then it is worth spreading."""
         if accuser in self.accusers or len(self.accusers) > self.confirmations_expected:
             return False
         self.accusers[accuser] = None
+        self.timeout = self._timeout()
         return True
 
     @property
     def deadline(self) -> float:
         """When the member counts as failed unless it has refuted."""
+        return self.started + self.timeout
+
+    def _timeout(self) -> float:
         if self.confirmations_expected == 0:
-            return self.started + self.minimum
+            return self.minimum
         confirmations = len(self.accusers) - 1
         share = math.log(confirmations + 1) / math.log(self.confirmations_expected + 1)
         timeout = self.maximum - (self.maximum - self.minimum) * share
-        return self.started + max(self.minimum, timeout)
+        return max(self.minimum, timeout)
 
 
 def open_suspicion(profile: Profile, members: int, accuser: str, now: float) -> Suspicion:

@@ -7,24 +7,21 @@ repairs what that misses.
 """
 
 import math
-from dataclasses import dataclass
-
-from sortedcontainers import SortedKeyList
+from bisect import bisect_left, insort
+from typing import NamedTuple
 
 from gossip import limits
 
 
-@dataclass(slots=True, eq=False)
-class _Update:
+class _Update(NamedTuple):
+    """Sorts by rank: fewest sent first, then newest, for old news has had its chance. No two are
+    equal in both."""
+
+    sent: int
+    age: int
+    """Falls with each claim that is put in."""
     subject: str
     encoded: bytes
-    order: int
-    sent: int = 0
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Fewest sent first, then newest: old news has had its chance."""
-        return self.sent, -self.order
 
 
 class Updates:
@@ -33,10 +30,8 @@ class Updates:
     def __init__(self, retransmit_mult: int) -> None:
         self._retransmit_mult = retransmit_mult
         self._by_subject: dict[str, _Update] = {}
-        self._ranked: SortedKeyList[_Update, tuple[int, int]] = SortedKeyList(
-            key=lambda update: update.rank
-        )
-        self._order = 0
+        self._ranked: list[_Update] = []
+        self._age = 0
 
     def __len__(self) -> int:
         return len(self._by_subject)
@@ -46,22 +41,22 @@ class Updates:
         self.discard(subject)
         if len(self._by_subject) >= limits.UPDATES_MAX:
             self.discard(self._ranked[-1].subject)
-        self._order += 1
-        update = _Update(subject, encoded, self._order)
-        self._by_subject[subject] = update
-        self._ranked.add(update)
+        self._age -= 1
+        self._add(_Update(0, self._age, subject, encoded))
 
     def discard(self, subject: str) -> None:
         """Don't spread anything about this member any more."""
         update = self._by_subject.pop(subject, None)
         if update is not None:
-            self._ranked.remove(update)
+            del self._ranked[bisect_left(self._ranked, update)]
 
     def take(self, room: int, members: int) -> list[bytes]:
         """The claims that ride on a packet with ``room`` bytes left, in a cluster of ``members``.
 
         Each counts as sent once more.
         """
+        if not self._ranked:
+            return []
         taken: list[_Update] = []
         for update in self._ranked:
             if len(update.encoded) <= room:
@@ -71,13 +66,14 @@ class Updates:
                 break
         limit = self._retransmit_mult * math.ceil(math.log10(members + 1))
         for update in taken:
-            self._ranked.remove(update)
-            update.sent += 1
-            if update.sent < limit:
-                self._ranked.add(update)
-            else:
-                del self._by_subject[update.subject]
+            self.discard(update.subject)
+            if update.sent + 1 < limit:
+                self._add(update._replace(sent=update.sent + 1))
         return [update.encoded for update in taken]
+
+    def _add(self, update: _Update) -> None:
+        self._by_subject[update.subject] = update
+        insort(self._ranked, update)
 
 
 _SMALLEST = 42

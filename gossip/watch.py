@@ -150,14 +150,18 @@ class Watches:
 
     def _find_successors(self, others: tuple[Member, ...]) -> list[str]:
         me = _ring_key(self._members.me)
-        running = [member for member in others if member.status <= Status.SUSPECT]
-        # Those that sort after this node come first.
-        nearest = nsmallest(
-            limits.WATCHES_OPENED_MAX,
-            running,
-            key=lambda member: (_ring_key(member) < me, _ring_key(member)),
-        )
-        return [member.node_id for member in nearest]
+        keys = [
+            (_ring_key(member), member.node_id)
+            for member in others
+            if member.status <= Status.SUSPECT
+        ]
+        # Those that sort after this node come first. No two have one wire id.
+        after = [key for key in keys if key[0] >= me]
+        nearest = nsmallest(limits.WATCHES_OPENED_MAX, after)
+        if len(nearest) < limits.WATCHES_OPENED_MAX:
+            before = [key for key in keys if key[0] < me]
+            nearest += nsmallest(limits.WATCHES_OPENED_MAX - len(nearest), before)
+        return [node_id for _, node_id in nearest]
 
     def _gone(self) -> list[Stream]:
         """Streams with processes that don't run any more, as far as is known."""

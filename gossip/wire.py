@@ -21,13 +21,23 @@ cluster are little but envelope, so every byte here costs twice a second on ever
 import hashlib
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgpack
 
 from gossip import limits
 from gossip.identity import NOBODY, WireId
-from gossip.messages import Malformed, Message, is_known, message_fields, read_message
+from gossip.messages import (
+    CLAIMS,
+    Alive,
+    Malformed,
+    Message,
+    Verdict,
+    is_known,
+    message_fields,
+    read_message,
+)
 
 PROTOCOL_LOWEST = 1
 PROTOCOL_HIGHEST = 1
@@ -42,6 +52,9 @@ _LENGTH = struct.Struct(">I")
 _LONG = 255
 """In a part's length byte: the length follows."""
 _RECEIVER_BYTES = 4
+_CLAIMS_KEPT = 4_096
+"""Claims of which both forms are remembered: each is passed on many times, and heard from many. Of
+one member there are few at a time. Short ones only, so that this is two or three MB at most."""
 _PADDING = 0
 """The kind of a part that means nothing."""
 assert _HEADER.size == limits.HEADER_BYTES
@@ -148,11 +161,18 @@ def decode_header(data: bytes, versions: Versions = SPOKEN) -> Header:
 
 def encode_part(message: Message) -> bytes:
     """One message with its length and kind."""
+    return _encode_claim(message) if isinstance(message, Alive | Verdict) else _encode(message)
+
+
+def _encode(message: Message) -> bytes:
     kind, fields = message_fields(message)
     packed: bytes = msgpack.packb(fields)
     if len(packed) < _LONG:
         return _PART.pack(kind, len(packed)) + packed
     return _PART.pack(kind, _LONG) + _LENGTH.pack(len(packed)) + packed
+
+
+_encode_claim = lru_cache(maxsize=_CLAIMS_KEPT)(_encode)
 
 
 def encode_parts(messages: Iterable[Message]) -> bytes:
@@ -177,7 +197,7 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
         count += 1
         if offset + _PART.size > len(body) or count > parts_max:
             raise Rejected("dropped_garbage")
-        kind, length = _PART.unpack_from(body, offset)
+        kind, length = body[offset], body[offset + 1]
         begin = offset + _PART.size
         if length == _LONG:
             if begin + _LENGTH.size > len(body):
@@ -192,11 +212,19 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
         if not is_known(kind):
             unknown += 1
             continue
+        read = _read_claim if kind in CLAIMS and length < _LONG else _read
         try:
-            messages.append(read_message(kind, _unpack_fields(body[begin:offset])))
+            messages.append(read(kind, body[begin:offset]))
         except Malformed:
             malformed += 1
     return Parts(tuple(messages), unknown, malformed)
+
+
+def _read(kind: int, data: bytes) -> Message:
+    return read_message(kind, _unpack_fields(data))
+
+
+_read_claim = lru_cache(maxsize=_CLAIMS_KEPT)(_read)
 
 
 def _unpack_fields(data: bytes) -> tuple[object, ...]:

@@ -1,42 +1,82 @@
 """``python -m simulations list | run NAME … | replay LINE | mutants``."""
 
+import itertools
 import json
 import shlex
-import sys
 import time
-from typing import Any
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
 from simulations.mutants import MUTANTS, SEEDS_MAX, hunt
-from simulations.runner import Batch, Request, run, run_all
+from simulations.progress import Bar
+from simulations.report import Table
+from simulations.runner import COMMAND, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
-from simulations.settings import SettingError
+from simulations.settings import SettingError, nearest
 
 _NODES = 10
+_INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
+
+
+def _known(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """The name of a scenario; another one is refused, naming the nearest."""
+    if name is not None and name not in SCENARIOS:
+        there_are = ", ".join(SCENARIOS)
+        raise click.BadParameter(
+            f"no scenario is called '{name}'{nearest(name, SCENARIOS)}; there are {there_are}"
+        )
+    return name
 
 
 @click.group()
 def main() -> None:
-    """Run the cluster's protocol in a world with a virtual clock and network."""
+    """Run the cluster's protocol in a world with a virtual clock and network.
+
+    Exit codes: 0 all ended as they must, 1 something didn't, 2 usage, 130 stopped by Ctrl-C.
+    """
 
 
 @main.command("list")
-def list_scenarios() -> None:
-    """Name the scenarios, and what each shows."""
-    for name, scenario in SCENARIOS.items():
-        click.echo(f"{name:14} {(scenario.__doc__ or '').splitlines()[0]}")
+@click.argument("name", callback=_known, required=False)
+def list_scenarios(name: str | None) -> None:
+    """Name the scenarios, and what each shows; of one NAME also what --set may change."""
+    if name is None:
+        for each, scenario in SCENARIOS.items():
+            click.echo(f"{each:14} {(scenario.__doc__ or '').splitlines()[0]}")
+        return
+    click.echo(f"{name}: {SCENARIOS[name].__doc__}")
+    for key, default in options(name).items():
+        click.echo(f"  {key:20} {default}")
 
 
 @main.command("run")
-@click.argument("name", type=click.Choice(list(SCENARIOS)))
-@click.option("--nodes", type=click.IntRange(0, 2_000), help="10, or what the seed chooses.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.argument("name", callback=_known)
+@click.option(
+    "--nodes", type=click.IntRange(0, 2_000), help="10; for swarm 0, which lets the seed choose."
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
+@click.option("--forever", is_flag=True, help="All seeds from --seed on, until Ctrl-C.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Processes side by side.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first seed that fails.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Profile, link, …")
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+@click.option(
+    "--keep",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append what replays each seed that fails to this file.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A field of the profile or of the link, or an option of the scenario; `list NAME` shows "
+    "them. May be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON, and no progress bar.")
 @click.pass_context
 def run_scenario(
     context: click.Context,
@@ -44,40 +84,69 @@ def run_scenario(
     nodes: int | None,
     seed: int,
     seeds: int,
+    forever: bool,
     jobs: int,
     fail_fast: bool,
+    keep: Path | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run one scenario. Exit code 1 when it doesn't end as it must."""
+    """Run one scenario.
+
+    Exit code 1 when a run doesn't end as it must; the line that replays it is printed, then.
+    """
     if nodes is None:
         nodes = 0 if name == "swarm" else _NODES
     elif nodes == 0 and name != "swarm":
         raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
-    requests = [Request(name, nodes, seed + number, settings) for number in range(seeds)]
+    total = None if forever else seeds
+    numbers = itertools.count(seed) if total is None else range(seed, seed + total)
+    requests = (Request(name, nodes, number, settings) for number in numbers)
     try:
-        outcome = _run_one(requests[0]) if seeds == 1 else _run_batch(requests, jobs, fail_fast)
+        if total == 1:
+            outcome = _run_one(next(requests), as_json, keep)
+        else:
+            batch = Batch(name)
+            _run_batch(batch, run_all(requests, jobs), total, as_json, fail_fast, keep)
+            outcome = batch.outcome()
     except SettingError as error:
         raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        context.exit(_INTERRUPTED)
     _show(outcome, as_json)
-    context.exit(0 if outcome["ok"] else 1)
+    context.exit(_exit_code(outcome, forever))
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def replay(context: click.Context, line: tuple[str, ...]) -> None:
-    """Run again what a failure printed: the whole line, quoted or not."""
-    words = [word for part in line for word in shlex.split(part)]
-    if "run" in words:
-        words = words[words.index("run") + 1 :]
-    context.exit(main.main(["run", *words], standalone_mode=False) or 0)
+    """Run again what a failure printed: the whole LINE, quoted or not."""
+    try:
+        words = [word for part in line for word in shlex.split(part)]
+    except ValueError as error:
+        raise click.UsageError(f"{shlex.join(line)}: {error}") from error
+    if "run" not in words:
+        near = next(filter(None, (nearest(word, ["run"]) for word in words)), "")
+        raise click.UsageError(
+            f"'{' '.join(line)}' replays nothing{near}; a failure prints a line like: "
+            f"{Request('swarm', 0, 458).line()}"
+        )
+    context.exit(main.main(words[words.index("run") :], COMMAND, standalone_mode=False) or 0)
 
 
 @main.command("mutants")
-@click.option("--seeds", type=click.IntRange(1), default=SEEDS_MAX, show_default=True)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=SEEDS_MAX, show_default=True, help="At most so many."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
-@click.option("--only", multiple=True, type=click.Choice([mutant.name for mutant in MUTANTS]))
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([mutant.name for mutant in MUTANTS]),
+    help="Some of them.",
+)
 @click.pass_context
 def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str, ...]) -> None:
     """Break the protocol on purpose: which seed catches which mistake?"""
@@ -92,45 +161,87 @@ def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str,
     context.exit(1 if escaped else 0)
 
 
-def _run_one(request: Request) -> dict[str, Any]:
-    begun = time.monotonic()
-    outcome = run(request)
-    seconds = time.monotonic() - begun
+def _run_one(request: Request, as_json: bool, keep: Path | None) -> dict[str, Any]:
+    begun = time.process_time()
+    with Bar(hidden=as_json) as bar:
+        outcome = run(request, lambda done, total: bar.show(done, total, request.scenario))
+    seconds = time.process_time() - begun
     if outcome["ok"]:
         events = outcome["events"]
         each = seconds / max(events, 1) * 1e6
-        speed = (
-            f"{events} events in {seconds:.1f} s: {events / seconds:.0f} a second, {each:.1f} µs"
+        click.echo(
+            f"{events} events in {seconds:.1f} s of CPU: {events / max(seconds, 1e-9):.0f} a "
+            f"second, {each:.1f} µs each",
+            err=True,
         )
-        click.echo(speed, err=True)
+    elif keep is not None:
+        with keep.open("a") as file:
+            _keep(outcome, file)
     return outcome
 
 
-def _run_batch(requests: list[Request], jobs: int, fail_fast: bool) -> dict[str, Any]:
-    batch = Batch(requests[0].scenario)
-    outcomes = run_all(requests, jobs)
-    with click.progressbar(outcomes, length=len(requests), file=sys.stderr) as progress:
-        for outcome in progress:
-            batch.add(outcome)
-            if fail_fast and not outcome["ok"]:
-                break
-    return batch.outcome()
+def _run_batch(
+    batch: Batch,
+    outcomes: Generator[dict[str, Any], None, None],
+    total: int | None,
+    as_json: bool,
+    fail_fast: bool,
+    keep: Path | None,
+) -> None:
+    """Fill a batch with outcomes until they end, one fails (with ``fail_fast``), or Ctrl-C."""
+    with Bar(hidden=as_json) as bar:
+        bar.show(0, total, "seeds")
+        try:
+            for outcome in outcomes:
+                batch.add(outcome)
+                if not outcome["ok"]:
+                    bar.tell(f"FAILED  {outcome['replay']}")
+                    if keep is not None:
+                        with keep.open("a") as file:
+                            _keep(outcome, file)
+                bar.show(batch.runs, total, f"seeds, {len(batch.failures)} failed")
+                if fail_fast and batch.failures:
+                    break
+        except KeyboardInterrupt:
+            batch.interrupted = True
+        finally:
+            outcomes.close()
+
+
+def _keep(outcome: dict[str, Any], file: TextIO) -> None:
+    print(outcome["replay"], "#", " ".join(outcome["error"].split()), file=file)
+
+
+def _exit_code(outcome: dict[str, Any], forever: bool) -> int:
+    if not outcome["ok"]:
+        return 1
+    # Nothing else ends what runs for ever.
+    return _INTERRUPTED if outcome.get("interrupted") and not forever else 0
 
 
 def _show(outcome: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome))
         return
+    tables = outcome.get("tables", [])
     for key, value in outcome.items():
+        if key == "tables" or (key == "measures" and tables):
+            continue
         if isinstance(value, dict):
             click.echo(key)
-            for name, inner in value.items():
-                click.echo(f"  {name:24} {inner}")
+            _show_lines(f"  {name:24} {inner}" for name, inner in value.items())
+        elif key == "failures":
+            _show_lines(f"FAILED  {one['replay']}\n  {one['error']}" for one in value)
         elif isinstance(value, list):
-            for inner in value:
-                click.echo(f"{key:16} {inner}")
+            _show_lines(f"{key:16} {inner}" for inner in value)
         else:
             click.echo(f"{key:16} {value}")
+    _show_lines("\n" + Table(**table).text() for table in tables)
+
+
+def _show_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -248,10 +248,8 @@ class Node(Machine):
 
     def status_of(self, other: "Node") -> str | None:
         """What it holds another node for; None when it isn't listed."""
-        for member in self.members():
-            if member.id == other.id:
-                return member.status
-        return None
+        member = self.core.member(other.id, self.now())
+        return None if member is None else member.status
 
     # Inputs from the network
 

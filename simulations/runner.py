@@ -2,19 +2,23 @@
 
 import multiprocessing
 import shlex
+import signal
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 from simulations.scenarios import SCENARIOS
-from simulations.settings import SettingError, Settings
+from simulations.settings import Declared, Questions, SettingError, Settings
 from simulations.sometimes import MEANINGS
 
 COMMAND = "python -m simulations"
 
 BATCH_MIN = 400
 """From so many swarm seeds on, everything in ``simulations.sometimes`` must have happened."""
+_AHEAD = 4
+"""Runs that wait for each process: a slow seed doesn't hold up the others for long."""
 
 
 class Request(NamedTuple):
@@ -34,7 +38,19 @@ class Request(NamedTuple):
         return f"{COMMAND} {shlex.join(words)}"
 
 
-def run(request: Request) -> dict[str, Any]:
+def options(scenario: str) -> dict[str, object]:
+    """What ``--set`` may change there: key -> default."""
+    questions = Questions()
+    try:
+        SCENARIOS[scenario](2, 1, questions)
+    except Declared:
+        return questions.known()
+    raise AssertionError(f"{scenario} doesn't check its settings")
+
+
+def run(
+    request: Request, progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Any]:
     """Run it; answers what it showed, or why it failed and what replays it.
 
     Raises SettingError for a setting that the scenario doesn't have.
@@ -45,8 +61,10 @@ def run(request: Request) -> dict[str, Any]:
         "seed": request.seed,
     }
     scenario = SCENARIOS[request.scenario]
+    settings = Settings.parse(list(request.settings))
+    settings.progress = progress
     try:
-        shown = scenario(request.nodes, request.seed, Settings.parse(list(request.settings)))
+        shown = scenario(request.nodes, request.seed, settings)
     except SettingError:
         raise
     except Exception as error:
@@ -56,18 +74,38 @@ def run(request: Request) -> dict[str, Any]:
         text = str(error) if expected else f"{type(error).__name__}: {error}"
         failure = {"verdicts": {kind: "failed"}, "error": text, "replay": request.line()}
         return outcome | {"ok": False, **failure}
-    return outcome | {"ok": True, **shown._asdict()}
+    tables = [table._asdict() for table in shown.tables]
+    return outcome | {"ok": True, **shown._asdict(), "tables": tables}
 
 
-def run_all(requests: list[Request], jobs: int) -> Iterator[dict[str, Any]]:
-    """Run them, several at a time; outcomes come in the order of the requests."""
-    if jobs <= 1 or len(requests) == 1:
+def run_all(requests: Iterable[Request], jobs: int) -> Generator[dict[str, Any], None, None]:
+    """Run them, several at a time; outcomes come in the order of the requests. Whoever stops
+    taking them stops the runs under way."""
+    if jobs <= 1:
         yield from map(run, requests)
         return
     # Spawned, so that no lock or state of this process is copied in the middle of something.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(requests)), mp_context=context) as pool:
-        yield from pool.map(run, requests, chunksize=4)
+    before = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_signals_to_parent)
+    waiting: deque[Future[dict[str, Any]]] = deque()
+    try:
+        for request in requests:
+            waiting.append(pool.submit(run, request))
+            if len(waiting) >= _AHEAD * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            if process not in before:
+                process.terminate()
+
+
+def _leave_signals_to_parent() -> None:
+    """Ctrl-C goes to every process of a terminal's job; one of them answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Batch:
@@ -77,6 +115,7 @@ class Batch:
         self._scenario = scenario
         self._begun = time.monotonic()
         self.runs = self.events = 0
+        self.interrupted = False
         self.failures: list[dict[str, Any]] = []
         self.sometimes = dict.fromkeys(MEANINGS, 0)
         """In how many runs each happened."""
@@ -110,6 +149,7 @@ class Batch:
             "scenario": self._scenario,
             "runs": self.runs,
             "ok": not self.failures and not never,
+            "interrupted": self.interrupted,
             "failures": self.failures,
             "never": never,
             "sometimes": self.sometimes,

@@ -80,8 +80,6 @@ _COUNTED = {
 _COUNTED_IN_CLEAR = {"dropped_version": "versions_apart", "dropped_cluster": "stranger_refused"}
 """The same; a damaged header that is to be sealed would count, too."""
 
-_RUNNING = ("alive", "suspect", "leaving")
-_TOLERANCE = 0.01
 """Seconds by which a suspicion may miss its formula, for the timer's sake."""
 
 
@@ -110,8 +108,7 @@ class Sometimes:
         key = (node.index, member.id)
         match previous, member.status:
             case "alive", "suspect":
-                running = sum(m.status in _RUNNING for m in node.members())
-                self._suspected[key] = (node.now(), running)
+                self._suspected[key] = (node.now(), node.core.size())
             case "suspect", "alive":
                 self.seen["refuted_in_time"] += 1
             case "suspect", "failed":

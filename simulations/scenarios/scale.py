@@ -8,16 +8,6 @@ from simulations.world import World
 _COMMIT_SECONDS = 0.5
 
 
-def begin_formed(world: World) -> None:
-    """All nodes run and know each other. Forming a cluster of n costs n² claims, each passed on a
-    dozen times: that is another question."""
-    for node in world.nodes:
-        node.start()
-    claims = [node.claim() for node in world.nodes]
-    for node in world.nodes:
-        node.acquaint(claims)
-
-
 def scale(nodes: int, seed: int, settings: Settings) -> Report:
     """A minute of a cluster with 1 % of packets lost and two changes a second: all reach all."""
     seconds = settings.get("seconds", 60.0)
@@ -27,7 +17,7 @@ def scale(nodes: int, seed: int, settings: Settings) -> Report:
     if forming:
         world.measures["formed"] = world.form(within=120.0, apart=5.0 / nodes)
     else:
-        begin_formed(world)
+        world.begin_formed()
     while world.now < seconds:
         world.run(_COMMIT_SECONDS)
         running = [node.index for node in world.nodes if node.running]

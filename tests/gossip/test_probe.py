@@ -1,5 +1,7 @@
 """Probing, driven by hand: who is asked, when, and what follows."""
 
+from dataclasses import replace
+
 import pytest
 
 from gossip.effects import OpenStream, SendDatagram
@@ -123,6 +125,18 @@ def test_a_suspect_is_told_so_with_every_probe(driver: Driver) -> None:
     driver.receive(2, verdict(2, Status.SUSPECT))
     begin_probe(driver)
     assert (address(2), verdict(2, Status.SUSPECT, by=1)) in driver.sent(Verdict)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_suspect_hears_first_of_all_unless_that_is_switched_off(first: int) -> None:
+    driver = Driver(replace(PROFILE, accusations_first=first))
+    driver.meet(2)
+    driver.receive(2, verdict(2, Status.SUSPECT, by=2))
+    own_words = (address(2), verdict(2, Status.SUSPECT, by=1))
+    begin_probe(driver)
+    assert driver.sent(Verdict).count(own_words) == first, "with the ping"
+    driver.receive(2, Ping(1))
+    assert driver.sent(Verdict).count(own_words) == first, "with the ack"
 
 
 def test_an_ack_that_answers_no_probe_is_counted(driver: Driver) -> None:
