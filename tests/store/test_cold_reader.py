@@ -84,6 +84,7 @@ def test_what_was_revoked_since_is_not_found_and_what_came_since_is(
 
 def test_a_key_that_moved_on_leads_nowhere(file: File, reader: ColdReader) -> None:
     file.entities = [keycard(1, "a")]
+    assert reader.find(KIND, "key", "a", 0) == text(keycard(1, "a")), "it is cached"
     reader.apply(v(11), [keycard(1, "z")])
     assert reader.find(KIND, "key", "a", 0) == NOTHING
     assert reader.find(KIND, "key", "z", 0) == text(keycard(1, "z"))

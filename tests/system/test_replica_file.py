@@ -55,6 +55,13 @@ async def start_again(cluster: LocalCluster, node: LocalNode) -> None:
     await node.start()
     await node.until_ready(cluster.session)
 
+    async def answers() -> bool:
+        await serves(cluster, node, "")
+        return True
+
+    # A worker that was told to listen may not have come to it yet.
+    await until(answers, f"{node.name}'s proxy answers")
+
 
 async def test_after_kill_9_a_node_serves_with_neither_authority_nor_peers(
     start_cluster: StartCluster, upstream: SampleUpstream
