@@ -78,7 +78,7 @@ def authority(nodes: int, seed: int, settings: Settings) -> Report:
     world.measures["revisions"] = float(len(ground.log))
     bodies = [row["body"] for row in ground.log]
     assert all(node.replica.state == bodies for node in world.nodes), "a replica isn't the log"
-    committed = {answer.changeset for write in ledger.writes.values() for answer in write.committed}
+    committed = [answer.changeset for write in ledger.writes.values() for answer in write.committed]
     lost = [item for item in committed if item is not None and item.body not in bodies]
     assert not lost, f"{len(lost)} answered commits are lost"
     assert not ground.lost, "a failover without loss has lost commits"

@@ -139,11 +139,10 @@ class Execution:
             raise Unmodelled("LIMIT or a join with a lock")
         (source,) = select.sources
         found = self._scan(source, select.where, env)
-        seen = {id(version.values): (row, version) for row, version in found}
         bound = [env.bind(source.alias, version.values) for _, version in found]
         rows = []
-        for item in self._ordered(select, bound):
-            row, version = seen[id(item.frames[-1][1])]
+        for position in self._order(select, bound):
+            row, version = found[position]
             locked = yield from self._locked(row, version, select.lock, source, select.where, env)
             if locked is not None:
                 rows.append(_output(select.outputs, env.bind(source.alias, locked.values)))
@@ -173,13 +172,17 @@ class Execution:
         return [version.values for _, version in self._scan(source, where, env)]
 
     def _ordered(self, select: Select, found: list[Environment]) -> list[Environment]:
+        return [found[position] for position in self._order(select, found)]
+
+    def _order(self, select: Select, found: list[Environment]) -> list[int]:
+        """Positions in the order that is asked for."""
+        order = list(range(len(found)))
         for expression, descends in reversed(select.order_by):
             keys = [expression.value(env) for env in found]
             if None in keys:
                 raise Unmodelled("order by NULL")
-            order = sorted(range(len(found)), key=keys.__getitem__, reverse=descends)
-            found = [found[position] for position in order]
-        return found
+            order.sort(key=keys.__getitem__, reverse=descends)
+        return order
 
     def _scan(self, source: Source, where: Expression | None, env: Environment) -> list[Found]:
         """Rows that the snapshot shows and the condition takes, in any order."""
