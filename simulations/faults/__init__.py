@@ -23,6 +23,7 @@ from simulations.faults.network import (
     clog,
     exile,
     firewall,
+    hearsay,
     jury,
     partition,
     rebind,
@@ -44,6 +45,7 @@ __all__ = ["FAULTS", "Fault", "Timed", "exile", "rotation"]
 FAULTS: tuple[Fault, ...] = (
     crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm,
     double, clock_step,
-    partition, jury, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind, firewall,
+    partition, jury, hearsay, exile, broken_pairs, swizzle, clog, storm, bad_cable, rebind,
+    firewall,
     leave, namesake, stranger, force_out, upgrade, rotation, outage,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from simulations.faults.kind import Timed, duration
 from simulations.links import BOTH, Link, Protocol
 from simulations.operations import (
     Clog,
+    Crash,
     Cut,
     HideRefusals,
     Mend,
@@ -14,6 +15,8 @@ from simulations.operations import (
     Resume,
     SetLink,
     SetOwnLink,
+    Silence,
+    Start,
 )
 
 
@@ -42,6 +45,26 @@ def jury(rng: random.Random, nodes: int) -> list[Timed]:
     timed.append((suspected + rng.uniform(0.0, 2.0), Mend([accused], rest)))
     resumed = suspected + rng.uniform(3.0, 40.0)
     return [*timed, *((resumed, Resume(node)) for node in frozen)]
+
+
+def hearsay(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node is cut off until it has buried the others; meanwhile one of them refutes and dies, and
+    it hears of a death that it knows from before, at a higher incarnation."""
+    if nodes < 3:
+        return []
+    alone, dying, *rest = rng.sample(range(nodes), nodes)
+    others = [dying, *rest]
+    mended, silent = rng.uniform(20.0, 50.0), rng.uniform(8.0, 15.0)
+    return [
+        (0.0, Cut([alone], others)),
+        (0.0, Cut(others, [alone])),
+        (1.0, Cut([dying], rest)),
+        (rng.uniform(3.0, 5.0), Mend([dying], rest)),
+        (silent, rng.choice([Crash(dying), Silence(dying)])),
+        (mended, Mend([alone], others)),
+        (mended, Mend(others, [alone])),
+        (mended + duration(rng), Start(dying)),
+    ]
 
 
 def exile(rng: random.Random, nodes: int) -> list[Timed]:

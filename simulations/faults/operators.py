@@ -48,7 +48,9 @@ def stranger(rng: random.Random, nodes: int) -> list[Timed]:
 
 def force_out(rng: random.Random, nodes: int) -> list[Timed]:
     """An operator makes a node leave that is dead, cut off, or well; it is started again later."""
-    by, node = rng.randrange(nodes), rng.randrange(nodes)
+    if nodes == 1:
+        return []
+    by, node = rng.sample(range(nodes), 2)
     others = [other for other in range(nodes) if other != node]
     again = 1.0 + duration(rng)
     timed: list[Timed] = [
@@ -56,7 +58,7 @@ def force_out(rng: random.Random, nodes: int) -> list[Timed]:
         (again, Crash(node)),
         (again + 0.5, Start(node)),
     ]
-    case = rng.choice(["dead", "cut off", "well"])
+    case = rng.choice(["dead", "cut off", "well", "well", "well"])
     if case == "dead":
         timed.append((0.0, Crash(node)))
     elif case == "cut off":
