@@ -18,7 +18,13 @@ from simulations.settings import Settings
 
 SHORTENED = {
     "swim": ["--set=trials=1"],
-    "lifeguard": ["--set=lengths=1", "--set=cycling=5", "--set=trials=1"],
+    "lifeguard": [
+        "--set=lengths=1",
+        "--set=slow=1",
+        "--set=intervals=4",
+        "--set=cycling=5",
+        "--set=trials=1",
+    ],
     "scale": ["--set=seconds=3"],
 }
 
