@@ -80,6 +80,7 @@ _COUNTED = {
 _COUNTED_IN_CLEAR = {"dropped_version": "versions_apart", "dropped_cluster": "stranger_refused"}
 """The same; a damaged header that is to be sealed would count, too."""
 
+_TOLERANCE = 0.01
 """Seconds by which a suspicion may miss its formula, for the timer's sake."""
 
 
