@@ -48,21 +48,22 @@ def jury(rng: random.Random, nodes: int) -> list[Timed]:
 
 
 def hearsay(rng: random.Random, nodes: int) -> list[Timed]:
-    """A node is cut off until it has buried the others; meanwhile one of them refutes and dies, and
-    it hears of a death that it knows from before, at a higher incarnation."""
-    if nodes < 3:
+    """Two are cut off until they have buried the others; meanwhile one of those refutes and dies,
+    and the two hear of a death that they know from before, at a higher incarnation."""
+    if nodes < 4:
         return []
-    alone, dying, *rest = rng.sample(range(nodes), nodes)
-    others = [dying, *rest]
-    mended, silent = rng.uniform(20.0, 50.0), rng.uniform(8.0, 15.0)
+    order = rng.sample(range(nodes), nodes)
+    near, far = order[:2], order[2:]
+    dying, *rest = far
+    end, mended = rng.uniform(7.0, 10.0), rng.uniform(12.0, 30.0)
     return [
-        (0.0, Cut([alone], others)),
-        (0.0, Cut(others, [alone])),
+        (0.0, Cut(near, far)),
+        (0.0, Cut(far, near)),
         (1.0, Cut([dying], rest)),
         (rng.uniform(3.0, 5.0), Mend([dying], rest)),
-        (silent, rng.choice([Crash(dying), Silence(dying)])),
-        (mended, Mend([alone], others)),
-        (mended, Mend(others, [alone])),
+        (end, rng.choice([Crash(dying), Crash(dying), Silence(dying)])),
+        (mended, Mend(near, far)),
+        (mended, Mend(far, near)),
         (mended + duration(rng), Start(dying)),
     ]
 
