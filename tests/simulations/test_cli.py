@@ -252,6 +252,8 @@ def test_ctrl_c_stops_processes_side_by_side(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whatever starts the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         while not kept.exists():
@@ -262,6 +264,7 @@ def test_ctrl_c_stops_processes_side_by_side(tmp_path: Path) -> None:
         stdout, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 1, stderr
     assert json.loads(stdout)["interrupted"]
     assert "Traceback" not in stderr
