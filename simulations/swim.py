@@ -186,8 +186,7 @@ def _spread(series: Series, size: int, seed: int, profile: Profile, link: Link) 
     teller = world.rng.choice(members)
     others = [node.index for node in world.nodes if node is not teller]
     world.network.cut([teller.index], others)
-    teller.core.force_leave(subject.id, teller.now())
-    teller.flush()
+    teller.application.force_out(subject.id)
     world.network.mend([teller.index], others)
     begun = world.now
     world.run_until(
