@@ -30,7 +30,7 @@ def refuting_time(profile: Profile, members: int, accusers: int) -> float:
     shortest = profile.suspicion_mult * max(1.0, math.log10(members)) * profile.probe_interval
     longest = profile.suspicion_max_mult * shortest
     expected = profile.suspicion_mult - 2
-    if members - 2 < expected:
+    if expected <= 0 or members - 2 < expected:
         return shortest
     confirmations = min(max(0, accusers - 1), expected)
     share = math.log(confirmations + 1) / math.log(expected + 1)
