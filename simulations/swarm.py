@@ -14,15 +14,17 @@ from typing import Any
 from gossip.keyring import Keyring, configured
 from gossip.profiles import LAN, Profile
 from simulations import liveness
-from simulations.faults import FAULTS, Fault, Timed, exile, rotation
+from simulations.faults import FAULTS, Fault, Timed, exile, hearsay, rotation
 from simulations.links import Link
 from simulations.node import Node
 from simulations.operations import Join, Write, perform
 from simulations.software import FIRST, NEXT, Software
 from simulations.world import World
 
-_SPLIT_SHARE = 0.15
+_SPLIT_SHARE = 0.2
 """So many runs are one long partition: what heals those is seldom needed elsewhere."""
+_HEARSAY_NODES = 4
+"""In clusters above this size that partition mostly has a death in it."""
 _HALFWAY_SHARE = 0.25
 """So many runs begin with nodes of two versions."""
 NODES_MAX = 7
@@ -169,7 +171,10 @@ def _draw_operations(
     timed: list[Timed] = []
     if rng.random() < _SPLIT_SHARE:
         # Undisturbed, or restarts would bring the sides together again.
-        timed += [(seconds / 8, cut) for begins, cut in exile(rng, nodes) if not begins]
+        if nodes > _HEARSAY_NODES and rng.random() < 0.7:
+            timed += [(seconds / 8 + at, operation) for at, operation in hearsay(rng, nodes)]
+        else:
+            timed += [(seconds / 8, cut) for begins, cut in exile(rng, nodes) if not begins]
     elif chosen:
         gap = 30.0 ** rng.random()
         at = rng.expovariate(1 / gap)

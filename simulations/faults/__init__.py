@@ -40,7 +40,7 @@ from simulations.faults.operators import (
     upgrade,
 )
 
-__all__ = ["FAULTS", "Fault", "Timed", "exile", "rotation"]
+__all__ = ["FAULTS", "Fault", "Timed", "exile", "hearsay", "rotation"]
 
 FAULTS: tuple[Fault, ...] = (
     crash, power_cut, old_disk, torn_write, full_disk, stall, stutter, swap, restart_storm,

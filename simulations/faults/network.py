@@ -55,12 +55,12 @@ def hearsay(rng: random.Random, nodes: int) -> list[Timed]:
     order = rng.sample(range(nodes), nodes)
     near, far = order[:2], order[2:]
     dying, *rest = far
-    end, mended = rng.uniform(7.0, 10.0), rng.uniform(12.0, 30.0)
+    end, mended = rng.uniform(9.0, 12.0), rng.uniform(22.0, 35.0)
     return [
         (0.0, Cut(near, far)),
         (0.0, Cut(far, near)),
         (1.0, Cut([dying], rest)),
-        (rng.uniform(3.0, 5.0), Mend([dying], rest)),
+        (rng.uniform(5.0, 6.0), Mend([dying], rest)),
         (end, rng.choice([Crash(dying), Crash(dying), Silence(dying)])),
         (mended, Mend(near, far)),
         (mended, Mend(far, near)),
