@@ -46,6 +46,8 @@ class Patience:
         """How many processes have had a (node id, generation)."""
         self._accusers: dict[Subject, dict[str, None]] = {}
         """Who has ever held it for suspect or failed, by node id."""
+        self._observers: dict[str, dict[str, None]] = {}
+        """Who has ever listed a node, by its id."""
         self._statuses: dict[tuple[int, int], dict[str, str]] = {}
         """By (observer, its life): the last status of each other member that it has told."""
         self._opened: dict[tuple[int, int, Subject], tuple[float, int]] = {}
@@ -71,6 +73,7 @@ class Patience:
         view = event.member
         observer = (node.index, node.life)
         subject = (view.id, view.generation, view.incarnation)
+        self._observers.setdefault(view.id, {})[node.id] = None
         statuses = self._statuses.setdefault(observer, {})
         if not view.is_self:
             statuses[view.id] = view.status
@@ -95,11 +98,25 @@ class Patience:
             return
         begun, members = self._opened.get((node.index, node.life, subject), (node.now(), 1))
         waited = node.awake_since(begun)
-        accusers = len(self._accusers[subject])
+        accusers = len(self._accusers[subject]) + self._hearsay(view, subject)
         patience = refuting_time(self._world.profile, members, accusers)
         where = f"node {node.index} declared {view.name} failed after {waited:.3f} s"
         least = f"{accusers} accusers among {members} leave it {patience:.3f} s"
         assert waited >= patience - _TOLERANCE, f"{where}: {least}"
+
+    def _hearsay(self, view: MemberView, subject: Subject) -> int:
+        """How many more may speak as accusers: who has buried the accused tells the last word that
+        it has heard of it as its own (``gossip.members.Members.held_claim``)."""
+        listing = [
+            node.id
+            for node in self._world.nodes
+            if node.running and any(member.id == view.id for member in node.members())
+        ]
+        accusers = self._accusers[subject]
+        return sum(
+            observer not in accusers and observer not in listing
+            for observer in self._observers.get(view.id, ())
+        )
 
     def _cannot_be_refused(self, view: MemberView) -> bool:
         """Whether no kernel can say that this process is gone: it lives, or its machine has no
