@@ -110,8 +110,7 @@ class Workers:
 
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
-        state = self._serving.for_workers()
-        assert state is not None, "there is nothing to publish"
+        state = self._serving.for_workers() or self._serving.replica.pin()
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
