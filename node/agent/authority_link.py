@@ -1,6 +1,7 @@
 """This node's tie to the authority: opened with backoff, written to, and read to catch up."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -123,7 +124,8 @@ class AuthorityLink:
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
             # writes the first one to read brings what the others need.
-            await self.catch_up(committed.head)
+            with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
+                await self.catch_up(committed.head)
         return committed
 
     async def keyring(self) -> KeyringRow | None:

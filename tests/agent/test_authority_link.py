@@ -1,0 +1,57 @@
+"""What a client is told of its write, whatever becomes of the authority right after it."""
+
+import random
+from collections.abc import Sequence
+
+from node.agent.authority_link import AuthorityLink
+from node.agent.serving import Serving
+from store.authority import AuthorityInfo, Committed, Create, Mutation
+from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.off import NoAuthority
+from store.replica import Replica
+from store.version import GENESIS_DIGEST, Head, Version
+
+
+def following(revision: int, digest: bytes) -> Changeset:
+    change = Change("services", f"{revision:036d}", "{}")
+    body = encode_body(Body(b"%016d" % revision, 1.0, "n", (change,)))
+    return Changeset(Version(1, 7, revision), digest, chain(digest, body), body)
+
+
+class CommitsAndIsGone(NoAuthority):
+    """Commits the second changeset, the first being another node's, and can't be asked again."""
+
+    async def open(self) -> AuthorityInfo:
+        return AuthorityInfo("5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a", bytes(32), 3)
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        others = following(1, GENESIS_DIGEST)
+        mine = following(2, others.digest)
+        return Committed(Head(mine.version, mine.digest), mine, ({},))
+
+
+async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
+    serving = Serving(Replica("a"), lambda _: None, lambda: None)
+    pushed: list[Changeset] = []
+    lost: list[None] = []
+    link = AuthorityLink(
+        CommitsAndIsGone(),
+        serving,
+        lambda: "n",
+        pushed.extend,
+        lambda _: None,
+        lambda _: None,
+        lambda: lost.append(None),
+        lambda: "",
+        lambda: 1,
+        lambda: 0.0,
+        random.Random(1),
+        1.0,
+    )
+    assert await link.open()
+    committed = await link.commit([Create("services", {"host": "a"})])
+    assert committed.head.version.revision == 2
+    assert [changeset.version.revision for changeset in pushed] == [2], "it waits for the first"
+    assert lost, "that the authority is gone is seen to"
