@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from node.demo.cluster import LocalCluster, LocalNode
+from node.demo.local_postgres import LocalPostgres, settings_for
 from node.demo.upstream import SampleUpstream
+from tests.postgres_server import PostgresDatabases
 from tests.system.conftest import StartCluster
 from tests.system.waiting import until
 
@@ -127,10 +129,12 @@ async def test_a_killed_node_is_failed_without_suspicion_and_catches_up_when_it_
 
 
 async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
-    start_cluster: StartCluster, upstream: SampleUpstream
+    own_postgres: LocalPostgres, start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
-    """While it is stopped, garbage fills the node's socket buffer: the kernel drops the push."""
-    cluster = await start_cluster(2, {"db_update_frequency": "60"})  # the authority is not asked
+    """While it is stopped, garbage fills the node's socket buffer: the kernel drops the push. The
+    authority, where it would read of the change, is gone when it goes on."""
+    address = await PostgresDatabases(own_postgres.address()).create()
+    cluster = await start_cluster(2, settings_for(address))
     await add_service(cluster, upstream)
     first, second = cluster.nodes
     await cluster.until_revision("1.1")
@@ -140,6 +144,7 @@ async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
             for _ in range(4_000):
                 garbage.sendto(bytes(1_200), ("127.0.0.1", second.ports.gossip))
         await add_route(cluster, first, "meanwhile")
+        own_postgres.kill()
     finally:
         second.signal(signal.SIGCONT)
     await until_status(cluster, second, "/meanwhile", 200)
