@@ -199,7 +199,7 @@ class Contests:
         elif theirs > mine:
             self._own.end(IdentityTaken(contest.address))
             return
-        if contest.stake == "claim" and theirs < contest.claimed:
+        if contest.stake == "claim" and theirs != contest.claimed:
             # Whoever that record is of doesn't live there any more.
             self._own.outlive(contest.claimed[0])
 

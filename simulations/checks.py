@@ -12,7 +12,7 @@ from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.messages import Verdict
 from gossip.replica import Version
-from simulations.evidence import check_held, told
+from simulations.evidence import check_held, is_listed, told
 from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
@@ -142,8 +142,17 @@ class Checks:
             self.sometimes.told(event)
 
     def told(self, node: "Node", data: bytes) -> list[Verdict]:
-        """What is said of others in a packet or frame that a node is about to read."""
-        return told(node, data) if self._audits else []
+        """What a packet or frame that a node is about to read says of others that it doesn't hold
+        of them yet."""
+        if not self._audits:
+            return []
+        sender, verdicts = told(node, data)
+        news = [verdict for verdict in verdicts if self._is_news(node, verdict)]
+        return news if news and is_listed(node, sender) else []
+
+    def _is_news(self, node: "Node", verdict: Verdict) -> bool:
+        held = self._held.get((node.index, node.life, verdict.node_id))
+        return held is not None and held[0] == verdict.generation and held[1] < verdict.incarnation
 
     def read(self, node: "Node", verdicts: list[Verdict]) -> None:
         """It has read it."""

@@ -8,7 +8,7 @@ reader holds afterwards.
 
 from typing import TYPE_CHECKING
 
-from gossip.identity import wire_id
+from gossip.identity import NOBODY, WireId, wire_id
 from gossip.limits import FRAME_PARTS_MAX, HEADER_BYTES
 from gossip.member import Status
 from gossip.messages import Verdict
@@ -22,20 +22,24 @@ _VERDICT = encode_part(Verdict("0" * 32, 1, 1, Status.FAILED, "0" * 32))[0]
 _LONG = 255
 
 
-def told(node: "Node", data: bytes) -> list[Verdict]:
-    """What a member tells of others in a packet or frame that this node is about to read."""
-    if len(data) <= HEADER_BYTES or data[2] != CLEAR or not _holds_verdict(data):
-        return []
+def told(node: "Node", data: bytes) -> tuple[WireId, list[Verdict]]:
+    """What a packet or frame that this node is about to read says of others, and who sent it."""
+    parts = _verdicts(data)
+    if not parts or data[2] != CLEAR:
+        return NOBODY, []
     try:
         header = decode_header(data)
-        parts = decode_parts(data[HEADER_BYTES:], FRAME_PARTS_MAX)
+        verdicts = decode_parts(parts, FRAME_PARTS_MAX).messages
     except Rejected:
-        return []
-    ours = header.cluster == cluster_digest(node.cluster) and header.is_for(wire_id(node.id))
-    if not ours or not any(wire_id(view.id) == header.sender for view in node.members()):
-        # Only members are heard about others.
-        return []
-    return [message for message in parts.messages if isinstance(message, Verdict)]
+        return NOBODY, []
+    if header.cluster != cluster_digest(node.cluster) or not header.is_for(wire_id(node.id)):
+        return NOBODY, []
+    return header.sender, [verdict for verdict in verdicts if isinstance(verdict, Verdict)]
+
+
+def is_listed(node: "Node", wire: WireId) -> bool:
+    """Whether somebody is a member there: only members are heard about others."""
+    return any(wire_id(view.id) == wire for view in node.members())
 
 
 def check_held(node: "Node", verdicts: list[Verdict]) -> None:
@@ -51,13 +55,16 @@ def check_held(node: "Node", verdicts: list[Verdict]) -> None:
         assert known, f"{where} at {verdict.incarnation}, and {held}"
 
 
-def _holds_verdict(data: bytes) -> bool:
+def _verdicts(data: bytes) -> bytes:
+    """The parts that are verdicts: few packets have any, and nothing else is worth decoding."""
+    verdicts = b""
     offset, end = HEADER_BYTES, len(data)
     while offset + 2 <= end:
-        if data[offset] == _VERDICT:
-            return True
-        length = data[offset + 1]
+        kind, length = data[offset], data[offset + 1]
+        begin = offset
         if length == _LONG:
             length = 4 + int.from_bytes(data[offset + 2 : offset + 6], "big")
         offset += 2 + length
-    return False
+        if kind == _VERDICT:
+            verdicts += data[begin:offset]
+    return verdicts

@@ -79,6 +79,17 @@ def test_an_earlier_life_of_the_same_generation_is_outlived_too(driver: Driver) 
     assert driver.done(PersistGeneration) == [PersistGeneration(2)]
 
 
+@pytest.mark.parametrize("tag", [1, 99])
+def test_a_life_of_the_same_generation_at_this_very_address_is_outlived_whatever_its_tag(
+    driver: Driver, tag: int
+) -> None:
+    """A restored disk begins a generation that was before: that life's records outrank this one's
+    by their incarnation."""
+    driver.receive(2, claim(generation=1, tag=tag, at=5)._replace(incarnation=4))
+    answer(driver, 5, 1, 5, at=5)
+    assert driver.done(PersistGeneration) == [PersistGeneration(2)]
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.LEAVING, Status.LEFT])
 def test_a_verdict_about_a_later_life_is_outlived_at_once(driver: Driver, status: Status) -> None:
     driver.receive(2, verdict(5, status, 70, generation=9))
