@@ -61,6 +61,11 @@ trips in one data centre. What begins in this time comes again a second later.""
 LEAVE_SECONDS = 2.0
 """How long telling the others and the authority may take before the node drains anyway."""
 
+SWEEP_SECONDS = 300.0
+"""How often one node of the cluster deletes what has expired. Readers ignore it at once."""
+SWEEP_PAUSE_SECONDS = 0.05
+"""Between two pages of a sweep."""
+
 DOCUMENT_KEEPSAKE_BYTES_MAX = 1_024
 
 REVISION_EVENT_CHANGES_MAX = 20

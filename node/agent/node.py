@@ -58,6 +58,7 @@ from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
+from node.agent.sweeping import Sweeping
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
@@ -158,6 +159,11 @@ class Node:
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
         )
+        self._sweeping = Sweeping(
+            self.replica,
+            lambda: self._link.reachable and self._membership.is_first(),
+            lambda mutations: self.commit(mutations, None),
+        )
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -214,6 +220,7 @@ class Node:
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
+                tasks.create_task(self._sweeping.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
