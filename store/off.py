@@ -5,6 +5,7 @@ its tag the first eight bytes of the text's blake3, and it is revision 1 of it. 
 documents that are accepted at once but (epoch, tag), and the higher wins everywhere, whole.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -15,21 +16,16 @@ from store.authority import (
     Committed,
     Create,
     Delete,
-    Entity,
-    KeyringRow,
     Mutation,
-    NodeRow,
-    Page,
     Patch,
     Put,
-    Query,
-    Removal,
     State,
-    Tagged,
 )
-from store.changeset import Changeset, chain
+from store.changeset import chain
 from store.declarative.document import Document
+from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError
+from store.plan import Plan, Result
 from store.version import GENESIS_DIGEST, Head, Version
 
 NO_DATABASE = "there is no database (database = off)"
@@ -68,8 +64,10 @@ def unsupported(mutation: Mutation) -> EntityError:
     return EntityError(12, "operation unsupported", message, {})
 
 
-class NoAuthority:
+class NoAuthority(Engine):
     """``store.authority.Authority`` where there is none: it can't be reached, and never will be."""
+
+    _clock = staticmethod(time.time)
 
     async def open(self) -> AuthorityInfo:
         raise AuthorityUnavailable(NO_DATABASE)
@@ -84,49 +82,11 @@ class NoAuthority:
             raise unsupported(mutation)
         raise AuthorityUnavailable(NO_DATABASE)
 
-    async def get(self, kind: str, key: str) -> Entity | None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def list(self, query: Query) -> Page:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def tags(
-        self, tag: str | None, size: int, after: Tagged | None = None
-    ) -> Sequence[Tagged]:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def head(self) -> Head:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def state(self) -> State:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
     async def watch(self, heard: Callable[[int], None]) -> None:
         raise AuthorityUnavailable(NO_DATABASE)
 
-    async def next_generation(self, node_id: str, floor: int) -> int:
+    async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         raise AuthorityUnavailable(NO_DATABASE)
 
-    async def register(self, row: NodeRow) -> None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def nodes(self) -> Sequence[NodeRow]:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def forget(self, node_id: str, generation: int) -> None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def remove(self, removal: Removal) -> None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def removals(self) -> Sequence[Removal]:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def keyring(self) -> KeyringRow | None:
-        raise AuthorityUnavailable(NO_DATABASE)
-
-    async def store_keyring(self, row: KeyringRow, expected_counter: int) -> bool:
+    async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         raise AuthorityUnavailable(NO_DATABASE)
