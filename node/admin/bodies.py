@@ -28,9 +28,9 @@ async def read_fields(
     """
     content_type = request.headers.get("Content-Type", "")
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in ("", *_MEDIA_TYPES) or not _is_identity(request):
+    if media_type not in ("", *_MEDIA_TYPES):
         raise Refusal(415, MESSAGE_BY_STATUS[415])
-    body = await _read(request)
+    body = await read_limited(request, BODY_BYTES_MAX)
     if media_type == "application/json":
         return decode_json_object(body)
     if media_type == "":
@@ -55,20 +55,8 @@ def _is_identity(request: web.Request) -> bool:
     return request.headers.get("Content-Encoding", "identity").strip().lower() == "identity"
 
 
-async def _read(request: web.Request) -> bytes:
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large() from None
-    except TimeoutError:
-        raise Refusal(408, MESSAGE_BY_STATUS[408], close=True) from None
-
-
 async def read_limited(request: web.Request, bytes_max: int) -> bytes:
-    """A body that may be larger than those of entities. Raises Refusal: 408, 413 or 415."""
+    """The body as it came. Raises Refusal: 408, 413 or 415."""
     if not _is_identity(request):
         raise Refusal(415, MESSAGE_BY_STATUS[415])
     if (request.content_length or 0) > bytes_max:

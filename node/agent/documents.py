@@ -49,14 +49,13 @@ class Documents:
                 return LoadedDocument(self._serving.version, None)
             # Tens of thousands of entities take seconds; the loop goes on meanwhile.
             document = await asyncio.to_thread(read_document, text)
-            state = await asyncio.to_thread(off.state_of, document, data, self._epoch() + 1)
-            while not await self._serving.load(state):
-                # Somebody's document has come in between, and was accepted before.
+            loaded = None
+            while loaded is None:  # else somebody's document came in between, accepted before
                 state = await asyncio.to_thread(off.state_of, document, data, self._epoch() + 1)
+                loaded = await self._serving.load(state)
             self._membership.announce()
-            version = self._serving.version
-        log.notice("a declarative document is loaded", version=off.shown(version))
-        return LoadedDocument(version, document)
+        log.notice("a declarative document is loaded", version=off.shown(loaded.version))
+        return LoadedDocument(loaded.version, document)
 
     async def shown(self) -> str:
         """What is served, as a document."""
