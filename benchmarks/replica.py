@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.entities import changed, credentials, entity, pairs
+from benchmarks.idle import descendants, processor_seconds, pss_mib
 from node.demo.cluster import LocalNode
 from node.demo.ports import node_ports
 from node.demo.upstream import SampleUpstream
@@ -151,26 +151,10 @@ async def until_whole(node: LocalNode) -> None:
             await asyncio.sleep(0.1)
 
 
-def processor_seconds(pid: int) -> float:
-    """What a process has taken, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pss_mib(pid: int) -> float:
-    """Proportional set size of a process."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError("no Pss line")
-
-
 def processes(node: LocalNode) -> list[int]:
     """The agent, then its workers."""
     assert node.process is not None
-    pid = node.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
+    return descendants(node.process.pid)
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
