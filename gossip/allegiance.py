@@ -20,7 +20,7 @@ from gossip.events import AuthorityAdopted, ForeignAuthority
 from gossip.identity import WireId, wire_id
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Alive
+from gossip.messages.membership import Alive
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 

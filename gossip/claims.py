@@ -15,7 +15,7 @@ from gossip.health import Health
 from gossip.identity import wire_id
 from gossip.member import Member, Status, view
 from gossip.members import Admission, Members
-from gossip.messages import Alive, Verdict
+from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.profiles import Profile

@@ -29,7 +29,7 @@ from gossip.events import IdentityTaken, LedBack, NameKept, Renamed
 from gossip.identity import WireId, other_name
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import Alive, Identified, Identify
+from gossip.messages.membership import Alive, Identified, Identify
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.profiles import Profile

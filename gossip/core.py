@@ -25,7 +25,7 @@ from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
-from gossip.messages import Alive, Verdict
+from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober

@@ -13,11 +13,11 @@ from gossip.claims import Claims
 from gossip.doubt import Doubt
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import (
+from gossip.messages import Message
+from gossip.messages.membership import (
     Ack,
     Check,
     Checked,
-    Message,
     Nack,
     Outcome,
     PingRequest,

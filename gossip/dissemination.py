@@ -17,7 +17,7 @@ from gossip.events import Behind, ChangesetApplied
 from gossip.identity import wire_id
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair

@@ -26,7 +26,7 @@ import math
 
 from gossip import limits
 from gossip.counters import Counters
-from gossip.messages import Verdict
+from gossip.messages.membership import Verdict
 from gossip.probe import Failure
 from gossip.profiles import Profile
 

@@ -51,7 +51,7 @@ from gossip import limits
 from gossip.address import Address
 from gossip.identity import WireId, wire_id
 from gossip.member import Member, Precedence, Status
-from gossip.messages import Alive, Verdict
+from gossip.messages.membership import Alive, Verdict
 from gossip.profiles import Profile
 from gossip.suspicion import open_suspicion
 

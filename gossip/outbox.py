@@ -11,7 +11,8 @@ from gossip.events import Event
 from gossip.identity import WireId
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Keys, Message
+from gossip.messages import Message
+from gossip.messages.keys import Keys
 from gossip.sessions import Sessions
 from gossip.stream_sessions import StreamSessions
 from gossip.updates import Updates

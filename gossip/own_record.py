@@ -13,7 +13,7 @@ from gossip.effects import PersistGeneration, PersistIncarnation
 from gossip.events import ForcedOut, IdentityTaken, LeaveFinished, MemberChanged
 from gossip.member import Member, Status, view
 from gossip.members import Members, alive_claim
-from gossip.messages import Alive, Verdict
+from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Outbox
 from gossip.profiles import Profile
 from gossip.updates import Updates

@@ -23,7 +23,9 @@ from gossip.events import PathChanged
 from gossip.health import Health
 from gossip.member import Member, Path, Status, view
 from gossip.members import Members
-from gossip.messages import Ack, Heartbeat, Message, Nack, Ping, PingRequest, Verdict
+from gossip.messages import Message
+from gossip.messages.changes import Heartbeat
+from gossip.messages.membership import Ack, Nack, Ping, PingRequest, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.schedule import Schedule

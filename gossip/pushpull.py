@@ -24,15 +24,9 @@ from gossip.events import Isolated
 from gossip.identity import NOBODY, WireId
 from gossip.member import Member, Status
 from gossip.members import Members, alive_claim
-from gossip.messages import (
-    TABLE_DIGEST_BYTES,
-    Alive,
-    Heartbeat,
-    Message,
-    PushPull,
-    TableDigest,
-    Verdict,
-)
+from gossip.messages import Message
+from gossip.messages.changes import Heartbeat
+from gossip.messages.membership import TABLE_DIGEST_BYTES, Alive, PushPull, TableDigest, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.streams import Streams

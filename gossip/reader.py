@@ -6,7 +6,7 @@ from gossip import limits
 from gossip.address import Address
 from gossip.counters import Counters
 from gossip.identity import WireId, wire_id
-from gossip.messages import Alive, Identified, Identify
+from gossip.messages.membership import Alive, Identified, Identify
 from gossip.outbox import Outbox
 from gossip.sessions import Opened, Sessions
 from gossip.wire import (

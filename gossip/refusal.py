@@ -36,7 +36,8 @@ from gossip.counters import Counters
 from gossip.effects import Knock
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import Check, Checked, Message, Outcome
+from gossip.messages import Message
+from gossip.messages.membership import Check, Checked, Outcome
 from gossip.outbox import Outbox
 from gossip.profiles import Profile
 

@@ -38,6 +38,11 @@ Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
 replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body."""
 
 
+Reach = Literal["reached", "behind", "forked"]
+"""Towards a version. ``reached``: it or a descendant is held. ``behind``: it may still come.
+``forked``: what is held left that history below it."""
+
+
 Outcome = Literal["installed", "stale", "corrupt"]
 """``installed``: the snapshot is now served. ``stale``: its version isn't above the head.
 ``corrupt``: it is incomplete, or its slices don't lead to its head. Only the first changes
@@ -70,6 +75,13 @@ class Replica(Protocol):
 
     def head(self) -> tuple[Version, bytes]:
         """The version served now, and its chain digest."""
+
+    def reach(self, version: Version) -> Reach:
+        """How the head stands towards a version that somebody committed."""
+
+    def state_hash(self, version: Version) -> bytes | None:
+        """The state hash (32 bytes) at one of the latest versions; None for one that isn't
+        remembered. Two replicas that are well have the same at the same version (DESIGN 5)."""
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
         """Check a changeset and apply it if it is the very next one."""

@@ -14,7 +14,8 @@ from gossip.events import KeyringChanged
 from gossip.keyring import Keyring, wire_key_id
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Heartbeat, Keys, KeysWanted
+from gossip.messages.changes import Heartbeat
+from gossip.messages.keys import Keys, KeysWanted
 from gossip.outbox import Outbox
 from gossip.sessions import Sessions
 

@@ -13,29 +13,30 @@ from gossip.dissemination import Dissemination
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import (
-    Ack,
-    Alive,
+from gossip.messages import Message
+from gossip.messages.changes import (
     Announce,
-    Check,
-    Checked,
     Fetch,
     Heartbeat,
-    Identified,
-    Identify,
-    Keys,
-    KeysWanted,
-    Message,
     Missing,
-    Nack,
     NoSlice,
-    Ping,
-    PingRequest,
     Pull,
     Push,
-    PushPull,
     Request,
     Slice,
+)
+from gossip.messages.keys import Keys, KeysWanted
+from gossip.messages.membership import (
+    Ack,
+    Alive,
+    Check,
+    Checked,
+    Identified,
+    Identify,
+    Nack,
+    Ping,
+    PingRequest,
+    PushPull,
     TableDigest,
     Unwatch,
     Verdict,

@@ -22,7 +22,7 @@ from gossip.events import SnapshotFailed, SnapshotInstalled
 from gossip.identity import wire_id
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Fetch, NoSlice, Slice
+from gossip.messages.changes import Fetch, NoSlice, Slice
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.replica import Head, Installation, Replica, Version

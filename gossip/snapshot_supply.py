@@ -6,7 +6,7 @@ nothing else has to remember to let go; each slice given buys time for the next 
 
 from gossip import limits
 from gossip.counters import Counters
-from gossip.messages import Fetch, NoSlice, Slice
+from gossip.messages.changes import Fetch, NoSlice, Slice
 from gossip.outbox import Origin, Outbox
 from gossip.pinned import PinnedSnapshot
 from gossip.profiles import Profile

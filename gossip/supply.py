@@ -7,7 +7,8 @@ from gossip.counters import Counters
 from gossip.early import EarlyBuffer, Lineage
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages import Announce, Heartbeat, Message, Missing, Pull, Push, Request
+from gossip.messages import Message
+from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
 from gossip.outbox import Origin, Outbox
 from gossip.replica import Changeset, Head, Replica
 from gossip.wire import encode_part

@@ -22,7 +22,7 @@ from gossip import limits
 from gossip.counters import Counters
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import Parting, Unwatch, Watch
+from gossip.messages.membership import Parting, Unwatch, Watch
 from gossip.outbox import Origin, Outbox
 from gossip.streams import Stream, Streams
 

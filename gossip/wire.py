@@ -28,16 +28,9 @@ import msgpack
 
 from gossip import limits
 from gossip.identity import NOBODY, WireId
-from gossip.messages import (
-    CLAIMS,
-    Alive,
-    Malformed,
-    Message,
-    Verdict,
-    is_known,
-    message_fields,
-    read_message,
-)
+from gossip.messages import CLAIMS, Message, is_known, message_fields, read_message
+from gossip.messages.fields import Malformed
+from gossip.messages.membership import Alive, Verdict
 
 PROTOCOL_LOWEST = 1
 PROTOCOL_HIGHEST = 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
-from gossip.messages import Verdict
+from gossip.messages.membership import Verdict
 from gossip.replica import Version
 from simulations.evidence import check_held, is_listed, told
 from simulations.patience import Patience

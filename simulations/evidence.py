@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gossip.identity import NOBODY, WireId, wire_id
 from gossip.limits import FRAME_PARTS_MAX, HEADER_BYTES
 from gossip.member import Status
-from gossip.messages import Verdict
+from gossip.messages.membership import Verdict
 from gossip.wire import CLEAR, Rejected, cluster_digest, decode_header, decode_parts, encode_part
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from gossip.core import Gossip
 from gossip.identity import Identity
 from gossip.keyring import Keyring
 from gossip.member import MemberView, Metadata
-from gossip.messages import Alive
+from gossip.messages.membership import Alive
 from gossip.refusal import TcpOutcome, UdpOutcome
 from simulations import facts
 from simulations.application import Application

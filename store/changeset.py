@@ -1,9 +1,9 @@
 """Changesets: what one committed transaction did, as bytes that every node keeps and forwards.
 
-The body is msgpack of ``[write_id, committed_at, origin, changes]``; each change is
-``[kind, id, entity]`` where entity is the stored JSON text, or nil for a deletion. There is one
-change per (kind, id): the final state, whatever happened in between. Digests cover these bytes as
-the authority stored them, so nodes of mixed versions agree on them.
+The body is msgpack of ``[write_id, committed_at, origin, changes]``, and a mark where there is one;
+each change is ``[kind, id, entity]`` where entity is the stored JSON text, or nil for a deletion.
+There is one change per (kind, id): the final state, whatever happened in between. Digests cover
+these bytes as the authority stored them, so nodes of mixed versions agree on them.
 """
 
 import hashlib
@@ -47,18 +47,21 @@ class Body(NamedTuple):
     origin: str
     """Node id of the writer; empty for a command-line tool."""
     changes: tuple[Change, ...]
+    mark: str = ""
+    """What wrote it, where that is no client: ``audit`` or ``epoch``; empty else."""
 
 
 def encode_body(body: Body) -> bytes:
     """The canonical bytes of a body."""
-    encoded: bytes = msgpack.packb([*body[:3], [list(change) for change in body.changes]])
+    marks = [body.mark] if body.mark else []
+    encoded: bytes = msgpack.packb([*body[:3], [list(change) for change in body.changes], *marks])
     return encoded
 
 
 def decode_body(data: bytes) -> Body:
     """Read a body. Raises ValueError when it isn't one; later fields are ignored."""
     try:
-        write_id, committed_at, origin, changes = msgpack.unpackb(data)[:4]
+        write_id, committed_at, origin, changes, *marks = msgpack.unpackb(data)
         decoded = tuple(Change(*change[:3]) for change in changes)
     except Exception as error:  # msgpack raises a dozen kinds on garbage
         raise ValueError(f"not a changeset body: {error}") from error
@@ -67,7 +70,8 @@ def decode_body(data: bytes) -> Body:
             raise ValueError("not a changeset body: a change without kind and id")
         if not (entity is None or isinstance(entity, str)):
             raise ValueError("not a changeset body: an entity that is not text")
-    return Body(write_id, committed_at, origin, decoded)
+    mark = marks[0] if marks and isinstance(marks[0], str) else ""
+    return Body(write_id, committed_at, origin, decoded, mark)
 
 
 def chain(predecessor: bytes, body: bytes) -> bytes:

@@ -17,6 +17,7 @@ from store.canonical import decode_entity
 from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState
+from store.history import Reach
 from store.installation import Installation, Loading
 from store.limits import RELEASED_STATES_MAX
 from store.sketch import Sketch, sketch_key
@@ -50,6 +51,12 @@ class Replica:
     def head(self) -> tuple[Version, bytes]:
         """The version held, and its chain digest."""
         return self._head
+
+    def reach(self, version: tuple[int, int, int]) -> Reach:
+        """How the head stands towards a version that somebody committed."""
+        if tuple(self._head.version[:2]) == tuple(version[:2]):
+            return "reached" if self._head.version.revision >= version[2] else "behind"
+        return "reached" if self._head.version > version else "behind"
 
     def state_hash(self, version: tuple[int, int, int] | None = None) -> bytes | None:
         """The state hash (32 bytes) at one of the latest versions, by default the one held.

@@ -16,6 +16,7 @@ from store.changelog import Changelog
 from store.changeset import Change, Changeset
 from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
+from store.history import Reach
 from store.installation import Installation as Taken
 from store.installation import Loading
 from store.replica import Replica
@@ -52,6 +53,12 @@ class Serving:
 
     def head(self) -> Head:
         return Head(*self.replica.head())
+
+    def reach(self, version: tuple[int, int, int]) -> Reach:
+        return self.replica.reach(version)
+
+    def state_hash(self, version: tuple[int, int, int]) -> bytes | None:
+        return self.replica.state_hash(version)
 
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgpack
 from blake3 import blake3
 
-from gossip.replica import GENESIS, Changeset, Head, Outcome, Verdict, Version
+from gossip.replica import GENESIS, Changeset, Head, Outcome, Reach, Verdict, Version
 
 EMPTY = Head(GENESIS, bytes(32))
 
@@ -64,6 +64,16 @@ class LogReplica:
         if not self._log:
             return self._start
         return self._log[-1].version, self._log[-1].digest
+
+    def reach(self, version: Version) -> Reach:
+        return "reached" if self.head()[0] >= version else "behind"
+
+    def state_hash(self, version: Version) -> bytes | None:
+        """The chain covers the state here: its digest at a version that the log has."""
+        if version == self.head()[0]:
+            return self.head()[1]
+        held = (one.digest for one in self._log if one.version == version)
+        return next(held, None)
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
         mine, mine_digest = self.head()

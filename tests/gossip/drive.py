@@ -12,7 +12,8 @@ from gossip.events import Event
 from gossip.identity import NOBODY, Identity, WireId, wire_id
 from gossip.keyring import Keyring
 from gossip.member import MemberView, Metadata, Status
-from gossip.messages import Ack, Alive, Message, Ping, Verdict
+from gossip.messages import Message
+from gossip.messages.membership import Ack, Alive, Ping, Verdict
 from gossip.profiles import LAN, Profile
 from gossip.wire import (
     CLEAR,

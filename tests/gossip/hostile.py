@@ -15,7 +15,8 @@ from gossip.effects import CloseStream, Effect, Notify, OpenStream, SendDatagram
 from gossip.events import Event
 from gossip.identity import Identity, wire_id
 from gossip.keyring import Keyring, configured
-from gossip.messages import Alive, Message
+from gossip.messages import Message
+from gossip.messages.membership import Alive
 from gossip.sessions import Sessions
 from gossip.stream_sessions import StreamSessions
 from gossip.wire import (

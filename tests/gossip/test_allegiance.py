@@ -5,7 +5,8 @@ import pytest
 from gossip import limits
 from gossip.effects import CloseStream, OpenStream
 from gossip.events import AuthorityAdopted, ForeignAuthority, MemberForgotten
-from gossip.messages import Alive, Ping, Push, PushPull, TableDigest
+from gossip.messages.changes import Push
+from gossip.messages.membership import Alive, Ping, PushPull, TableDigest
 from gossip.profiles import LAN
 from simulations.authority import LogAuthority
 from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, packet

@@ -5,7 +5,8 @@ import pytest
 from gossip.effects import PersistIncarnation
 from gossip.events import LeaveFinished, MemberChanged, MemberForgotten
 from gossip.member import Status
-from gossip.messages import Ack, Alive, Ping, Request, Verdict
+from gossip.messages.changes import Request
+from gossip.messages.membership import Ack, Alive, Ping, Verdict
 from gossip.replica import Head
 from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, verdict
 

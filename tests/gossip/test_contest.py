@@ -10,7 +10,7 @@ from gossip.events import IdentityTaken, LedBack, NameKept, Renamed
 from gossip.identity import other_name
 from gossip.keyring import Keyring, configured
 from gossip.member import Status
-from gossip.messages import Alive, Identified, Identify, Ping
+from gossip.messages.membership import Alive, Identified, Identify, Ping
 from gossip.profiles import LAN
 from simulations.node import Node
 from simulations.world import World

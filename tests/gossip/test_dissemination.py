@@ -6,7 +6,8 @@ from gossip import limits
 from gossip.effects import CloseStream, OpenStream, SendDatagram
 from gossip.events import Behind, ChangesetApplied
 from gossip.member import Status
-from gossip.messages import Announce, Heartbeat, Missing, Ping, Pull, Push, Request
+from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.membership import Ping
 from gossip.replica import Changeset, Head
 from simulations.authority import EMPTY, LogAuthority
 from tests.gossip.drive import PROFILE, Driver, address, alive, packet, verdict

@@ -8,7 +8,7 @@ from gossip.counters import Counters
 from gossip.doubt import Doubt
 from gossip.events import MemberChanged
 from gossip.member import Status
-from gossip.messages import Ping, Verdict
+from gossip.messages.membership import Ping, Verdict
 from gossip.probe import Failure
 from gossip.profiles import LAN
 from simulations.world import World

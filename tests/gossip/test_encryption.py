@@ -3,7 +3,7 @@
 import pytest
 
 from gossip.limits import CHALLENGE_BYTES, SEAL_BYTES
-from gossip.messages import Ping
+from gossip.messages.membership import Ping
 from gossip.profiles import LAN
 from gossip.wire import encode_parts
 from simulations.authority import LogAuthority

@@ -6,7 +6,7 @@ from gossip.effects import PersistGeneration, PersistIncarnation, SendDatagram
 from gossip.events import ForcedOut, MemberChanged
 from gossip.limits import COUNTER_MAX
 from gossip.member import Status
-from gossip.messages import Ack, Alive, Ping, PushPull, TableDigest, Verdict
+from gossip.messages.membership import Ack, Alive, Ping, PushPull, TableDigest, Verdict
 from gossip.profiles import LAN
 from simulations.links import Link
 from simulations.world import World

@@ -10,24 +10,26 @@ from hypothesis import strategies as st
 from gossip.events import KeyUnknown
 from gossip.limits import PACKET_BYTES_MAX
 from gossip.member import Status
-from gossip.messages import (
-    Ack,
+from gossip.messages import Message
+from gossip.messages.changes import (
     Announce,
-    Check,
-    Checked,
     Fetch,
     Heartbeat,
-    Identified,
-    Identify,
-    Message,
     Missing,
     NoSlice,
-    Outcome,
-    Parting,
-    Ping,
     Push,
     Request,
     Slice,
+)
+from gossip.messages.membership import (
+    Ack,
+    Check,
+    Checked,
+    Identified,
+    Identify,
+    Outcome,
+    Parting,
+    Ping,
     Unwatch,
     Watch,
 )

@@ -4,7 +4,7 @@ import pytest
 
 from gossip.events import LeaveFinished, MemberChanged
 from gossip.member import Status
-from gossip.messages import Alive
+from gossip.messages.membership import Alive
 from gossip.profiles import LAN
 from simulations.links import Link
 from simulations.node import Node

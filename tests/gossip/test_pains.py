@@ -13,7 +13,8 @@ import pytest
 from gossip import limits
 from gossip.events import Behind, ChangesetApplied, LeaveFinished, MemberChanged
 from gossip.member import Status
-from gossip.messages import Ack, Ping, Push, Request
+from gossip.messages.changes import Push, Request
+from gossip.messages.membership import Ack, Ping
 from gossip.profiles import LAN
 from gossip.replica import Head
 from gossip.updates import Updates

@@ -6,7 +6,7 @@ import pytest
 
 from gossip.effects import OpenStream, SendDatagram
 from gossip.member import Status
-from gossip.messages import Ack, Nack, Ping, PingRequest, Verdict
+from gossip.messages.membership import Ack, Nack, Ping, PingRequest, Verdict
 from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, packet, verdict
 
 TIMEOUT, INTERVAL = PROFILE.probe_timeout, PROFILE.probe_interval

@@ -7,7 +7,7 @@ import pytest
 from gossip.effects import OpenStream, ResolveSeeds, SendFrame
 from gossip.events import Isolated
 from gossip.member import Status
-from gossip.messages import Alive, PushPull, TableDigest, Verdict
+from gossip.messages.membership import Alive, PushPull, TableDigest, Verdict
 from gossip.profiles import LAN
 from tests.gossip.drive import Driver, address, alive, packet, read, verdict
 

@@ -7,7 +7,16 @@ import pytest
 from gossip import limits
 from gossip.effects import Knock, OpenStream
 from gossip.member import Status
-from gossip.messages import Ack, Alive, Check, Checked, Outcome, Ping, PingRequest, Verdict
+from gossip.messages.membership import (
+    Ack,
+    Alive,
+    Check,
+    Checked,
+    Outcome,
+    Ping,
+    PingRequest,
+    Verdict,
+)
 from gossip.outbox import Question
 from gossip.profiles import LAN
 from gossip.refusal import TcpOutcome, UdpOutcome, outcome_of

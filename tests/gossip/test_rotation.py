@@ -10,7 +10,9 @@ from gossip.effects import SendDatagram
 from gossip.events import KeyringChanged, KeyUnknown, MemberChanged
 from gossip.identity import Identity
 from gossip.keyring import Keyring, configured, encode, install, key_id, remove, use
-from gossip.messages import Heartbeat, Keys, KeysWanted, Ping
+from gossip.messages.changes import Heartbeat
+from gossip.messages.keys import Keys, KeysWanted
+from gossip.messages.membership import Ping
 from gossip.profiles import LAN
 from gossip.replica import Head
 from simulations.links import Link

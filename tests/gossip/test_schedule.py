@@ -10,7 +10,7 @@ import pytest
 from gossip import limits
 from gossip.member import Member, Status
 from gossip.members import Members
-from gossip.messages import Ping
+from gossip.messages.membership import Ping
 from gossip.profiles import LAN
 from gossip.schedule import ClusterClock, Schedule, shift
 from simulations.world import World

@@ -9,7 +9,9 @@ import pytest
 from gossip import limits
 from gossip.effects import CloseStream, OpenStream
 from gossip.events import Behind, ChangesetApplied, SnapshotFailed, SnapshotInstalled
-from gossip.messages import Fetch, Heartbeat, Message, Missing, NoSlice, Push, PushPull, Slice
+from gossip.messages import Message
+from gossip.messages.changes import Fetch, Heartbeat, Missing, NoSlice, Push, Slice
+from gossip.messages.membership import PushPull
 from gossip.replica import GENESIS, Head
 from simulations.authority import EMPTY, LogAuthority, LogInstallation, LogReplica
 from tests.gossip.drive import PROFILE, Driver, address, packet

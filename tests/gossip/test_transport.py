@@ -22,7 +22,9 @@ from gossip.identity import Identity
 from gossip.keyring import Keyring, configured
 from gossip.knocks import knock
 from gossip.limits import KNOCK_SECONDS_MAX, PACKET_BYTES_MAX, REQUEST_FRAME_BYTES_MAX
-from gossip.messages import Message, Ping, Pull
+from gossip.messages import Message
+from gossip.messages.changes import Pull
+from gossip.messages.membership import Ping
 from gossip.profiles import LOCAL
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
@@ -458,6 +460,5 @@ async def test_a_refused_stream_raises_nothing_and_is_told(pair: Pair, host: str
     first.core.stream_closed = observe  # type: ignore[method-assign]
     first.core.join([closed.address], first.transport.now())
     first.transport.flush()
-    await eventually(lambda: bool(told))
-    assert told[0] is True
+    await eventually(lambda: True in told)  # others may close meanwhile
     assert first.transport.counters["errors"] == 0

@@ -5,7 +5,7 @@ import pytest
 from gossip import limits
 from gossip.effects import CloseStream, Knock, OpenStream, SendFrame
 from gossip.member import Status
-from gossip.messages import Parting, Unwatch, Watch
+from gossip.messages.membership import Parting, Unwatch, Watch
 from tests.gossip.drive import Driver, address, alive, metadata, node_id, packet, read, verdict
 
 CALM = 2.6

@@ -9,31 +9,32 @@ from gossip import limits
 from gossip.identity import NOBODY, Identity
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
-from gossip.messages import (
-    Ack,
-    Alive,
+from gossip.messages import Message
+from gossip.messages.changes import (
     Announce,
-    Check,
-    Checked,
     Fetch,
     Heartbeat,
+    Missing,
+    NoSlice,
+    Pull,
+    Push,
+    Request,
+    Slice,
+)
+from gossip.messages.keys import Keys, KeysWanted
+from gossip.messages.membership import (
+    Ack,
+    Alive,
+    Check,
+    Checked,
     Identified,
     Identify,
-    Keys,
-    KeysWanted,
-    Message,
-    Missing,
     Nack,
-    NoSlice,
     Outcome,
     Parting,
     Ping,
     PingRequest,
-    Pull,
-    Push,
     PushPull,
-    Request,
-    Slice,
     TableDigest,
     Unwatch,
     Watch,

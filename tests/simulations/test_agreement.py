@@ -7,7 +7,7 @@ import pytest
 from gossip.events import MemberChanged, Renamed
 from gossip.identity import NOBODY, wire_id
 from gossip.member import Status
-from gossip.messages import PushPull, Verdict
+from gossip.messages.membership import PushPull, Verdict
 from gossip.wire import CLEAR, cluster_digest, encode_header, encode_parts
 from simulations import liveness
 from simulations.node import CLUSTER

@@ -4,7 +4,7 @@ import pytest
 
 from gossip.keyring import KEY_BYTES, configured
 from gossip.limits import HEADER_BYTES, PACKET_BYTES_MAX
-from gossip.messages import Ack, Ping
+from gossip.messages.membership import Ack, Ping
 from gossip.wire import CLEAR, cluster_digest, decode_parts, encode_header, encode_parts
 from simulations.links import Link
 from simulations.software import FIRST, LAST, NEXT, Software

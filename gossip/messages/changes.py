@@ -1,0 +1,134 @@
+"""Messages about the replica: heads, changesets, repair and snapshots."""
+
+from typing import NamedTuple
+
+from gossip import limits
+from gossip.messages.fields import (
+    HEAD,
+    Field,
+    Kinds,
+    integer,
+    milliseconds,
+    read_bool,
+    read_bytes,
+    read_changeset,
+    read_version,
+    seconds,
+)
+from gossip.replica import Changeset, Head, Version
+
+CHECK_BYTES = 4
+
+
+class Heartbeat(NamedTuple):
+    """Rides on pings, acks, pushes and push-pulls: what the sender serves, and how fresh it is."""
+
+    version: Version
+    check: bytes
+    """The first 4 bytes of the head's digest, by which two that are at one version find that their
+    histories differ. They differ at every version from there on, so 32 bits find it in the end."""
+    confirmation_age: float | None
+    """Seconds since a member last compared its head with the authority's; None: never heard.
+    Travels in whole milliseconds, rounded up."""
+    keyring: int = 0
+    """The counter of the keyring that the sender holds; 0 in clear, too."""
+    keyring_check: int = 0
+    """A byte of its digest, by which two that changed it at once find that they differ."""
+
+    @classmethod
+    def of(
+        cls, head: Head, confirmation_age: float | None, keyring: tuple[int, int] = (0, 0)
+    ) -> "Heartbeat":
+        """What is said of a head that is served, and of the keyring (its ``mark``)."""
+        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring)
+
+    def agrees(self, mine: Head) -> bool:
+        """Whether nothing says that this is another history than that of a head of ours."""
+        return self.version != mine.version or self.check == mine.digest[:CHECK_BYTES]
+
+
+class Push(NamedTuple):
+    """A changeset, whole."""
+
+    changeset: Changeset
+    residence: float | None
+    """Seconds from the push at its origin to the sending of this packet; None when unknown."""
+    hops: int
+    """Nodes between the origin and the sender; 0 when the origin sends."""
+
+
+class Announce(NamedTuple):
+    """I hold this head; pull what you lack by stream, for it doesn't fit packets."""
+
+    head: Head
+
+
+class Request(NamedTuple):
+    """Push me what follows this head of mine."""
+
+    after: Head
+
+
+class Pull(NamedTuple):
+    """On a stream: send me what follows this head of mine."""
+
+    after: Head
+
+
+class Missing(NamedTuple):
+    """What follows that head is not in the log here, or that head never was."""
+
+    after: Head
+
+
+class Fetch(NamedTuple):
+    """On a stream: send me this slice of your whole state. Slices are asked for one after another,
+    from 0; that question pins the state as it is then, for as long as the stream lives."""
+
+    cursor: int
+
+
+class Slice(NamedTuple):
+    """One slice of the whole state at a head."""
+
+    head: Head
+    cursor: int
+    body: bytes
+    last: bool
+
+
+class NoSlice(NamedTuple):
+    """That slice isn't to be had here now: too many are being served, this node holds nothing, or
+    it doesn't follow the one before. Ask another node."""
+
+    cursor: int
+
+
+Message = Heartbeat | Push | Announce | Request | Pull | Missing | Fetch | Slice | NoSlice
+
+CURSOR = integer(0, limits.SNAPSHOT_SLICES_MAX)
+SLICE: Field = (bytes, lambda raw: read_bytes(raw, 1, limits.SLICE_BYTES_MAX))
+
+KINDS: Kinds = {
+    7: (
+        Heartbeat,
+        (
+            (list, read_version),
+            (bytes, lambda raw: read_bytes(raw, CHECK_BYTES, CHECK_BYTES)),
+            milliseconds(limits.CONFIRMATION_AGE_MAX),
+            integer(0, limits.COUNTER_MAX),
+            integer(0, 255),
+        ),
+    ),
+    8: (
+        Push,
+        ((list, read_changeset), seconds(limits.RESIDENCE_MAX), integer(0, limits.HOPS_MAX)),
+    ),
+    9: (Announce, (HEAD,)),
+    10: (Request, (HEAD,)),
+    11: (Pull, (HEAD,)),
+    12: (Missing, (HEAD,)),
+    14: (Fetch, (CURSOR,)),
+    15: (Slice, (HEAD, CURSOR, SLICE, (bool, read_bool))),
+    16: (NoSlice, (CURSOR,)),
+}

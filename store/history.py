@@ -1,0 +1,40 @@
+"""Which history the authority follows, and which of two a version belongs to (DESIGN 3).
+
+An authority that lost commits in a failover, or was restored from a backup, goes on from an earlier
+point: what it gives the same revisions is another history. Whoever can prove that raises the epoch,
+by a changeset that records where the new history left the old one. Those records are entities of
+the kind ``EPOCHS``, so every replica has all of them.
+"""
+
+from typing import Literal, NamedTuple
+
+from store.version import Head
+
+EPOCHS = "epochs"
+"""Kind of the records of raised epochs. No API shows them."""
+
+Reach = Literal["reached", "behind", "forked"]
+"""Of a replica towards a version. ``reached``: it holds that version or a descendant. ``behind``:
+it may still come there. ``forked``: what it holds left that history below it."""
+
+
+class Server(NamedTuple):
+    """Which server has answered for the authority."""
+
+    address: str
+    """``host:port`` as the server itself says; of SQLite, the machine's name and the file."""
+    timeline: int
+    """Postgres' timeline, which each promotion raises; 0 for SQLite."""
+
+
+class Standing(NamedTuple):
+    """What the read-write server says about a head that was confirmed before, read under the lock
+    of the head row."""
+
+    head: Head
+    """The authority's."""
+    server: Server
+    proof: Literal["", "below", "reused"]
+    """That the confirmed head isn't part of the authority's history: the authority's head is
+    ``below`` it, or its log has ``reused`` the revision for something else. Empty: no proof (which
+    a trimmed log isn't)."""
