@@ -57,10 +57,10 @@ def _engine(settings: Settings) -> str:
 
 def _performed(run: Run, ground: PostgresGround | SqliteGround) -> Report:
     run.perform(ground)
-    lost = [item for item in run.judge() if item.digest not in ground.lost]
+    lost = [item for item in run.judge() if item.digest not in ground.lost.rows]
     assert not lost, f"{lost[0].version} was answered, and is neither there nor lost by a failover"
     measures = {name: float(number) for name, number in sorted(run.counts.items())}
-    measures["lost_by_database"] = float(len(ground.lost))
+    measures["lost_by_database"] = float(len(ground.lost.rows))
     hash_ = run.trace.hexdigest()
     verdicts = {"safety": "ok", "liveness": "ok"}
     return Report(round(run.clock.now, 6), run.clock.events, hash_, verdicts, measures, {})
@@ -103,7 +103,7 @@ def authority(nodes: int, seed: int, settings: Settings) -> Report:
     committed = [answer.changeset for write in ledger.writes.values() for answer in write.committed]
     lost = [item for item in committed if item is not None and item.body not in bodies]
     assert not lost, f"{len(lost)} answered commits are lost"
-    assert not ground.lost, "a failover without loss has lost commits"
+    assert not ground.lost.rows, "a failover without loss has lost commits"
     errors = [error for client in clients for error in client.loop.errors]
     assert not errors, errors[0]
     return report(world, "safety", "liveness")

@@ -57,7 +57,7 @@ def test_the_runs_are_not_all_of_one_kind() -> None:
 
 def test_histories_part_in_every_way() -> None:
     seen = seen_in("histories", "engine=sqlite")
-    wanted = {"forked_below", "forked_reused", "raised", "epochs_kept", "lost_by_database"}
+    wanted = {"HistoryForked", "found_below", "found_reused", "raised", "lost_by_database"}
     assert wanted <= {name for name, number in seen.items() if number}, seen
 
 
