@@ -76,8 +76,6 @@ def test_a_bad_key_is_refused(key: str) -> None:
     ("path", "headers"),
     [
         ("/services", {"If-Match": '"x"'}),
-        ("/services", {"Grapevine-Fence": "all"}),
-        ("/services?fence=all", {}),
     ],
 )
 async def test_a_promise_that_cannot_be_kept_is_refused_before_the_write(
