@@ -21,6 +21,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -89,6 +90,8 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
+    FenceAnswer(0, 0, Standing.WAITING),
 ]
 
 
