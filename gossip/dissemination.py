@@ -25,6 +25,7 @@ from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
+from gossip.tree import Tree
 
 
 class Dissemination:
@@ -36,6 +37,7 @@ class Dissemination:
         members: Members,
         streams: Streams,
         outbox: Outbox,
+        tree: Tree,
         profile: Profile,
         rng: random.Random,
         counters: Counters,
@@ -52,7 +54,7 @@ class Dissemination:
         self._early = EarlyBuffer()
         self._lineage = Lineage()
         self._repair = Repair(profile, rng)
-        self._supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
+        self._supply = Supply(replica, outbox, tree, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
@@ -70,7 +72,7 @@ class Dissemination:
         ``early`` ones that it couldn't apply yet."""
         fresh = self._unpushed()
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
-            self._supply.announce(self.head(), self.heartbeat(now))
+            self._supply.announce(self.head(), self.heartbeat(now), now)
         else:
             own = [*fresh, *early]
             for changeset in own:
@@ -230,7 +232,7 @@ class Dissemination:
             own = arrival.sender == self._members.me.node_id
             if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
                 # Announced before we could serve it: whoever asked in vain asks again.
-                self._supply.announce(self.head(), self.heartbeat(now))
+                self._supply.announce(self.head(), self.heartbeat(now), now)
 
     def _unpushed(self) -> list[Changeset] | None:
         """What the replica holds above the last push; None when its log doesn't tell."""

@@ -131,7 +131,18 @@ WATCH_RETRIES_MAX = 64
 """Members whose watch stream ended and that wait to be watched again."""
 
 DIRECT_MEMBERS_MAX = 64
-"""Up to this many members a change goes from its origin straight to everyone (GOSSIP 4.4)."""
+"""In a cluster of up to so many a change goes from its origin straight to everyone (GOSSIP 4.4)."""
+
+CHILDREN_MAX = 64
+"""Members to whom one packet may have its receiver pass it on: what a packet can set off. √N of a
+cluster of 4,096; in a larger one there are more relays."""
+CHILDREN_MIN = 16
+"""The list of so many children must fit beside what is spread, or the relays would be too many."""
+SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
+"""Messages that are spread together, in a cluster that needs relays."""
+
+HELD_RUNS_MAX = 8
+"""Runs of early changesets told in one announcement."""
 
 EARLY_COUNT_MAX = 1_024
 EARLY_BYTES_MAX = 8 * 1024 * 1024
@@ -224,3 +235,5 @@ assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert 3 <= CHILDREN_MIN <= CHILDREN_MAX
+assert SPREAD_BYTES_MAX + 5 + 8 * CHILDREN_MIN <= PACKET_BODY_BYTES_MAX

@@ -45,6 +45,7 @@ from gossip.messages.membership import (
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.pushpull import TableExchange
+from gossip.relaying import Relaying
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -64,6 +65,7 @@ class Router:
         detection: Detection,
         exchange: TableExchange,
         dissemination: Dissemination,
+        relaying: Relaying,
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
@@ -78,6 +80,7 @@ class Router:
         self._detection = detection
         self._exchange = exchange
         self._dissemination = dissemination
+        self._relaying = relaying
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
@@ -86,10 +89,10 @@ class Router:
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message in parts.messages:
+        for message, author in self._relaying.unwrap(parts, origin):
             if self._own.ended:
                 return
-            self._dispatch(message, origin, now)
+            self._dispatch(message, author, now)
         sender = self._members.sender(origin.sender)
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
