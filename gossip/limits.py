@@ -144,9 +144,16 @@ SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
 HELD_RUNS_MAX = 8
 """Runs of early changesets told in one announcement."""
 
+COALESCE_SECONDS = 0.001
+"""Commits of a node within so long of its last push share packets."""
+
 EARLY_COUNT_MAX = 1_024
 EARLY_BYTES_MAX = 8 * 1024 * 1024
 """Changesets waiting for their predecessor."""
+
+APPLIED_AT_ONCE_MAX = 256
+"""Changesets applied by one call of the core, at some 60 µs each: more would hold the event loop
+for over 20 ms. The rest waits for the next call, which is due at once."""
 
 ORIGINS_MAX = 1_024
 """Changesets whose time of origin is remembered, for the propagation delay of repairs."""
@@ -159,8 +166,9 @@ REPAIR_PACKETS_MAX = 16
 """Packets with which one gap request is answered; what needs more goes by stream."""
 
 PULL_BYTES_MAX = 256 * 1024
-"""Bodies in one answer to a pull, unless a single body is larger: some 400 small changesets, which
-are applied in one go."""
+"""Bodies in one answer to a pull, unless a single body is larger."""
+PULL_COUNT_MAX = EARLY_COUNT_MAX
+"""Changesets in one answer to a pull. They wait in the early buffer to be applied in slices."""
 
 SLICE_BYTES = 128 * 1024
 """What a slice of a snapshot aims at: large beside a packet, and taken in within milliseconds."""
@@ -235,5 +243,7 @@ assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
+assert PULL_BYTES_MAX <= EARLY_BYTES_MAX
 assert 3 <= CHILDREN_MIN <= CHILDREN_MAX
 assert SPREAD_BYTES_MAX + 5 + 8 * CHILDREN_MIN <= PACKET_BODY_BYTES_MAX

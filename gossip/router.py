@@ -42,6 +42,7 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.pushpull import TableExchange
@@ -141,6 +142,8 @@ class Router:
                 self._dissemination.pushed(message, sender, now)
             case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
                 self._detection.received(message, sender, origin, now)
+            case Holds():
+                self._dissemination.told(message, sender, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():

@@ -13,8 +13,6 @@ from gossip.replica import Changeset, Head, Replica
 from gossip.tree import Tree
 from gossip.wire import encode_part
 
-_CHANGESETS_PER_FRAME_MAX = limits.FRAME_PARTS_MAX - 16
-
 
 class Supply:
     """Sends changesets, in as few packets as hold them."""
@@ -59,6 +57,9 @@ class Supply:
             return
         self._counters.add("repairs_answered")
         whole = not changesets or changesets[-1].version == head.version
+        if whole:
+            spare = limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX // 2
+            changesets += self._early.above(max(message.after.version, head.version), spare)
         room = limits.PACKET_BODY_BYTES_MAX
         packets = list(self._packets(changesets, heartbeat, room, now)) if whole else []
         if not whole or len(packets) > limits.REPAIR_PACKETS_MAX:
@@ -81,7 +82,7 @@ class Supply:
         room = limits.PULL_BYTES_MAX - sum(len(changeset.body) for changeset in changesets)
         changesets += self._early.above(max(message.after.version, heartbeat.version), room)
         pushes: list[Message] = [
-            self._as_push(changeset, now) for changeset in changesets[:_CHANGESETS_PER_FRAME_MAX]
+            self._as_push(changeset, now) for changeset in changesets[: limits.PULL_COUNT_MAX]
         ]
         self._outbox.answer(origin, [*pushes, heartbeat])
 

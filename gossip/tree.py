@@ -147,8 +147,11 @@ def _zone_branches(
     for member in children[len(children) - straight :]:
         yield Branch(member, ())
     del children[len(children) - straight :]
-    for place, relay in enumerate(relays):
-        yield Branch(relay, children[place :: len(relays)])
+    begin = 0
+    for place, relay in enumerate(relays, 1):
+        end = place * len(children) // len(relays)
+        yield Branch(relay, children[begin:end])
+        begin = end
 
 
 def _branch_size(members: int) -> int:

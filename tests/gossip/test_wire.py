@@ -39,6 +39,7 @@ from gossip.messages.membership import (
     Unwatch,
     Watch,
 )
+from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -89,6 +90,11 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    Relay((wire(1), wire(2))),
+    Relayed(wire(1), 0.25),
+    Relayed(wire(1), None),
+    Holds(HEAD.version, ()),
+    Holds(HEAD.version, (Run(3, 2**64 - 1, 5, 2**63 - 1), Run(4, 0, 1, 1))),
 ]
 
 
