@@ -24,7 +24,7 @@ from gossip.wire import encode_part
 
 _HOLD_SECONDS = 0.1
 """What comes without a pause is told after so long."""
-_PER_SECOND = 10
+_PER_SECOND = 50
 _AT_ONCE = 8
 """News told at a time, and how often for long: a bucket that holds so much and fills so fast."""
 
