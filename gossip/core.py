@@ -35,6 +35,7 @@ from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
+from gossip.relaying import Relaying
 from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
@@ -114,9 +115,10 @@ class Gossip:
         self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
+        self._tree = Tree(self._members, self._outbox, rng, self.counters)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
-            self._rotation,
+            replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
+            self.counters, self._rotation,
         )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
@@ -156,11 +158,13 @@ class Gossip:
             Watches(self._members, self._streams, self._outbox, rng, self.counters),
             Doubt(profile, self.counters),
         )  # fmt: skip
-        tree = Tree(self._members, self._outbox)
-        self._fences = Fences(self._members, tree, self._outbox, profile, self.counters, heartbeat)
+        self._fences = Fences(
+            self._members, self._tree, self._outbox, profile, self.counters, heartbeat
+        )
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
-            self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
+            self._detection, self._exchange, self._dissemination,
+            Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
             self._snapshot_supply, self._fences, self._outbox, self.counters,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ more shortly before the end.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gossip import limits
@@ -26,6 +26,7 @@ from gossip.events import FenceEnded
 from gossip.fence_questions import Answer, FenceQuestions
 from gossip.member import Member, Status
 from gossip.members import Members
+from gossip.messages import Message
 from gossip.messages.changes import Heartbeat
 from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.outbox import Outbox
@@ -112,10 +113,12 @@ class Fences:
         )  # fmt: skip
         self._fences[fence.number] = fence
         self._due = min(self._due, fence.ask_at)
+        # With the heartbeat, by which one that has lost the change itself notices it.
         question = self._question(fence, now)
-        asked = {member.node_id for member in self._tree.spread([question], now)}
+        messages: Sequence[Message] = [question, self._heartbeat(now)]
+        asked = {member.node_id for member in self._tree.spread(messages, now)}
         rest = [one for one in self._others(fence) if one.node_id not in asked]
-        self._outbox.broadcast(rest, [question])
+        self._outbox.broadcast(rest, messages)
         self._questions.ask_own(question, now)
         return fence.number
 
@@ -178,7 +181,6 @@ class Fences:
         return FenceQuestion(me.node_id, me.tag, fence.number, fence.version, left)
 
     def _ask_again(self, fence: _Fence, now: float) -> None:
-        """With the heartbeat, by which one that has lost the change itself notices it."""
         others = self._others(fence)
         self._counters.add("fence_questions_again", len(others))
         self._outbox.broadcast(others, [self._question(fence, now), self._heartbeat(now)])

@@ -44,9 +44,11 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.pushpull import TableExchange
+from gossip.relaying import Relaying
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -66,6 +68,7 @@ class Router:
         detection: Detection,
         exchange: TableExchange,
         dissemination: Dissemination,
+        relaying: Relaying,
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
@@ -81,6 +84,7 @@ class Router:
         self._detection = detection
         self._exchange = exchange
         self._dissemination = dissemination
+        self._relaying = relaying
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
@@ -90,10 +94,10 @@ class Router:
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message in parts.messages:
+        for message, author in self._relaying.unwrap(parts, origin):
             if self._own.ended:
                 return
-            self._dispatch(message, origin, now)
+            self._dispatch(message, author, now)
         sender = self._members.sender(origin.sender)
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
@@ -144,6 +148,8 @@ class Router:
                 self._dissemination.pushed(message, sender, now)
             case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
                 self._detection.received(message, sender, origin, now)
+            case Holds():
+                self._dissemination.told(message, sender, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():

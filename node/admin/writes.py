@@ -18,7 +18,8 @@ WRITE_ID_BYTES = 16
 
 async def commit(request: web.Request, node: NodeView, *mutations: Mutation) -> Committed:
     """Commit mutations, all or none. Raises what NodeView.commit does, and Refusal."""
-    committed = await node.commit(conditional(request, mutations), write_id(request.headers))
+    conditioned = conditional(request, mutations)
+    committed = await node.commit(conditioned, write_id(request.headers))
     note_written(request, committed.head.version)
     return committed
 
