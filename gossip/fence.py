@@ -13,7 +13,7 @@ missing before the time is over. One that says ``forked`` ends the fence: it kno
 which the version is no part, so the others can't all come there.
 
 Packets get lost, both ways: whoever isn't settled is asked again, straight, with backoff, and once
-more shortly before the end.
+more shortly before the end; those that were heard every other time.
 """
 
 import math
@@ -34,6 +34,9 @@ from gossip.profiles import Profile
 from gossip.replica import Version
 from gossip.tree import Tree
 
+_RETRY = 2.5
+"""Times ``repair_timeout``: an answer waits for workers, not just for a round trip."""
+
 
 class TooManyFences(Exception):
     """As many fences as this node may have are under way."""
@@ -51,9 +54,12 @@ class _Fence:
     number: int
     version: Version
     ends_at: float
+    least: float
+    """Seconds to the first round of questions after the beginning, and from the last to the end."""
     retry: float
-    """Seconds to the next round of questions; doubled each time."""
+    """Seconds from the last round to the next; doubled each time."""
     ask_at: float
+    rounds: int
     unsettled: dict[str, _Asked]
     """By node id: who hasn't answered finally."""
     reached: list[Member] = field(default_factory=list)
@@ -106,9 +112,9 @@ class Fences:
             raise TooManyFences(f"{limits.FENCES_MAX} fences are under way at this node")
         self._counters.add("fences")
         self._last_number = self._last_number % limits.FENCE_NUMBER_MAX + 1
-        retry = min(self._profile.repair_timeout, seconds / 4)
+        least = min(_RETRY * self._profile.repair_timeout, seconds / 4)
         fence = _Fence(
-            self._last_number, version, now + seconds, retry, now + retry,
+            self._last_number, version, now + seconds, least, least, now + least, 0,
             {member.node_id: _Asked(member) for member in self._counted(now)},
         )  # fmt: skip
         self._fences[fence.number] = fence
@@ -181,14 +187,18 @@ class Fences:
         return FenceQuestion(me.node_id, me.tag, fence.number, fence.version, left)
 
     def _ask_again(self, fence: _Fence, now: float) -> None:
+        fence.rounds += 1
+        fence.retry = min(2 * fence.retry, limits.FENCE_RETRY_SECONDS_MAX)
+        last = fence.ends_at - fence.least
+        fence.ask_at = now + fence.retry
+        is_last = now >= last
+        if fence.ask_at > last:
+            fence.ask_at = math.inf if is_last else last
         others = self._others(fence)
+        if fence.rounds % 2 and not is_last:
+            others = [one for one in others if not fence.unsettled[one.node_id].heard]
         self._counters.add("fence_questions_again", len(others))
         self._outbox.broadcast(others, [self._question(fence, now), self._heartbeat(now)])
-        last = fence.ends_at - min(self._profile.repair_timeout, fence.retry)
-        fence.retry = min(2 * fence.retry, limits.FENCE_RETRY_SECONDS_MAX)
-        fence.ask_at = now + fence.retry
-        if fence.ask_at > last:
-            fence.ask_at = last if last > now else math.inf
 
     def _settle(self, fence: _Fence, node_id: str, standing: Standing) -> None:
         if standing is Standing.WAITING:
