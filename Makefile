@@ -11,7 +11,8 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-dissemination bench-writes bench-replica bench-replica-file bench-simulator lock clean
+	bench-membership bench-dissemination bench-writes bench-replica bench-replica-file \
+	bench-simulator lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
