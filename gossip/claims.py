@@ -13,8 +13,8 @@ from gossip.counters import Counters
 from gossip.events import ForcedOut, MemberChanged, MemberForgotten
 from gossip.health import Health
 from gossip.identity import wire_id
-from gossip.member import Member, Status, view
-from gossip.members import Admission, Members
+from gossip.member import Member, Status, record_mark, view
+from gossip.members import Admission, Members, alive_claim
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -51,6 +51,8 @@ class Claims:
         self._rng = rng
         self._counters = counters
         self._corrections: dict[str, Alive | Verdict] = {}
+        self._marked: list[tuple[Member, int]] = []
+        """Of the packet that is being read: what members say of their own records."""
 
     def alive(self, claim: Alive, origin: Origin, now: float) -> None:
         """Somebody says that a node lives."""
@@ -111,6 +113,25 @@ class Claims:
         for member in self._members.buried:
             self._outbox.notify(MemberForgotten(view(member, is_self=False)))
         self._members.buried.clear()
+
+    def marked(self, member: Member, mark: int) -> None:
+        """In the packet that is being read, a member tells its ``record_mark``."""
+        if mark and mark != record_mark(member):
+            self._marked.append((member, mark))
+
+    def compare_records(self, now: float) -> None:
+        """A packet was read. Where a member's record must be another one than the one held, the new
+        one was lost on its way here: shown the old one, that member answers with what is true.
+        Table exchanges would find it, minutes later."""
+        if not self._marked:
+            return
+        marked, self._marked = self._marked, []
+        for member, mark in marked:
+            due = now - member.record_asked_at >= self._profile.probe_interval
+            if mark != record_mark(member) and member.status < Status.FAILED and due:
+                member.record_asked_at = now
+                self._counters.add("records_asked")
+                self._outbox.send(member, [alive_claim(member)])
 
     def correct(self, origin: Origin) -> None:
         """Tell a sender what is held instead of the stale claims in its packet, or a node that
