@@ -17,6 +17,7 @@ from gossip.members import Members
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -154,6 +155,8 @@ class Router:
                 self._dissemination.announced(message, sender, now)
             case Missing():
                 self._dissemination.missing(message, sender, now)
+            case Distant():
+                self._dissemination.sent_away(message, sender, now)
             case Request():
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:

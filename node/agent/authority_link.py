@@ -28,7 +28,8 @@ class AuthorityLink:
     it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
     whose state this node serves already, empty before it does. ``members()`` is how many run, and
     ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds."""
+    attempt to open it, in seconds. ``write_pause()`` is how long a write is to wait because the
+    other nodes are behind, in seconds."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class AuthorityLink:
         confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
+        write_pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -61,6 +63,7 @@ class AuthorityLink:
         self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
+        self._write_pause = write_pause
         self._catching_up = asyncio.Lock()
         self._changed = False
         """Whether another authority answers at the same place."""
@@ -105,6 +108,8 @@ class AuthorityLink:
         """
         if self._changed or self.info is None:
             raise AuthorityUnavailable(self.reason)
+        if pause := self._write_pause():
+            await asyncio.sleep(pause)
         try:
             committed = await self.authority.write(
                 mutations, origin=self._origin(), write_id=write_id

@@ -115,10 +115,15 @@ class Following:
     def behind(self, event: Behind) -> None:
         """Peers hold a newer state and can't lead this node there change by change."""
         log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
-        if self._link.reachable:
+        if self._link.reachable and event.reason != "distant":
             self._wake.set()
         else:
             self._membership.fetch_snapshot()
+
+    def snapshot_failed(self) -> None:
+        """No peer could give the whole state: the authority can, if it is there."""
+        if self._link.reachable:
+            self._wake.set()
 
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""

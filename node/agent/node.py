@@ -126,6 +126,7 @@ class Node:
             self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
+            self._membership.write_pause,
         )
         self._keys = Keys(
             settings.prefix,
@@ -373,6 +374,7 @@ class Node:
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
             log.warning("no peer could give the whole state", reason=event.reason)
+            self._following.snapshot_failed()
         elif isinstance(event, MemberForgotten):
             if self._membership.is_first():
                 self._directory.gone(event.member.id, event.member.generation)
