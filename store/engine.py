@@ -20,6 +20,7 @@ from store.authority import (
     Tagged,
 )
 from store.changeset import Changeset
+from store.history import Standing
 from store.log_trim import LogBounds, trim
 from store.plan import Plan, Result
 from store.schema import Schema, schema
@@ -40,6 +41,8 @@ class Engine(ABC):
     _new_id: Callable[[], str]
     _schemas: Callable[[str], Schema]
     _log_bounds: LogBounds
+    _confirmed: Callable[[], Head]
+    _draw_tag: Callable[[], int]
 
     def _request(
         self, mutations: Sequence[Mutation], origin: str, write_id: bytes | None
@@ -68,6 +71,14 @@ class Engine(ABC):
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:
         """Apply all mutations in one transaction, or none."""
+
+    async def standing(self, confirmed: Head) -> Standing:
+        raise NotImplementedError
+
+    async def raise_epoch(
+        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
+    ) -> Committed:
+        raise NotImplementedError
 
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:

@@ -38,3 +38,21 @@ class Standing(NamedTuple):
     """That the confirmed head isn't part of the authority's history: the authority's head is
     ``below`` it, or its log has ``reused`` the revision for something else. Empty: no proof (which
     a trimmed log isn't)."""
+
+
+class Epoch(NamedTuple):
+    """A raised epoch, as its record says."""
+
+    epoch: int
+    tag: int
+    fork_revision: int
+    """The last revision that this history is known to share with the one it was raised against;
+    0 when nothing is known to be shared."""
+    kept: Head
+    """What the raise follows: this history's head before it."""
+    abandoned: Head
+    """The confirmed head that proved it; of a raise that was forced, perhaps no proof."""
+    at: float
+    """By the raiser's clock, Unix seconds."""
+    origin: str
+    """Node id of the raiser."""

@@ -65,7 +65,9 @@ class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
-    ``schemas`` the schema of a kind; ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the
+    ``schemas`` the schema of a kind, ``confirmed`` the newest head that is known to be the
+    authority's (every write is compared with it; EMPTY: none), ``draw_tag`` the tag of an epoch;
+    ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the
     simulator's has its own). Single entities and pages are read at ``standby``, a read replica, as
     long as it is no older than ``known()``; all that tells of history is asked of the server that
     takes writes.
@@ -83,6 +85,8 @@ class PostgresAuthority(Engine):
         known: Callable[[], Version] = lambda: EMPTY.version,
         log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
+        confirmed: Callable[[], Head] = lambda: EMPTY,
+        draw_tag: Callable[[], int] = lambda: secrets.randbits(64),
     ) -> None:
         self._address = address
         self._new_id = new_id
@@ -95,6 +99,8 @@ class PostgresAuthority(Engine):
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
+        self._confirmed = confirmed
+        self._draw_tag = draw_tag
         self._pool: asyncpg.Pool | None = None
         run = (self._execute, self._look_up, self.trim_log)
         self.writes = Writer(*run, address.timeout)

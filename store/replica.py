@@ -17,7 +17,7 @@ from store.canonical import decode_entity
 from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState
-from store.history import Reach
+from store.history import Epoch, Reach
 from store.installation import Installation, Loading
 from store.limits import RELEASED_STATES_MAX
 from store.sketch import Sketch, sketch_key
@@ -57,6 +57,14 @@ class Replica:
         if tuple(self._head.version[:2]) == tuple(version[:2]):
             return "reached" if self._head.version.revision >= version[2] else "behind"
         return "reached" if self._head.version > version else "behind"
+
+    def heads(self, count_max: int) -> Sequence[Head]:
+        """The heads that the log kept here remembers, newest first: at most so many."""
+        raise NotImplementedError
+
+    def epochs(self) -> Sequence[Epoch]:
+        """The raised epochs of the history held here, newest first."""
+        raise NotImplementedError
 
     def state_hash(self, version: tuple[int, int, int] | None = None) -> bytes | None:
         """The state hash (32 bytes) at one of the latest versions, by default the one held.

@@ -32,6 +32,7 @@ from store.plan import SQLITE, Plan, Result
 from store.schema import Schema, schema
 from store.schema.parts import random_id
 from store.sqlite_connection import change, connect, read, unavailable
+from store.version import EMPTY, Head
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Writer
 
@@ -62,7 +63,9 @@ class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
-    ``schemas`` the schema of a kind.
+    ``schemas`` the schema of a kind, ``confirmed`` the newest head that
+    is known to be the authority's (every write is compared with it; EMPTY: none), ``draw_tag`` the
+    tag of an epoch.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class SqliteAuthority(Engine):
         new_id: Callable[[], str] = random_id,
         log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
+        confirmed: Callable[[], Head] = lambda: EMPTY,
+        draw_tag: Callable[[], int] = lambda: secrets.randbits(64),
     ) -> None:
         self._new_id = new_id
         self._path = Path(path)
@@ -81,6 +86,8 @@ class SqliteAuthority(Engine):
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
+        self._confirmed = confirmed
+        self._draw_tag = draw_tag
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)
