@@ -20,9 +20,10 @@ from store.authority import (
     Tagged,
 )
 from store.changeset import Changeset
-from store.history import Standing
+from store.epochs import Comparison, Raise, raise_epoch, read_standing
+from store.history import Server, Standing
 from store.log_trim import LogBounds, trim
-from store.plan import Plan, Result
+from store.plan import Dialect, Plan, Result, Row
 from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
@@ -32,10 +33,11 @@ from store.version import Head
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, its sources of time (Unix seconds) and randomness, the
-    bounds of the log, and the two ways to run a plan.
+    An engine adds open, close and write, its dialect, its sources of time (Unix seconds) and
+    randomness, the bounds of the log, what is confirmed, and the two ways to run a plan.
     """
 
+    _dialect: Dialect
     _clock: Callable[[], float]
     _draw_write_id: Callable[[], bytes]
     _new_id: Callable[[], str]
@@ -72,14 +74,6 @@ class Engine(ABC):
     ) -> Committed:
         """Apply all mutations in one transaction, or none."""
 
-    async def standing(self, confirmed: Head) -> Standing:
-        raise NotImplementedError
-
-    async def raise_epoch(
-        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
-    ) -> Committed:
-        raise NotImplementedError
-
     @abstractmethod
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         """Run a plan in one transaction that reads, again if need be. Raises
@@ -88,6 +82,33 @@ class Engine(ABC):
     @abstractmethod
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         """Run a plan in one transaction that may be done twice. Raises AuthorityUnavailable."""
+
+    def _server(self, row: Row | None) -> Server:
+        """Which server has answered ``Dialect.server``; None where there is no such statement."""
+        raise NotImplementedError
+
+    def _comparison(self) -> Comparison:
+        return Comparison(self._confirmed, self._server)
+
+    async def standing(self, confirmed: Head) -> Standing:
+        comparison = self._comparison()
+        return await self._change(lambda: read_standing(confirmed, comparison, self._dialect))
+
+    async def raise_epoch(
+        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
+    ) -> Committed:
+        comparison = self._comparison()
+        wanted = Raise(
+            confirmed,
+            tuple(known),
+            forced,
+            origin,
+            now=self._clock(),
+            tag=self._draw_tag(),
+            write_id=self._draw_write_id(),
+            id=self._new_id(),
+        )
+        return await self._change(lambda: raise_epoch(wanted, comparison, self._dialect))
 
     async def get(self, kind: str, key: str) -> Entity | None:
         endpoint_key = schema(kind).endpoint_key
