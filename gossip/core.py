@@ -20,11 +20,13 @@ from gossip.dissemination import Dissemination
 from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.health import Health
+from gossip.history import HistoryInquiry
 from gossip.identity import Identity, check_identity
 from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
+from gossip.messages.history import Testimony
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -33,7 +35,7 @@ from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
-from gossip.replica import Changeset, Head, Replica
+from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
@@ -122,6 +124,7 @@ class Gossip:
         self._snapshot_supply = SnapshotSupply(
             replica, self._streams, self._outbox, profile, self.counters
         )
+        self._history = HistoryInquiry(self._members, self._outbox, rng, self.counters)
         heartbeat = self._dissemination.heartbeat
         prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
@@ -156,7 +159,7 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._outbox, self.counters,
+            self._snapshot_supply, self._history, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -216,6 +219,17 @@ class Gossip:
         holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
         return self._running() and self._snapshot.begin(now)
+
+    def ask_history(self, at_least: Version, mine: Testimony, now: float) -> list[str]:
+        """Tell some members that serve at least this version how this node's authority stands, and
+        ask them for the same; their node ids. Each answers by HistoryAnswered, or not, within
+        ``limits.HISTORY_SECONDS``."""
+        return self._history.ask(at_least, mine, now) if self._running() else []
+
+    def answer_history(self, asker: str, sequence: int, mine: Testimony | None) -> None:
+        """What was found for HistoryAsked; None when this node's authority can't be read."""
+        if self._running():
+            self._history.answer(asker, sequence, mine)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -388,6 +402,7 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._history.advance(now)
         self._contests.advance(now)
         self._departure.advance(now)
 
@@ -401,6 +416,7 @@ class Gossip:
             self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
+            self._history.deadline,
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )

@@ -109,6 +109,11 @@ MEANINGS = {
     "snapshots_declined": "slices not given: too many at once, nothing held, or out of order",
     "slices_in": "slices of snapshots received",
     "slices_out": "slices of snapshots given to other nodes",
+    "histories_asked": "questions sent whether members still read what the authority here lacks",
+    "histories_questioned": "questions of others about the authority's history",
+    "histories_answered": "answers to them, after the authority was read",
+    "histories_unexpected": "answers about the authority's history to no question of ours",
+    "epochs_unconfirmed": "changesets of a higher epoch that only the authority may confirm",
     "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
 }
 

@@ -10,6 +10,7 @@ from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.history import HistoryInquiry
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
@@ -25,6 +26,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -67,6 +69,7 @@ class Router:
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        history: HistoryInquiry,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -81,6 +84,7 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._history = history
         self._outbox = outbox
         self._counters = counters
 
@@ -157,6 +161,10 @@ class Router:
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case Question():
+                self._history.questioned(message, sender)
+            case Answer():
+                self._history.answered(message, sender)
             case KeysWanted():
                 self._rotation.wanted(sender, now)
             case _:

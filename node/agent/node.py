@@ -17,6 +17,9 @@ from gossip.events import (
     AuthorityAdopted,
     Behind,
     ChangesetApplied,
+    EpochHeard,
+    HistoryAnswered,
+    HistoryAsked,
     Isolated,
     KeyringChanged,
     KeyUnknown,
@@ -29,6 +32,7 @@ from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
 from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
+from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
@@ -36,6 +40,7 @@ from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
 from node.agent.following import Following
+from node.agent.histories import Histories
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.key_changes import KeyChanges
@@ -59,6 +64,7 @@ from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
 from node.agent.sweeping import Sweeping
+from node.agent.testimonies import heard
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
@@ -89,7 +95,9 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings, lambda: self._serving.version)
+        self.authority = make_authority(
+            settings, lambda: self._serving.version, lambda: self._link.confirmed_head()
+        )
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
@@ -122,6 +130,21 @@ class Node:
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
         )
+        self._histories = self._link.histories = Histories(
+            self.authority,
+            lambda: self.node_id,
+            self._link.confirmed_head,
+            self.replica.heads,
+            self._link.still_ours,
+            self._membership.ask_history,
+            self._membership.answer_history,
+            self._link.raised,
+            self._link.failed,
+            self._rng,
+        )
+        self._abandoned = Abandoned(settings.prefix)
+        self._serving.on_abandoned = self._abandoned.keep
+        self._serving.authority_answers = lambda: self._link.reachable
         self._keys = Keys(
             settings.prefix,
             configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
@@ -192,6 +215,7 @@ class Node:
             await self._peers.finish()
             await self._keys.finish()
             await self._keeper.finish()
+            await self._abandoned.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -217,6 +241,7 @@ class Node:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
             if self._documents is None:
+                tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
@@ -342,6 +367,13 @@ class Node:
             self._following.moved()
         elif isinstance(event, Behind):
             self._following.behind(event)
+        elif isinstance(event, EpochHeard):
+            self._following.heard_epoch(event.version)
+        elif isinstance(event, HistoryAsked):
+            self._histories.asked(event.asker, event.sequence, heard(event.theirs))
+        elif isinstance(event, HistoryAnswered):
+            theirs = None if event.theirs is None else heard(event.theirs)
+            self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
             self._following.moved()
         elif isinstance(event, AuthorityAdopted):
@@ -375,6 +407,7 @@ class Node:
         self._keeper.identified(info.id)
         self._membership.follow(info.id)
         self._keys.authority_opened(info)
+        self._histories.renew()
 
     # What the APIs ask
 
