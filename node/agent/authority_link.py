@@ -42,6 +42,7 @@ class AuthorityLink:
         self,
         authority: Authority,
         serving: Serving,
+        histories: Histories,
         origin: Callable[[], str],
         committed: Callable[[Sequence[Changeset]], None],
         confirmed: Callable[[Head], None],
@@ -59,6 +60,7 @@ class AuthorityLink:
         self.reason = "not connected yet"
         """Why the authority can't be used now; empty when it can."""
         self._serving = serving
+        self.histories = histories
         self._origin = origin
         self._committed = committed
         self._confirmed = confirmed
@@ -74,7 +76,6 @@ class AuthorityLink:
         """(id served here, id found) once another authority answers at the same place."""
         self._newest = EMPTY
         """The newest head that was committed or read here."""
-        self.histories: Histories
         self._raised_here = False
         """Others are to be told as soon as the new epoch is served here."""
 

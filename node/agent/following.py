@@ -146,6 +146,10 @@ class Following:
         """The authority has failed somebody: see to it at once."""
         self._wake.set()
 
+    def look(self) -> None:
+        """There is something new at the authority: read it at once."""
+        self._wake.set()
+
     def committed(self, revision: int) -> None:
         """Somebody has committed this revision, as the authority itself tells. It should come by
         gossip; if its writer has died, it is read."""

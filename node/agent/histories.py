@@ -64,7 +64,7 @@ class Histories:
         origin: Callable[[], str],
         confirmed: Callable[[], Head],
         known: Callable[[int], Sequence[Head]],
-        still_ours: Callable[[], Awaitable[None]],
+        still_ours: Callable[[], Awaitable[object]],
         ask: Callable[[Version, Testimony], Sequence[str]],
         answer: Callable[[str, int, Testimony | None], None],
         raised: Callable[[Committed], None],

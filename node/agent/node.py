@@ -31,9 +31,15 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    HistoryView,
+    NotAvailable,
+    ReplicaFileStatus,
+)
 from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
+from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
@@ -116,9 +122,22 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self._histories = Histories(
+            self.authority,
+            lambda: self.node_id,
+            lambda: self._link.confirmed_head(),
+            self.replica.heads,
+            lambda: self._link.still_ours(),
+            self._membership.ask_history,
+            self._membership.answer_history,
+            self._raised,
+            lambda reason: self._link.failed(reason),
+            self._rng,
+        )
         self._link = AuthorityLink(
             self.authority,
             self._serving,
+            self._histories,
             lambda: self.node_id,
             self._membership.committed,
             self._membership.confirmed,
@@ -129,18 +148,6 @@ class Node:
             self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
-        )
-        self._histories = self._link.histories = Histories(
-            self.authority,
-            lambda: self.node_id,
-            self._link.confirmed_head,
-            self.replica.heads,
-            self._link.still_ours,
-            self._membership.ask_history,
-            self._membership.answer_history,
-            self._link.raised,
-            self._link.failed,
-            self._rng,
         )
         self._abandoned = Abandoned(settings.prefix)
         self._serving.on_abandoned = self._abandoned.keep
@@ -179,6 +186,11 @@ class Node:
             self._rng,
             self._workers.listen,
         )
+        self.history: HistoryView = NoDesk()
+        if settings.database != "off":
+            self.history = AuthorityDesk(
+                self._link, self._histories, self._abandoned, self._following
+            )
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
         )
@@ -398,6 +410,10 @@ class Node:
         else:
             self._participation.heard(event)
 
+    def _raised(self, committed: Committed) -> None:
+        self._link.raised(committed)
+        self._following.look()
+
     def _identified(self, info: AuthorityInfo) -> None:
         if self.replica.authority_id not in ("", info.id):
             # What was read from disk, and isn't served yet; or what a peer gave provisionally.
@@ -432,7 +448,14 @@ class Node:
         return self._membership.members()
 
     def authority_status(self) -> AuthorityStatus:
-        return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
+        link, split = self._link, self._histories.split
+        return AuthorityStatus(
+            link.reachable,
+            link.reason,
+            link.info,
+            "" if split is None else "refused" if split.refuses else "taken",
+            "" if link.changed is None else link.changed[1],
+        )
 
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()

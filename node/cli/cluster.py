@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from node.cli import keys
+from node.cli import authority, keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
 from node.cli.failure import Failure, warn
@@ -27,6 +27,7 @@ def command() -> None:
 
 
 command.add_command(keys.command)
+command.add_command(authority.command)
 
 
 @command.command("members")

@@ -1,15 +1,17 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 
 from node.agent.authority_link import AuthorityLink
+from node.agent.histories import Histories
 from node.agent.serving import Serving
-from store.authority import AuthorityInfo, Committed, Create, Mutation
+from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import GENESIS_DIGEST, Head, Version
+from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -32,13 +34,31 @@ class CommitsAndIsGone(NoAuthority):
         return Committed(Head(mine.version, mine.digest), mine, ({},))
 
 
+def idle_histories(authority: Authority) -> Histories:
+    """That nothing is asked of."""
+    return Histories(
+        authority,
+        lambda: "n",
+        lambda: EMPTY,
+        lambda _: (),
+        asyncio.Event().wait,
+        lambda *_: (),
+        lambda *_: None,
+        lambda _: None,
+        lambda _: None,
+        random.Random(1),
+    )
+
+
 async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
     serving = Serving(Replica("a"), lambda _: None, lambda: None)
     pushed: list[Changeset] = []
     lost: list[None] = []
+    authority = CommitsAndIsGone()
     link = AuthorityLink(
-        CommitsAndIsGone(),
+        authority,
         serving,
+        idle_histories(authority),
         lambda: "n",
         pushed.extend,
         lambda _: None,

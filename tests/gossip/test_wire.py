@@ -21,7 +21,8 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
-from gossip.messages.history import Answer, Question, Testimony
+from gossip.messages import history
+from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -60,7 +61,7 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
-TESTIMONY = Testimony("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
+TESTIMONY = history.Testimony("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),

@@ -125,3 +125,74 @@ async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_
         (file,) = (node.prefix / "abandoned").iterdir()
         assert file.stat().st_mode & 0o777 == 0o600
         assert str(file) in node.log_tail(10_000)
+
+
+async def status_of_write(cluster: LocalCluster, node: LocalNode, name: str) -> tuple[int, str]:
+    url = f"{node.admin_url}/services/sample/routes"
+    body = {"name": name, "paths": [f"/{name}"]}
+    async with cluster.session.post(url, json=body) as response:
+        answer = await response.json()
+        return response.status, answer.get("message", "")
+
+
+async def until_refuses(cluster: LocalCluster, node: LocalNode, reason: str) -> None:
+    async def refuses() -> bool:
+        status, message = await status_of_write(cluster, node, "never")
+        assert status == 503, f"{node.name} must not take a write"
+        return message.startswith(reason)
+
+    await until(refuses, f"{node.name} refuses writes: {reason}")
+
+
+async def test_of_two_databases_at_once_one_goes_on_and_the_other_side_refuses_writes(
+    primary: LocalPostgres,
+    standby: Standby,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+) -> None:
+    address = await PostgresDatabases(primary.address()).create()
+    cluster = await start_cluster(2, settings_for(address), spare=2)
+    await add_sample(cluster, upstream)
+    await until_copied(primary, standby)
+    await cut_off(standby)
+    await execute(standby.address(), "SELECT pg_promote()")
+    old = cluster.nodes[:2]
+    settings = {"pg_host": f"127.0.0.1:{standby.port}"}
+    settings["cluster_seeds"] = f"127.0.0.1:{old[0].ports.gossip}"
+    new = [cluster.add_node(settings) for _ in range(2)]
+    for node in new:
+        await node.start()
+        await node.until_ready(cluster.session)
+    await cluster.until_view({node.name: "alive" for node in cluster.nodes})
+
+    await add(cluster, "old-side")
+    for node in cluster.nodes:
+        await until_serves(cluster, node, "/old-side")
+    for node in new:
+        await until_known(cluster, node, refuses=False)
+    for node in old:
+        await until_known(cluster, node, refuses=True)
+        await until_refuses(cluster, node, "authority split: ")
+        await until_serves(cluster, node, "/old-side")
+    assert {await served_epoch(cluster, node) for node in cluster.nodes} == {1}, "nobody raises"
+
+    assert (await status_of_write(cluster, new[0], "new-side"))[0] == 201
+    for node in new:
+        await until_serves(cluster, node, "/new-side")
+    for node in old:
+        await until_refuses(cluster, node, "authority split: ")
+        await until_serves(cluster, node, "/old-side")
+
+    primary.kill()
+    for node in cluster.nodes:
+        await until_serves(cluster, node, "/new-side")
+        await until_gone(cluster, node, "/old-side")
+
+
+async def until_known(cluster: LocalCluster, node: LocalNode, *, refuses: bool) -> None:
+    async def is_known() -> bool:
+        answer = await cluster.get_json(f"{node.admin_url}/cluster/authority")
+        split = answer["split"]
+        return split is not None and split["writes"] == ("refused" if refuses else "taken")
+
+    await until(is_known, f"{node.name} knows of the split")
