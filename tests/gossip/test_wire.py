@@ -9,7 +9,7 @@ from gossip import limits
 from gossip.identity import NOBODY, Identity
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
-from gossip.messages import Message
+from gossip.messages import Message, history
 from gossip.messages.changes import (
     Announce,
     Fetch,
@@ -21,7 +21,6 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
-from gossip.messages import history
 from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
