@@ -20,7 +20,7 @@ from store.read import changeset_from_row, read_head_beside, read_link
 from store.version import EMPTY, Head
 
 _INSERT = "INSERT INTO entity (kind, id, body) VALUES ($1, $2, $3)"
-_MOVE = "UPDATE head SET epoch = $1, tag = $2"
+MOVE = "UPDATE head SET epoch = $1, tag = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def raise_epoch(wanted: Raise, comparison: Comparison, dialect: Dialect) -> Plan
     change = Change(EPOCHS, wanted.id, encode_record(wanted.id, record))
     body = encode_body(Body(wanted.write_id, wanted.now, wanted.origin, (change,), "epoch"))
     yield Statement(_INSERT, change)
-    yield Statement(_MOVE, (epoch, wanted.tag.to_bytes(8, "big")))
+    yield Statement(MOVE, (epoch, wanted.tag.to_bytes(8, "big")))
     entry = (wanted.write_id, blake3(body).digest(), body, wanted.now)
     ((revision, _, tag, predecessor, chain, _),) = yield dialect.append([entry], 0)
     changeset = changeset_from_row((epoch, tag, revision, predecessor, chain, body))

@@ -99,7 +99,12 @@ POSTGRES = Dialect(
     # snapshot saw (READ COMMITTED); the UPDATE comes after it, since it needs the last link. By its
     # key the planner knows that the row is one: else it would compile the recursion (JIT, 400 ms).
     append_log=(
-        "WITH RECURSIVE taken AS MATERIALIZED"
+        # Of the snapshot, too, which is that of before the wait. Where its head is below what was
+        # confirmed before the statement began, commits were lost, and others may be in their place
+        # by now: then the head's chain is answered, which is another than the confirmed one.
+        "WITH RECURSIVE held AS (SELECT chain FROM log WHERE revision ="
+        " LEAST($5, (SELECT revision FROM head WHERE singleton = 1))),"
+        " taken AS MATERIALIZED"
         " (SELECT revision, epoch, tag, chain FROM head WHERE singleton = 1 FOR UPDATE),"
         " link (number, predecessor, chain) AS ("
         "SELECT 0, chain, chain FROM taken UNION ALL"
@@ -115,12 +120,7 @@ POSTGRES = Dialect(
         " FROM taken, link WHERE number > 0"
         " RETURNING revision, epoch, tag, predecessor, chain)"
         # Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
-        " SELECT revision, epoch, tag, predecessor, chain,"
-        # Read in the snapshot of before the wait. Where its head is below what was confirmed before
-        # the statement began, commits were lost, and others may be in their place by now: then the
-        # head's chain is answered, which is none of a confirmed one's.
-        " (SELECT held.chain FROM log held WHERE held.revision ="
-        " LEAST($5, (SELECT revision FROM head WHERE singleton = 1)))"
+        " SELECT revision, epoch, tag, predecessor, chain, (SELECT held.chain FROM held)"
         " FROM appended WHERE (SELECT pg_notify("
         "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
         " ORDER BY revision"

@@ -25,6 +25,11 @@ SCHEMA_VERSION_MIN = 1
 """The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed.
 2: that a node was forced out isn't kept."""
 
+READ_HEAD_BESIDE = (
+    "SELECT epoch, tag, revision, chain,"
+    " (SELECT held.chain FROM log held WHERE held.revision = $1) FROM head"
+)
+
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
 
@@ -37,11 +42,7 @@ def read_head() -> Plan[Head]:
 
 def read_head_beside(revision: int) -> Plan[tuple[Head, bytes | None]]:
     """The authority's head, and the chain that its log holds at a revision."""
-    rows = yield Statement(
-        "SELECT epoch, tag, revision, chain,"
-        " (SELECT held.chain FROM log held WHERE held.revision = $1) FROM head",
-        (revision,),
-    )
+    rows = yield Statement(READ_HEAD_BESIDE, (revision,))
     epoch, tag, number, chain, held = rows[0]
     return Head(_version(epoch, tag, number), chain), held
 
