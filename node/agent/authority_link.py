@@ -214,12 +214,17 @@ class AuthorityLink:
                     return head
                 if await self._is_apart():
                     return None
+                log.notice(
+                    "the log doesn't lead on from this node's version, reloading",
+                    at=self._serving.version,
+                )
             head = await self._serving.load(await self.authority.state())
             if head is not None:
                 return head
 
     async def _is_apart(self) -> bool:
         """Whether the authority lacks what is served here, and that isn't to be changed."""
+        await self.still_ours()  # of another authority nothing must be taken for a higher epoch
         confirmed = self.confirmed_head()
         standing = await self.authority.standing(confirmed)
         if not standing.proof:
@@ -233,9 +238,6 @@ class AuthorityLink:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
             if changesets is None:
-                log.notice(
-                    "the log doesn't reach back to this node's version, reloading", at=head.version
-                )
                 return None
             if not changesets:
                 return head
@@ -257,6 +259,9 @@ class AuthorityLink:
                 " grapevine cluster authority adopt"
             )
             return
+        self._take(info)
+
+    def _take(self, info: AuthorityInfo) -> None:
         self.changed = None
         self.info = info
         self._openings += 1
@@ -274,9 +279,8 @@ class AuthorityLink:
         """Another authority answers in this one's place: follow that from now on. Raises
         AuthorityUnavailable."""
         info = await self.authority.open()
-        self.info, self.changed, self._newest = None, None, EMPTY
-        self._serving.clear()
-        self._check_identity(info)
+        self._newest = EMPTY
+        self._take(info)
 
     def raised(self, committed: Committed) -> None:
         """This node has raised the epoch: others read it at the authority once they hear of it."""

@@ -1,13 +1,17 @@
 """The authority loses commits, or is another one: told apart, and one history goes on."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import LocalPostgres, settings_for
 from node.demo.upstream import SampleUpstream
+from store.migrations.postgres_runner import PostgresMigrations
+from store.postgres_address import PostgresAddress
 from tests.postgres_server import PostgresDatabases, execute, fetch, running_server
 from tests.postgres_standby import Standby, running_standby
 from tests.system.conftest import StartCluster
@@ -196,3 +200,135 @@ async def until_known(cluster: LocalCluster, node: LocalNode, *, refuses: bool) 
         return split is not None and split["writes"] == ("refused" if refuses else "taken")
 
     await until(is_known, f"{node.name} knows of the split")
+
+
+def base_backup(server: LocalPostgres) -> Path:
+    """A copy of a server's files, made while it runs, as its own tool makes it."""
+    copy = Standby(server)
+    copy.create()
+    for name in ("standby.signal", "postgresql.auto.conf"):
+        (copy.data / name).unlink()
+    return copy.home
+
+
+def put_back(server: LocalPostgres, backup: Path) -> None:
+    """Stop the server, and start it from the copy of its files."""
+    server.stop()
+    subprocess.run(["rm", "-r", server.data], check=True)
+    subprocess.run(["cp", "-a", backup / "data", server.data], check=True)
+    subprocess.run(["rm", "-r", backup], check=True)
+    server.start()
+
+
+async def all_serve(cluster: LocalCluster, *names: str, gone: Sequence[str]) -> None:
+    for node in cluster.nodes:
+        for name in names:
+            await until_serves(cluster, node, f"/{name}")
+        for name in gone:
+            await until_gone(cluster, node, f"/{name}")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_a_restored_backup_is_found_though_nobody_removed_what_the_nodes_hold(
+    primary: LocalPostgres,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+    *,
+    restarted: bool,
+) -> None:
+    address = await PostgresDatabases(primary.address()).create()
+    cluster = await start_cluster(2, settings_for(address))
+    await add_sample(cluster, upstream)
+    await add(cluster, "kept")
+    backup = base_backup(primary)
+    await add(cluster, "lost")
+    await all_serve(cluster, "kept", "lost", gone=[])
+    if restarted:
+        for node in cluster.nodes:
+            assert await node.stop() == 0
+    put_back(primary, backup)
+    if restarted:
+        for node in cluster.nodes:
+            await node.start()
+            await node.until_ready(cluster.session)
+    await until_epoch(cluster, 2)
+    await add(cluster, "after")
+    await all_serve(cluster, "kept", "after", gone=["lost"])
+
+    async def are_kept() -> bool:
+        return all(kept(node) == ["lost"] for node in cluster.nodes)
+
+    await until(are_kept, "each node has kept what was lost")
+
+
+async def test_a_restored_backup_that_was_written_to_is_found_by_its_revisions(
+    primary: LocalPostgres, start_cluster: StartCluster, upstream: SampleUpstream
+) -> None:
+    """The same revisions stand for other changes: a newcomer has made as many as were lost."""
+    address = await PostgresDatabases(primary.address()).create()
+    cluster = await start_cluster(2, settings_for(address), spare=1)
+    await add_sample(cluster, upstream)
+    backup = base_backup(primary)
+    await add(cluster, "lost")
+    await all_serve(cluster, "lost", gone=[])
+    for node in cluster.nodes:
+        assert await node.stop() == 0
+    put_back(primary, backup)
+    newcomer = cluster.add_node()
+    await newcomer.start()
+    await newcomer.until_ready(cluster.session)
+    for name in ("other", "another"):
+        await add(cluster, name, node=2)
+    assert await served_epoch(cluster, newcomer) == 1
+    for node in cluster.nodes[:2]:
+        await node.start()
+        await node.until_ready(cluster.session)
+    await until_epoch(cluster, 2)
+    await add(cluster, "after")
+    await all_serve(cluster, "other", "another", "after", gone=["lost"])
+    assert kept(newcomer) == []
+
+
+async def test_another_authority_is_refused_until_it_is_adopted(
+    postgres_database: PostgresAddress, start_cluster: StartCluster, upstream: SampleUpstream
+) -> None:
+    cluster = await start_cluster(2, settings_for(postgres_database))
+    await add_sample(cluster, upstream)
+    await all_serve(cluster, "s", gone=[])
+    first = cluster.nodes[0]
+    before = (await cluster.get_json(f"{first.admin_url}/cluster/authority"))["id"]
+    await execute(postgres_database, "DROP SCHEMA grapevine CASCADE")
+    await PostgresMigrations(postgres_database).bootstrap()
+    (row,) = await fetch(postgres_database, "SELECT id::text FROM grapevine.authority")
+    refusal = f"authority changed: this node serves that of {before}, and the database now holds"
+    for node in cluster.nodes:
+
+        async def is_known(node: LocalNode = node) -> bool:
+            answer = await cluster.get_json(f"{node.admin_url}/cluster/authority")
+            return bool(answer["changed"] == {"serves": before, "found": row["id"]})
+
+        await until(is_known, f"{node.name} knows of the other authority")
+        body = {"host": "a.test"}
+        async with cluster.session.post(f"{node.admin_url}/services", json=body) as response:
+            assert response.status == 503
+            assert (await response.json())["message"].startswith(f"{refusal} {row['id']}")
+        await until_serves(cluster, node, "/s")
+        status = await cluster.get_json(f"{node.status_url}/status")
+        assert status["cluster"]["authority"]["changed"] == row["id"]
+    assert await fetch(postgres_database, "SELECT 1 FROM grapevine.log") == []
+
+    for node in cluster.nodes:
+        await cluster.post_json(f"{node.admin_url}/cluster/authority/adopt", {})
+    await add_sample(cluster, upstream)
+    for node in cluster.nodes:
+        await until_serves(cluster, node, "/s")
+        answer = await cluster.get_json(f"{node.admin_url}/cluster/authority")
+        assert (answer["id"], answer["changed"]) == (row["id"], None)
+    await cluster.until_view({node.name: "alive" for node in cluster.nodes})
+    code, message = await adopt(cluster, first)
+    assert (code, message[:27]) == (409, "there is nothing to adopt: ")
+
+
+async def adopt(cluster: LocalCluster, node: LocalNode) -> tuple[int, str]:
+    async with cluster.session.post(f"{node.admin_url}/cluster/authority/adopt") as response:
+        return response.status, (await response.json())["message"]
