@@ -26,7 +26,7 @@ from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
-from gossip.messages.history import Testimony
+from gossip.messages.history import Stance
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -220,13 +220,13 @@ class Gossip:
         """
         return self._running() and self._snapshot.begin(now)
 
-    def ask_history(self, at_least: Version, mine: Testimony, now: float) -> list[str]:
+    def ask_history(self, at_least: Version, mine: Stance, now: float) -> list[str]:
         """Tell some members that serve at least this version how this node's authority stands, and
         ask them for the same; their node ids. Each answers by HistoryAnswered, or not, within
         ``limits.HISTORY_SECONDS``."""
         return self._history.ask(at_least, mine, now) if self._running() else []
 
-    def answer_history(self, asker: str, sequence: int, mine: Testimony | None) -> None:
+    def answer_history(self, asker: str, sequence: int, mine: Stance | None) -> None:
         """What was found for HistoryAsked; None when this node's authority can't be read."""
         if self._running():
             self._history.answer(asker, sequence, mine)

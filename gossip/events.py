@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from gossip.address import Address
 from gossip.keyring import Keyring
 from gossip.member import MemberView
-from gossip.messages.history import Testimony
+from gossip.messages.history import Stance
 from gossip.replica import Changeset, Head, Version
 
 
@@ -66,7 +66,7 @@ class HistoryAsked(NamedTuple):
     asker: str
     """Node id."""
     sequence: int
-    theirs: Testimony
+    theirs: Stance
     """How that member's authority stands."""
 
 
@@ -75,7 +75,7 @@ class HistoryAnswered(NamedTuple):
 
     member: str
     """Node id."""
-    theirs: Testimony | None
+    theirs: Stance | None
     """None when it can't reach an authority."""
 
 

@@ -13,7 +13,7 @@ from gossip.counters import Counters
 from gossip.events import HistoryAnswered, HistoryAsked
 from gossip.member import Member
 from gossip.members import Members
-from gossip.messages.history import Answer, Question, Testimony
+from gossip.messages.history import Answer, Question, Stance
 from gossip.outbox import Outbox
 from gossip.replica import Version
 
@@ -37,7 +37,7 @@ class HistoryInquiry:
         """(who, sequence) -> what was answered; None while the application reads its authority."""
         self.deadline: float | None = None
 
-    def ask(self, at_least: Version, mine: Testimony, now: float) -> list[str]:
+    def ask(self, at_least: Version, mine: Stance, now: float) -> list[str]:
         """Ask members that serve at least this version; their node ids. What was asked before is
         over."""
         claimants = [
@@ -54,7 +54,7 @@ class HistoryInquiry:
         self._send(now)
         return [*self._waiting]
 
-    def answer(self, asker: str, sequence: int, mine: Testimony | None) -> None:
+    def answer(self, asker: str, sequence: int, mine: Stance | None) -> None:
         """What the application has found for ``HistoryAsked``."""
         answer = Answer(sequence, mine)
         if (asker, sequence) in self._asked:

@@ -43,12 +43,12 @@ HEARD_SECONDS = 5.0
 """What gossip tells of another history is looked into at most so often."""
 
 FACED_MAX = 64
-"""Testimonies that wait to be compared. More are dropped: they come again at the next look."""
+"""Stances that wait to be compared. More are dropped: they come again at the next look."""
 
 Phase = Literal["agreed", "asking", "raising"]
 
 
-class Testimony(NamedTuple):
+class Stance(NamedTuple):
     """How a node's authority stands to what that node knows to be confirmed, read just now."""
 
     server: Server
@@ -60,9 +60,9 @@ class Testimony(NamedTuple):
     """Whether the one is part of the other."""
 
 
-def testimony_of(standing: Standing, confirmed: Head) -> Testimony:
+def stance_of(standing: Standing, confirmed: Head) -> Stance:
     """What a node says of its authority after reading how it stands to a head."""
-    return Testimony(standing.server, standing.head, confirmed, holds(standing, confirmed))
+    return Stance(standing.server, standing.head, confirmed, holds(standing, confirmed))
 
 
 def holds(standing: Standing, confirmed: Head) -> bool:
@@ -79,8 +79,8 @@ def holds(standing: Standing, confirmed: Head) -> bool:
 class Split(NamedTuple):
     """Two servers take writes under one authority id, with histories of their own."""
 
-    mine: Testimony
-    theirs: Testimony
+    mine: Stance
+    theirs: Stance
 
     @property
     def refuses(self) -> bool:
@@ -88,7 +88,7 @@ class Split(NamedTuple):
         return _rank(self.mine) < _rank(self.theirs)
 
 
-def _rank(side: Testimony) -> tuple[int, int, Version, bytes, str]:
+def _rank(side: Stance) -> tuple[int, int, Version, bytes, str]:
     """A history that was raised last goes on; then that of the server promoted last; then the
     longer one. The rest is for both sides to come to the same answer."""
     version = side.head.version
@@ -100,7 +100,7 @@ class Ask(NamedTuple):
     same; say whom by ``asked``."""
 
     at_least: Version
-    mine: Testimony
+    mine: Stance
 
 
 class Look(NamedTuple):
@@ -132,7 +132,7 @@ class HistoryVerdict:
         """The one that is known of now."""
         self.deadline: float | None = None
         """When to call ``advance`` at the latest."""
-        self._mine: Testimony | None = None
+        self._mine: Stance | None = None
         self._proof = False
         self._suspicious = False
         """Gossip has shown another history."""
@@ -140,7 +140,7 @@ class HistoryVerdict:
         """A split is to be looked at again."""
         self._not_heard_before = float("-inf")
         self._pending: dict[str, None] = {}
-        self._faced: deque[Testimony] = deque()
+        self._faced: deque[Stance] = deque()
         self._found: Split | None = None
 
     @property
@@ -152,7 +152,7 @@ class HistoryVerdict:
         self, standing: Standing, confirmed: Head, now: float, *, to_write: bool = False
     ) -> list[Effect]:
         """The own authority was read. ``to_write``: because a write found proof."""
-        self._mine = testimony_of(standing, confirmed)
+        self._mine = stance_of(standing, confirmed)
         self._proof = bool(standing.proof)
         if self.phase != "agreed":
             return []
@@ -181,7 +181,7 @@ class HistoryVerdict:
         self._pending = dict.fromkeys(members)
         return self._decide(now)
 
-    def answered(self, member: str, theirs: Testimony | None, now: float) -> list[Effect]:
+    def answered(self, member: str, theirs: Stance | None, now: float) -> list[Effect]:
         """One of them has; None when its authority can't be reached, or there is none."""
         effects = [] if theirs is None else self.faced(theirs)
         if self.phase == "asking" and member in self._pending:
@@ -189,7 +189,7 @@ class HistoryVerdict:
             effects += self._decide(now)
         return effects
 
-    def faced(self, theirs: Testimony) -> list[Effect]:
+    def faced(self, theirs: Stance) -> list[Effect]:
         """A member has told how its authority stands, asked or not. Before this, ``stood``."""
         mine = self._mine
         if mine is None or theirs.server == mine.server or theirs in self._faced:

@@ -16,7 +16,7 @@ from gossip.messages.fields import (
 from gossip.replica import Head
 
 
-class Testimony(NamedTuple):
+class Stance(NamedTuple):
     """How the sender's authority stood when it was read just now."""
 
     server: str
@@ -34,24 +34,24 @@ class Question(NamedTuple):
     """This is how my authority stands: read yours again, now, and tell me the same."""
 
     sequence: int
-    mine: Testimony
+    mine: Stance
 
 
 class Answer(NamedTuple):
     """What a question asked for; None when my authority can't be read."""
 
     sequence: int
-    mine: Testimony | None
+    mine: Stance | None
 
 
 Message = Question | Answer
 
 
-def _read_testimony(raw: object) -> Testimony:
+def _read_stance(raw: object) -> Stance:
     server, timeline, head, confirmed, holds = read_array(raw, 5)[:5]
     if type(timeline) is not int or not 0 <= timeline <= limits.TIMELINE_MAX:
         raise Malformed(f"{type(timeline).__name__} is not a timeline")
-    return Testimony(
+    return Stance(
         read_text(server, limits.SERVER_BYTES_MAX),
         timeline,
         read_head(head),
@@ -60,11 +60,11 @@ def _read_testimony(raw: object) -> Testimony:
     )
 
 
-def _read_optional(raw: object) -> Testimony | None:
-    return None if raw is None else _read_testimony(raw)
+def _read_optional(raw: object) -> Stance | None:
+    return None if raw is None else _read_stance(raw)
 
 
-TESTIMONY: Field = (list, _read_testimony)
+STANCE: Field = (list, _read_stance)
 OPTIONAL: Field = (lambda value: None if value is None else list(value), _read_optional)
 
-KINDS: Kinds = {70: (Question, (SEQUENCE, TESTIMONY)), 71: (Answer, (SEQUENCE, OPTIONAL))}
+KINDS: Kinds = {70: (Question, (SEQUENCE, STANCE)), 71: (Answer, (SEQUENCE, OPTIONAL))}

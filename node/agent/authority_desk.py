@@ -6,7 +6,7 @@ from node.agent.authority_link import AuthorityLink
 from node.agent.following import Following
 from node.agent.histories import Histories
 from store.errors import AuthorityUnavailable
-from store.verdict import Testimony
+from store.verdict import Stance
 
 
 class AuthorityDesk:
@@ -75,5 +75,5 @@ class NoDesk:
         raise NotAvailable("database is 'off': there is no authority")
 
 
-def _side(testimony: Testimony) -> Side:
-    return Side(testimony.server.address, testimony.server.timeline, testimony.head)
+def _side(stance: Stance) -> Side:
+    return Side(stance.server.address, stance.server.timeline, stance.head)

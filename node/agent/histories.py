@@ -30,8 +30,8 @@ from store.verdict import (
     Look,
     Raise,
     Split,
-    Testimony,
-    testimony_of,
+    Stance,
+    stance_of,
 )
 from store.version import Head, Version
 
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
 
     asker: str
     sequence: int
-    theirs: Testimony
+    theirs: Stance
 
 
 class Histories:
@@ -65,8 +65,8 @@ class Histories:
         confirmed: Callable[[], Head],
         known: Callable[[int], Sequence[Head]],
         still_ours: Callable[[], Awaitable[object]],
-        ask: Callable[[Version, Testimony], Sequence[str]],
-        answer: Callable[[str, int, Testimony | None], None],
+        ask: Callable[[Version, Stance], Sequence[str]],
+        answer: Callable[[str, int, Stance | None], None],
         raised: Callable[[Committed], None],
         lost: Callable[[str], None],
         rng: random.Random,
@@ -84,7 +84,7 @@ class Histories:
         self._clock = clock
         self._verdict = HistoryVerdict(rng)
         self._jobs: deque[Effect] = deque()
-        self._questions: dict[tuple[str, int], Testimony] = {}
+        self._questions: dict[tuple[str, int], Stance] = {}
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._told: tuple[Server, Server, bool] | None = None
@@ -101,10 +101,10 @@ class Histories:
             return ""
         return f"authority split: {_sides(split)}; {_WAY_OUT}"
 
-    async def standing(self) -> Testimony:
+    async def standing(self) -> Stance:
         """How the authority stands now. Raises AuthorityUnavailable."""
         confirmed = self._confirmed()
-        return testimony_of(await self._read(confirmed), confirmed)
+        return stance_of(await self._read(confirmed), confirmed)
 
     async def settle(self, standing: Standing, confirmed: Head, *, to_write: bool = False) -> None:
         """The authority has shown proof: return once the epoch is raised, or there is a split.
@@ -131,13 +131,13 @@ class Histories:
         """A member follows another history."""
         self._take(self._verdict.heard(self._clock()))
 
-    def asked(self, asker: str, sequence: int, theirs: Testimony) -> None:
+    def asked(self, asker: str, sequence: int, theirs: Stance) -> None:
         """A member wants to know how the authority stands."""
         if len(self._questions) < HISTORY_QUESTIONS_MAX:
             self._questions[asker, sequence] = theirs
             self._wake.set()
 
-    def answered(self, member: str, theirs: Testimony | None) -> None:
+    def answered(self, member: str, theirs: Stance | None) -> None:
         """A member that was asked has answered."""
         self._take(self._verdict.answered(member, theirs, self._clock()))
 
@@ -233,11 +233,11 @@ class Histories:
         """One reading answers all that wait."""
         questions, self._questions = self._questions, {}
         confirmed = self._confirmed()
-        mine: Testimony | None = None
+        mine: Stance | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 standing = await self._read(confirmed)
-            mine = testimony_of(standing, confirmed)
+            mine = stance_of(standing, confirmed)
         except (AuthorityUnavailable, TimeoutError):
             pass
         for asker, sequence in questions:
@@ -274,7 +274,7 @@ def _sides(split: Split) -> str:
     return f"this node writes to {mine}, others write to {theirs}, each with a history of its own"
 
 
-def _side(side: Testimony) -> str:
+def _side(side: Stance) -> str:
     return f"{side.server.address} (timeline {side.server.timeline}, at {side.head.version})"
 
 

@@ -69,8 +69,8 @@ from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
+from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
-from node.agent.testimonies import heard
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings

@@ -9,7 +9,7 @@ from gossip import limits
 from gossip.identity import NOBODY, Identity
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
-from gossip.messages import Message, history
+from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
     Fetch,
@@ -21,7 +21,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
-from gossip.messages.history import Answer, Question
+from gossip.messages.history import Answer, Question, Stance
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -60,7 +60,7 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
-TESTIMONY = history.Testimony("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
+STANCE = Stance("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),
@@ -91,8 +91,8 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
-    Question(2**32 - 1, TESTIMONY),
-    Answer(7, TESTIMONY._replace(holds=True)),
+    Question(2**32 - 1, STANCE),
+    Answer(7, STANCE._replace(holds=True)),
     Answer(7, None),
 ]
 

@@ -1,13 +1,13 @@
 """How an authority stands, from the store's terms to gossip's and back."""
 
-from gossip.messages.history import Testimony as Told
+from gossip.messages.history import Stance as Told
 from gossip.replica import Head as ToldHead
 from store.history import Server
-from store.verdict import Testimony
+from store.verdict import Stance
 from store.version import Head, Version
 
 
-def told(mine: Testimony) -> Told:
+def told(mine: Stance) -> Told:
     """As gossip carries it."""
     return Told(
         mine.server.address,
@@ -18,9 +18,9 @@ def told(mine: Testimony) -> Told:
     )
 
 
-def heard(theirs: Told) -> Testimony:
+def heard(theirs: Told) -> Stance:
     """As the verdict takes it."""
-    return Testimony(
+    return Stance(
         Server(theirs.server, theirs.timeline),
         Head(Version(*theirs.head.version), theirs.head.digest),
         Head(Version(*theirs.confirmed.version), theirs.confirmed.digest),
