@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
-from store.history import Standing
+from store.history import Epoch, Standing
 from store.version import Head
 
 Entity = dict[str, Any]
@@ -196,14 +196,21 @@ class Authority(Protocol):
         """How the server that takes writes stands to a head that was confirmed before."""
 
     async def raise_epoch(
-        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
     ) -> Committed:
         """Begin a new epoch above the authority's and the confirmed one, by a changeset that
         follows the authority's head and records where the history of ``confirmed`` was left.
 
         Only on proof, looked for again under the head row's lock, or when ``forced`` by an
         operator; else nothing is done, and the authority's head is answered without a changeset.
-        ``known``: heads of the confirmed history, newest first, as far as the caller remembers.
+        ``known``: heads of the confirmed history, newest first, as far as the caller remembers;
+        ``epochs``: its records (``Replica.heads`` and ``Replica.epochs`` of who follows it).
         Done twice it raises once.
         """
 

@@ -4,7 +4,6 @@ The one that is served changes by whole changesets. A shadow is filled slice by 
 takes its place whole.
 """
 
-import contextlib
 from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from store.changeset import Change
 from store.entity_table import EntityTable
 from store.history import EPOCHS, Epoch
 from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
-from store.lineage import decode_record
+from store.lineage import decode_records
 from store.sketch import Sketch, fill, item_of
 from store.sorted_rows import PinnedRows, Row
 from store.state_hash import StateSum, element, identify
@@ -184,11 +183,8 @@ class Contents:
     def epochs(self) -> tuple[Epoch, ...]:
         """What the records of raised epochs say, the newest first."""
         table = self._tables.get(EPOCHS)
-        epochs = []
-        for _, text in () if table is None else table.pin().items():
-            with contextlib.suppress(ValueError):  # of a newer version's form
-                epochs.append(decode_record(text.decode()))
-        return tuple(sorted(epochs, key=lambda epoch: -epoch.epoch))
+        texts = () if table is None else (text.decode() for _, text in table.pin().items())
+        return tuple(sorted(decode_records(texts), key=lambda epoch: -epoch.epoch))
 
     def pin(self, head: Head) -> PinnedState:
         """A view of everything as it is now, which is at this head."""

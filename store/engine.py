@@ -21,7 +21,7 @@ from store.authority import (
 )
 from store.changeset import Changeset
 from store.epochs import Comparison, Raise, raise_epoch, read_standing
-from store.history import Server, Standing
+from store.history import Epoch, Server, Standing
 from store.log_trim import LogBounds, trim
 from store.plan import Dialect, Plan, Result, Row
 from store.schema import Schema, schema
@@ -95,12 +95,19 @@ class Engine(ABC):
         return await self._change(lambda: read_standing(confirmed, comparison, self._dialect))
 
     async def raise_epoch(
-        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
     ) -> Committed:
         comparison = self._comparison()
         wanted = Raise(
             confirmed,
             tuple(known),
+            tuple(epochs),
             forced,
             origin,
             now=self._clock(),

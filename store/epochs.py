@@ -14,7 +14,7 @@ from store.authority import Committed
 from store.changeset import Body, Change, encode_body
 from store.errors import HistoryForked
 from store.history import EPOCHS, Epoch, Server, Standing, proof_of
-from store.lineage import encode_record
+from store.lineage import decode_records, encode_record
 from store.plan import Dialect, Plan, Row, Statement
 from store.read import changeset_from_row, read_head_beside, read_link
 from store.version import EMPTY, Head
@@ -40,6 +40,8 @@ class Raise:
     confirmed: Head
     known: Sequence[Head]
     """Heads of the confirmed history, newest first."""
+    epochs: Sequence[Epoch]
+    """Its records."""
     forced: bool
     origin: str
     now: float
@@ -102,6 +104,10 @@ def raise_epoch(wanted: Raise, comparison: Comparison, dialect: Dialect) -> Plan
         return Committed(kept, None, ())
     epoch = 1 + max(kept.version.epoch, confirmed.version.epoch)
     fork = yield from _fork_revision(wanted, standing)
+    # A raise that was lost with the rest knew of revisions that stand for two contents.
+    recorded = yield from read_epochs()
+    lost = [each.fork_revision for each in wanted.epochs if each not in recorded]
+    fork = min((fork, *lost))
     record = Epoch(epoch, wanted.tag, fork, kept, confirmed, wanted.now, wanted.origin)
     change = Change(EPOCHS, wanted.id, encode_record(wanted.id, record))
     body = encode_body(Body(wanted.write_id, wanted.now, wanted.origin, (change,), "epoch"))
@@ -111,6 +117,12 @@ def raise_epoch(wanted: Raise, comparison: Comparison, dialect: Dialect) -> Plan
     ((revision, _, tag, predecessor, chain, _),) = yield dialect.append([entry], 0)
     changeset = changeset_from_row((epoch, tag, revision, predecessor, chain, body))
     return Committed(Head(changeset.version, changeset.digest), changeset, ())
+
+
+def read_epochs() -> Plan[list[Epoch]]:
+    """The records that the authority has."""
+    rows = yield Statement("SELECT body FROM entity WHERE kind = $1", (EPOCHS,))
+    return decode_records(text for (text,) in rows)
 
 
 def _fork_revision(wanted: Raise, standing: Standing) -> Plan[int]:

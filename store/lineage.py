@@ -4,7 +4,8 @@ A record is an entity of the kind ``EPOCHS``: it comes with the changeset that r
 stays. Together they are the line of epochs that led to the head.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from store.canonical import decode_entity, encode_entity
@@ -45,19 +46,28 @@ def decode_record(text: str) -> Epoch:
         raise ValueError(f"not the record of an epoch: {error!r}") from error
 
 
+def decode_records(texts: Iterable[str]) -> list[Epoch]:
+    """Those of some records that can be read: a newer version may have changed the form."""
+    epochs = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            epochs.append(decode_record(text))
+    return epochs
+
+
 def reach(head: Version, version: Version, epochs: Sequence[Epoch]) -> Reach:
     """How who holds ``head`` stands towards a version; ``epochs``: the records held with it.
 
     Of an older epoch only what is known to be shared counts as held: above that, a revision may
     stand for two contents, of which one is lost. Documents (``database = off``) leave no records:
-    of an older one nothing is left.
+    of an older one nothing is left, unless the same one was given again.
     """
     if version[:2] == head[:2]:
         return "reached" if head.revision >= version.revision else "behind"
     if version > head:
         return "behind"
-    if version.revision == 0:
-        return "reached"  # nothing has been written there
+    if version.revision == 0 or version.tag == head.tag:
+        return "reached"  # nothing was written there; or it is the same document
     if all(epoch.kept.version[:2] != version[:2] for epoch in epochs):
         return "forked"
     shared = min(epoch.fork_revision for epoch in epochs if epoch.epoch > version.epoch)

@@ -25,7 +25,7 @@ from store.changeset import chain
 from store.declarative.document import Document
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError
-from store.history import Standing
+from store.history import Epoch, Standing
 from store.plan import Plan, Result
 from store.version import GENESIS_DIGEST, Head, Version
 
@@ -87,7 +87,13 @@ class NoAuthority(Engine):
         raise AuthorityUnavailable(NO_DATABASE)
 
     async def raise_epoch(
-        self, confirmed: Head, *, origin: str, known: Sequence[Head] = (), forced: bool = False
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
     ) -> Committed:
         raise AuthorityUnavailable(NO_DATABASE)
 

@@ -141,23 +141,23 @@ def reason(error: BaseException, address: PostgresAddress) -> str:
     return message
 
 
-def server_of(row: Row, host: PostgresHost) -> Server:
-    """Which server has answered ``Dialect.server`` over a connection made to ``host``.
+def server_of(row: Row, connected: PostgresHost) -> Server:
+    """Which server has answered ``Dialect.server`` over a connection made to a host of ours.
 
-    A loopback address and the folder of a socket are the same on many machines: there the host that
-    we connected to stands for the server, or this machine's name.
+    A loopback address or a socket says nothing without its machine: where we have connected to, or
+    this one.
     """
     address, port, wal_file = row
     timeline = int(wal_file[:8], 16)
-    if address is not None and not _is_loopback(address):
-        return Server(str(PostgresHost(address, port)), timeline)
-    if host.host.startswith("/") or _is_loopback(host.host):
-        return Server(f"{socket.gethostname()}/{host}", timeline)
-    return Server(str(host), timeline)
+    server = connected if address is None else PostgresHost(address, port)
+    if not _is_local(server.host):
+        return Server(str(server), timeline)
+    machine = socket.gethostname() if _is_local(connected.host) else connected.host
+    return Server(f"{machine}/{server}", timeline)
 
 
-def _is_loopback(host: str) -> bool:
+def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.startswith("/")

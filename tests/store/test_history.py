@@ -12,7 +12,7 @@ import pytest
 from store.authority import Authority, Committed, Create, Delete, Patch, Query
 from store.changeset import decode_body
 from store.errors import HistoryForked
-from store.history import EPOCHS
+from store.history import EPOCHS, Epoch
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
 from tests.store.conftest import EVERY_ENGINE, Engine
@@ -28,6 +28,7 @@ class Node:
         self.authority = authority
         self.known = [EMPTY] if known is None else known
         """Oldest first."""
+        self.epochs: Sequence[Epoch] = ()
 
     @property
     def confirmed(self) -> Head:
@@ -43,6 +44,7 @@ class Node:
     async def raise_epoch(self, **options: Any) -> Committed:
         """With all it knows."""
         options.setdefault("known", self.known[::-1])
+        options.setdefault("epochs", self.epochs)
         return await self.authority.raise_epoch(self.confirmed, origin="n1", **options)
 
 
@@ -342,6 +344,24 @@ async def test_a_replica_knows_what_is_lost(engine: Engine, node: Node) -> None:
     assert [replica.reach(head.version) for head in old] == [*["reached"] * 3, *["forked"] * 2]
     assert replica.reach(raised.head.version) == replica.reach(after.version) == "reached"
     assert replica.reach(Version(*after.version[:2], 99)) == "behind"
+
+
+async def test_what_a_lost_raise_knew_is_recorded_again(engine: Engine, node: Node) -> None:
+    await node.write("a", "b")
+    await lose(engine, node, "c", "d")
+    old = node.known[-1]
+    await overwrite(engine, "x", "y")
+    image = await engine.backup()
+    await node.raise_epoch()
+    replica = await replica_of(node.authority)
+    node.known[:] = replica.heads(99)[::-1]
+    node.epochs = replica.epochs()
+    assert [epoch.fork_revision for epoch in node.epochs] == [2]
+    await engine.restore(image)
+    await node.raise_epoch()
+    replica = await replica_of(node.authority)
+    assert [epoch.fork_revision for epoch in replica.epochs()] == [2]
+    assert replica.reach(old.version) == "forked"
 
 
 # Nobody sees the records
