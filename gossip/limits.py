@@ -189,6 +189,16 @@ SNAPSHOT_PEERS_MAX = 8
 LOG_REFUSALS_MAX = 8
 """Peers whose log doesn't reach before the others' logs are taken to be no longer."""
 
+SERVER_BYTES_MAX = 255
+TIMELINE_MAX = 2**32 - 1
+"""How a database server is told from another."""
+HISTORY_ASKED_MAX = 8
+"""Members that one question about the authority's history goes to."""
+HISTORY_SECONDS = 2.0
+HISTORY_REPEAT_SECONDS = 0.3
+"""How long such a question stands, and when it is sent again."""
+HISTORY_QUESTIONS_MAX = 256
+"""Questions of others that are remembered, so that each is looked into once."""
 FENCES_MAX = 1_024
 """Fences of this node under way at once: above the requests that its Admin API takes in."""
 FENCE_QUESTIONS_MAX = 4_096

@@ -17,8 +17,11 @@ from gossip.events import (
     AuthorityAdopted,
     Behind,
     ChangesetApplied,
+    EpochHeard,
     FenceAsked,
     FenceEnded,
+    HistoryAnswered,
+    HistoryAsked,
     Isolated,
     KeyringChanged,
     KeyUnknown,
@@ -30,8 +33,16 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, Fenced, NotAvailable, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    Fenced,
+    HistoryView,
+    NotAvailable,
+    ReplicaFileStatus,
+)
+from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
+from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
@@ -39,6 +50,7 @@ from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
 from node.agent.fences import Fences
 from node.agent.following import Following
+from node.agent.histories import Histories
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.key_changes import KeyChanges
@@ -61,6 +73,7 @@ from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
+from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
@@ -93,7 +106,9 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings, lambda: self._serving.version)
+        self.authority = make_authority(
+            settings, lambda: self._serving.version, lambda: self._link.confirmed_head()
+        )
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
@@ -112,10 +127,23 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self._histories = Histories(
+            self.authority,
+            lambda: self.node_id,
+            lambda: self._link.confirmed_head(),
+            self.replica.heads,
+            lambda: self._link.still_ours(),
+            self._membership.ask_history,
+            self._membership.answer_history,
+            self._raised,
+            lambda reason: self._link.failed(reason),
+            self._rng,
+        )
         self._fences = Fences(self._membership, self._serving, self._workers)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
+            self._histories,
             lambda: self.node_id,
             self._membership.committed,
             self._membership.confirmed,
@@ -128,6 +156,9 @@ class Node:
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
             self._membership.write_pause,
         )
+        self._abandoned = Abandoned(settings.prefix)
+        self._serving.on_abandoned = self._abandoned.keep
+        self._serving.authority_answers = lambda: self._link.reachable
         self._keys = Keys(
             settings.prefix,
             configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
@@ -164,6 +195,11 @@ class Node:
             self._rng,
             self._workers.listen,
         )
+        self.history: HistoryView = NoDesk()
+        if settings.database != "off":
+            self.history = AuthorityDesk(
+                self._link, self._histories, self._abandoned, self._following
+            )
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
         )
@@ -200,6 +236,7 @@ class Node:
             await self._peers.finish()
             await self._keys.finish()
             await self._keeper.finish()
+            await self._abandoned.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -225,6 +262,7 @@ class Node:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
             if self._documents is None:
+                tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
@@ -352,6 +390,13 @@ class Node:
             self._following.moved()
         elif isinstance(event, Behind):
             self._following.behind(event)
+        elif isinstance(event, EpochHeard):
+            self._following.heard_epoch(event.version)
+        elif isinstance(event, HistoryAsked):
+            self._histories.asked(event.asker, event.sequence, heard(event.theirs))
+        elif isinstance(event, HistoryAnswered):
+            theirs = None if event.theirs is None else heard(event.theirs)
+            self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
             self._following.moved()
         elif isinstance(event, AuthorityAdopted):
@@ -381,6 +426,10 @@ class Node:
         else:
             self._participation.heard(event)
 
+    def _raised(self, committed: Committed) -> None:
+        self._link.raised(committed)
+        self._following.look()
+
     def _identified(self, info: AuthorityInfo) -> None:
         if self.replica.authority_id not in ("", info.id):
             # What was read from disk, and isn't served yet; or what a peer gave provisionally.
@@ -390,6 +439,7 @@ class Node:
         self._keeper.identified(info.id)
         self._membership.follow(info.id)
         self._keys.authority_opened(info)
+        self._histories.renew()
 
     # What the APIs ask
 
@@ -414,7 +464,14 @@ class Node:
         return self._membership.members()
 
     def authority_status(self) -> AuthorityStatus:
-        return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
+        link, split = self._link, self._histories.split
+        return AuthorityStatus(
+            link.reachable,
+            link.reason,
+            link.info,
+            "" if split is None else "refused" if split.refuses else "taken",
+            "" if link.changed is None else link.changed[1],
+        )
 
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
