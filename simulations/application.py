@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
-from simulations.histories import History
+from simulations.verdict import History
 
 if TYPE_CHECKING:
     from simulations.node import Node
