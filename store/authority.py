@@ -171,6 +171,9 @@ class Authority(Protocol):
 
     async def close(self) -> None: ...
 
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes, by the names of ``store.write_queue.MEANINGS``."""
+
     async def write(
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:

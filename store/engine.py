@@ -1,7 +1,7 @@
 """What every engine of the authority does alike: all that is no write, as plans (store.read)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from store import keyring as keyrings
 from store import nodes
@@ -26,13 +26,14 @@ from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
 from store.version import Head
+from store.write_queue import MEANINGS, WriteQueue
 
 
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, its sources of time (Unix seconds) and randomness, the
-    bounds of the log, and the two ways to run a plan.
+    An engine adds open, close, write and the queues of its writes, its sources of time (Unix
+    seconds) and randomness, the bounds of the log, and the two ways to run a plan.
     """
 
     _clock: Callable[[], float]
@@ -62,6 +63,14 @@ class Engine(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Let go of all connections."""
+
+    def _queues(self) -> Sequence[WriteQueue]:
+        return ()
+
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes."""
+        queues = self._queues()
+        return {name: sum(queue.counters[name] for queue in queues) for name in MEANINGS}
 
     @abstractmethod
     async def write(

@@ -33,6 +33,7 @@ from store.schema import Schema, schema
 from store.schema.parts import random_id
 from store.sqlite_connection import change, connect, read, unavailable
 from store.write import Outcome, WriteRequest, logged, write_all
+from store.write_queue import WriteQueue
 from store.writer import Writer
 
 Answer = TypeVar("Answer")
@@ -98,6 +99,9 @@ class SqliteAuthority(Engine):
         except BaseException:
             await self.close()
             raise
+
+    def _queues(self) -> Sequence[WriteQueue]:
+        return (self.writes.queue,)
 
     async def _connect(self, *, read_only: bool) -> Connection:
         return await _connection(self._path, read_only=read_only)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
 from store.version import Head, Version
@@ -140,6 +141,10 @@ class NodeView(Protocol):
     def documents(self) -> DocumentsView | None:
         """None on a node with a database."""
 
+    @property
+    def measures(self) -> Measures:
+        """What the node measures, and its Admin API adds to."""
+
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""
 
@@ -159,6 +164,9 @@ class NodeView(Protocol):
         or id, or was forced out. Oldest first, bounded."""
 
     def authority_status(self) -> AuthorityStatus: ...
+
+    def confirmation_age(self) -> float:
+        """Seconds since any member has seen the authority's head; infinite when none has."""
 
     def replica_file_status(self) -> ReplicaFileStatus: ...
 

@@ -76,6 +76,7 @@ class Status:
                 "revision": str(kept.version) if kept.version is not None else None,
                 "problem": kept.problem,
             },
+            "propagation": node.measures.propagation.summary(),
             "counters": dict(node.counters()),
         }
 

@@ -62,6 +62,7 @@ from node.agent.sweeping import Sweeping
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.version import VERSION
 from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
@@ -94,6 +95,7 @@ class Node:
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
         self._rng = random.Random()
+        self.measures = Measures()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
@@ -343,6 +345,8 @@ class Node:
         elif isinstance(event, Behind):
             self._following.behind(event)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
+            if isinstance(event, ChangesetApplied):
+                self.measures.propagation.observe(event.delay, event.hops)
             self._following.moved()
         elif isinstance(event, AuthorityAdopted):
             log.notice(
@@ -401,6 +405,9 @@ class Node:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
 
+    def confirmation_age(self) -> float:
+        return self._membership.confirmation_age()
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
 
@@ -426,6 +433,7 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self.authority.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

@@ -7,6 +7,7 @@ from typing import Any
 from gossip.keyring import configured
 from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
@@ -44,6 +45,10 @@ class SmallNode:
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
         self.documents: DocumentsView | None = None
+        self.measures = Measures()
+        self.heard_ago = 2.5
+        """Of the authority's head, in seconds."""
+        self.counted: dict[str, int] = {"packets_received": 5}
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()
@@ -72,6 +77,9 @@ class SmallNode:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
+    def confirmation_age(self) -> float:
+        return self.heard_ago
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
@@ -85,7 +93,7 @@ class SmallNode:
         return {"connections_active": 3, "total_requests": 7}
 
     def counters(self) -> Mapping[str, int]:
-        return {"packets_received": 5}
+        return self.counted
 
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         if self.down:

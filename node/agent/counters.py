@@ -1,0 +1,11 @@
+"""What the agent counts besides gossip and the authority, by name; metrics show zeros, too."""
+
+MEANINGS = {
+    "replica_file_writes": "times that the replica file was brought up to date",
+    "replica_file_failures": "times that the replica file could not be written",
+    "replica_file_overflows": "times that too much waited for the disk",
+    "replica_file_set_aside": "replica files set aside: damaged, or of another authority",
+    "worker_restarts": "workers that ended without being told to",
+    "reloads": "reloads of the configuration",
+    "events_dropped": "events that slow readers of the event stream lost",
+}
