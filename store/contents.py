@@ -64,6 +64,11 @@ class PinnedState:
         rows = self._rows.get(kind)
         return None if rows is None else rows.get(entity_id)
 
+    def let_go(self) -> Iterator[None]:
+        """Hold nothing any more; of much that nobody else needs, some at each step."""
+        for rows in self._rows.values():
+            yield from rows.let_go()
+
     def audit(self) -> Generator[None, None, bool]:
         """Hash every entity anew, some at each step; whether that gives the state hash which was
         kept change by change. False: memory or our own code is damaged (DESIGN 5, audits)."""

@@ -170,6 +170,9 @@ class NodeView(Protocol):
 
     def replica_file_status(self) -> ReplicaFileStatus: ...
 
+    def audits(self) -> Mapping[str, Any]:
+        """What the audits have found last, by what was looked at; as ``/status`` shows it."""
+
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""
 

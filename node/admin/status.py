@@ -77,6 +77,7 @@ class Status:
                 "problem": kept.problem,
             },
             "propagation": node.measures.propagation.summary(),
+            "audits": dict(node.audits()),
             "counters": dict(node.counters()),
         }
 

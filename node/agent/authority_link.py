@@ -171,6 +171,19 @@ class AuthorityLink:
         self._succeeded()
         self._confirmed(head)
 
+    async def reload(self) -> bool:
+        """Replace the replica by the authority's state, also at the very version that it has; False
+        when the replica's log doesn't tell what it has applied while the state was read.
+
+        Raises AuthorityUnavailable.
+        """
+        async with self._catching_up:
+            head = await self._serving.load(await self._asked(self.authority.state()), anew=True)
+        if head is None:
+            return False
+        self._confirmed(head)
+        return True
+
     async def _read(self) -> Head:
         while True:
             head = await self._read_log() if self._serving.loaded else None

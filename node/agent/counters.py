@@ -7,5 +7,7 @@ MEANINGS = {
     "replica_file_set_aside": "replica files set aside: damaged, or of another authority",
     "worker_restarts": "workers that ended without being told to",
     "reloads": "reloads of the configuration",
+    "replica_audits": "times that all that the replica holds was hashed anew",
+    "replica_audits_failed": "times that this showed that the replica is damaged",
     "events_dropped": "events that slow readers of the event stream lost",
 }

@@ -8,6 +8,8 @@ SNAPSHOT_SLICE_BYTES = 128 * 1024
 
 LOAD_SLICE_ENTITIES = 256
 """Entities of a whole state that are taken in before other things get their turn."""
+LOAD_SLICE_BYTES = 128 * 1024
+"""Of changesets that followed it."""
 
 SLICE_SECONDS = 10.0
 """How long a worker may take for a slice before it is taken for stuck."""
@@ -65,6 +67,11 @@ SWEEP_SECONDS = 300.0
 """How often one node of the cluster deletes what has expired. Readers ignore it at once."""
 SWEEP_PAUSE_SECONDS = 0.05
 """Between two pages of a sweep."""
+
+AUDIT_SECONDS = 600.0
+"""In which all that this node holds is looked at once, in memory and in its workers (DESIGN 5)."""
+AUDIT_IDLE_SECONDS = 1.0
+"""How often it is asked whether there is something to look at."""
 
 DOCUMENT_KEEPSAKE_BYTES_MAX = 1_024
 

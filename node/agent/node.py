@@ -53,6 +53,7 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.replica_audit import ReplicaAudit
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
@@ -166,6 +167,7 @@ class Node:
             lambda: self._link.reachable and self._membership.is_first(),
             lambda mutations: self.commit(mutations, None),
         )
+        self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -218,6 +220,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
+            tasks.create_task(self._replica_audit.run())
             if self._documents is None:
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
@@ -320,7 +323,15 @@ class Node:
 
     def _loaded(self) -> None:
         self._keeper.replaced()
+        self._replica_audit.replaced()
         self._workers.publish_state()
+
+    async def _replace_replica(self) -> None:
+        """It is damaged."""
+        with contextlib.suppress(AuthorityUnavailable):
+            if await self._link.reload():
+                return
+        self._membership.fetch_snapshot()
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())
@@ -411,6 +422,9 @@ class Node:
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
 
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": self._replica_audit.status()}
+
     def ready(self) -> tuple[bool, str]:
         if self._draining:
             return False, "draining"
@@ -434,6 +448,7 @@ class Node:
             **self._membership.counters(),
             **self._keeper.counters(),
             **self.authority.counters(),
+            **self._replica_audit.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

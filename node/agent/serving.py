@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
-from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.authority import State
 from store.changelog import Changelog
@@ -74,12 +74,13 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    async def load(self, state: State) -> Head | None:
+    async def load(self, state: State, *, anew: bool = False) -> Head | None:
         """Replace everything by a state read at the authority; its head.
 
         None, and nothing is replaced, when the replica has come to that version or further
-        meanwhile: it never goes back for having been read while it went on. Hand over the only
-        reference: what has been taken in of the state is freed on the way.
+        meanwhile: it never goes back for having been read while it went on. ``anew`` replaces a
+        replica that is damaged all the same, brought to its version by the changesets since. Hand
+        over the only reference: what has been taken in of the state is freed on the way.
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
@@ -88,17 +89,27 @@ class Serving:
             for part in _parts(entities):
                 loading.add(part)
                 await asyncio.sleep(0)
+            while anew and (since := self._since(loading.head)):
+                loading.follow(since)
+                head = loading.head
+                await asyncio.sleep(0)
         except BaseException:
             loading.abandon()
             self._tidy()
             raise
-        if before != self.head() and self.version >= head.version:
+        went_on = before != self.head() and not (anew and self.head() == head)
+        if went_on and self.version >= head.version:
             loading.abandon()
             self._tidy()
             return None
         loading.finish()
         self._replaced()
         return head
+
+    def _since(self, head: Head) -> Sequence[Changeset]:
+        """What the replica has applied after a head; nothing when its log doesn't tell."""
+        held = self.replica.changesets(head.version, head.digest, LOAD_SLICE_BYTES)
+        return [Changeset(*changeset) for changeset in held or ()]
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""

@@ -83,6 +83,9 @@ class SmallNode:
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": {"finished_at": None, "damaged": False}}
+
     def ready(self) -> tuple[bool, str]:
         return self.readiness
 
