@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
+from store.audit import Auditor, Difference, Reconciled, reconcile
 from store.authority import (
     AuthorityInfo,
     Committed,
@@ -21,7 +22,7 @@ from store.authority import (
 )
 from store.changeset import Changeset
 from store.log_trim import LogBounds, trim
-from store.plan import Plan, Result
+from store.plan import Dialect, Plan, Result
 from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
@@ -36,6 +37,7 @@ class Engine(ABC):
     seconds) and randomness, the bounds of the log, and the two ways to run a plan.
     """
 
+    _dialect: Dialect
     _clock: Callable[[], float]
     _draw_write_id: Callable[[], bytes]
     _new_id: Callable[[], str]
@@ -104,6 +106,13 @@ class Engine(ABC):
 
     async def state(self) -> State:
         return await self._read(reads.read_state)
+
+    async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
+        await self._read(lambda: reads.walk_state(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference, *, origin: str) -> Reconciled:
+        auditor = Auditor(self._draw_write_id(), origin, self._clock(), self._schemas)
+        return await self._change(lambda: reconcile(difference, auditor, self._dialect))
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         return await self._read(lambda: reads.read_log(after, limit))

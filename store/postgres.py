@@ -72,6 +72,8 @@ class PostgresAuthority(Engine):
     takes writes.
     """
 
+    _dialect = POSTGRES
+
     def __init__(
         self,
         address: PostgresAddress,

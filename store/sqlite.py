@@ -66,6 +66,8 @@ class SqliteAuthority(Engine):
     ``schemas`` the schema of a kind.
     """
 
+    _dialect = SQLITE
+
     def __init__(
         self,
         path: str | Path,
@@ -136,6 +138,19 @@ class SqliteAuthority(Engine):
                     await asyncio.sleep(DATA_VERSION_SECONDS)
         except sqlite3.Error as error:
             raise unavailable(error, self._path) from error
+
+    async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
+        if self._reader is None:
+            raise AuthorityUnavailable(f"{self._path} isn't open")
+        try:
+            connection = await self._connect(read_only=True)  # others' reads would wait for its end
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
+        plan = partial(reads.walk_state, visitor, slice_rows)
+        try:
+            await self._call(connection, lambda opened: read(opened, plan))
+        finally:
+            await connection.close()
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         plan = partial(write_all, requests, SQLITE)
