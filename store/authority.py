@@ -23,6 +23,13 @@ Source = Literal["client", "document", "store"]
 can't say from when. What comes from a store isn't transformed once more: a hashed password."""
 
 
+IfMatch = tuple[str, ...]
+"""Only if the entity is there and its content hash (``store.canonical``) is one of these, or
+ANY_CONTENT is one of them; empty for no condition. Else PreconditionFailed."""
+
+ANY_CONTENT = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Create:
     """Insert a new entity (POST on a collection). ``fields`` is the client's input, unvalidated."""
@@ -41,6 +48,7 @@ class Patch:
     kind: str
     key: str
     fields: Mapping[str, Any]
+    if_match: IfMatch = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Put:
     key: str
     fields: Mapping[str, Any]
     source: Source = "client"
+    if_match: IfMatch = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class Delete:
     key: str
     expired_only: bool = False
     """Only if it has expired by the writer's clock: meanwhile, somebody may have prolonged it."""
+    if_match: IfMatch = ()
 
 
 Mutation = Create | Patch | Put | Delete
