@@ -34,8 +34,10 @@ from store.limits import (
     AUDIT_ROWS_MAX,
     ENTITY_BYTES_MAX,
     LOG_READ_CHANGESETS,
+    PAUSE_MUTATIONS,
+    PAUSE_ROWS,
 )
-from store.plan import Dialect, Plan, Statement
+from store.plan import PAUSE, Dialect, Plan, Statement
 from store.plan import Rows as TableRows
 from store.read import changeset_from_row, read_head, read_log
 from store.replica import Replica
@@ -80,7 +82,7 @@ class Walk:
 
     def end(self) -> None:
         """That were all."""
-        while self._next is not None:
+        while self._next is not None and self._has_room():
             self._is_missing(self._next[:2])
 
     def state_hash(self) -> bytes:
@@ -88,7 +90,9 @@ class Walk:
         return self._sum.digest()
 
     def _compare(self, key: Key, stored: bytes) -> None:
-        while self._next is not None and self._next[:2] < key:
+        if not self._has_room():
+            return
+        while self._next is not None and self._next[:2] < key and self._has_room():
             self._is_missing(self._next[:2])
         if self._next is None or self._next[:2] != key:
             self._differs(key)
@@ -99,14 +103,15 @@ class Walk:
 
     def _is_missing(self, key: Key) -> None:
         self._next = next(self._rest, None)
-        if self._differs(key):
-            self.missing.append(key)
+        self._differs(key)
+        self.missing.append(key)
 
-    def _differs(self, key: Key) -> bool:
-        has_room = len(self.differing) < AUDIT_ROWS_MAX
-        if has_room:
+    def _differs(self, key: Key) -> None:
+        if self._has_room():
             self.differing.append(key)
-        return has_room
+
+    def _has_room(self) -> bool:
+        return len(self.differing) < AUDIT_ROWS_MAX
 
 
 class Difference(NamedTuple):
@@ -182,7 +187,9 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
     work = _Work(auditor, history)
     size = 0
     is_whole = True
-    for key in keys:
+    for number, key in enumerate(keys, 1):
+        if number % PAUSE_MUTATIONS == 0:
+            yield PAUSE
         text = stored.get(key)
         if text == history.text(key):
             continue
@@ -295,7 +302,9 @@ def _judge(work: _Work) -> Plan[None]:
     there = yield from _targets(work)
     while True:
         before = len(work.refused)
-        for key in sorted(work.changes):
+        for number, key in enumerate(sorted(work.changes), 1):
+            if number % PAUSE_ROWS == 0:
+                yield PAUSE
             reason = _dangling(work, key, there)
             if reason:
                 work.refuse(key, reason)

@@ -87,7 +87,9 @@ def reindex(entities: Mapping[Key, Entity | None], schemas: Callable[[str], Sche
     is there.
     """
     work: Work = {sql: [] for sql in _ORDER}
-    for key, entity in entities.items():
+    for number, (key, entity) in enumerate(entities.items(), 1):
+        if number % PAUSE_ROWS == 0:
+            yield PAUSE
         for sql in (_FORGET_REFERENCES, _FORGET_CLAIMS, _FORGET_TAGS):
             work[sql].append(key)
         if entity is not None:

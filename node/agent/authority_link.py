@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from node import logs
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
+from store.audit import Difference, Reconciled
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, Overloaded, SchemaMismatch
+from store.read import Visitor
 from store.reconnect import Reconnect
 from store.version import Head
 
@@ -115,18 +117,35 @@ class AuthorityLink:
             self._failed(str(error))
             raise
         self._succeeded()
-        changeset = committed.changeset
+        await self._take_in(committed.head, committed.changeset)
+        return committed
+
+    async def walk(self, visitor: Visitor, slice_rows: int) -> None:
+        """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
+        await self._asked(self.authority.walk(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference) -> Reconciled:
+        """Write what the authority's state table says and history doesn't, then serve it here.
+
+        Raises AuthorityUnavailable.
+        """
+        asking = self.authority.reconcile(difference, origin=self._origin())
+        reconciled = await self._asked(asking)
+        await self._take_in(reconciled.head, reconciled.changeset)
+        return reconciled
+
+    async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
+        """Serve what this node has just committed, and tell the others."""
         early = changeset is not None and self._serving.offer(*changeset) == "early"
         if changeset is not None:
             self._committed([changeset] if early else [])
-        self._confirmed(committed.head)
+        self._confirmed(head)
         if early:
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
             # writes the first one to read brings what the others need.
             with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
-                await self.catch_up(committed.head)
-        return committed
+                await self.catch_up(head)
 
     async def keyring(self) -> KeyringRow | None:
         """The keyring that the authority keeps. Raises AuthorityUnavailable."""

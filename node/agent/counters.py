@@ -9,5 +9,10 @@ MEANINGS = {
     "reloads": "reloads of the configuration",
     "replica_audits": "times that all that the replica holds was hashed anew",
     "replica_audits_failed": "times that this showed that the replica is damaged",
+    "cluster_audits": "times that this node has compared the database with what the nodes hold",
+    "cluster_audits_inconclusive": "times that the two could not be compared",
+    "cluster_audits_failed": "times that the database held something else",
+    "cluster_audit_rows_spread": "rows changed past the Admin API that audits brought to all nodes",
+    "cluster_audit_rows_refused": "rows that were not brought, as they don't validate",
     "events_dropped": "events that slow readers of the event stream lost",
 }

@@ -32,6 +32,7 @@ from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatu
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
+from node.agent.cluster_audit import ClusterAudit
 from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
@@ -167,6 +168,12 @@ class Node:
             lambda: self._link.reachable and self._membership.is_first(),
             lambda mutations: self.commit(mutations, None),
         )
+        self._cluster_audit = ClusterAudit(
+            self._link,
+            self._serving,
+            lambda: self._link.reachable and self._membership.is_first(),
+            settings.cluster_audit_interval,
+        )
         self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
@@ -226,6 +233,7 @@ class Node:
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
                 tasks.create_task(self._sweeping.run())
+                tasks.create_task(self._cluster_audit.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
@@ -423,7 +431,10 @@ class Node:
         return self._keeper.status()
 
     def audits(self) -> Mapping[str, Any]:
-        return {"replica": self._replica_audit.status()}
+        return {
+            "replica": self._replica_audit.status(),
+            "database": self._cluster_audit.status(),
+        }
 
     def ready(self) -> tuple[bool, str]:
         if self._draining:
@@ -449,6 +460,7 @@ class Node:
             **self._keeper.counters(),
             **self.authority.counters(),
             **self._replica_audit.counters(),
+            **self._cluster_audit.counters,
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,
