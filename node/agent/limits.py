@@ -72,6 +72,9 @@ AUDIT_SECONDS = 600.0
 """In which all that this node holds is looked at once, in memory and in its workers (DESIGN 5)."""
 AUDIT_IDLE_SECONDS = 1.0
 """How often it is asked whether there is something to look at."""
+AUDIT_SLICE_CHANGES = 32
+"""Entities that a worker looks at between two requests: about a millisecond."""
+AUDIT_SLICE_BYTES = 32 * 1024
 AUDIT_STEPS_MAX = 100
 """Changesets that one audit of the database writes at most."""
 AUDIT_YIELD_ENTITIES = 64

@@ -61,6 +61,7 @@ from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
 from node.agent.sweeping import Sweeping
+from node.agent.worker_audit import WorkerAudit
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
@@ -175,6 +176,7 @@ class Node:
             settings.cluster_audit_interval,
         )
         self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
+        self._worker_audit = WorkerAudit(self._serving, self._workers)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -228,6 +230,7 @@ class Node:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
             tasks.create_task(self._replica_audit.run())
+            tasks.create_task(self._worker_audit.run())
             if self._documents is None:
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
@@ -433,6 +436,7 @@ class Node:
     def audits(self) -> Mapping[str, Any]:
         return {
             "replica": self._replica_audit.status(),
+            "workers": self._worker_audit.status(),
             "database": self._cluster_audit.status(),
         }
 
@@ -460,6 +464,7 @@ class Node:
             **self._keeper.counters(),
             **self.authority.counters(),
             **self._replica_audit.counters(),
+            **self._worker_audit.counters(),
             **self._cluster_audit.counters,
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,

@@ -61,6 +61,8 @@ class Workers:
         self._waiters: list[tuple[Version, asyncio.Future[None]]] = []
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
+        self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
+        """Told when a worker holds something else than it was sent."""
         self.restarts = 0
         """Workers that ended without being told to."""
 
@@ -102,6 +104,19 @@ class Workers:
             worker.publish(frame)
         if not self._running:
             self._note_live()
+
+    def audit(self, frame: channel.Audit) -> None:
+        """Say what every worker must hold by now."""
+        encoded = channel.encode(frame)
+        for worker in self._running:
+            worker.publish(encoded)
+
+    def feed_anew(self, worker: Worker) -> None:
+        """Send one worker the whole state, which it swaps in at once."""
+        state = self._serving.for_workers()
+        if state is not None and worker in self._running:
+            worker.feed(state)
+            self._vouch(worker)
 
     def vouch(self) -> None:
         """Tell every worker how far the replica file has come."""
@@ -279,6 +294,9 @@ class Workers:
     def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
         # Behind the state that it may be fed: an answer is of the history that is served.
         worker.publish(channel.encode(self._serving.tell(question)))
+
+    def worker_differs(self, worker: Worker, difference: channel.Differs) -> None:
+        self.on_differs(worker, difference.what)
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters
