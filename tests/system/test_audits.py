@@ -1,4 +1,4 @@
-"""What was changed past the nodes is found and told; metrics as a scraper of real nodes sees them."""
+"""What was changed past the nodes is found and told; metrics as a scraper of real nodes has them."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable
