@@ -1,4 +1,4 @@
-"""What was changed past the nodes is found and told; metrics as a scraper of real nodes has them."""
+"""What was changed past the nodes is found and told; and what real nodes tell of it in metrics."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable
