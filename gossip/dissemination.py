@@ -203,7 +203,9 @@ class Dissemination:
                 stream, self._answered = self._answered, None
                 self.pull_answered(stream, now)
         self._announcements.tell(self.head().version, self._early, now)
-        decision = self._repair.decide(self.head(), self._members.reachable(), now)
+        decision = self._repair.decide(
+            self.head(), self._members.reachable(), now, self._members.typical_rtt
+        )
         if isinstance(decision, Ask):
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):
