@@ -132,7 +132,7 @@ class Dissemination:
         highest = max([message.serving, *lacking])
         if highest > mine:
             self._counters.add("news_missing")
-            self._repair.behind(highest, sender.node_id, now)
+            self._repair.told(highest, sender.node_id, now)
 
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""

@@ -6,8 +6,9 @@
     asked --(by stream, and that takes its time)--> asked another by packet, too
     asked --(no progress, or no peer left)--> resting --(rest over)--> patient, all peers anew
 
-Patience: what is missing is mostly on its way (a push overtaken by a later one). When peers can't
-help, the application is told once per rest, and asks the authority.
+Patience: what is missing is mostly on its way (a push overtaken by a later one, or by a peer that
+got it sooner and told of it). When peers can't help, the application is told once per rest, and
+asks the authority.
 """
 
 import random
@@ -81,6 +82,16 @@ class Repair:
             self._preferred = peer
             self._starving = False
             self.deadline = now + self._profile.repair_patience
+
+    def told(self, version: Version, peer: str, now: float) -> None:
+        """A peer announces that this has come to it. One may be quicker than a push on its way
+        here; when a second says so, the push is lost: no more patience."""
+        patient = self.deadline is not None and self._attempts == 0 and not self._resting
+        if patient and self._preferred not in ("", peer) and not self._starving:
+            self._wanted = version if self._wanted is None else max(self._wanted, version)
+            self.deadline = now
+        else:
+            self.behind(version, peer, now)
 
     def announced(self, version: Version, peer: str, now: float) -> None:
         """A peer says that what it has doesn't fit packets: ask it by stream, without patience."""
