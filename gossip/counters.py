@@ -121,6 +121,16 @@ MEANINGS = {
     "snapshots_declined": "slices not given: too many at once, nothing held, or out of order",
     "slices_in": "slices of snapshots received",
     "slices_out": "slices of snapshots given to other nodes",
+    "fences": "fences begun",
+    "fences_complete": "fences in which every counted member said that it has the version",
+    "fences_partial": "fences in which some hadn't said so in time",
+    "fences_forked": "fences in which a member said that history has left that version",
+    "fences_refused": "fences not begun because too many are under way",
+    "fence_questions": "questions of others' fences, repeated ones included",
+    "fence_questions_again": "questions of this node's fences that were sent once more",
+    "fence_questions_dropped": "questions of others' fences not kept because too many are",
+    "fence_askers_unknown": "questions of fences whose asker isn't a member, or is this node",
+    "fence_answers_unexpected": "answers to fences that are late, doubled or answer none of ours",
     "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
 }
 

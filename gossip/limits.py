@@ -199,6 +199,18 @@ greatest burst that this is made for."""
 WRITE_PAUSE_SECONDS_MAX = 0.25
 """What one write waits at most, however far the others are behind."""
 
+FENCES_MAX = 1_024
+"""Fences of this node under way at once: above the requests that its Admin API takes in."""
+FENCE_QUESTIONS_MAX = 4_096
+"""Questions of fences that wait for this node's application. Beyond it they are answered with
+"not yet", and come again."""
+FENCE_SECONDS_MAX = 60.0
+FENCE_RETRY_SECONDS_MAX = 1.0
+"""Members that a fence waits for are asked again at least so often."""
+FENCE_FAILED_GRACE = 30.0
+"""Members that have failed for less count in a fence: they may be proxying beyond a partition."""
+FENCE_NUMBER_MAX = 2**32 - 1
+
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0
 HOPS_MAX = 255

@@ -10,6 +10,7 @@ from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.fence import Fences
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
@@ -26,6 +27,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -71,6 +73,7 @@ class Router:
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        fences: Fences,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -86,6 +89,7 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._fences = fences
         self._outbox = outbox
         self._counters = counters
 
@@ -166,6 +170,8 @@ class Router:
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case FenceQuestion() | FenceAnswer():
+                self._fences.received(message, sender, now)
             case KeysWanted():
                 self._rotation.wanted(sender, now)
             case _:

@@ -22,6 +22,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -92,6 +93,8 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
+    FenceAnswer(0, 0, Standing.WAITING),
     Relay((wire(1), wire(2))),
     Relayed(wire(1), 0.25),
     Relayed(wire(1), None),
