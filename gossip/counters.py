@@ -146,6 +146,7 @@ TRANSPORT_MEANINGS = {
     "streams_unopened": "streams that could not be connected",
     "streams_turned_away": "incoming streams closed because too many are open",
     "streams_cut_off": "streams closed because the other side reads too slowly",
+    "streams_stalled": "streams closed because the other side took nothing for too long",
     "frames_oversized": "stream frames above their size limit, which end the stream",
     "seeds_unresolved": "look-ups of seeds that failed",
     "errors": "packets or frames on which this software failed",

@@ -233,6 +233,12 @@ any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
+STREAMS_BUFFER_BYTES_MAX = 4 * FRAME_BYTES_MAX
+"""Unsent bytes on all streams together: so many of the largest answers at once."""
+STREAM_STALL_SECONDS = 10.0
+STREAM_STALL_BYTES = 512 * 1024
+"""What a peer must take in such a time of what waits for it (50 kB/s), or its stream is cut."""
+
 KEYS_MAX = 8
 """Keys in a keyring: two in a rotation, and some that were forgotten."""
 
