@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from gossip.address import Address, check_advertised
 from gossip.allegiance import Allegiance
+from gossip.beside import Beside
 from gossip.claims import Claims
 from gossip.contest import Contests
 from gossip.counters import Counters
@@ -21,15 +22,18 @@ from gossip.doubt import Doubt
 from gossip.effects import Effect
 from gossip.health import Health
 from gossip.identity import Identity, check_identity
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages.membership import Alive, Verdict
+from gossip.messages.purges import Purge
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
 from gossip.profiles import Profile
+from gossip.purges import Purges
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
@@ -41,6 +45,7 @@ from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
+from gossip.tree import Tree
 from gossip.updates import Updates
 from gossip.watch import Watches
 from gossip.wire import (
@@ -127,9 +132,14 @@ class Gossip:
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
+        self._purges = Purges(
+            identity, self._members, Tree(self._members, self._outbox), self._outbox, profile, rng,
+            self.counters, lambda: replica.head()[0], now,
+        )  # fmt: skip
         self._exchange = TableExchange(
-            self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
-        )
+            self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat,
+            Beside(self._purges.marks),
+        )  # fmt: skip
         self._own = OwnRecord(self._members, updates, self._outbox, profile, rng)
         self._allegiance = Allegiance(self._members, self._own, self._outbox, self.counters)
         self._contests = Contests(
@@ -156,7 +166,7 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._outbox, self.counters,
+            self._snapshot_supply, self._purges, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -216,6 +226,13 @@ class Gossip:
         holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
         return self._running() and self._snapshot.begin(now)
+
+    def purge(self, what: Invalidation, now: float) -> Purge:
+        """Have every cache of the cluster forget something; ``Purged`` tells of it here, too.
+
+        Raises ``gossip.purges.TooManyPurges``, and ValueError for what can't be purged from here.
+        """
+        return self._purges.originate(what, now)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -388,6 +405,7 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._purges.advance(now)
         self._contests.advance(now)
         self._departure.advance(now)
 
@@ -401,6 +419,7 @@ class Gossip:
             self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
+            self._purges.next_deadline(),
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )
@@ -409,6 +428,7 @@ class Gossip:
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""
+        self._purges.moved()
         return self._outbox.drain()
 
     def _running(self) -> bool:

@@ -109,6 +109,17 @@ MEANINGS = {
     "slices_in": "slices of snapshots received",
     "slices_out": "slices of snapshots given to other nodes",
     "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
+    "purges": "purges that this node originated",
+    "purges_too_many": "purges that this node refused to originate: too many in a short time",
+    "purges_received": "purges of others that were done",
+    "purges_known": "purges of others that were done already",
+    "purges_late": "purges of processes that are known to have been followed by others",
+    "purges_refused": "purges, or marks of them, of data planes or of nodes that are no members",
+    "purges_adopted": "sources of purges that a new process took for as far as they were",
+    "purges_asked": "questions for missing purges",
+    "purges_given": "purges sent to members that had missed them",
+    "purges_skipped": "missing purges made up for by purging a whole cache",
+    "purges_again": "purges done again at the version that they were made at",
 }
 
 

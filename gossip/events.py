@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from gossip.address import Address
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
 from gossip.member import MemberView
 from gossip.replica import Changeset, Head, Version
@@ -152,6 +153,15 @@ class KeyUnknown(NamedTuple):
     """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
 
 
+class Purged(NamedTuple):
+    """Caches are to forget this now, and again when they have come to this version: what they are
+    filled with before may be older than what the purge is about. Told again when the replica has
+    come there."""
+
+    what: Invalidation
+    version: Version
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -174,5 +184,6 @@ Event = (
     | Isolated
     | KeyringChanged
     | KeyUnknown
+    | Purged
     | LeaveFinished
 )

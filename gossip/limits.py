@@ -183,6 +183,37 @@ any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
+CACHE_NAME_BYTES_MAX = 32
+PURGE_TEXT_BYTES_MAX = 640
+"""The key or tag that a purge names: the longest cache key is a credential's kind, 512 characters
+of its own and a workspace. It leaves half a packet to the tree."""
+PURGES_PER_SECOND = 100.0
+PURGES_BURST = 200
+"""What one node may originate."""
+PURGE_SOURCES_MAX = 1_024
+PURGES_KEPT_MAX = 1_024
+"""Purges of all sources that are kept for members that missed them."""
+PURGES_MISSING_MAX = 256
+"""Purges of one source that are asked for; where more are missing, that cache is purged whole."""
+PURGES_WANTED_MAX = PART_FIELDS_MAX - 2
+"""Purges that one question names."""
+PURGES_AWAITED_MAX = 1_024
+"""Purges that are due again at a version that isn't reached yet."""
+PURGE_GAP_SECONDS = 2.0
+"""A purge that hasn't been found by then is made up for (DESIGN 4, point 7)."""
+PURGE_NEWCOMER_SECONDS = 10.0
+"""How long a process takes other sources for as far as they are: its caches hold next to
+nothing."""
+PURGE_NEWS_SECONDS = 0.002
+PURGE_NEWS_PEERS = 2
+PURGE_NEWS_GROWTH = 10.0
+PURGE_OWN_ROUNDS = 3
+"""After a purge this many others are told, this soon; by its origin in more rounds than one, each
+so many times later than the one before."""
+BESIDE_DIGEST_BYTES = 8
+BESIDE_BYTES_MAX = 8 * BESIDE_DIGEST_BYTES
+"""What stands for one part of what push-pulls carry besides the member table, and for all."""
+
 KEYS_MAX = 8
 """Keys in a keyring: two in a rotation, and some that were forgotten."""
 
@@ -224,3 +255,4 @@ assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert 2 * PURGE_TEXT_BYTES_MAX < PACKET_BODY_BYTES_MAX

@@ -42,8 +42,10 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
+from gossip.purges import Purges
 from gossip.pushpull import TableExchange
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
@@ -67,6 +69,7 @@ class Router:
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        purges: Purges,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -81,6 +84,7 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._purges = purges
         self._outbox = outbox
         self._counters = counters
 
@@ -157,6 +161,12 @@ class Router:
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
             case KeysWanted():
                 self._rotation.wanted(sender, now)
+            case Purge():
+                self._purges.received(message, sender, now)
+            case PurgeMark():
+                self._purges.shown(message, sender, now)
+            case PurgesWanted():
+                self._purges.wanted(message, sender)
             case _:
                 self._counters.add("messages_malformed")
 
