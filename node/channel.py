@@ -8,7 +8,8 @@ second. When the channel closes, the other side is gone: a worker then closes it
 at once, finishes its requests and exits within 5 s.
 
 Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
-replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
+replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
+workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
 import struct
@@ -91,6 +92,32 @@ class Ask(NamedTuple):
     value: str
 
 
+class Purge(NamedTuple):
+    """Agent to worker: forget this now, and again once you serve this version. Outside the order of
+    changesets, which it may overtake."""
+
+    cache: str
+    by: int
+    """A number of gossip.invalidation.By."""
+    text: str
+    version: Version
+
+
+class Peek(NamedTuple):
+    """Agent to worker: what is cached under this key?"""
+
+    number: int
+    key: str
+
+
+class Peeked(NamedTuple):
+    """Worker to agent: the answer to ``peek``."""
+
+    number: int
+    texts: tuple[str, ...] | None
+    """JSON; None when nothing is."""
+
+
 class Ready(NamedTuple):
     """Worker to agent: configured, and the first snapshot is served."""
 
@@ -121,7 +148,22 @@ GAUGES = frozenset(
 )
 
 
-Frame = Configure | Snapshot | Apply | Listen | Drain | Kept | Told | Ask | Ready | Applied | Stats
+Frame = (
+    Configure
+    | Snapshot
+    | Apply
+    | Listen
+    | Drain
+    | Kept
+    | Told
+    | Purge
+    | Peek
+    | Ask
+    | Peeked
+    | Ready
+    | Applied
+    | Stats
+)
 
 _KINDS: dict[str, type[Frame]] = {
     "configure": Configure,
@@ -131,7 +173,10 @@ _KINDS: dict[str, type[Frame]] = {
     "drain": Drain,
     "kept": Kept,
     "told": Told,
+    "purge": Purge,
+    "peek": Peek,
     "ask": Ask,
+    "peeked": Peeked,
     "ready": Ready,
     "applied": Applied,
     "stats": Stats,

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from node.admin import root, schemas
 from node.admin.access import Access, access_of
 from node.admin.access_log import ACCESS_LOG, AccessLog, keep_logs
+from node.admin.caches import Caches
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
 from node.admin.config import Config
@@ -24,6 +25,7 @@ from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
+from node.admin.redaction import CACHE_KEY
 from node.admin.status import Status
 from node.admin.tags import Tags
 from store import schema as store_schema
@@ -65,6 +67,10 @@ def create_admin_app(node: NodeView) -> web.Application:
     keys = Keys(node)
     add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})
     add(app, "/cluster/keys/{id}", {"PATCH": keys.use, "DELETE": keys.remove})
+    caches = Caches(node)
+    add(app, "/cluster/invalidate", {"POST": caches.invalidate})
+    add(app, "/cache", {"DELETE": caches.forget_all})
+    add(app, f"/cache/{{{CACHE_KEY}}}", {"GET": caches.show, "DELETE": caches.forget})
     add(app, "/cluster/events", {"GET": streams.serve}, head=False)
     config = Config(node)
     add(app, "/config", {"GET": config.show, "POST": config.load})

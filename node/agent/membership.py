@@ -13,15 +13,18 @@ from gossip.address import Address, format_address
 from gossip.core import Gossip
 from gossip.events import AuthorityAdopted, Event, ForcedOut, IdentityTaken, LeaveFinished
 from gossip.identity import Identity
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
+from gossip.messages.purges import Purge
 from gossip.profiles import PROFILES
+from gossip.purges import TooManyPurges
 from gossip.replica import Changeset, Replica
 from gossip.replica import Head as GossipHead
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
-from node.admin.node_view import NoSuchMember
+from node.admin.node_view import NoSuchMember, NotAvailable, TooManyRequests
 from node.agent.advertise import default_advertise, is_loopback, is_numeric
 from node.agent.authorities import database_addresses
 from node.agent.identity import OwnIdentity
@@ -263,6 +266,18 @@ class Membership:
         if self._gossip is not None and self._transport is not None:
             self._gossip.authority_confirmed(GossipHead(*head), self._transport.now())
             self._transport.flush()
+
+    def purge(self, what: Invalidation) -> Purge:
+        """Have every member forget something. Raises NotAvailable where it can't be told, and
+        TooManyRequests."""
+        if self._gossip is None or self._transport is None or self._ended:
+            raise NotAvailable("this node takes no part in gossip, so the others can't be told")
+        try:
+            made = self._gossip.purge(what, self._transport.now())
+        except TooManyPurges as error:
+            raise TooManyRequests("too many purges", error.retry_after) from None
+        self._transport.flush()
+        return made
 
     def confirmation_age(self) -> float:
         """Seconds since any member has seen the authority's head; infinite when none has."""

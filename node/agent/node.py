@@ -22,6 +22,7 @@ from gossip.events import (
     KeyUnknown,
     MemberChanged,
     MemberForgotten,
+    Purged,
     SnapshotFailed,
     SnapshotInstalled,
 )
@@ -31,6 +32,7 @@ from node.admin.app import create_admin_app, create_status_app
 from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
+from node.agent.caches import Caches
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
 from node.agent.documents import Documents
@@ -108,6 +110,7 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self.caches = Caches(self._workers, self._membership.purge, lambda: self._serving.version)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
@@ -356,6 +359,8 @@ class Node:
             log.warning("no other member answers", for_seconds=round(event.seconds))
         elif isinstance(event, KeyringChanged):
             self._keys.adopted(event.keyring)
+        elif isinstance(event, Purged):
+            self.caches.purged(event)
         elif isinstance(event, KeyUnknown):
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):

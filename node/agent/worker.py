@@ -31,6 +31,8 @@ class Owner(Protocol):
 
     def worker_asks(self, worker: "Worker", question: channel.Ask) -> None: ...
 
+    def worker_peeked(self, worker: "Worker", answer: channel.Peeked) -> None: ...
+
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
 
 
@@ -121,6 +123,8 @@ class Worker(asyncio.Protocol):
             self._owner.worker_ready(self)
         elif isinstance(frame, channel.Ask):
             self._owner.worker_asks(self, frame)
+        elif isinstance(frame, channel.Peeked):
+            self._owner.worker_peeked(self, frame)
         elif isinstance(frame, channel.Stats):
             self._owner.worker_stats(self, frame.counters)
         else:

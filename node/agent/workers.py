@@ -63,6 +63,8 @@ class Workers:
         self._ended: dict[str, int] = {}
         self.restarts = 0
         """Workers that ended without being told to."""
+        self.on_peeked: Callable[[channel.Peeked], None] = lambda peeked: None
+        """Called with what a worker has cached, when it was asked."""
 
     # What the node asks
 
@@ -102,6 +104,14 @@ class Workers:
             worker.publish(frame)
         if not self._running:
             self._note_live()
+
+    def say(self, frame: channel.Purge | channel.Peek) -> int:
+        """Send something to every worker at once, whatever it is being fed; to how many."""
+        told = [worker for worker in self._running if worker.configured]
+        encoded = channel.encode(frame)
+        for worker in told:
+            worker.send(encoded)
+        return len(told)
 
     def vouch(self) -> None:
         """Tell every worker how far the replica file has come."""
@@ -279,6 +289,9 @@ class Workers:
     def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
         # Behind the state that it may be fed: an answer is of the history that is served.
         worker.publish(channel.encode(self._serving.tell(question)))
+
+    def worker_peeked(self, worker: Worker, answer: channel.Peeked) -> None:
+        self.on_peeked(answer)
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import uvloop
 
+from gossip.invalidation import By, Invalidation
 from node import logs
 from node.channel import (
     Applied,
@@ -33,6 +34,9 @@ from node.channel import (
     Frame,
     Kept,
     Listen,
+    Peek,
+    Peeked,
+    Purge,
     Ready,
     Snapshot,
     Stats,
@@ -168,6 +172,11 @@ class Worker(asyncio.Protocol):
             gateway.cold.kept(frame.fill, frame.version)
         elif isinstance(frame, Told):
             gateway.cold.told(frame)
+        elif isinstance(frame, Purge):
+            what = Invalidation(frame.cache, By(frame.by), frame.text)
+            gateway.caches.purge(what, frame.version)
+        elif isinstance(frame, Peek):
+            self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
         elif isinstance(frame, Listen):
             gateway.spawn(self._listen(gateway))
         else:

@@ -1,9 +1,35 @@
 """Answers that hold at the worker's version: the least recently used go first."""
 
 from collections import OrderedDict
+from typing import Generic, TypeVar
 
 from store.cold import limits
 from store.cold.overlay import Key, Rows, Term
+
+Subject = TypeVar("Subject")
+
+
+class _Index(Generic[Subject]):
+    """Answers by what is in them."""
+
+    def __init__(self) -> None:
+        self._terms: dict[Subject, dict[Term, None]] = {}
+
+    def get(self, subject: Subject) -> tuple[Term, ...]:
+        return tuple(self._terms.get(subject, ()))
+
+    def add(self, subject: Subject, term: Term) -> None:
+        self._terms.setdefault(subject, {})[term] = None
+
+    def drop(self, subject: Subject, term: Term) -> None:
+        terms = self._terms.get(subject)
+        if terms is not None:
+            terms.pop(term, None)
+            if not terms:
+                del self._terms[subject]
+
+    def clear(self) -> None:
+        self._terms.clear()
 
 
 class Cache:
@@ -11,7 +37,8 @@ class Cache:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Term, Rows] = OrderedDict()
-        self._terms_of: dict[Key, dict[Term, None]] = {}
+        self._terms_of = _Index[Key]()
+        self._terms_of_tag = _Index[str]()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -24,13 +51,19 @@ class Cache:
             self._answers.move_to_end(term)
         return rows
 
+    def peek(self, term: Term) -> Rows | None:
+        """The same, without counting as a use."""
+        return self._answers.get(term)
+
     def put(self, term: Term, rows: Rows) -> None:
         """Keep an answer."""
         self.drop(term)
         self._answers[term] = rows
         self._bytes += _size(rows)
-        for entity_id, _, _ in rows:
-            self._terms_of.setdefault((term[0], entity_id), {})[term] = None
+        for row in rows:
+            self._terms_of.add((term[0], row.id), term)
+            for tag in row.tags:
+                self._terms_of_tag.add(tag, term)
         while len(self._answers) > limits.CACHE_ANSWERS_MAX or self._bytes > limits.CACHE_BYTES_MAX:
             self.drop(next(iter(self._answers)))
 
@@ -40,23 +73,32 @@ class Cache:
         if rows is None:
             return
         self._bytes -= _size(rows)
-        for entity_id, _, _ in rows:
-            key = (term[0], entity_id)
-            terms = self._terms_of.get(key)
-            if terms is not None:
-                terms.pop(term, None)
-                if not terms:
-                    del self._terms_of[key]
+        for row in rows:
+            self._terms_of.drop((term[0], row.id), term)
+            for tag in row.tags:
+                self._terms_of_tag.drop(tag, term)
 
     def changed(self, key: Key) -> None:
         """An entity has changed: forget every answer that it is in."""
-        for term in tuple(self._terms_of.get(key, ())):
+        for term in self._terms_of.get(key):
             self.drop(term)
+
+    def purge(self, term: Term) -> None:
+        """Forget an answer, and every other that has an entity of it."""
+        for row in self._answers.get(term, ()):
+            self.changed((term[0], row.id))
+        self.drop(term)
+
+    def purge_tag(self, tag: str) -> None:
+        """Forget every answer with an entity that has this tag."""
+        for term in self._terms_of_tag.get(tag):
+            self.purge(term)
 
     def clear(self) -> None:
         """Forget everything."""
         self._answers.clear()
         self._terms_of.clear()
+        self._terms_of_tag.clear()
         self._bytes = 0
 
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from gossip.invalidation import Invalidation
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, DocumentsView, Purging, ReplicaFileStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -15,6 +16,28 @@ from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallCaches:
+    """Satisfies node.admin.node_view.CachesView, and remembers."""
+
+    def __init__(self) -> None:
+        self.invalidated: list[Invalidation] = []
+        self.forgotten: list[str | None] = []
+        self.cached: dict[str, tuple[str, ...]] = {}
+        self.refusal: Exception | None = None
+
+    def invalidate(self, what: Invalidation) -> Purging:
+        if self.refusal is not None:
+            raise self.refusal
+        self.invalidated.append(what)
+        return Purging(NODE_ID, len(self.invalidated))
+
+    def forget(self, key: str | None) -> None:
+        self.forgotten.append(key)
+
+    async def peek(self, key: str) -> Sequence[str] | None:
+        return self.cached.get(key)
 
 
 class SmallNode:
@@ -43,6 +66,7 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.caches = SmallCaches()
         self.documents: DocumentsView | None = None
 
     def settings_public(self) -> dict[str, Any]:

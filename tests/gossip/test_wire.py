@@ -7,6 +7,7 @@ import pytest
 
 from gossip import limits
 from gossip.identity import NOBODY, Identity
+from gossip.invalidation import By
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
@@ -39,6 +40,7 @@ from gossip.messages.membership import (
     Unwatch,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -59,6 +61,7 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
+SOURCE = Source(node_id(3), limits.COUNTER_MAX, limits.TAG_MAX, "entities")
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),
@@ -89,6 +92,10 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    TableDigest(b"t" * 16, True, b"b" * limits.BESIDE_BYTES_MAX),
+    Purge(SOURCE, limits.COUNTER_MAX, By.TAG, "t" * limits.PURGE_TEXT_BYTES_MAX, HEAD.version),
+    PurgeMark(SOURCE, 1),
+    PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
 ]
 
 

@@ -20,6 +20,7 @@ from node.channel import (
     Drain,
     Frame,
     Listen,
+    Peeked,
     Ready,
     Snapshot,
     Stats,
@@ -73,6 +74,7 @@ class WorkerProcess:
         self.ready = asyncio.Event()
         self.applied: list[Applied] = []
         self.stats: dict[str, int] = {}
+        self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
         self._decoder = Decoder()
 
@@ -183,6 +185,8 @@ class WorkerProcess:
                         self.ready.set()
                     elif isinstance(frame, Applied):
                         self.applied.append(frame)
+                    elif isinstance(frame, Peeked):
+                        self.peeked.append(frame)
                     elif isinstance(frame, Stats):
                         self.stats = frame.counters
                 self._news.notify_all()
