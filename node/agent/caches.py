@@ -63,6 +63,11 @@ class Caches:
         finally:
             del self._asked[number]
 
+    def counters(self) -> dict[str, int]:
+        """Purges that workers did, and those that they did again at a version."""
+        counted = self._workers.counters()
+        return {name: counted.get(name, 0) for name in ("cache_purges", "cache_purges_again")}
+
     def _tell(self, what: Invalidation, version: Version) -> None:
         self._workers.say(channel.Purge(what.cache, what.by, what.text, version))
 

@@ -276,6 +276,8 @@ class Membership:
             made = self._gossip.purge(what, self._transport.now())
         except TooManyPurges as error:
             raise TooManyRequests("too many purges", error.retry_after) from None
+        except ValueError as error:
+            raise NotAvailable(str(error)) from None
         self._transport.flush()
         return made
 

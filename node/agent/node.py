@@ -431,6 +431,7 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self.caches.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

@@ -157,9 +157,9 @@ def test_what_is_cached_between_a_purge_and_its_version_is_purged_again_at_that(
 
 
 def test_a_whole_state_at_or_above_its_version_does_as_well(lookups: Lookups) -> None:
-    lookups.purge(By.KEY, KEY, next_after(lookups.version))
-    lookups.apply_next()
-    lookups.apply_next()
+    head = next_after(lookups.version)
+    lookups.purge(By.KEY, KEY, head)
+    lookups.serve(next_after(head))
     assert lookups.caches.counters()["cache_purges_again"] == 1
 
 
