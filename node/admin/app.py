@@ -25,6 +25,7 @@ from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
+from node.admin.openapi import OpenApi
 from node.admin.redaction import CACHE_KEY
 from node.admin.status import Status
 from node.admin.tags import Tags
@@ -77,6 +78,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     app.on_shutdown.append(streams.close)
     for kind in store_schema.kinds():
         _add_kind(app, node, kind)
+    add(app, "/openapi.json", {"GET": OpenApi(node.version).show})
     return app
 
 
