@@ -1,16 +1,25 @@
 """What push-pulls carry besides the member table: in short where both sides have the same, else
-whole. Each part is a list of messages in an order that is the same everywhere."""
+whole."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from gossip import limits
 from gossip.messages import Message
 from gossip.wire import encode_part
 
-Part = Callable[[], Sequence[Message]]
-
 _NOTHING = bytes(limits.BESIDE_DIGEST_BYTES)
+
+
+class Part(Protocol):
+    """One thing that all members are to hold alike."""
+
+    def digest(self) -> bytes:
+        """Stands for all of it (BESIDE_DIGEST_BYTES); empty while there is nothing."""
+
+    def messages(self, now: float) -> Sequence[Message]:
+        """All of it."""
 
 
 class Beside:
@@ -19,30 +28,29 @@ class Beside:
     def __init__(self, *parts: Part) -> None:
         self._parts = parts
 
-    def whole(self) -> list[Message]:
+    def whole(self, now: float) -> list[Message]:
         """All parts."""
-        return [message for part in self._parts for message in part()]
+        return [message for part in self._parts for message in part.messages(now)]
 
     def digest(self) -> bytes:
         """Stands for all parts; empty while there is nothing in any."""
-        digests = [_digest(part()) for part in self._parts]
-        return b"".join(digests) if any(digest != _NOTHING for digest in digests) else b""
+        digests = [part.digest() for part in self._parts]
+        return b"".join(digest or _NOTHING for digest in digests) if any(digests) else b""
 
-    def differing(self, theirs: bytes) -> list[Message]:
+    def differing(self, theirs: bytes, now: float) -> list[Message]:
         """The parts of which another node has something else, by its ``digest``."""
-        theirs = theirs or _NOTHING * len(self._parts)
         size = limits.BESIDE_DIGEST_BYTES
+        theirs = theirs or _NOTHING * len(self._parts)
         return [
             message
             for number, part in enumerate(self._parts)
-            if _digest(held := part()) != theirs[number * size : (number + 1) * size]
-            for message in held
+            if (part.digest() or _NOTHING) != theirs[number * size : (number + 1) * size]
+            for message in part.messages(now)
         ]
 
 
-def _digest(messages: Sequence[Message]) -> bytes:
-    if not messages:
-        return _NOTHING
+def digest_of(messages: Iterable[Message]) -> bytes:
+    """Stands for messages in an order that is the same everywhere."""
     whole = hashlib.blake2b(digest_size=limits.BESIDE_DIGEST_BYTES)
     for message in messages:
         whole.update(encode_part(message))

@@ -29,6 +29,7 @@ from gossip.member import Member, MemberView, Metadata, Status, check_metadata, 
 from gossip.members import Members
 from gossip.messages.membership import Alive, Verdict
 from gossip.messages.purges import Purge
+from gossip.messages.registers import Register
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
@@ -37,6 +38,7 @@ from gossip.purges import Purges
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
+from gossip.registers import Registers
 from gossip.replica import Changeset, Head, Replica
 from gossip.rotation import Rotation
 from gossip.router import Router
@@ -132,13 +134,15 @@ class Gossip:
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
+        tree = Tree(self._members, self._outbox)
         self._purges = Purges(
-            identity, self._members, Tree(self._members, self._outbox), self._outbox, profile, rng,
-            self.counters, lambda: replica.head()[0], now,
+            identity, self._members, tree, self._outbox, profile, rng, self.counters,
+            lambda: replica.head()[0], now,
         )  # fmt: skip
+        self._registers = Registers(identity, self._members, tree, self._outbox, rng, self.counters)
         self._exchange = TableExchange(
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat,
-            Beside(self._purges.marks),
+            Beside(self._purges, self._registers),
         )  # fmt: skip
         self._own = OwnRecord(self._members, updates, self._outbox, profile, rng)
         self._allegiance = Allegiance(self._members, self._own, self._outbox, self.counters)
@@ -166,7 +170,7 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._purges, self._outbox, self.counters,
+            self._snapshot_supply, self._purges, self._registers, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -233,6 +237,25 @@ class Gossip:
         Raises ``gossip.purges.TooManyPurges``, and ValueError for what can't be purged from here.
         """
         return self._purges.originate(what, now)
+
+    def set_register(
+        self, name: str, value: str | None, now: float, seconds: float | None = None
+    ) -> Register:
+        """Set a register everywhere, for good or for so many seconds; None deletes it.
+        ``RegisterChanged`` tells of it here, too. Raises ValueError for what can't be set."""
+        return self._registers.set(name, value, seconds, now)
+
+    def registers(self, now: float) -> list[Register]:
+        """All registers that have a value, by name."""
+        return self._registers.live(now)
+
+    def kept_registers(self, now: float) -> list[Register]:
+        """What must be kept across restarts, deleted registers included."""
+        return self._registers.kept(now)
+
+    def recall_registers(self, kept: Iterable[Register], now: float) -> None:
+        """What ``kept_registers`` gave before a restart."""
+        self._registers.recall(kept, now)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -406,6 +429,7 @@ class Gossip:
         self._exchange.advance(now)
         self._dissemination.advance(now)
         self._purges.advance(now)
+        self._registers.advance(now)
         self._contests.advance(now)
         self._departure.advance(now)
 
@@ -420,6 +444,7 @@ class Gossip:
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._purges.next_deadline(),
+            self._registers.next_deadline(),
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )

@@ -121,6 +121,10 @@ MEANINGS = {
     "purges_given": "purges sent to members that had missed them",
     "purges_skipped": "missing purges made up for by purging a whole cache",
     "purges_again": "purges done again at the version that they were made at",
+    "registers_set": "registers that this node set or deleted",
+    "registers_adopted": "registers of others that were adopted",
+    "registers_refused": "registers that a data plane has set",
+    "registers_dropped": "registers given up because there are too many",
 }
 
 

@@ -162,6 +162,17 @@ class Purged(NamedTuple):
     version: Version
 
 
+class RegisterChanged(NamedTuple):
+    """A register was set here or elsewhere, deleted, or is over. Keep them all
+    (``Gossip.kept_registers``)."""
+
+    name: str
+    value: str | None
+    """None: it has none any more."""
+    seconds: float | None
+    """How long it holds from now on; None: until it is set again."""
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -185,5 +196,6 @@ Event = (
     | KeyringChanged
     | KeyUnknown
     | Purged
+    | RegisterChanged
     | LeaveFinished
 )

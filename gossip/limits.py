@@ -210,6 +210,17 @@ PURGE_NEWS_GROWTH = 10.0
 PURGE_OWN_ROUNDS = 3
 """After a purge this many others are told, this soon; by its origin in more rounds than one, each
 so many times later than the one before."""
+REGISTERS_MAX = 1_024
+REGISTERS_DELETED_MAX = 1_024
+"""Those that have a value, and those whose end is remembered."""
+REGISTER_NAME_BYTES_MAX = 64
+REGISTER_VALUE_BYTES_MAX = 512
+REGISTER_SECONDS_MAX = 365 * 86_400.0
+REGISTER_NEWS_SECONDS = 0.002
+REGISTER_NEWS_PEERS = 2
+REGISTER_NEWS_MAX = 16
+"""What was adopted is passed on to so many others, this soon, so many at a time: where there is
+more it came by a push-pull, and goes on by those."""
 BESIDE_DIGEST_BYTES = 8
 BESIDE_BYTES_MAX = 8 * BESIDE_DIGEST_BYTES
 """What stands for one part of what push-pulls carry besides the member table, and for all."""
@@ -247,8 +258,11 @@ _PING_BYTES = 24
 _VERDICT_BYTES = 64
 _HEARTBEAT_BYTES = 96
 assert _PING_BYTES + _VERDICT_BYTES + _HEARTBEAT_BYTES + ALIVE_BYTES_MAX < PACKET_BODY_BYTES_MAX
-assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) < REQUEST_FRAME_BYTES_MAX
-assert 2 * MEMBERS_MAX + 16 <= FRAME_PARTS_MAX
+_REGISTER_BYTES = REGISTER_NAME_BYTES_MAX + REGISTER_VALUE_BYTES_MAX + 64
+_BESIDE_BYTES = REGISTERS_MAX * _REGISTER_BYTES + (REGISTERS_DELETED_MAX + PURGE_SOURCES_MAX) * 128
+assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) + _BESIDE_BYTES < REQUEST_FRAME_BYTES_MAX
+_BESIDE_PARTS = PURGE_SOURCES_MAX + REGISTERS_MAX + REGISTERS_DELETED_MAX
+assert 2 * MEMBERS_MAX + _BESIDE_PARTS + 16 <= FRAME_PARTS_MAX
 assert 2 * WATCHES_OPENED_MAX <= WATCHES_ACCEPTED_MAX
 assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
 assert BODY_BYTES_MAX < FRAME_BYTES_MAX

@@ -22,9 +22,10 @@ has come there: what was cached between may be from before the write that the pu
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gossip import limits
+from gossip.beside import digest_of
 from gossip.counters import Counters
 from gossip.events import Purged
 from gossip.identity import Identity
@@ -37,9 +38,8 @@ from gossip.outbox import Outbox
 from gossip.profiles import Profile
 from gossip.purge_sources import Kept, Progress, Sources
 from gossip.replica import Version
+from gossip.roles import may_originate
 from gossip.tree import Tree
-
-_DATA_PLANE = "data_plane"
 
 
 class TooManyPurges(Exception):
@@ -165,8 +165,16 @@ class Purges:
                 self._counters.add("purges_again")
                 self._outbox.notify(Purged(what, self._version()))
 
-    def marks(self) -> list[Message]:
+    def digest(self) -> bytes:
+        """Stands for how far every source has come; empty while there is none."""
+        marks = self._marks()
+        return digest_of(marks) if marks else b""
+
+    def messages(self, now: float) -> Sequence[Message]:
         """How far every source has come, for push-pulls."""
+        return self._marks()
+
+    def _marks(self) -> list[Message]:
         return [
             PurgeMark(source, progress.highest)
             for source, progress in self._sources.newest()
@@ -174,7 +182,7 @@ class Purges:
         ]
 
     def _check(self, what: Invalidation) -> None:
-        if self._members.me.metadata.role == _DATA_PLANE:
+        if not may_originate(self._members, self._members.me.node_id):
             raise ValueError("a data plane can't purge the cluster's caches")
         for name, text, most in (
             ("cache", what.cache, limits.CACHE_NAME_BYTES_MAX),
@@ -194,15 +202,14 @@ class Purges:
         self._budget -= 1
 
     def _may_originate(self, source: Source) -> bool:
-        """Members may, but for data planes: what those are to be trusted with is traffic. Of this
-        node's own purges nobody knows more than it does."""
+        """Members may, but for data planes. Of this node's own purges nobody knows more than it
+        does."""
         if source.node_id == self._members.me.node_id:
             return False
-        origin = self._members.get(source.node_id)
-        if origin is None or origin.metadata.role == _DATA_PLANE:
-            self._counters.add("purges_refused")
-            return False
-        return True
+        is_member = self._members.get(source.node_id) is not None
+        may = is_member and may_originate(self._members, source.node_id)
+        self._counters.add("purges_refused", not may)
+        return may
 
     def _begin(self, source: Source, seen: int, now: float) -> Progress:
         """Follow a source that comes up for the first time and has come so far already."""

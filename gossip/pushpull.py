@@ -133,21 +133,22 @@ class TableExchange:
         if origin.stream is None:
             self._counters.add("messages_malformed")
             return
-        sender = self._members.sender(origin.sender)
-        if sender is None:
+        if self._members.sender(origin.sender) is None:
             self._tell_buried(message, origin)
             return
         if message.answer:
-            self._streams.finish(origin.stream)
             # What the other side has of that came before this.
-            self._outbox.send_all([sender], self._beside.differing(message.beside))
+            differing = self._beside.differing(message.beside, now)
+            if differing:
+                self._outbox.answer(origin, differing)
+            self._streams.finish(origin.stream)
             return
         self._counters.add("push_pulls_answered")
         mine = self._digest()
         if message.digest == mine:
             self._counters.add("push_pulls_alike")
             me = alive_claim(self._members.me)
-            differing = self._beside.differing(message.beside)
+            differing = self._beside.differing(message.beside, now)
             digest = TableDigest(mine, answer=True, beside=self._beside.digest())
             self._outbox.answer(origin, [me, self._heartbeat(now), *differing, digest])
         else:
@@ -260,4 +261,4 @@ class TableExchange:
                 claims.append(alive_claim(member))
             if member.status is not Status.ALIVE:
                 claims.append(self._members.verdict(member))
-        return [*claims, self._heartbeat(now), *self._beside.whole(), PushPull(answer)]
+        return [*claims, self._heartbeat(now), *self._beside.whole(now), PushPull(answer)]

@@ -43,10 +43,12 @@ from gossip.messages.membership import (
     Watch,
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
+from gossip.messages.registers import Register
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.purges import Purges
 from gossip.pushpull import TableExchange
+from gossip.registers import Registers
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -70,6 +72,7 @@ class Router:
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
         purges: Purges,
+        registers: Registers,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -85,6 +88,7 @@ class Router:
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
         self._purges = purges
+        self._registers = registers
         self._outbox = outbox
         self._counters = counters
 
@@ -169,6 +173,9 @@ class Router:
                 self._purges.shown(message, sender, now)
             case PurgesWanted():
                 self._purges.wanted(message, sender)
+            case Register():
+                by_stream = origin.stream is not None
+                self._registers.received(message, sender, now, by_stream=by_stream)
             case _:
                 self._counters.add("messages_malformed")
 

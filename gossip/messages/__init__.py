@@ -9,14 +9,14 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, keys, membership, purges
+from gossip.messages import changes, keys, membership, purges, registers
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
-Message = membership.Message | changes.Message | keys.Message | purges.Message
+Message = membership.Message | changes.Message | keys.Message | purges.Message | registers.Message
 
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
-for _subject in (membership, changes, keys, purges):
+for _subject in (membership, changes, keys, purges, registers):
     assert not _KINDS.keys() & _subject.KINDS.keys(), "a number has one meaning"
     _KINDS |= _subject.KINDS
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}

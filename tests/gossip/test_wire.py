@@ -41,6 +41,7 @@ from gossip.messages.membership import (
     Watch,
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
+from gossip.messages.registers import Register
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -95,6 +96,8 @@ EVERY_KIND: list[Message] = [
     TableDigest(b"t" * 16, True, b"b" * limits.BESIDE_BYTES_MAX),
     Purge(SOURCE, limits.COUNTER_MAX, By.TAG, "t" * limits.PURGE_TEXT_BYTES_MAX, HEAD.version),
     PurgeMark(SOURCE, 1),
+    Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
+    Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
     PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
 ]
 
