@@ -118,6 +118,12 @@ class Peeked(NamedTuple):
     """JSON; None when nothing is."""
 
 
+class Level(NamedTuple):
+    """Agent to worker: log from this level on, a key of node.logs.LEVELS."""
+
+    level: str
+
+
 class Ready(NamedTuple):
     """Worker to agent: configured, and the first snapshot is served."""
 
@@ -158,6 +164,7 @@ Frame = (
     | Told
     | Purge
     | Peek
+    | Level
     | Ask
     | Peeked
     | Ready
@@ -175,6 +182,7 @@ _KINDS: dict[str, type[Frame]] = {
     "told": Told,
     "purge": Purge,
     "peek": Peek,
+    "level": Level,
     "ask": Ask,
     "peeked": Peeked,
     "ready": Ready,

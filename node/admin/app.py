@@ -17,6 +17,7 @@ from node.admin.caches import Caches
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
 from node.admin.config import Config
+from node.admin.debug import Debug
 from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
 from node.admin.guard import bound_requests, refuse_strangers
@@ -72,6 +73,10 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/cluster/invalidate", {"POST": caches.invalidate})
     add(app, "/cache", {"DELETE": caches.forget_all})
     add(app, f"/cache/{{{CACHE_KEY}}}", {"GET": caches.show, "DELETE": caches.forget})
+    debug = Debug(node)
+    add(app, "/debug/node/log-level", {"GET": debug.show_level})
+    add(app, "/debug/node/log-level/{log_level}", {"PUT": debug.set_level_here})
+    add(app, debug.cluster_path, {"PUT": debug.set_level_everywhere})
     add(app, "/cluster/events", {"GET": streams.serve}, head=False)
     config = Config(node)
     add(app, "/config", {"GET": config.show, "POST": config.load})

@@ -90,6 +90,19 @@ class CachesView(Protocol):
         """The JSON texts cached under a key on this node; None when none are."""
 
 
+class LogLevelsView(Protocol):
+    """The log's level; a level is a key of node.logs.LEVELS."""
+
+    def current(self) -> str:
+        """What is in force on this node."""
+
+    def set_here(self, level: str, seconds: float) -> None:
+        """On this node for so long; for 0 seconds: no longer what was set before."""
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        """The same on every node. Raises NotAvailable."""
+
+
 class AuthorityStatus(NamedTuple):
     """How the authority looks from this node."""
 
@@ -167,6 +180,9 @@ class NodeView(Protocol):
 
     @property
     def keys(self) -> KeysView: ...
+
+    @property
+    def log_levels(self) -> LogLevelsView: ...
 
     @property
     def caches(self) -> CachesView: ...

@@ -92,6 +92,7 @@ SILENCE_SECONDS = 5.0
 what its disk holds (DESIGN 5, start rule)."""
 SILENCE_LOOK_SECONDS = 0.1
 
+REGISTERS_FILE_BYTES_MAX = 8 * 1024 * 1024
 PEEK_SECONDS = 1.0
 """How long workers may take to tell what they have cached; what they haven't told isn't shown."""
 

@@ -23,6 +23,7 @@ from gossip.events import (
     MemberChanged,
     MemberForgotten,
     Purged,
+    RegisterChanged,
     SnapshotFailed,
     SnapshotInstalled,
 )
@@ -49,6 +50,7 @@ from node.agent.limits import (
     LEAVE_SECONDS,
 )
 from node.agent.listening import Listening
+from node.agent.log_levels import LogLevels
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
@@ -111,6 +113,12 @@ class Node:
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
         self.caches = Caches(self._workers, self._membership.purge, lambda: self._serving.version)
+        self.log_levels = LogLevels(
+            settings.log_level,
+            self._log_from,
+            self._membership.set_register,
+            lambda seconds, what: asyncio.get_running_loop().call_later(seconds, what),
+        )
         self._link = AuthorityLink(
             self.authority,
             self._serving,
@@ -293,6 +301,7 @@ class Node:
         settings = with_reloadable(self.settings, wanted)
         sockets = self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes)
         logs.configure(settings.log_level, log_path(settings, settings.proxy_error_log))
+        self.log_levels.reconfigured(settings.log_level)
         await self._workers.replace(proxy_settings(settings), sockets, settings.shutdown_timeout)
         self._sockets.keep_only(settings.proxy_listen, settings.nginx_worker_processes)
         self.settings = settings
@@ -309,6 +318,10 @@ class Node:
         self._workers.reopen_logs()
 
     # What the parts tell
+
+    def _log_from(self, level: str) -> None:
+        logs.set_level(level)
+        self._workers.log_from(level)
 
     def _lost_authority(self) -> None:
         self._following.lost()
@@ -361,6 +374,8 @@ class Node:
             self._keys.adopted(event.keyring)
         elif isinstance(event, Purged):
             self.caches.purged(event)
+        elif isinstance(event, RegisterChanged):
+            self.log_levels.heard(event)
         elif isinstance(event, KeyUnknown):
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):

@@ -63,6 +63,8 @@ class Workers:
         self._ended: dict[str, int] = {}
         self.restarts = 0
         """Workers that ended without being told to."""
+        self._log_level = ""
+        """In force in place of the template's; empty: the template's is."""
         self.on_peeked: Callable[[channel.Peeked], None] = lambda peeked: None
         """Called with what a worker has cached, when it was asked."""
 
@@ -105,7 +107,12 @@ class Workers:
         if not self._running:
             self._note_live()
 
-    def say(self, frame: channel.Purge | channel.Peek) -> int:
+    def log_from(self, level: str) -> None:
+        """Let every worker log from this level on, those that come later, too."""
+        self._log_level = level
+        self.say(channel.Level(level))
+
+    def say(self, frame: channel.Purge | channel.Peek | channel.Level) -> int:
         """Send something to every worker at once, whatever it is being fed; to how many."""
         told = [worker for worker in self._running if worker.configured]
         encoded = channel.encode(frame)
@@ -206,7 +213,11 @@ class Workers:
             Listener(bound.fileno(), *listener[1:])
             for bound, listener in zip(sockets, self._template.listeners, strict=True)
         )
-        settings = self._template._replace(worker=slot, listeners=listeners)
+        settings = self._template._replace(
+            worker=slot,
+            listeners=listeners,
+            log_level=self._log_level or self._template.log_level,
+        )
         self._running.add(worker)
         try:
             await worker.spawn(

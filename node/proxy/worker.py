@@ -33,6 +33,7 @@ from node.channel import (
     Drain,
     Frame,
     Kept,
+    Level,
     Listen,
     Peek,
     Peeked,
@@ -177,6 +178,8 @@ class Worker(asyncio.Protocol):
             gateway.caches.purge(what, frame.version)
         elif isinstance(frame, Peek):
             self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
+        elif isinstance(frame, Level):
+            logs.set_level(frame.level)
         elif isinstance(frame, Listen):
             gateway.spawn(self._listen(gateway))
         else:

@@ -40,6 +40,24 @@ class SmallCaches:
         return self.cached.get(key)
 
 
+class SmallLogLevels:
+    """Satisfies node.admin.node_view.LogLevelsView, and remembers."""
+
+    def __init__(self) -> None:
+        self.level = "notice"
+        self.here: list[tuple[str, float]] = []
+        self.everywhere: list[tuple[str, float]] = []
+
+    def current(self) -> str:
+        return self.level
+
+    def set_here(self, level: str, seconds: float) -> None:
+        self.here.append((level, seconds))
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        self.everywhere.append((level, seconds))
+
+
 class SmallNode:
     """Satisfies node.admin.node_view.NodeView; attributes may be set to play a situation."""
 
@@ -67,6 +85,7 @@ class SmallNode:
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
         self.caches = SmallCaches()
+        self.log_levels = SmallLogLevels()
         self.documents: DocumentsView | None = None
 
     def settings_public(self) -> dict[str, Any]:
