@@ -20,6 +20,8 @@ from gossip.detection import Detection
 from gossip.dissemination import Dissemination
 from gossip.doubt import Doubt
 from gossip.effects import Effect
+from gossip.fence import Fences
+from gossip.fence_questions import Answer
 from gossip.health import Health
 from gossip.identity import Identity, check_identity
 from gossip.invalidation import Invalidation
@@ -39,7 +41,8 @@ from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
 from gossip.registers import Registers
-from gossip.replica import Changeset, Head, Replica
+from gossip.relaying import Relaying
+from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
@@ -118,9 +121,10 @@ class Gossip:
         self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
+        self._tree = Tree(self._members, self._outbox, rng, self.counters)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
-            self._rotation,
+            replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
+            self.counters, self._rotation,
         )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
@@ -134,12 +138,13 @@ class Gossip:
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
-        tree = Tree(self._members, self._outbox)
         self._purges = Purges(
-            identity, self._members, tree, self._outbox, profile, rng, self.counters,
+            identity, self._members, self._tree, self._outbox, profile, rng, self.counters,
             lambda: replica.head()[0], now,
         )  # fmt: skip
-        self._registers = Registers(identity, self._members, tree, self._outbox, rng, self.counters)
+        self._registers = Registers(
+            identity, self._members, self._tree, self._outbox, rng, self.counters
+        )
         self._exchange = TableExchange(
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat,
             Beside(self._purges, self._registers),
@@ -167,10 +172,15 @@ class Gossip:
             Watches(self._members, self._streams, self._outbox, rng, self.counters),
             Doubt(profile, self.counters),
         )  # fmt: skip
+        self._fences = Fences(
+            self._members, self._tree, self._outbox, profile, self.counters, heartbeat
+        )
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
-            self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._purges, self._registers, self._outbox, self.counters,
+            self._detection, self._exchange, self._dissemination,
+            Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
+            self._snapshot_supply, self._fences, self._purges, self._registers, self._outbox,
+            self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -256,6 +266,22 @@ class Gossip:
     def recall_registers(self, kept: Iterable[Register], now: float) -> None:
         """What ``kept_registers`` gave before a restart."""
         self._registers.recall(kept, now)
+
+    def fence(self, version: Version, seconds: float, now: float) -> int:
+        """Find out who has this version: the event FenceEnded with the number answered tells it, as
+        soon as all have, and after ``seconds`` (above 0, at most ``limits.FENCE_SECONDS_MAX``).
+
+        Raises ValueError for other seconds, and on a node that takes no part any more, and
+        TooManyFences.
+        """
+        if self._own.ended:
+            raise ValueError("this node takes no part in the cluster any more")
+        return self._fences.begin(version, seconds, now)
+
+    def fence_answered(self, token: int, answer: Answer, now: float) -> None:
+        """This node's answer to the event FenceAsked."""
+        if not self._own.ended:
+            self._fences.answered(token, answer)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -431,6 +457,7 @@ class Gossip:
         self._purges.advance(now)
         self._registers.advance(now)
         self._contests.advance(now)
+        self._fences.advance(now)
         self._departure.advance(now)
 
     def next_deadline(self) -> float | None:
@@ -446,6 +473,7 @@ class Gossip:
             self._purges.next_deadline(),
             self._registers.next_deadline(),
             self._contests.next_deadline(),
+            self._fences.next_deadline(),
             self._departure.next_deadline(),
         )
         # Asked for after every packet.
@@ -454,6 +482,8 @@ class Gossip:
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""
         self._purges.moved()
+        if self._own.ended:
+            self._fences.stop()
         return self._outbox.drain()
 
     def _running(self) -> bool:

@@ -6,8 +6,15 @@ from typing import Any
 
 from gossip.invalidation import Invalidation
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, Purging, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    DocumentsView,
+    Fenced,
+    Purging,
+    ReplicaFileStatus,
+)
 from node.config.settings import Settings
+from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
@@ -87,6 +94,10 @@ class SmallNode:
         self.caches = SmallCaches()
         self.log_levels = SmallLogLevels()
         self.documents: DocumentsView | None = None
+        self.fences: list[tuple[NamedVersion, float]] = []
+        """Those that were waited for."""
+        self.fenced = Fenced("complete", 3, (), ())
+        """What comes of them."""
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()
@@ -137,6 +148,10 @@ class SmallNode:
         if committed.changeset is not None:
             self.replica.offer(*committed.changeset)
         return committed
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        self.fences.append((wanted, seconds))
+        return self.fenced
 
     async def join(self, addresses: Sequence[str]) -> None:
         self.joined += addresses

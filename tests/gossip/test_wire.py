@@ -22,6 +22,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -42,6 +43,7 @@ from gossip.messages.membership import (
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.messages.registers import Register
+from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -99,6 +101,13 @@ EVERY_KIND: list[Message] = [
     Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
     Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
     PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
+    FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
+    FenceAnswer(0, 0, Standing.WAITING),
+    Relay((wire(1), wire(2))),
+    Relayed(wire(1), 0.25),
+    Relayed(wire(1), None),
+    Holds(HEAD.version, ()),
+    Holds(HEAD.version, (Run(3, 2**64 - 1, 5, 2**63 - 1), Run(4, 0, 1, 1))),
 ]
 
 
