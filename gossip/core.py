@@ -139,7 +139,7 @@ class Gossip:
             self.counters, heartbeat,
         )  # fmt: skip
         self._purges = Purges(
-            identity, self._members, self._tree, self._outbox, profile, rng, self.counters,
+            self._members, self._tree, self._outbox, profile, rng, self.counters,
             lambda: replica.head()[0], now,
         )  # fmt: skip
         self._registers = Registers(

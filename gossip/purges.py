@@ -28,7 +28,6 @@ from gossip import limits
 from gossip.beside import digest_of
 from gossip.counters import Counters
 from gossip.events import Purged
-from gossip.identity import Identity
 from gossip.invalidation import Awaited, By, Invalidation
 from gossip.member import Member
 from gossip.members import Members
@@ -55,7 +54,6 @@ class Purges:
 
     def __init__(
         self,
-        identity: Identity,
         members: Members,
         tree: Tree,
         outbox: Outbox,
@@ -65,7 +63,6 @@ class Purges:
         version: Callable[[], Version],
         now: float,
     ) -> None:
-        self._identity = identity
         self._members = members
         self._tree = tree
         self._outbox = outbox
@@ -92,7 +89,9 @@ class Purges:
         """
         self._check(what)
         self._spend(now)
-        source = Source(*self._identity, what.cache)
+        # With a later generation, where this process had to take one: else it wouldn't be followed.
+        me = self._members.me
+        source = Source(me.node_id, me.generation, me.tag, what.cache)
         progress = self._sources.get(source) or self._follow(source)
         purge = Purge(source, progress.highest + 1, what.by, what.text, self._version())
         progress.reach(purge.sequence, now)
@@ -175,10 +174,11 @@ class Purges:
         return self._marks()
 
     def _marks(self) -> list[Message]:
+        """Of the members' own processes: they agree on who those are."""
         return [
             PurgeMark(source, progress.highest)
             for source, progress in self._sources.newest()
-            if self._members.get(source.node_id) is not None
+            if (member := self._members.get(source.node_id)) and member.tag == source.tag
         ]
 
     def _check(self, what: Invalidation) -> None:

@@ -24,10 +24,13 @@ from simulations.operations.operators import (
     Install,
     Leave,
     Name,
+    Purge,
     Rotate,
+    SetRegister,
     Write,
 )
 from simulations.operations.processes import (
+    SMALL_FILES,
     Crash,
     Damage,
     Double,
@@ -46,6 +49,7 @@ from simulations.operations.processes import (
 )
 
 __all__ = [
+    "SMALL_FILES",
     "AuthorityAway",
     "Clog",
     "Crash",
@@ -66,6 +70,7 @@ __all__ = [
     "Operation",
     "Partition",
     "Pause",
+    "Purge",
     "Rebind",
     "RestartAll",
     "Resume",
@@ -73,6 +78,7 @@ __all__ = [
     "SaveDisk",
     "SetLink",
     "SetOwnLink",
+    "SetRegister",
     "Silence",
     "SlowDisk",
     "Start",
