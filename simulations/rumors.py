@@ -74,7 +74,11 @@ class Rumors:
             self._check_rank(node, event)
 
     def _check_rank(self, node: "Node", event: RegisterChanged) -> None:
-        held = {one.name: one for one in node.core.kept_registers(node.now())}[event.name]
+        held = next(
+            (one for one in node.core.kept_registers(node.now()) if one.name == event.name), None
+        )
+        if held is None:
+            return
         key = (node.index, node.life, event.name)
         before, self._ranks[key] = self._ranks.get(key), held.rank
         where = f"node {node.index} holds '{event.name}' at {held.rank}"
