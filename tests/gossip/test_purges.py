@@ -1,19 +1,23 @@
 """Purges: done once by everyone, found when they are lost, made up for when they can't be had."""
 
 import random
+from collections import Counter
 
+import msgpack
 import pytest
 
 from gossip import limits
 from gossip.events import Purged
 from gossip.invalidation import Awaited, By, Invalidation
-from gossip.member import Metadata
+from gossip.member import Metadata, Status
 from gossip.messages.changes import Heartbeat
 from gossip.messages.membership import Alive, TableDigest
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.purges import TooManyPurges
 from gossip.replica import Changeset
-from tests.gossip.drive import Driver, address, alive, node_id
+from simulations.links import Link
+from simulations.world import World
+from tests.gossip.drive import Driver, address, alive, node_id, packet, verdict
 
 KEY = Invalidation("entities", By.KEY, "keyauth_credentials:k:::::")
 WHOLE = Invalidation("entities", By.ALL, "")
@@ -312,3 +316,102 @@ def test_loss_duplication_and_reordering_end_with_every_purge_done() -> None:
             seen += done(driver)
     assert sorted(seen) == sorted(one.text for one in sent)
     assert driver.core.counters["purges_skipped"] == 0
+
+
+def sources_of(driver: Driver) -> list[PurgeMark]:
+    return [one for one in driver.core._purges.messages(driver.now) if isinstance(one, PurgeMark)]
+
+
+def test_push_pulls_tell_of_the_processes_that_members_are_now() -> None:
+    """Of a life that is over others would tell its own node in vain, for ever."""
+    driver = grown()
+    driver.receive(2, purge(1), purge(2))
+    assert sources_of(driver) == [PurgeMark(source(), 2)]
+    driver.receive(2, alive(2, generation=2)._replace(tag=99))
+    assert sources_of(driver) == []
+    driver.receive(2, Purge(source(2, 2, 99), 1, By.KEY, "k", (0, 0, 0)))
+    assert sources_of(driver) == [PurgeMark(source(2, 2, 99), 1)]
+
+
+def test_a_process_that_goes_on_as_a_later_life_numbers_anew() -> None:
+    driver = grown()
+    originate(driver)
+    driver.receive(2, verdict(1, Status.FAILED, generation=5))
+    assert originate(driver).source == Source(node_id(1), 6, 1, "entities")
+    assert originate(driver).sequence == 2
+
+
+def part(kind: int, *fields: object) -> bytes:
+    packed: bytes = msgpack.packb(fields)
+    return bytes((kind, 255)) + len(packed).to_bytes(4, "big") + packed
+
+
+ORIGIN = [bytes(14) + b"\x00\x02", 1, 2, "entities"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (90, [[*ORIGIN[:3], ""], 1, 0, "k", [0, 0, 0]]),
+        (90, [[*ORIGIN[:3], "c" * 33], 1, 0, "k", [0, 0, 0]]),
+        (90, [[*ORIGIN[:2], -1, "c"], 1, 0, "k", [0, 0, 0]]),
+        (90, [ORIGIN[:3], 1, 0, "k", [0, 0, 0]]),
+        (90, ["x", 1, 0, "k", [0, 0, 0]]),
+        (90, [ORIGIN, 0, 0, "k", [0, 0, 0]]),
+        (90, [ORIGIN, 2**62 + 1, 0, "k", [0, 0, 0]]),
+        (90, [ORIGIN, 1, 3, "k", [0, 0, 0]]),
+        (90, [ORIGIN, 1, True, "k", [0, 0, 0]]),
+        (90, [ORIGIN, 1, 0, "k" * 641, [0, 0, 0]]),
+        (90, [ORIGIN, 1, 0, b"k", [0, 0, 0]]),
+        (90, [ORIGIN, 1, 0, "k", [0, 0]]),
+        (91, [ORIGIN, 0]),
+        (91, [ORIGIN]),
+        (92, [ORIGIN, []]),
+        (92, [ORIGIN, [0]]),
+        (92, [ORIGIN, 7]),
+        (92, [ORIGIN, list(range(1, 40))]),
+    ],
+)
+def test_what_is_out_of_bounds_is_counted_and_changes_nothing(
+    kind: int, fields: list[object]
+) -> None:
+    driver = grown()
+    driver.effects = []
+    driver.core.datagram_received(packet(2) + part(kind, *fields), SOMEBODY, driver.now)
+    driver.effects = driver.core.effects()
+    assert driver.core.counters["messages_malformed"] == 1
+    assert done(driver) == []
+    assert sources_of(driver) == []
+
+
+def purged_by(world: World) -> Counter[str]:
+    return Counter(
+        seen.event.what.text or "*" for seen in world.observed if isinstance(seen.event, Purged)
+    )
+
+
+def test_in_a_cluster_with_relays_every_member_purges_once_and_in_a_few_hops() -> None:
+    world = World(100, seed=6)
+    world.begin_formed()
+    world.run(limits.PURGE_NEWCOMER_SECONDS)
+    for number in range(3):
+        node = world.nodes[number * 30]
+        node.core.purge(Invalidation("c", By.KEY, f"k{number}"), node.now())
+        node.flush()
+    world.run(0.01)
+    assert purged_by(world) == {f"k{number}": 100 for number in range(3)}
+
+
+def test_what_is_lost_on_the_way_is_found_within_a_moment() -> None:
+    world = World(70, seed=7, link=Link(loss=0.05, jitter=0.001))
+    world.begin_formed()
+    world.run(limits.PURGE_NEWCOMER_SECONDS)
+    node = world.nodes[5]
+    for number in range(20):
+        node.core.purge(Invalidation("c", By.KEY, f"k{number}"), node.now())
+    node.flush()
+    world.run_until(
+        lambda: purged_by(world) == {f"k{number}": 70 for number in range(20)},
+        within=limits.PURGE_GAP_SECONDS,
+    )
+    assert sum(one.core.counters["purges_asked"] for one in world.nodes) > 0

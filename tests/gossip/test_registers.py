@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import msgpack
 import pytest
 
 from gossip import limits
@@ -13,9 +14,10 @@ from gossip.messages.registers import Register
 from simulations.links import Link
 from simulations.node import Node
 from simulations.world import World
-from tests.gossip.drive import Driver, address, alive, node_id
+from tests.gossip.drive import Driver, address, alive, node_id, packet
 
 SOMEBODY, ANOTHER = address(2), address(3)
+OWNER = bytes(14) + b"\x00\x02"
 LOSSY = Link(loss=0.1, duplication=0.1, jitter=0.01)
 
 
@@ -307,3 +309,28 @@ def test_deleted_ones_are_remembered_within_a_bound() -> None:
     for number in range(limits.REGISTERS_DELETED_MAX + 9):
         set_here(driver, None, f"r{number}")
     assert len(driver.core.kept_registers(driver.now)) == limits.REGISTERS_DELETED_MAX
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["", 1, OWNER, 2, "v", None],
+        ["n" * 65, 1, OWNER, 2, "v", None],
+        ["r", 0, OWNER, 2, "v", None],
+        ["r", 1, b"short", 2, "v", None],
+        ["r", 1, OWNER, -1, "v", None],
+        ["r", 1, OWNER, 2, "v" * 513, None],
+        ["r", 1, OWNER, 2, b"v", None],
+        ["r", 1, OWNER, 2, "v", -1],
+        ["r", 1, OWNER, 2, "v", 1.5],
+        ["r", 1, OWNER, 2, "v", 366 * 86_400_000],
+        ["r", 1, OWNER, 2, "v"],
+    ],
+)
+def test_what_is_out_of_bounds_is_counted_and_changes_nothing(fields: list[object]) -> None:
+    driver = among_two()
+    packed: bytes = msgpack.packb(fields)
+    part = bytes((95, 255)) + len(packed).to_bytes(4, "big") + packed
+    driver.core.datagram_received(packet(2) + part, SOMEBODY, driver.now)
+    assert driver.core.counters["messages_malformed"] == 1
+    assert driver.core.kept_registers(driver.now) == []
