@@ -9,7 +9,16 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, fence, keys, membership, purges, registers, spreading
+from gossip.messages import (
+    changes,
+    fence,
+    history,
+    keys,
+    membership,
+    purges,
+    registers,
+    spreading,
+)
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
@@ -21,6 +30,7 @@ Message = (
     | fence.Message
     | purges.Message
     | registers.Message
+    | history.Message
 )
 
 _SUBJECTS = (
@@ -31,6 +41,7 @@ _SUBJECTS = (
     fence,
     purges,
     registers,
+    history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
 for _subject in _SUBJECTS:

@@ -10,6 +10,8 @@ from node.admin.node_view import (
     AuthorityStatus,
     DocumentsView,
     Fenced,
+    HistoryStatus,
+    HistoryView,
     Purging,
     ReplicaFileStatus,
 )
@@ -18,7 +20,7 @@ from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
-from store.version import Head
+from store.version import EMPTY, Head
 from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
@@ -65,6 +67,19 @@ class SmallLogLevels:
         self.everywhere.append((level, seconds))
 
 
+class SmallHistory:
+    """Satisfies node.admin.node_view.HistoryView; ``told`` may be set."""
+
+    def __init__(self) -> None:
+        self.told = HistoryStatus(None, "not connected yet", None, EMPTY, None, None, ())
+
+    async def status(self) -> HistoryStatus:
+        return self.told
+
+    async def adopt(self) -> str:
+        return "adopted"
+
+
 class SmallNode:
     """Satisfies node.admin.node_view.NodeView; attributes may be set to play a situation."""
 
@@ -93,6 +108,7 @@ class SmallNode:
         self.keys = self.keyring.changes
         self.caches = SmallCaches()
         self.log_levels = SmallLogLevels()
+        self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""

@@ -13,6 +13,7 @@ from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -23,6 +24,7 @@ from gossip.messages.changes import (
     Slice,
 )
 from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
+from gossip.messages.history import Answer, Question, Stance
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -65,6 +67,7 @@ HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
 SOURCE = Source(node_id(3), limits.COUNTER_MAX, limits.TAG_MAX, "entities")
+STANCE = Stance("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),
@@ -81,6 +84,7 @@ EVERY_KIND: list[Message] = [
     Request(HEAD),
     Pull(HEAD),
     Missing(HEAD),
+    Distant(HEAD),
     PushPull(True),
     Watch(),
     Unwatch(Parting.FULL),
@@ -101,6 +105,9 @@ EVERY_KIND: list[Message] = [
     Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
     Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
     PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
+    Question(2**32 - 1, STANCE),
+    Answer(7, STANCE._replace(holds=True)),
+    Answer(7, None),
     FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
     FenceAnswer(0, 0, Standing.WAITING),
     Relay((wire(1), wire(2))),
