@@ -137,6 +137,21 @@ MEANINGS = {
     "fence_askers_unknown": "questions of fences whose asker isn't a member, or is this node",
     "fence_answers_unexpected": "answers to fences that are late, doubled or answer none of ours",
     "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
+    "purges": "purges that this node originated",
+    "purges_too_many": "purges that this node refused to originate: too many in a short time",
+    "purges_received": "purges of others that were done",
+    "purges_known": "purges of others that were done already",
+    "purges_late": "purges of processes that are known to have been followed by others",
+    "purges_refused": "purges, or marks of them, of data planes or of nodes that are no members",
+    "purges_adopted": "sources of purges that a new process took for as far as they were",
+    "purges_asked": "questions for missing purges",
+    "purges_given": "purges sent to members that had missed them",
+    "purges_skipped": "missing purges made up for by purging a whole cache",
+    "purges_again": "purges done again at the version that they were made at",
+    "registers_set": "registers that this node set or deleted",
+    "registers_adopted": "registers of others that were adopted",
+    "registers_refused": "registers that a data plane has set",
+    "registers_dropped": "registers given up because there are too many",
 }
 
 TRANSPORT_MEANINGS = {
