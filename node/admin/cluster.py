@@ -50,7 +50,7 @@ class Cluster:
 
     async def revision(self, request: web.Request) -> web.Response:
         """``GET /cluster/revision``: what this node serves, and whether all others do too."""
-        head = self._node.head()
+        head, live = self._node.head(), self._node.live()
         revision = str(head.version)
         alive = [member for member in self._node.members() if member["status"] == "alive"]
         return json_answer(
@@ -58,6 +58,8 @@ class Cluster:
                 "revision": revision,
                 "tag": f"{head.version.tag:016x}",
                 "digest": head.digest.hex(),
+                "live": None if live is None else str(live.version),
+                "live_at": None if live is None else live.at,
                 "converged": all(member["revision"] == revision for member in alive),
             }
         )

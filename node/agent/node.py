@@ -28,7 +28,7 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, LiveVersion, NotAvailable, ReplicaFileStatus
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
@@ -394,6 +394,9 @@ class Node:
 
     def head(self) -> Head:
         return self._serving.head()
+
+    def live(self) -> LiveVersion | None:
+        return self._revisions.latest
 
     def members(self) -> list[dict[str, Any]]:
         return self._membership.members()

@@ -115,6 +115,8 @@ class Workers:
             if worker.configured:
                 worker.feed(state)
                 self._vouch(worker)
+        if not self._running:
+            self._note_live()
 
     def listen(self) -> None:
         """The start rule is met: workers accept connections from now on. Without a state they serve

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, DocumentsView, LiveVersion, ReplicaFileStatus
 from node.config.settings import Settings
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -36,6 +36,7 @@ class SmallNode:
         self.readiness = (True, "ready")
         self.joined: list[str] = []
         self.leaving = False
+        self.served: LiveVersion | None = None
         self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -50,6 +51,9 @@ class SmallNode:
 
     def head(self) -> Head:
         return Head(*self.replica.head())
+
+    def live(self) -> LiveVersion | None:
+        return self.served
 
     def members(self) -> list[dict[str, Any]]:
         own = {
