@@ -13,8 +13,8 @@ from gossip.counters import Counters
 from gossip.events import ForcedOut, MemberChanged, MemberForgotten
 from gossip.health import Health
 from gossip.identity import wire_id
-from gossip.member import Member, Status, view
-from gossip.members import Admission, Members
+from gossip.member import Member, Status, record_mark, view
+from gossip.members import Admission, Members, alive_claim
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -51,6 +51,8 @@ class Claims:
         self._rng = rng
         self._counters = counters
         self._corrections: dict[str, Alive | Verdict] = {}
+        self._told_mark = 0
+        """Of the packet that is being read: what its sender says of its own record."""
 
     def alive(self, claim: Alive, origin: Origin, now: float) -> None:
         """Somebody says that a node lives."""
@@ -111,6 +113,22 @@ class Claims:
         for member in self._members.buried:
             self._outbox.notify(MemberForgotten(view(member, is_self=False)))
         self._members.buried.clear()
+
+    def marked(self, mark: int) -> None:
+        """The sender of the packet that is being read tells its ``record_mark``."""
+        self._told_mark = mark
+
+    def compare_record(self, sender: Member, now: float) -> None:
+        """A packet was read. If its sender's record must be another one than the one held, the new
+        one was lost on its way here: shown the old one, the sender answers with what is true.
+        Table exchanges would find it, minutes later."""
+        mark, self._told_mark = self._told_mark, 0
+        due = now - sender.record_asked_at >= self._profile.probe_interval
+        if not mark or mark == record_mark(sender) or sender.status >= Status.FAILED or not due:
+            return
+        sender.record_asked_at = now
+        self._counters.add("records_asked")
+        self._outbox.send(sender, [alive_claim(sender)])
 
     def correct(self, origin: Origin) -> None:
         """Tell a sender what is held instead of the stale claims in its packet, or a node that

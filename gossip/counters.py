@@ -74,6 +74,7 @@ MEANINGS = {
     "claims_answered": "stale claims answered with what is held",
     "claims_unknown": "verdicts about members that are not listed",
     "claims_refused": "claims not admitted because the member table is full",
+    "records_asked": "members asked for a newer record of themselves, which was lost on its way",
     "claims_foreign": "records of nodes that follow another authority",
     "identity_conflicts": "claims of another process with a node id or name in use",
     "forced_out": "members that this node forced out, or took off at the authority's word",

@@ -15,7 +15,7 @@ from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
 from gossip.events import Behind, ChangesetApplied
 from gossip.identity import wire_id
-from gossip.member import Member
+from gossip.member import Member, record_mark
 from gossip.members import Members
 from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
 from gossip.outbox import Origin, Outbox
@@ -63,7 +63,8 @@ class Dissemination:
         return Head(*self._replica.head())
 
     def heartbeat(self, now: float) -> Heartbeat:
-        return Heartbeat.of(self.head(), self.confirmation.age(now), self._rotation.mark)
+        record = record_mark(self._members.me)
+        return Heartbeat.of(self.head(), self.confirmation.age(now), self._rotation.mark, record)
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and

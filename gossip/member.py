@@ -1,5 +1,6 @@
 """A member of the cluster: what is known about it here, and what others are shown."""
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple
@@ -81,8 +82,8 @@ class Precedence(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Member:
     """The record of one node. Owned and changed by ``gossip.members.Members`` alone, but for
-    ``serving``, ``rtt``, ``path``, ``stream_only``, ``keyring`` and ``heard_at``: observations, not
-    claims."""
+    ``serving``, ``rtt``, ``path``, ``stream_only``, ``keyring``, ``heard_at`` and
+    ``record_asked_at``: observations, not claims."""
 
     node_id: str
     generation: int
@@ -105,6 +106,8 @@ class Member:
     """What answered the last probes; None before the first answer."""
     stream_only: int = 0
     """For how much the probes count that only a stream answered, since the last packet."""
+    record_asked_at: float = -math.inf
+    """When it was last asked for a newer record than the one held."""
     wire: WireId = field(init=False)
     """Who it is in the envelopes of its packets."""
 
@@ -114,6 +117,11 @@ class Member:
     @property
     def precedence(self) -> Precedence:
         return Precedence(self.generation, self.incarnation, self.status)
+
+
+def record_mark(member: Member) -> int:
+    """From 1 to 127; another one whenever a node gives out a new record of itself."""
+    return 1 + (31 * member.generation + member.incarnation) % 127
 
 
 class MemberView(NamedTuple):

@@ -34,13 +34,21 @@ class Heartbeat(NamedTuple):
     """The counter of the keyring that the sender holds; 0 in clear, too."""
     keyring_check: int = 0
     """A byte of its digest, by which two that changed it at once find that they differ."""
+    record: int = 0
+    """The sender's ``gossip.member.record_mark``: whoever holds another record of it lacks one.
+    0 when it isn't told."""
 
     @classmethod
     def of(
-        cls, head: Head, confirmation_age: float | None, keyring: tuple[int, int] = (0, 0)
+        cls,
+        head: Head,
+        confirmation_age: float | None,
+        keyring: tuple[int, int] = (0, 0),
+        record: int = 0,
     ) -> "Heartbeat":
-        """What is said of a head that is served, and of the keyring (its ``mark``)."""
-        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring)
+        """What is said of a head that is served, of the keyring (its ``mark``) and of the sender's
+        own record."""
+        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring, record)
 
     def agrees(self, mine: Head) -> bool:
         """Whether nothing says that this is another history than that of a head of ours."""
@@ -118,6 +126,7 @@ KINDS: Kinds = {
             milliseconds(limits.CONFIRMATION_AGE_MAX),
             integer(0, limits.COUNTER_MAX),
             integer(0, 255),
+            integer(0, 127),
         ),
     ),
     8: (

@@ -4,11 +4,11 @@ import pytest
 
 from gossip.effects import PersistIncarnation
 from gossip.events import LeaveFinished, MemberChanged, MemberForgotten
-from gossip.member import Status
-from gossip.messages.changes import Request
+from gossip.member import Member, Status, record_mark
+from gossip.messages.changes import CHECK_BYTES, Heartbeat, Request
 from gossip.messages.membership import Ack, Alive, Ping, Verdict
-from gossip.replica import Head
-from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, verdict
+from gossip.replica import GENESIS, Head
+from tests.gossip.drive import PROFILE, Driver, address, alive, metadata, node_id, verdict
 
 
 @pytest.fixture
@@ -189,3 +189,39 @@ def test_who_is_known_from_the_start_is_a_member_of_whom_nothing_is_told() -> No
     assert driver.sent(Alive) == []
     driver.receive(2, verdict(3, Status.SUSPECT, by=2))
     assert driver.status(3) == "suspect", "and is heard about others"
+
+
+def heartbeat(record: int) -> Heartbeat:
+    return Heartbeat(GENESIS, bytes(CHECK_BYTES), None, record=record)
+
+
+def mark(incarnation: int) -> int:
+    """Of node 2 in its first generation."""
+    me = Member(node_id(2), 1, 2, incarnation, Status.ALIVE, address(2), metadata("node-2"), 0.0)
+    return record_mark(me)
+
+
+def test_a_record_that_was_lost_is_asked_for_when_its_node_is_heard(driver: Driver) -> None:
+    driver.receive(2, Ack(7), heartbeat(mark(incarnation=2)))
+    shown = {
+        (where, one.incarnation) for where, one in driver.sent(Alive) if one.node_id == node_id(2)
+    }
+    assert shown == {(address(2), 1)}
+    assert driver.core.counters["records_asked"] == 1
+    driver.receive(2, Ack(8), heartbeat(mark(incarnation=2)))
+    assert driver.core.counters["records_asked"] == 1  # once per interval
+    driver.receive(2, alive(2, incarnation=2))
+    driver.pass_time_answering(2 * PROFILE.probe_interval, 2, 3)
+    driver.receive(2, Ack(9), heartbeat(mark(incarnation=2)))
+    assert driver.core.counters["records_asked"] == 1
+
+
+def test_a_record_that_comes_in_the_same_packet_is_not_asked_for(driver: Driver) -> None:
+    driver.receive(2, Ack(7), heartbeat(mark(incarnation=2)), alive(2, incarnation=2))
+    assert driver.core.counters["records_asked"] == 0
+
+
+def test_who_is_shown_its_old_record_answers_with_the_new_one(driver: Driver) -> None:
+    driver.receive(2, verdict(1, Status.SUSPECT, incarnation=1))
+    driver.receive(3, Ack(1), alive(1, incarnation=1))
+    assert (address(3), 2) in [(where, one.incarnation) for where, one in driver.sent(Alive)]
