@@ -103,12 +103,12 @@ async def away(authority: Database, home: Path) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(authority.server.start)
         return
-    moved = [(path, path.with_name(f"away-{path.name}")) for path in home.glob("authority.db*")]
+    moved = [(home / f"authority.db{end}", home / f"away.db{end}") for end in ("", "-wal", "-shm")]
     for path, elsewhere in moved:
-        path.rename(elsewhere)
+        os.rename(path, elsewhere)
     yield
     for path, elsewhere in moved:
-        elsewhere.rename(path)
+        os.rename(elsewhere, path)
 
 
 async def watch(node: LocalNode, wanted: str, began: float) -> Phases:
