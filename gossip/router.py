@@ -94,7 +94,7 @@ class Router:
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
             self._detection.heard(sender, now)
-            self._claims.compare_record(sender, now)
+        self._claims.compare_records(now)
         self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
@@ -135,7 +135,7 @@ class Router:
             case Heartbeat():
                 self._dissemination.heard(message, sender, now)
                 self._rotation.heard(message, sender, now)
-                self._claims.marked(message.record)
+                self._claims.marked(sender, message.record)
             case Push():
                 self._dissemination.pushed(message, sender, now)
             case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():

@@ -24,6 +24,7 @@ from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
+from node.admin.openapi import OpenApi
 from node.admin.status import Status
 from node.admin.tags import Tags
 from store import schema as store_schema
@@ -71,6 +72,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     app.on_shutdown.append(streams.close)
     for kind in store_schema.kinds():
         _add_kind(app, node, kind)
+    add(app, "/openapi.json", {"GET": OpenApi(node.version).show})
     return app
 
 

@@ -43,6 +43,7 @@ OFFSET_CHARS_MAX = 3_072
 """An offset of tags holds one of them (TAG_CHARS_MAX), in base64."""
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
+IF_MATCH_TAGS_MAX = 16
 
 EVENT_SUBSCRIBERS_MAX = 32
 """Open streams of /cluster/events; beyond it 503."""

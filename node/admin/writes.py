@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from blake3 import blake3
 
+from node.admin.conditions import conditional
 from node.admin.errors import Refusal
 from node.admin.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from node.admin.node_view import NodeView
@@ -13,7 +14,7 @@ from store.authority import Committed, Mutation
 
 WRITE_ID_BYTES = 16
 
-_CONDITIONS = ("If-Match", "Grapevine-Fence")
+_CONDITIONS = ("Grapevine-Fence",)
 """Promises of the contract that this version can't keep yet. To ignore one would answer for more
 than what happened, so a write that asks for it is refused before anything is done."""
 
@@ -27,7 +28,7 @@ async def commit(request: web.Request, node: NodeView, *mutations: Mutation) -> 
             )
     if "fence" in request.query:
         raise Refusal(501, "?fence is not supported by this version; send the write without it")
-    return await node.commit(mutations, write_id(request.headers))
+    return await node.commit(conditional(request, mutations), write_id(request.headers))
 
 
 def revision_headers(committed: Committed) -> dict[str, str]:

@@ -75,7 +75,6 @@ def test_a_bad_key_is_refused(key: str) -> None:
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
-        ("/services", {"If-Match": '"x"'}),
         ("/services", {"Grapevine-Fence": "all"}),
         ("/services?fence=all", {}),
     ],
