@@ -11,7 +11,8 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes bench-replica bench-replica-file bench-simulator lock clean
+	bench-membership bench-writes bench-replica bench-replica-file bench-simulator bench-burst \
+	bench-catching-up bench-authority-load lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -23,6 +24,9 @@ help:
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-burst   20 nodes and a thousand writes at once: how soon all have the last one'
+	@echo 'make bench-catching-up   a node 10,000 revisions behind, and a new one with 100,000 entities'
+	@echo 'make bench-authority-load   what 5, 10 and 20 nodes ask of Postgres in a minute'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
@@ -76,6 +80,9 @@ check:
 	$(MAKE) package
 	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
+	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
+	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'
+	$(MAKE) bench-authority-load ARGS='--nodes 3 --seconds 10'
 	$(MAKE) bench-membership ARGS=--short
 	$(MAKE) bench-simulator ARGS=--short
 
@@ -91,6 +98,21 @@ bench-restart:
 bench-idle:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.idle $(ARGS)
+
+bench-burst:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.burst $(ARGS)
+
+bench-catching-up:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.catching_up $(ARGS)
+
+bench-authority-load:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.authority_load $(ARGS)
 
 bench-membership:
 	@deploy/setup --dev

@@ -29,12 +29,13 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.clusters import cluster_of
 from benchmarks.databases import DATABASES, database
 from benchmarks.idle import descendants, processor_seconds
 from benchmarks.kept_connection import KeptConnection
 from benchmarks.outcome import differences
 from node.demo.cluster import LocalCluster
-from node.demo.ports import HOST, choose_base
+from node.demo.ports import HOST
 
 SETTLE_SECONDS = 0.5
 """After a burst, before the first node is asked."""
@@ -208,6 +209,33 @@ def report(name: str, rounds: list[Round]) -> dict[str, Any]:
     }
 
 
+async def _bursts(cluster: LocalCluster, options: argparse.Namespace) -> dict[str, Any]:
+    """The rounds, at one node and at several; prints the table."""
+    service = {"name": "bench", "url": f"http://{HOST}:9"}
+    await cluster.post_json(f"{cluster.nodes[0].admin_url}/services", service)
+    burst = Burst(cluster, options.clients)
+    found: dict[str, Any] = {}
+    try:
+        # Connections are opened and caches filled in one that isn't counted.
+        await burst.run(options.nodes, min(options.writes, 10 * options.nodes))
+        print(
+            f"{options.nodes} nodes, {options.workers} workers each, {options.database},"
+            f" {options.writes} writes, {options.clients} connections, {options.rounds}"
+            " rounds: median (range); live: ms after the last write's answer"
+        )
+        print(
+            "written at            writes/s      write p50 ms      median node live"
+            "       every node live   CPU ms/node/write  client"
+        )
+        spread_over = min(options.writers, options.nodes)
+        for name, writers in (("one node", 1), (f"{spread_over} nodes", spread_over)):
+            rounds = [await burst.run(writers, options.writes) for _ in range(options.rounds)]
+            found[name.replace(" ", "_")] = report(name, rounds)
+    finally:
+        burst.close()
+    return found
+
+
 async def measure(options: argparse.Namespace) -> bool:
     """Run a cluster through the bursts and print what came of them; False if anything was lost."""
     settings = {"proxy_listen": "off"} if options.workers == 0 else {}
@@ -215,38 +243,12 @@ async def measure(options: argparse.Namespace) -> bool:
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         async with database(options.database, Path(home)) as authority:
             settings = {**authority.settings, **settings}
-            base = choose_base(options.nodes, options.base_port)
-            cluster = LocalCluster(Path(home), options.nodes, base, settings)
-            found: dict[str, Any] = {}
             loads = [os.getloadavg()[0]]
-            try:
-                await cluster.bootstrap()
-                await cluster.start()
-                await cluster.post_json(
-                    f"{cluster.nodes[0].admin_url}/services",
-                    {"name": "bench", "url": f"http://{HOST}:9"},
-                )
-                burst = Burst(cluster, options.clients)
-                await burst.run(options.nodes, min(options.writes, 10 * options.nodes))
-                print(
-                    f"{options.nodes} nodes, {options.workers} workers each, {options.database},"
-                    f" {options.writes} writes, {options.clients} connections, {options.rounds}"
-                    " rounds: median (range); live: ms after the last write's answer"
-                )
-                print(
-                    "written at            writes/s      write p50 ms      median node live"
-                    "       every node live   CPU ms/node/write  client"
-                )
-                spread_over = min(options.writers, options.nodes)
-                for name, writers in (("one node", 1), (f"{spread_over} nodes", spread_over)):
-                    rounds = [
-                        await burst.run(writers, options.writes) for _ in range(options.rounds)
-                    ]
-                    found[name.replace(" ", "_")] = report(name, rounds)
-                burst.close()
+            async with cluster_of(
+                options.nodes, Path(home), options.base_port, settings
+            ) as cluster:
+                found = await _bursts(cluster, options)
                 loads.append(os.getloadavg()[0])
-            finally:
-                await cluster.stop()
             lost = await differences(cluster)
     for line in lost:
         print(f"LOST  {line}")

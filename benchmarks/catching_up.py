@@ -31,14 +31,14 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.clusters import cluster_of
 from benchmarks.databases import DATABASES, Database, database
 from benchmarks.idle import descendants
 from benchmarks.kept_connection import KeptConnection
 from benchmarks.restart import import_seconds
 from node.agent.authorities import make_authority
 from node.config.load import load
-from node.demo.cluster import LocalCluster, LocalNode
-from node.demo.ports import choose_base
+from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
 from store.authority import Authority, Create, Mutation
 
 LOOK_SECONDS = 0.02
@@ -126,7 +126,7 @@ async def watch(node: LocalNode, wanted: str, began: float) -> Phases:
                     admin.close()
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
-        raise SystemExit(f"{found} after {SECONDS_MAX:g} s:\n{node.log_tail()}") from None
+        raise NodeFailed(f"{node.name}: {found} after {SECONDS_MAX:g} s") from None
     finally:
         status.close()
         admin.close()
@@ -232,31 +232,35 @@ def report(found: dict[str, list[Phases]]) -> None:
         print("    " + ", ".join(f"{key} {[int(one[key]) for one in rounds]}" for key in COUNTED))
 
 
+async def _all_cases(
+    case: CatchingUp, cluster: LocalCluster, authority: Database, options: argparse.Namespace
+) -> None:
+    for _ in range(options.rounds):
+        for there in (True, False):
+            await case.stopped(options.revisions, there=there)
+            if there or authority.server is not None:
+                await case.paused(options.revisions, there=there)
+    wanted = await fill(cluster, options.entities)
+    await until_others(cluster, cluster.nodes[-1], wanted)
+    for _ in range(options.rounds):
+        for there in (True, False):
+            await case.newcomer(wanted, there=there)
+
+
 async def measure(options: argparse.Namespace) -> None:
     """Run all cases and print what came of them."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as folder:
         home = Path(folder)
         loads = [os.getloadavg()[0]]
         floor = await asyncio.to_thread(import_seconds)
-        async with database(options.database, home) as authority:
-            base = choose_base(options.nodes + 2 * options.rounds, options.base_port)
-            cluster = LocalCluster(home, options.nodes, base, authority.settings)
+        async with (
+            database(options.database, home) as authority,
+            cluster_of(
+                options.nodes, home, options.base_port, authority.settings, spare=2 * options.rounds
+            ) as cluster,
+        ):
             case = CatchingUp(cluster, authority, home)
-            try:
-                await cluster.bootstrap()
-                await cluster.start()
-                for _ in range(options.rounds):
-                    for there in (True, False):
-                        await case.stopped(options.revisions, there=there)
-                        if there or authority.server is not None:
-                            await case.paused(options.revisions, there=there)
-                wanted = await fill(cluster, options.entities)
-                await until_others(cluster, cluster.nodes[-1], wanted)
-                for _ in range(options.rounds):
-                    for there in (True, False):
-                        await case.newcomer(wanted, there=there)
-            finally:
-                await cluster.stop()
+            await _all_cases(case, cluster, authority, options)
         loads.append(os.getloadavg()[0])
     print(
         f"{options.revisions} revisions behind; then {options.entities} entities more;"

@@ -186,12 +186,15 @@ class LocalCluster:
         self.nodes.append(node)
         return node
 
-    async def start(self) -> None:
-        """Start every node and wait until each serves and sees all. Raises NodeFailed."""
+    async def start(self, together: int | None = None) -> None:
+        """Start every node and wait until each serves and sees all; ``together`` bounds how many
+        start at a time. Raises NodeFailed."""
         for node in self.nodes:
             node.configure(self._settings)
-        await asyncio.gather(*(node.start() for node in self.nodes))
-        await asyncio.gather(*(node.until_ready(self.session) for node in self.nodes))
+        for first in range(0, len(self.nodes), together or len(self.nodes)):
+            some = self.nodes[first : first + (together or len(self.nodes))]
+            await asyncio.gather(*(node.start() for node in some))
+            await asyncio.gather(*(node.until_ready(self.session) for node in some))
         await self.until_view({node.name: "alive" for node in self.nodes})
 
     async def stop(self) -> list[int | None]:
