@@ -19,6 +19,8 @@ from gossip.detection import Detection
 from gossip.dissemination import Dissemination
 from gossip.doubt import Doubt
 from gossip.effects import Effect
+from gossip.fence import Fences
+from gossip.fence_questions import Answer
 from gossip.health import Health
 from gossip.identity import Identity, check_identity
 from gossip.keyring import Keyring
@@ -33,7 +35,8 @@ from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
-from gossip.replica import Changeset, Head, Replica
+from gossip.relaying import Relaying
+from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
@@ -41,6 +44,7 @@ from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
+from gossip.tree import Tree
 from gossip.updates import Updates
 from gossip.watch import Watches
 from gossip.wire import (
@@ -111,9 +115,10 @@ class Gossip:
         self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
+        self._tree = Tree(self._members, self._outbox, rng, self.counters)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
-            self._rotation,
+            replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
+            self.counters, self._rotation,
         )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
@@ -153,10 +158,14 @@ class Gossip:
             Watches(self._members, self._streams, self._outbox, rng, self.counters),
             Doubt(profile, self.counters),
         )  # fmt: skip
+        self._fences = Fences(
+            self._members, self._tree, self._outbox, profile, self.counters, heartbeat
+        )
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
-            self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._outbox, self.counters,
+            self._detection, self._exchange, self._dissemination,
+            Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
+            self._snapshot_supply, self._fences, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -207,7 +216,7 @@ class Gossip:
         is_news = self.confirmation_age(now) > CONFIRMATION_NEWS_SECONDS
         self._dissemination.confirmed(now)
         if is_news and self._running():
-            self._outbox.broadcast(self._members.reachable(), [self._dissemination.heartbeat(now)])
+            self._tree.spread([self._dissemination.heartbeat(now)], now)
 
     def confirmation_age(self, now: float) -> float:
         """Seconds since any member is known to have compared its head with the authority's."""
@@ -221,6 +230,22 @@ class Gossip:
         holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
         return self._running() and self._snapshot.begin(now)
+
+    def fence(self, version: Version, seconds: float, now: float) -> int:
+        """Find out who has this version: the event FenceEnded with the number answered tells it, as
+        soon as all have, and after ``seconds`` (above 0, at most ``limits.FENCE_SECONDS_MAX``).
+
+        Raises ValueError for other seconds, and on a node that takes no part any more, and
+        TooManyFences.
+        """
+        if self._own.ended:
+            raise ValueError("this node takes no part in the cluster any more")
+        return self._fences.begin(version, seconds, now)
+
+    def fence_answered(self, token: int, answer: Answer, now: float) -> None:
+        """This node's answer to the event FenceAsked."""
+        if not self._own.ended:
+            self._fences.answered(token, answer)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -394,6 +419,7 @@ class Gossip:
         self._exchange.advance(now)
         self._dissemination.advance(now)
         self._contests.advance(now)
+        self._fences.advance(now)
         self._departure.advance(now)
 
     def next_deadline(self) -> float | None:
@@ -407,6 +433,7 @@ class Gossip:
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._contests.next_deadline(),
+            self._fences.next_deadline(),
             self._departure.next_deadline(),
         )
         # Asked for after every packet.
@@ -414,6 +441,8 @@ class Gossip:
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""
+        if self._own.ended:
+            self._fences.stop()
         return self._outbox.drain()
 
     def _running(self) -> bool:

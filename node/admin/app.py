@@ -18,6 +18,7 @@ from node.admin.collections import Collection
 from node.admin.config import Config
 from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
+from node.admin.fence import fence_writes
 from node.admin.guard import bound_requests, refuse_strangers
 from node.admin.headers import CommonHeaders, answer_options, note_start
 from node.admin.keys import Keys
@@ -39,6 +40,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     access = access_of(node.settings)
     app = _application(node, access)
     app.middlewares.append(refuse_strangers(access))
+    app.middlewares.append(fence_writes(node))
     app[ACCESS_LOG] = AccessLog(node.settings.admin_access_log)
     app.cleanup_ctx.append(keep_logs(node.settings))
     information, streams, cluster = root.Root(node), EventStreams(node), Cluster(node)
