@@ -45,6 +45,7 @@ ROUND_SECONDS_MAX = 60.0
 TELLING = (
     "pushes",
     "announcements",
+    "news_told",
     "changesets_early",
     "changesets_early_dropped",
     "changesets_known",
