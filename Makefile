@@ -10,15 +10,16 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
+.PHONY: help demo test hunt fuzz chaos soak lint check package bench bench-restart bench-idle \
 	bench-membership bench-writes bench-replica bench-replica-file bench-simulator bench-burst \
 	bench-catching-up bench-authority-load lock clean
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
-	@echo 'make test    every test'
+	@echo 'make test    every test but those of make hunt'
+	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
-	@echo 'make check   lint, test, the built package in a clean environment, short chaos and benchmarks'
+	@echo 'make check   lint, test, hunt, the built package in a clean environment, short chaos and benchmarks'
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
@@ -43,7 +44,11 @@ demo:
 test:
 	@deploy/test-tools
 	@deploy/setup --dev
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not hunt' $(ARGS)
+
+hunt:
+	@deploy/setup --dev
+	$(BIN)/python -m pytest -n $(JOBS) -m hunt $(ARGS)
 
 # Not in the locks: there is no wheel of it for every platform, and no other target needs it.
 fuzz:
@@ -77,6 +82,7 @@ package:
 check:
 	$(MAKE) lint
 	$(MAKE) test
+	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
