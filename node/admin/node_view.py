@@ -193,6 +193,14 @@ class ReplicaFileStatus(NamedTuple):
     """Why it can't be written now; empty when it can."""
 
 
+class LiveVersion(NamedTuple):
+    """What every worker of a node serves."""
+
+    version: Version
+    at: float
+    """Since when, in Unix seconds."""
+
+
 class DocumentsView(Protocol):
     """The declarative document of a cluster without a database."""
 
@@ -265,6 +273,9 @@ class NodeView(Protocol):
 
     def head(self) -> Head:
         """What this node serves."""
+
+    def live(self) -> LiveVersion | None:
+        """What every worker of this node serves; None before anything is served."""
 
     def members(self) -> list[dict[str, Any]]:
         """The members this node knows, itself first, shaped as DESIGN 9 says.

@@ -39,6 +39,7 @@ from node.admin.node_view import (
     AuthorityStatus,
     Fenced,
     HistoryView,
+    LiveVersion,
     NotAvailable,
     ReplicaFileStatus,
 )
@@ -505,6 +506,9 @@ class Node:
 
     def head(self) -> Head:
         return self._serving.head()
+
+    def live(self) -> LiveVersion | None:
+        return self._revisions.latest
 
     def members(self) -> list[dict[str, Any]]:
         return self._membership.members()

@@ -12,6 +12,7 @@ from node.admin.node_view import (
     Fenced,
     HistoryStatus,
     HistoryView,
+    LiveVersion,
     Purging,
     ReplicaFileStatus,
 )
@@ -100,6 +101,7 @@ class SmallNode:
         self.readiness = (True, "ready")
         self.joined: list[str] = []
         self.leaving = False
+        self.served: LiveVersion | None = None
         self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -125,6 +127,9 @@ class SmallNode:
 
     def head(self) -> Head:
         return Head(*self.replica.head())
+
+    def live(self) -> LiveVersion | None:
+        return self.served
 
     def members(self) -> list[dict[str, Any]]:
         own = {
