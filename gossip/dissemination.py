@@ -6,25 +6,31 @@ with nothing on the way is asked for; and when peers' logs don't lead there, the
 to load the whole state, from the authority or a peer.
 """
 
+import math
 import random
 from collections.abc import Sequence
 
 from gossip import limits
+from gossip.announcements import Announcements
+from gossip.burst import Burst
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
-from gossip.events import Behind, ChangesetApplied
+from gossip.events import Behind, ChangesetApplied, EpochHeard
 from gossip.identity import wire_id
 from gossip.member import Member, record_mark
 from gossip.members import Members
-from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.changes import Announce, Distant, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
+from gossip.pace import Pace
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
 from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
-from gossip.supply import Supply
+from gossip.supply import Supply, is_distant
+from gossip.tree import Tree
 
 
 class Dissemination:
@@ -36,6 +42,7 @@ class Dissemination:
         members: Members,
         streams: Streams,
         outbox: Outbox,
+        tree: Tree,
         profile: Profile,
         rng: random.Random,
         counters: Counters,
@@ -52,11 +59,21 @@ class Dissemination:
         self._early = EarlyBuffer()
         self._lineage = Lineage()
         self._repair = Repair(profile, rng)
-        self._supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
+        self._announcements = Announcements(members, outbox, profile, rng, counters)
+        self._burst = Burst()
+        self._pace = Pace(members, counters)
+        self._supply = Supply(replica, outbox, tree, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
+        self._answered: Stream | None = None
+        """The stream of a pull whose answer is still being applied."""
+        self._applying = (-math.inf, 0)
+        """The call (its time) that last applied changesets, and how many."""
+        self._slice_at: float | None = None
+        """When the early buffer's next changesets, which fit, are to be applied."""
         self._fork_told: tuple[Version, bytes] | None = None
+        self._epoch_told = (0, 0)
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -68,16 +85,16 @@ class Dissemination:
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
-        ``early`` ones that it couldn't apply yet."""
+        ``early`` ones that it couldn't apply yet. Those of a burst share packets (``burst``)."""
         fresh = self._unpushed()
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
-            self._supply.announce(self.head(), self.heartbeat(now))
+            self._supply.announce(self.head(), self.heartbeat(now), now)
         else:
             own = [*fresh, *early]
             for changeset in own:
                 self._lineage.record(changeset.version, now, hops=0)
-            self._counters.add("pushes", len(own))
-            self._supply.push(own, self.heartbeat(now), now)
+            self._burst.add(own, now)
+            self._push(now)
         me = self._members.me.node_id
         for changeset in early:
             self._keep(Arrival(changeset, now, 0.0, 0, me), now)
@@ -96,20 +113,33 @@ class Dissemination:
         """A member's head and how fresh the cluster's knowledge is."""
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
-        self._saw(message.version, sender)
+        self._saw(message.version, sender, now)
         mine = self.head()
         if message.version > mine.version:
             self._repair.behind(message.version, sender.node_id, now)
+            self._heard_epoch(message.version)
         elif not message.agrees(mine):
             self._counters.add("heads_forked")
             if self._fork_told != (message.version, message.check):
                 self._fork_told = (message.version, message.check)
                 self._outbox.notify(Behind(message.version, "forked"))
 
+    def told(self, message: Holds, sender: Member, now: float) -> None:
+        """A member has something new: what of it is missing here is asked for, with patience."""
+        self._counters.add("news_heard")
+        self._saw(message.serving, sender, now)
+        mine = self.head().version
+        shown = [(run.epoch, run.tag, run.last) for run in message.waiting]
+        lacking = [version for version in shown if version not in self._early]
+        highest = max([message.serving, *lacking])
+        if highest > mine:
+            self._counters.add("news_missing")
+            self._repair.told(highest, sender.node_id, now)
+
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
         version = message.head.version
-        self._saw(version, sender)
+        self._saw(version, sender, now)
         if version > self.head().version:
             self._repair.announced(version, sender.node_id, now)
 
@@ -117,6 +147,22 @@ class Dissemination:
         """A member can't repair us from the head we asked for."""
         if message.after == self.head():
             self._repair.refused(sender.node_id, "log", now)
+
+    def sent_away(self, message: Distant, sender: Member, now: float) -> None:
+        """A member says that we lack too much. Its word alone doesn't have a state loaded: others
+        must have shown such a head."""
+        if message.after != self.head():
+            return
+        wanted = self._repair.wanted
+        if wanted is None or not is_distant(self.head(), Head(wanted, b"")):
+            self._repair.refused(sender.node_id, "silent", now)
+            return
+        self._counters.add("repairs_sent_away")
+        self._repair.refused(sender.node_id, "distant", now)
+
+    def write_pause(self, now: float) -> float:
+        """Seconds that a writer here should wait."""
+        return self._pace.pause(now)
 
     def requested(self, asker: Member, message: Request, now: float) -> None:
         """A member asks by packet for what follows its head."""
@@ -128,6 +174,9 @@ class Dissemination:
 
     def pull_answered(self, stream: Stream, now: float) -> None:
         """A whole answer has come on the stream of a pull: ask on, or be done."""
+        if self._slice_at is not None:
+            self._answered = stream
+            return
         peer = self._members.get(stream.peer)
         mine = self.head()
         more = peer is not None and peer.serving is not None and peer.serving > mine.version
@@ -143,12 +192,22 @@ class Dissemination:
 
     def pull_ended(self, now: float) -> None:
         """The stream of a pull closed without an answer, or ran out of time."""
+        self._answered = None
         self._repair.stream_ended(now)
 
     def advance(self, now: float) -> None:
         """Ask for what is missing, when it is time to."""
-        self._take_early(now)
-        decision = self._repair.decide(self.head(), self._members.reachable(), now)
+        self._push(now)
+        if self._slice_at is not None:
+            self._applying = (now, 0)
+            self._moved(now)
+            if self._slice_at is None and self._answered is not None:
+                stream, self._answered = self._answered, None
+                self.pull_answered(stream, now)
+        self._announcements.tell(self.head().version, self._early, now)
+        decision = self._repair.decide(
+            self.head(), self._members.reachable(), now, self._members.typical_rtt
+        )
         if isinstance(decision, Ask):
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):
@@ -156,7 +215,13 @@ class Dissemination:
             self._outbox.notify(Behind(decision.version, decision.reason))
 
     def next_deadline(self) -> float | None:
-        return self._repair.deadline
+        deadlines = (
+            self._repair.deadline,
+            self._announcements.deadline,
+            self._burst.deadline,
+            self._slice_at,
+        )
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def _ask(self, ask: Ask, now: float) -> None:
         peer = self._members.get(ask.peer)
@@ -173,8 +238,20 @@ class Dissemination:
         if self._streams.open("pull", peer.address, peer.node_id, frame, now) is None:
             self._repair.stream_ended(now)
 
+    def _push(self, now: float) -> None:
+        """Push what this node committed, if it is time to."""
+        own = self._burst.take(now)
+        if own:
+            self._counters.add("pushes", len(own))
+            self._supply.push(own, self.heartbeat(now), now)
+
     def _offer(self, arrival: Arrival, now: float) -> None:
         changeset, sender = arrival.changeset, arrival.sender
+        full = self._slice_at is not None or self._has_applied_enough(now)
+        if full and changeset.version > self.head().version:
+            self._keep(arrival, now)
+            self._slice_at = now
+            return
         verdict = self._replica.offer(*changeset)
         if verdict == "applied":
             self._applied(arrival, now)
@@ -184,6 +261,9 @@ class Dissemination:
         elif verdict == "early":
             self._counters.add("changesets_early")
             self._keep(arrival, now)
+        elif verdict == "unconfirmed":
+            self._counters.add("epochs_unconfirmed")
+            self._heard_epoch(changeset.version)
         else:
             self._counters.add(f"changesets_{verdict}")
             self._repair.behind(changeset.version, sender, now)
@@ -195,9 +275,15 @@ class Dissemination:
         if delay is not None:
             self._lineage.record(version, now - delay, arrival.hops)
         self._counters.add("changesets_applied")
+        call, count = self._applying
+        self._applying = (now, count + 1) if call == now else (now, 1)
+        if arrival.sender != self._members.me.node_id:
+            self._announcements.learned(arrival.sender, now)
         self._outbox.notify(ChangesetApplied(arrival.changeset, delay, arrival.hops))
 
     def _keep(self, arrival: Arrival, now: float) -> None:
+        if arrival.sender != self._members.me.node_id:
+            self._announcements.learned(arrival.sender, now)
         self._counters.add("changesets_early_dropped", self._early.add(arrival))
         if arrival.delay is not None:
             self._lineage.record(
@@ -222,8 +308,19 @@ class Dissemination:
         self._repair.progressed(self._pushed, now)
 
     def _take_early(self, now: float) -> None:
-        while (arrival := self._early.take(*self.head())) is not None:
-            if self._replica.offer(*arrival.changeset) != "applied":
+        self._slice_at = None
+        while self._early:
+            if self._has_applied_enough(now):
+                if self._early.follows(self.head().digest):
+                    self._slice_at = now
+                break
+            arrival = self._early.take(*self.head())
+            if arrival is None:
+                break
+            verdict = self._replica.offer(*arrival.changeset)
+            if verdict == "unconfirmed":
+                break
+            if verdict != "applied":
                 self._counters.add("changesets_corrupt")
                 self._repair.refused(arrival.sender, "silent", now)
                 break
@@ -231,7 +328,12 @@ class Dissemination:
             own = arrival.sender == self._members.me.node_id
             if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
                 # Announced before we could serve it: whoever asked in vain asks again.
-                self._supply.announce(self.head(), self.heartbeat(now))
+                self._supply.announce(self.head(), self.heartbeat(now), now)
+
+    def _has_applied_enough(self, now: float) -> bool:
+        """Whether one call has held the event loop for long."""
+        call, count = self._applying
+        return call == now and count >= limits.APPLIED_AT_ONCE_MAX
 
     def _unpushed(self) -> list[Changeset] | None:
         """What the replica holds above the last push; None when its log doesn't tell."""
@@ -246,7 +348,15 @@ class Dissemination:
             fresh += [Changeset(*changeset) for changeset in held]
             after = Head(fresh[-1].version, fresh[-1].digest)
 
-    def _saw(self, version: Version, sender: Member) -> None:
+    def _heard_epoch(self, version: Version) -> None:
+        """Of several (two that raised at once) each is told, once while no other is heard of."""
+        mine = self.head().version
+        if mine[0] and version[0] > mine[0] and version[:2] != self._epoch_told:
+            self._epoch_told = version[:2]
+            self._outbox.notify(EpochHeard(version))
+
+    def _saw(self, version: Version, sender: Member, now: float) -> None:
         """Packets overtake each other, versions only rise."""
         if sender.serving is None or version >= sender.serving:
             sender.serving = version
+            self._pace.heard(sender.node_id, version, self.head().version, now)

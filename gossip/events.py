@@ -3,8 +3,10 @@
 from typing import Literal, NamedTuple
 
 from gossip.address import Address
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
 from gossip.member import MemberView
+from gossip.messages.history import Stance
 from gossip.replica import Changeset, Head, Version
 
 
@@ -46,9 +48,37 @@ class Behind(NamedTuple):
 
     version: Version
     """The newest version heard of."""
-    reason: Literal["log", "silent", "forked"]
+    reason: Literal["log", "silent", "forked", "distant"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
-    peer holds another history at the same version."""
+    peer holds another history at the same version. ``distant``: a peer's log would, but a whole
+    state is less work than so many changes: a peer's, even while the authority is there."""
+
+
+class EpochHeard(NamedTuple):
+    """A member follows a higher epoch than this node. It counts once this node's own authority
+    confirms it, or while that is away. Told once for each."""
+
+    version: Version
+
+
+class HistoryAsked(NamedTuple):
+    """A member asks how this node's authority stands: read it now, and call
+    ``Gossip.answer_history``."""
+
+    asker: str
+    """Node id."""
+    sequence: int
+    theirs: Stance
+    """How that member's authority stands."""
+
+
+class HistoryAnswered(NamedTuple):
+    """A member that was asked (``Gossip.ask_history``) has read its authority."""
+
+    member: str
+    """Node id."""
+    theirs: Stance | None
+    """None when it can't reach an authority."""
 
 
 class SnapshotInstalled(NamedTuple):
@@ -152,6 +182,51 @@ class KeyUnknown(NamedTuple):
     """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
 
 
+class Purged(NamedTuple):
+    """Caches are to forget this now, and again when they have come to this version: what they are
+    filled with before may be older than what the purge is about. Told again when the replica has
+    come there."""
+
+    what: Invalidation
+    version: Version
+
+
+class RegisterChanged(NamedTuple):
+    """A register was set here or elsewhere, deleted, or is over. Keep them all
+    (``Gossip.kept_registers``)."""
+
+    name: str
+    value: str | None
+    """None: it has none any more."""
+    seconds: float | None
+    """How long it holds from now on; None: until it is set again."""
+
+
+class FenceAsked(NamedTuple):
+    """A fence waits for this node (of another member, or its own): answer with
+    ``Gossip.fence_answered``. ``reached`` as soon as all here that can answer a request have the
+    version or a descendant, ``forked`` as soon as what is held has left it, ``missing`` not before
+    the time is over."""
+
+    token: int
+    version: Version
+    seconds: float
+
+
+class FenceEnded(NamedTuple):
+    """The outcome of a fence that this node began: names of the members that counted."""
+
+    number: int
+    version: Version
+    reached: tuple[str, ...]
+    missing: tuple[str, ...]
+    """They answered that they haven't got it yet."""
+    unreachable: tuple[str, ...]
+    """They didn't answer."""
+    forked: tuple[str, ...]
+    """They know a history without that version; it ended the fence."""
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -162,6 +237,9 @@ Event = (
     | PathChanged
     | ChangesetApplied
     | Behind
+    | EpochHeard
+    | HistoryAsked
+    | HistoryAnswered
     | SnapshotInstalled
     | SnapshotFailed
     | IdentityTaken
@@ -174,5 +252,9 @@ Event = (
     | Isolated
     | KeyringChanged
     | KeyUnknown
+    | Purged
+    | RegisterChanged
+    | FenceAsked
+    | FenceEnded
     | LeaveFinished
 )

@@ -10,12 +10,15 @@ from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.fence import Fences
+from gossip.history import HistoryInquiry
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -25,6 +28,8 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion
+from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -42,9 +47,15 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
+from gossip.messages.registers import Register
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
+from gossip.purges import Purges
 from gossip.pushpull import TableExchange
+from gossip.registers import Registers
+from gossip.relaying import Relaying
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -64,9 +75,14 @@ class Router:
         detection: Detection,
         exchange: TableExchange,
         dissemination: Dissemination,
+        relaying: Relaying,
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        history: HistoryInquiry,
+        fences: Fences,
+        purges: Purges,
+        registers: Registers,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -78,18 +94,23 @@ class Router:
         self._detection = detection
         self._exchange = exchange
         self._dissemination = dissemination
+        self._relaying = relaying
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._purges = purges
+        self._registers = registers
+        self._history = history
+        self._fences = fences
         self._outbox = outbox
         self._counters = counters
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message in parts.messages:
+        for message, author in self._relaying.unwrap(parts, origin):
             if self._own.ended:
                 return
-            self._dispatch(message, origin, now)
+            self._dispatch(message, author, now)
         sender = self._members.sender(origin.sender)
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
@@ -140,10 +161,14 @@ class Router:
                 self._dissemination.pushed(message, sender, now)
             case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
                 self._detection.received(message, sender, origin, now)
+            case Holds():
+                self._dissemination.told(message, sender, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
                 self._dissemination.missing(message, sender, now)
+            case Distant():
+                self._dissemination.sent_away(message, sender, now)
             case Request():
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:
@@ -157,8 +182,23 @@ class Router:
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case Question():
+                self._history.questioned(message, sender)
+            case Answer():
+                self._history.answered(message, sender)
+            case FenceQuestion() | FenceAnswer():
+                self._fences.received(message, sender, now)
             case KeysWanted():
                 self._rotation.wanted(sender, now)
+            case Purge():
+                self._purges.received(message, sender, now)
+            case PurgeMark():
+                self._purges.shown(message, sender, now)
+            case PurgesWanted():
+                self._purges.wanted(message, sender)
+            case Register():
+                by_stream = origin.stream is not None
+                self._registers.received(message, sender, now, by_stream=by_stream)
             case _:
                 self._counters.add("messages_malformed")
 

@@ -2,13 +2,16 @@
 
 A frame is a 4-byte big-endian length and a msgpack array ``[kind, …]``. The agent sends
 ``configure`` first, then the state as ``snapshot`` slices, then one ``changeset`` after another in
-version order; ``listen`` when the start rule is met; ``drain`` to end. The worker sends ``ready``
-once the first snapshot is applied, ``applied`` after each version it serves, and ``stats`` each
-second. When the channel closes, the other side is gone: a worker then closes its listening sockets
-at once, finishes its requests and exits within 5 s.
+version order; ``listen`` when the start rule is met; ``drain`` to end. In between it sends
+``audit``, which says what the worker must hold at that point of the stream. The worker sends
+``ready`` once the first snapshot is applied, ``applied`` after each version it serves, ``differs``
+when an audit finds something else, and ``stats`` each second. When the channel closes, the other
+side is gone: a worker then closes its listening sockets at once, finishes its requests and exits
+within 5 s.
 
 Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
-replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
+replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
+workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
 import struct
@@ -51,6 +54,14 @@ class Apply(NamedTuple):
     changes: tuple[Change, ...]
 
 
+class Audit(NamedTuple):
+    """Agent to worker: these are some of the entities that there are now, and so many there are of
+    each kind."""
+
+    rows: tuple[Change, ...]
+    counts: dict[str, int]
+
+
 class Listen(NamedTuple):
     """Agent to worker: start accepting connections."""
 
@@ -91,6 +102,38 @@ class Ask(NamedTuple):
     value: str
 
 
+class Purge(NamedTuple):
+    """Agent to worker: forget this now, and again once you serve this version. Outside the order of
+    changesets, which it may overtake."""
+
+    cache: str
+    by: int
+    """A number of gossip.invalidation.By."""
+    text: str
+    version: Version
+
+
+class Peek(NamedTuple):
+    """Agent to worker: what is cached under this key?"""
+
+    number: int
+    key: str
+
+
+class Peeked(NamedTuple):
+    """Worker to agent: the answer to ``peek``."""
+
+    number: int
+    texts: tuple[str, ...] | None
+    """JSON; None when nothing is."""
+
+
+class Level(NamedTuple):
+    """Agent to worker: log from this level on, a key of node.logs.LEVELS."""
+
+    level: str
+
+
 class Ready(NamedTuple):
     """Worker to agent: configured, and the first snapshot is served."""
 
@@ -102,6 +145,12 @@ class Applied(NamedTuple):
 
     version: Version
     at: float
+
+
+class Differs(NamedTuple):
+    """Worker to agent: what it holds isn't what it was sent. Told once until it gets a state."""
+
+    what: str
 
 
 class Stats(NamedTuple):
@@ -121,19 +170,43 @@ GAUGES = frozenset(
 )
 
 
-Frame = Configure | Snapshot | Apply | Listen | Drain | Kept | Told | Ask | Ready | Applied | Stats
+Frame = (
+    Configure
+    | Snapshot
+    | Apply
+    | Audit
+    | Listen
+    | Drain
+    | Kept
+    | Told
+    | Purge
+    | Peek
+    | Level
+    | Ask
+    | Peeked
+    | Ready
+    | Applied
+    | Differs
+    | Stats
+)
 
 _KINDS: dict[str, type[Frame]] = {
     "configure": Configure,
     "snapshot": Snapshot,
     "changeset": Apply,
+    "audit": Audit,
     "listen": Listen,
     "drain": Drain,
     "kept": Kept,
     "told": Told,
+    "purge": Purge,
+    "peek": Peek,
+    "level": Level,
     "ask": Ask,
+    "peeked": Peeked,
     "ready": Ready,
     "applied": Applied,
+    "differs": Differs,
     "stats": Stats,
 }
 _NAMES = {frame: name for name, frame in _KINDS.items()}

@@ -75,6 +75,10 @@ class Changelog:
         heads = (Head(changeset.version, changeset.digest) for changeset in newest_first)
         return tuple(islice(chain(heads, (self._base,)), count_max))
 
+    def above(self, revision: int) -> list[Changeset]:
+        """Those of the kept ones above a revision, oldest first."""
+        return [one for number, one in self._by_revision.items() if number > revision]
+
     def since(self, point: Head, max_bytes: int) -> Sequence[Changeset] | None:
         """What follows a point of this history: see ``Replica.changesets``."""
         if point != self._base:

@@ -53,6 +53,11 @@ class Replica:
         """The version held, and its chain digest."""
         return self._head
 
+    @property
+    def changelog(self) -> Changelog:
+        """The changesets that led here; another one once the whole state is replaced."""
+        return self._log
+
     def reach(self, version: tuple[int, int, int]) -> Reach:
         """How the head stands towards a version that somebody committed."""
         same_epoch = tuple(self._head.version[:2]) == tuple(version[:2])

@@ -9,14 +9,42 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, keys, membership
+from gossip.messages import (
+    changes,
+    fence,
+    history,
+    keys,
+    membership,
+    purges,
+    registers,
+    spreading,
+)
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
-Message = membership.Message | changes.Message | keys.Message
+Message = (
+    membership.Message
+    | changes.Message
+    | keys.Message
+    | spreading.Message
+    | fence.Message
+    | purges.Message
+    | registers.Message
+    | history.Message
+)
 
+_SUBJECTS = (
+    membership,
+    changes,
+    keys,
+    spreading,
+    fence,
+    purges,
+    registers,
+    history,
+)
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
-for _subject in (membership, changes, keys):
+for _subject in _SUBJECTS:
     assert not _KINDS.keys() & _subject.KINDS.keys(), "a number has one meaning"
     _KINDS |= _subject.KINDS
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}

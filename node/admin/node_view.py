@@ -1,9 +1,12 @@
 """What the Admin and status APIs need of the node they run in; the agent satisfies it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+from gossip.invalidation import Invalidation
 from node.config.settings import Settings
+from node.metrics.measures import Measures
+from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
 from store.version import Head, Version
@@ -19,6 +22,15 @@ class NoSuchMember(Exception):
 
 class NoSuchKey(Exception):
     """The keyring holds no key with that id; the message names it (answered 404)."""
+
+
+class TooManyRequests(Exception):
+    """This node does that only so often; ``retry_after`` seconds later there is room (answered
+    429)."""
+
+    def __init__(self, problem: str, retry_after: float) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 class Conflict(Exception):
@@ -58,6 +70,41 @@ class KeysView(Protocol):
         members, also failed ones, have made the last change; ``force`` leaves that out."""
 
 
+class Purging(NamedTuple):
+    """A purge that is under way to all nodes."""
+
+    origin: str
+    """Node id of the node that it comes from."""
+    sequence: int
+    """Its number among the purges of that process and cache."""
+
+
+class CachesView(Protocol):
+    """What workers have cached."""
+
+    def invalidate(self, what: Invalidation) -> Purging:
+        """Have every node forget something. Raises NotAvailable and TooManyRequests."""
+
+    def forget(self, key: str | None) -> None:
+        """Have this node alone forget what a key names, or everything."""
+
+    async def peek(self, key: str) -> Sequence[str] | None:
+        """The JSON texts cached under a key on this node; None when none are."""
+
+
+class LogLevelsView(Protocol):
+    """The log's level; a level is a key of node.logs.LEVELS."""
+
+    def current(self) -> str:
+        """What is in force on this node."""
+
+    def set_here(self, level: str, seconds: float) -> None:
+        """On this node for so long; for 0 seconds: no longer what was set before."""
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        """The same on every node. Raises NotAvailable."""
+
+
 class AuthorityStatus(NamedTuple):
     """How the authority looks from this node."""
 
@@ -67,6 +114,53 @@ class AuthorityStatus(NamedTuple):
     """Why it can't be used now; empty when it can."""
     info: AuthorityInfo | None
     """None until it was reached for the first time."""
+    split: Literal["", "taken", "refused"] = ""
+    """In a split authority: whether writes are taken on this node's side."""
+    changed: str = ""
+    """Id of the authority that was found in this one's place; empty while none is."""
+
+
+class Side(NamedTuple):
+    """A database server as it was read."""
+
+    server: str
+    timeline: int
+    head: Head
+
+
+class SplitStatus(NamedTuple):
+    """Another server takes writes under the same authority id, with a history of its own."""
+
+    refuses: bool
+    """Whether this node's side takes no writes."""
+    other: Side
+
+
+class HistoryStatus(NamedTuple):
+    """The authority, and what this node knows of its history."""
+
+    id: str | None
+    reason: str
+    """Why it can't be used now; empty when it can."""
+    side: Side | None
+    """The server that answers; None when none does, or another authority."""
+    confirmed: Head
+    """The newest head that this node knows to be confirmed."""
+    split: SplitStatus | None
+    changed: tuple[str, str] | None
+    """(id served, id found) while another authority answers in its place."""
+    abandoned: Sequence[str]
+    """Files of changes that the database has lost, oldest first."""
+
+
+class HistoryView(Protocol):
+    """The authority's history. Raises NotAvailable on a node without a database."""
+
+    async def status(self) -> HistoryStatus: ...
+
+    async def adopt(self) -> str:
+        """Keep the history of this node's database; what was done. Raises Conflict when there is
+        no other one, AuthorityUnavailable."""
 
 
 class LoadedDocument(NamedTuple):
@@ -77,6 +171,19 @@ class LoadedDocument(NamedTuple):
     """None when it is what is served already."""
 
 
+class Fenced(NamedTuple):
+    """How far a version has come (DESIGN 4, point 8)."""
+
+    outcome: Literal["complete", "partial", "forked"]
+    """``forked``: the history has left that version, so it will never be everywhere."""
+    members: int
+    """How many counted."""
+    missing: Sequence[str]
+    """Names of those that were heard and don't have it yet."""
+    unreachable: Sequence[str]
+    """Names of those that weren't heard."""
+
+
 class ReplicaFileStatus(NamedTuple):
     """How the replica on this node's disk stands."""
 
@@ -84,6 +191,14 @@ class ReplicaFileStatus(NamedTuple):
     """What it holds; None while nothing of use stands there."""
     problem: str
     """Why it can't be written now; empty when it can."""
+
+
+class LiveVersion(NamedTuple):
+    """What every worker of a node serves."""
+
+    version: Version
+    at: float
+    """Since when, in Unix seconds."""
 
 
 class DocumentsView(Protocol):
@@ -137,14 +252,30 @@ class NodeView(Protocol):
     def keys(self) -> KeysView: ...
 
     @property
+    def log_levels(self) -> LogLevelsView: ...
+
+    @property
+    def caches(self) -> CachesView: ...
+
+    @property
+    def history(self) -> HistoryView: ...
+
+    @property
     def documents(self) -> DocumentsView | None:
         """None on a node with a database."""
+
+    @property
+    def measures(self) -> Measures:
+        """What the node measures, and its Admin API adds to."""
 
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""
 
     def head(self) -> Head:
         """What this node serves."""
+
+    def live(self) -> LiveVersion | None:
+        """What every worker of this node serves; None before anything is served."""
 
     def members(self) -> list[dict[str, Any]]:
         """The members this node knows, itself first, shaped as DESIGN 9 says.
@@ -160,7 +291,13 @@ class NodeView(Protocol):
 
     def authority_status(self) -> AuthorityStatus: ...
 
+    def confirmation_age(self) -> float:
+        """Seconds since any member has seen the authority's head; infinite when none has."""
+
     def replica_file_status(self) -> ReplicaFileStatus: ...
+
+    def audits(self) -> Mapping[str, Any]:
+        """What the audits have found last, by what was looked at; as ``/status`` shows it."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""
@@ -178,6 +315,11 @@ class NodeView(Protocol):
 
         Raises EntityError for what is refused, AuthorityUnavailable, OutcomeUnknown.
         """
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        """Wait until every member serves a version, for at most so many seconds (above 0, up to
+        ``node.admin.limits.FENCE_SECONDS_MAX``). A node that takes no part in gossip can ask
+        nobody: ``partial``, of 0 members."""
 
     async def join(self, addresses: Sequence[str]) -> None:
         """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""

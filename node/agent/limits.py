@@ -8,6 +8,8 @@ SNAPSHOT_SLICE_BYTES = 128 * 1024
 
 LOAD_SLICE_ENTITIES = 256
 """Entities of a whole state that are taken in before other things get their turn."""
+LOAD_SLICE_BYTES = 128 * 1024
+"""Of changesets that followed it."""
 
 SLICE_SECONDS = 10.0
 """How long a worker may take for a slice before it is taken for stuck."""
@@ -23,6 +25,9 @@ WORKER_SETTLED_SECONDS = 10.0
 
 COMMIT_WORKERS_SECONDS = 0.1
 """How long an unfenced write waits for this node's own workers (DESIGN 4, point 8)."""
+
+FENCE_GUARD_SECONDS = 1.0
+"""How much later than its end a fence is given up that nothing is heard of: gossip was closed."""
 
 AUTHORITY_PATIENCE_SECONDS = 1.0
 """How much longer than ``pg_timeout`` an attempt to open the authority may take: its own reason for
@@ -40,6 +45,17 @@ LISTEN_PATIENCE_SECONDS = 0.1
 ALONE_LOOKUP_SECONDS = 1.0
 """How often a node without a peer reads the other nodes' rows."""
 LOG_READ_CHANGESETS = 1_000
+HISTORY_SETTLE_SECONDS = 10.0
+"""How long a read or a write waits for the verdict on a history that lacks what was confirmed: two
+seconds of asking others, and the raise."""
+HISTORY_QUESTIONS_MAX = 256
+"""Questions of members about the authority that wait to be answered."""
+EPOCH_KNOWN_HEADS = 10_000
+"""Heads of the former history among which a raise looks for the fork point."""
+ABANDONED_FILES_MAX = 16
+"""Files of what raised epochs have left behind; the newest stay."""
+EPOCH_SPREAD_SECONDS = 0.02
+"""What each member adds to the time over which all read a new epoch at the authority."""
 
 BIND_RETRY_SECONDS = 6.0
 """A port may still be held by the process that this one replaces."""
@@ -66,6 +82,18 @@ SWEEP_SECONDS = 300.0
 SWEEP_PAUSE_SECONDS = 0.05
 """Between two pages of a sweep."""
 
+AUDIT_SECONDS = 600.0
+"""In which all that this node holds is looked at once, in memory and in its workers (DESIGN 5)."""
+AUDIT_IDLE_SECONDS = 1.0
+"""How often it is asked whether there is something to look at."""
+AUDIT_SLICE_CHANGES = 32
+"""Entities that a worker looks at between two requests: about a millisecond."""
+AUDIT_SLICE_BYTES = 32 * 1024
+AUDIT_STEPS_MAX = 100
+"""Changesets that one audit of the database writes at most."""
+AUDIT_YIELD_ENTITIES = 64
+"""After so many look-ups in the replica others get their turn."""
+
 DOCUMENT_KEEPSAKE_BYTES_MAX = 1_024
 
 REVISION_EVENT_CHANGES_MAX = 20
@@ -91,6 +119,10 @@ SILENCE_SECONDS = 5.0
 """How long all seeds and known peers must be silent, with the authority away, before a node serves
 what its disk holds (DESIGN 5, start rule)."""
 SILENCE_LOOK_SECONDS = 0.1
+
+REGISTERS_FILE_BYTES_MAX = 8 * 1024 * 1024
+PEEK_SECONDS = 1.0
+"""How long workers may take to tell what they have cached; what they haven't told isn't shown."""
 
 IDENTITY_BYTES_MAX = 4_096
 KEEPSAKE_BYTES_MAX = 1024 * 1024

@@ -3,19 +3,22 @@
 import base64
 import json
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
-from node.cli import keys
+from node.admin.limits import FENCE_SECONDS_DEFAULT, FENCE_SECONDS_MAX
+from node.cli import authority, keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
 from node.cli.failure import Failure, warn
 from node.cli.table import aligned
 from node.config.values import CLUSTER_KEY_BYTES
 from node.logs import escape
+from node.named_version import parse_named
 
 REACHABILITY = ("name", "address", "status", "path", "rtt", "heard")
 COLUMNS = ("name", "address", "status", "role", "version", "revision", "rtt")
@@ -27,6 +30,7 @@ def command() -> None:
 
 
 command.add_command(keys.command)
+command.add_command(authority.command)
 
 
 @command.command("members")
@@ -137,6 +141,79 @@ def revision(admin_url: str | None, as_json: bool, **options: Any) -> None:
     if not isinstance(served, str | int):
         raise Failure("the Admin API's answer names no revision; is this a Grapevine node?")
     click.echo(served)
+
+
+@command.command("invalidate")
+@click.option("--key", metavar="KEY", help="Forget what this cache key names; `-` reads it.")
+@click.option("--tag", metavar="TAG", help="Forget what has this tag.")
+@ADMIN_URL
+@configuration_options
+def invalidate(key: str | None, tag: str | None, admin_url: str | None, **options: Any) -> None:
+    """Have every node of the cluster forget something that it has cached.
+
+    KEY is as Kong writes it, as in keyauth_credentials:<key>:::::, and `-` reads it from standard
+    input, which keeps it out of the list of processes.
+    """
+    if (key is None) == (tag is None):
+        raise click.UsageError("expected exactly one of --key and --tag")
+    if key == "-":
+        key = sys.stdin.readline().strip()
+    body = {"tag": tag} if key is None else {"key": key}
+    answer = admin_api(admin_url, options).send("POST", "/cluster/invalidate", body)
+    try:
+        origin, sequence = escape(str(answer["origin"])), int(answer["sequence"])
+    except (TypeError, KeyError, ValueError):
+        raise Failure("the Admin API's answer names no purge; is this a Grapevine node?") from None
+    click.echo(f"purge {sequence} of {origin} is under way to every node")
+
+
+@command.command("fence")
+@click.argument("revision")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, FENCE_SECONDS_MAX, min_open=True),
+    default=FENCE_SECONDS_DEFAULT,
+    show_default=True,
+    help="Seconds to wait for everyone.",
+)
+@ADMIN_URL
+@JSON
+@configuration_options
+def fence(
+    revision: str, timeout: float, admin_url: str | None, as_json: bool, **options: Any
+) -> None:
+    """Wait until every member of the cluster serves a REVISION.
+
+    REVISION is what a write's Grapevine-Revision says. Exits with 1 when some don't have it in
+    time, and says who.
+    """
+    try:
+        parse_named(revision)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="REVISION") from None
+    query = urlencode({"fence": revision, "timeout": f"{timeout:g}"})
+    api = admin_api(admin_url, options)
+    answer = api.get(f"/cluster/revision?{query}", seconds=timeout)
+    complete = answer.get("complete") if isinstance(answer, dict) else None
+    if not isinstance(complete, bool):
+        raise Failure("the Admin API's answer tells of no fence; is this a Grapevine node?")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    elif complete:
+        click.echo(f"{escape(str(answer['revision']))}: all {answer['members']} members serve it")
+    if not complete:
+        raise Failure(f"{revision} isn't everywhere: {_laggards(answer)}")
+
+
+def _laggards(answer: dict[str, Any]) -> str:
+    told = []
+    for kind in ("missing", "unreachable"):
+        names, total = answer.get(kind), answer.get(f"{kind}_total")
+        if isinstance(names, list) and names:
+            more = total - len(names) if isinstance(total, int) else 0
+            shown = ", ".join(escape(str(name)) for name in names)
+            told.append(f"{kind}: {shown}" + (f" and {more} more" if more > 0 else ""))
+    return "; ".join(told) or "the node takes no part in the cluster, and can ask nobody"
 
 
 @command.command("keygen")

@@ -22,17 +22,24 @@ from typing import Any, NamedTuple, cast
 
 import uvloop
 
+from gossip.invalidation import By, Invalidation
 from node import logs
 from node.channel import (
     Applied,
     Apply,
+    Audit,
     ChannelError,
     Configure,
     Decoder,
+    Differs,
     Drain,
     Frame,
     Kept,
+    Level,
     Listen,
+    Peek,
+    Peeked,
+    Purge,
     Ready,
     Snapshot,
     Stats,
@@ -113,6 +120,8 @@ class Worker(asyncio.Protocol):
         """Connections accepted while draining that aren't clients yet."""
         self._draining_until: float | None = None
         self._ticks = 0
+        self._differs = False
+        """Whether the agent knows that what is served isn't what it has sent."""
         self.loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self.loop.create_future()
         """The exit code, once the process has to end."""
@@ -164,10 +173,19 @@ class Worker(asyncio.Protocol):
                 raise ChannelError("a changeset before the first snapshot")
             gateway.apply(frame.version, frame.changes)
             self._send(Applied(frame.version, time.time()))
+        elif isinstance(frame, Audit):
+            self._audit(gateway, frame)
         elif isinstance(frame, Kept):
             gateway.cold.kept(frame.fill, frame.version)
         elif isinstance(frame, Told):
             gateway.cold.told(frame)
+        elif isinstance(frame, Purge):
+            what = Invalidation(frame.cache, By(frame.by), frame.text)
+            gateway.caches.purge(what, frame.version)
+        elif isinstance(frame, Peek):
+            self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
+        elif isinstance(frame, Level):
+            logs.set_level(frame.level)
         elif isinstance(frame, Listen):
             gateway.spawn(self._listen(gateway))
         else:
@@ -194,7 +212,14 @@ class Worker(asyncio.Protocol):
         except OSError as error:
             self._log.error("the log can't be opened anew", reason=str(error))
 
+    def _audit(self, gateway: Gateway, frame: Audit) -> None:
+        difference = "" if self._differs or not self._ready else gateway.difference(frame)
+        if difference:
+            self._differs = True
+            self._send(Differs(difference))
+
     def _loaded(self, frame: Snapshot) -> None:
+        self._differs = False
         self._send(Applied(frame.version, time.time()))
         if not self._ready:
             self._ready = True

@@ -20,14 +20,18 @@ from simulations.operations.network import (
 from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
 from simulations.operations.operators import (
     AuthorityAway,
+    Fence,
     ForceOut,
     Install,
     Leave,
     Name,
+    Purge,
     Rotate,
+    SetRegister,
     Write,
 )
 from simulations.operations.processes import (
+    SMALL_FILES,
     Crash,
     Damage,
     Double,
@@ -46,6 +50,7 @@ from simulations.operations.processes import (
 )
 
 __all__ = [
+    "SMALL_FILES",
     "AuthorityAway",
     "Clog",
     "Crash",
@@ -53,6 +58,7 @@ __all__ = [
     "Damage",
     "Double",
     "Expect",
+    "Fence",
     "FillDisk",
     "ForceOut",
     "Heal",
@@ -66,6 +72,7 @@ __all__ = [
     "Operation",
     "Partition",
     "Pause",
+    "Purge",
     "Rebind",
     "RestartAll",
     "Resume",
@@ -73,6 +80,7 @@ __all__ = [
     "SaveDisk",
     "SetLink",
     "SetOwnLink",
+    "SetRegister",
     "Silence",
     "SlowDisk",
     "Start",

@@ -4,17 +4,82 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from gossip.invalidation import Invalidation
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    DocumentsView,
+    Fenced,
+    HistoryStatus,
+    HistoryView,
+    LiveVersion,
+    Purging,
+    ReplicaFileStatus,
+)
 from node.config.settings import Settings
+from node.metrics.measures import Measures
+from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
-from store.version import Head
+from store.version import EMPTY, Head
 from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallCaches:
+    """Satisfies node.admin.node_view.CachesView, and remembers."""
+
+    def __init__(self) -> None:
+        self.invalidated: list[Invalidation] = []
+        self.forgotten: list[str | None] = []
+        self.cached: dict[str, tuple[str, ...]] = {}
+        self.refusal: Exception | None = None
+
+    def invalidate(self, what: Invalidation) -> Purging:
+        if self.refusal is not None:
+            raise self.refusal
+        self.invalidated.append(what)
+        return Purging(NODE_ID, len(self.invalidated))
+
+    def forget(self, key: str | None) -> None:
+        self.forgotten.append(key)
+
+    async def peek(self, key: str) -> Sequence[str] | None:
+        return self.cached.get(key)
+
+
+class SmallLogLevels:
+    """Satisfies node.admin.node_view.LogLevelsView, and remembers."""
+
+    def __init__(self) -> None:
+        self.level = "notice"
+        self.here: list[tuple[str, float]] = []
+        self.everywhere: list[tuple[str, float]] = []
+
+    def current(self) -> str:
+        return self.level
+
+    def set_here(self, level: str, seconds: float) -> None:
+        self.here.append((level, seconds))
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        self.everywhere.append((level, seconds))
+
+
+class SmallHistory:
+    """Satisfies node.admin.node_view.HistoryView; ``told`` may be set."""
+
+    def __init__(self) -> None:
+        self.told = HistoryStatus(None, "not connected yet", None, EMPTY, None, None, ())
+
+    async def status(self) -> HistoryStatus:
+        return self.told
+
+    async def adopt(self) -> str:
+        return "adopted"
 
 
 class SmallNode:
@@ -36,6 +101,7 @@ class SmallNode:
         self.readiness = (True, "ready")
         self.joined: list[str] = []
         self.leaving = False
+        self.served: LiveVersion | None = None
         self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -43,13 +109,27 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.caches = SmallCaches()
+        self.log_levels = SmallLogLevels()
+        self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
+        self.measures = Measures()
+        self.heard_ago = 2.5
+        """Of the authority's head, in seconds."""
+        self.counted: dict[str, int] = {"packets_received": 5}
+        self.fences: list[tuple[NamedVersion, float]] = []
+        """Those that were waited for."""
+        self.fenced = Fenced("complete", 3, (), ())
+        """What comes of them."""
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()
 
     def head(self) -> Head:
         return Head(*self.replica.head())
+
+    def live(self) -> LiveVersion | None:
+        return self.served
 
     def members(self) -> list[dict[str, Any]]:
         own = {
@@ -72,8 +152,14 @@ class SmallNode:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
+    def confirmation_age(self) -> float:
+        return self.heard_ago
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
+
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": {"finished_at": None, "damaged": False}}
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness
@@ -85,7 +171,7 @@ class SmallNode:
         return {"connections_active": 3, "total_requests": 7}
 
     def counters(self) -> Mapping[str, int]:
-        return {"packets_received": 5}
+        return self.counted
 
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         if self.down:
@@ -94,6 +180,10 @@ class SmallNode:
         if committed.changeset is not None:
             self.replica.offer(*committed.changeset)
         return committed
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        self.fences.append((wanted, seconds))
+        return self.fenced
 
     async def join(self, addresses: Sequence[str]) -> None:
         self.joined += addresses

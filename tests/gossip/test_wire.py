@@ -7,11 +7,13 @@ import pytest
 
 from gossip import limits
 from gossip.identity import NOBODY, Identity
+from gossip.invalidation import By
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -21,6 +23,8 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
+from gossip.messages.history import Answer, Question, Stance
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -39,6 +43,9 @@ from gossip.messages.membership import (
     Unwatch,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
+from gossip.messages.registers import Register
+from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -59,6 +66,8 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
+SOURCE = Source(node_id(3), limits.COUNTER_MAX, limits.TAG_MAX, "entities")
+STANCE = Stance("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),
@@ -75,6 +84,7 @@ EVERY_KIND: list[Message] = [
     Request(HEAD),
     Pull(HEAD),
     Missing(HEAD),
+    Distant(HEAD),
     PushPull(True),
     Watch(),
     Unwatch(Parting.FULL),
@@ -89,6 +99,22 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    TableDigest(b"t" * 16, True, b"b" * limits.BESIDE_BYTES_MAX),
+    Purge(SOURCE, limits.COUNTER_MAX, By.TAG, "t" * limits.PURGE_TEXT_BYTES_MAX, HEAD.version),
+    PurgeMark(SOURCE, 1),
+    Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
+    Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
+    PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
+    Question(2**32 - 1, STANCE),
+    Answer(7, STANCE._replace(holds=True)),
+    Answer(7, None),
+    FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
+    FenceAnswer(0, 0, Standing.WAITING),
+    Relay((wire(1), wire(2))),
+    Relayed(wire(1), 0.25),
+    Relayed(wire(1), None),
+    Holds(HEAD.version, ()),
+    Holds(HEAD.version, (Run(3, 2**64 - 1, 5, 2**63 - 1), Run(4, 0, 1, 1))),
 ]
 
 
