@@ -77,6 +77,16 @@ def test_a_cluster_follows_an_authority_that_fails_over(seed: int) -> None:
     assert shown["measures"]["revisions"] > 20
 
 
+@pytest.mark.timeout(300)
+def test_a_cluster_follows_an_authority_that_loses_commits() -> None:
+    epochs = 0.0
+    for seed in range(1, 9):
+        shown = outcome("authority", seed, "seconds=20", "loses=1", nodes=4)
+        assert shown["ok"], (shown["error"], shown["replay"])
+        epochs += shown["measures"]["epochs"] - 1
+    assert epochs > 0, "none was raised"
+
+
 def test_an_engine_that_does_not_exist_is_named() -> None:
     with pytest.raises(SettingError, match="engine: 'oracle' is none of postgres, sqlite"):
         outcome("writers", 1, "engine=oracle")
