@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from node.admin.limits import FENCE_SECONDS_DEFAULT, FENCE_SECONDS_MAX
-from node.cli import keys
+from node.cli import authority, keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
 from node.cli.failure import Failure, warn
@@ -29,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(keys.command)
+command.add_command(authority.command)
 
 
 @command.command("members")
