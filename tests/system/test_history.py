@@ -86,9 +86,21 @@ async def until_epoch(cluster: LocalCluster, epoch: int) -> None:
     await until(is_there, f"all nodes serve epoch {epoch}")
 
 
-async def served_epoch(cluster: LocalCluster, node: LocalNode) -> int:
+async def served(cluster: LocalCluster, node: LocalNode) -> str:
     answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
-    return int(answer["revision"].partition(".")[0])
+    revision: str = answer["revision"]
+    return revision
+
+
+async def served_epoch(cluster: LocalCluster, node: LocalNode) -> int:
+    return int((await served(cluster, node)).partition(".")[0])
+
+
+async def fenced(cluster: LocalCluster, revision: str) -> int:
+    """What the last node answers to whether everyone has a revision."""
+    url = f"{cluster.nodes[-1].admin_url}/cluster/revision?fence={revision}&timeout=4"
+    async with cluster.session.get(url) as response:
+        return response.status
 
 
 async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_is_left(
@@ -102,12 +114,15 @@ async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_
     cluster = await start_cluster(3, {**settings_for(address), "pg_host": hosts})
     await add_sample(cluster, upstream)
     await add(cluster, "kept")
+    revision = await served(cluster, cluster.nodes[0])
     await until_copied(primary, standby)
     await cut_off(standby)
     await add(cluster, "lost")
     await add(cluster, "lost-too", node=1)
     for node in cluster.nodes:
         await until_serves(cluster, node, "/lost-too")
+    lost = await served(cluster, cluster.nodes[1])
+    assert await fenced(cluster, lost) == 200
     primary.kill()
     await execute(standby.address(), "SELECT pg_promote()")
 
@@ -120,6 +135,9 @@ async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_
     for node in cluster.nodes:
         await until_serves(cluster, node, "/after")
         assert await served_epoch(cluster, node) == 2, "nobody has raised twice"
+    assert await fenced(cluster, revision) == 200
+    assert await fenced(cluster, lost) == 409
+    assert await fenced(cluster, await served(cluster, cluster.nodes[0])) == 200
 
     async def are_kept() -> bool:
         return all(kept(node) == ["lost", "lost-too"] for node in cluster.nodes)
