@@ -141,6 +141,9 @@ CHILDREN_MIN = 16
 SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
 """Messages that are spread together, in a cluster that needs relays."""
 
+ANNOUNCEMENTS_KEPT_MAX = 16
+"""Announcements that a relay keeps for its children until it has what they are of."""
+
 HELD_RUNS_MAX = 8
 """Runs of early changesets told in one announcement."""
 
