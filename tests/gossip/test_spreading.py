@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from gossip.events import ChangesetApplied
+from gossip.events import ChangesetApplied, FenceAsked, FenceEnded
 from gossip.messages import Message
 from gossip.messages.changes import Push
 from gossip.replica import Changeset, Version
@@ -138,6 +138,25 @@ def test_a_burst_is_spread_in_few_packets() -> None:
     assert total(world, "changesets_applied") == 79 * 200
     # 20 ms at a packet each ms, some 150 bytes a change, and news of them.
     assert (total(world, "datagrams_out") - before) / 79 < 60
+
+
+def test_a_fence_is_asked_through_relays_and_answered_to_its_asker() -> None:
+    world = formed(100)
+    changeset = world.commit(7, b"change")
+    asker = world.nodes[7]
+    asker.core.fence(changeset.version, 2.0, asker.now())
+    asker.flush()
+    for _ in range(20):
+        world.run(0.02)
+        for seen in world.observed:
+            if isinstance(seen.event, FenceAsked):
+                node = world.nodes[seen.node]
+                node.core.fence_answered(seen.event.token, "reached", node.now())
+                node.flush()
+        world.observed = [seen for seen in world.observed if isinstance(seen.event, FenceEnded)]
+    (ended,) = [seen.event for seen in world.observed if isinstance(seen.event, FenceEnded)]
+    assert len(ended.reached) == 100
+    assert asker.core.counters["relays_told"] >= 18
 
 
 def lie(world: World, liar: int, victim: int, messages: list[Message]) -> None:
