@@ -16,7 +16,7 @@ from gossip.burst import Burst
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
-from gossip.events import Behind, ChangesetApplied
+from gossip.events import Behind, ChangesetApplied, EpochHeard
 from gossip.identity import wire_id
 from gossip.member import Member, record_mark
 from gossip.members import Members
@@ -76,6 +76,7 @@ class Dissemination:
         self._slice_at: float | None = None
         """When the early buffer's next changesets, which fit, are to be applied."""
         self._fork_told: tuple[Version, bytes] | None = None
+        self._epoch_told = (0, 0)
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -119,6 +120,7 @@ class Dissemination:
         mine = self.head()
         if message.version > mine.version:
             self._repair.behind(message.version, sender.node_id, now)
+            self._heard_epoch(message.version)
         elif not message.agrees(mine):
             self._counters.add("heads_forked")
             if self._fork_told != (message.version, message.check):
@@ -262,6 +264,9 @@ class Dissemination:
         elif verdict == "early":
             self._counters.add("changesets_early")
             self._keep(arrival, now)
+        elif verdict == "unconfirmed":
+            self._counters.add("epochs_unconfirmed")
+            self._heard_epoch(changeset.version)
         else:
             self._counters.add(f"changesets_{verdict}")
             self._repair.behind(changeset.version, sender, now)
@@ -315,7 +320,10 @@ class Dissemination:
             arrival = self._early.take(*self.head())
             if arrival is None:
                 break
-            if self._replica.offer(*arrival.changeset) != "applied":
+            verdict = self._replica.offer(*arrival.changeset)
+            if verdict == "unconfirmed":
+                break
+            if verdict != "applied":
                 self._counters.add("changesets_corrupt")
                 self._repair.refused(arrival.sender, "silent", now)
                 break
@@ -342,6 +350,13 @@ class Dissemination:
                 return fresh
             fresh += [Changeset(*changeset) for changeset in held]
             after = Head(fresh[-1].version, fresh[-1].digest)
+
+    def _heard_epoch(self, version: Version) -> None:
+        """Of several (two that raised at once) each is told, once while no other is heard of."""
+        mine = self.head().version
+        if mine[0] and version[0] > mine[0] and version[:2] != self._epoch_told:
+            self._epoch_told = version[:2]
+            self._outbox.notify(EpochHeard(version))
 
     def _saw(self, version: Version, sender: Member, now: float) -> None:
         """Packets overtake each other, versions only rise."""

@@ -11,6 +11,7 @@ from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
 from gossip.fence import Fences
+from gossip.history import HistoryInquiry
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
@@ -28,6 +29,7 @@ from gossip.messages.changes import (
     Slice,
 )
 from gossip.messages.fence import FenceAnswer, FenceQuestion
+from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -73,6 +75,7 @@ class Router:
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        history: HistoryInquiry,
         fences: Fences,
         outbox: Outbox,
         counters: Counters,
@@ -89,6 +92,7 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._history = history
         self._fences = fences
         self._outbox = outbox
         self._counters = counters
@@ -171,6 +175,10 @@ class Router:
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case Question():
+                self._history.questioned(message, sender)
+            case Answer():
+                self._history.answered(message, sender)
             case FenceQuestion() | FenceAnswer():
                 self._fences.received(message, sender, now)
             case KeysWanted():

@@ -11,6 +11,7 @@ from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import GENESIS_DIGEST, Head, Version
+from tests.agent.histories import idle_histories
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -36,9 +37,11 @@ class CommitsAndIsGone(NoAuthority):
 def linked(
     pushed: list[Changeset], lost: list[None], write_pause: Callable[[], float] = lambda: 0.0
 ) -> AuthorityLink:
+    authority = CommitsAndIsGone()
     return AuthorityLink(
-        CommitsAndIsGone(),
+        authority,
         Serving(Replica("a"), lambda _: None, lambda: None),
+        idle_histories(authority),
         lambda: "n",
         pushed.extend,
         lambda _: None,
