@@ -128,6 +128,10 @@ class Gossip:
             replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
             self.counters, self._rotation,
         )  # fmt: skip
+        self._relaying = Relaying(
+            self._members, self._outbox, profile, self.counters,
+            lambda: self._dissemination.head().version,
+        )  # fmt: skip
         self._snapshot = SnapshotFetch(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
@@ -181,7 +185,7 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination,
-            Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
+            self._relaying, self._rotation, self._snapshot,
             self._snapshot_supply, self._history, self._fences, self._purges, self._registers,
             self._outbox, self.counters,
         )  # fmt: skip
@@ -478,6 +482,7 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._relaying.release(now)
         self._purges.advance(now)
         self._registers.advance(now)
         self._history.advance(now)

@@ -32,6 +32,9 @@ from gossip.streams import Stream, Streams
 from gossip.supply import Supply, is_distant
 from gossip.tree import Tree
 
+_PUSH_BYTES = 256
+"""More than what a packet holds beside a changeset's body."""
+
 
 class Dissemination:
     """The replica's side of the conversation."""
@@ -326,7 +329,7 @@ class Dissemination:
                 break
             self._applied(arrival, now)
             own = arrival.sender == self._members.me.node_id
-            if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
+            if own and len(arrival.changeset.body) > limits.SPREAD_BYTES_MAX - _PUSH_BYTES:
                 # Announced before we could serve it: whoever asked in vain asks again.
                 self._supply.announce(self.head(), self.heartbeat(now), now)
 

@@ -141,6 +141,9 @@ CHILDREN_MIN = 16
 SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
 """Messages that are spread together, in a cluster that needs relays."""
 
+ANNOUNCEMENTS_KEPT_MAX = 16
+"""Announcements that a relay keeps for its children until it has what they are of."""
+
 HELD_RUNS_MAX = 8
 """Runs of early changesets told in one announcement."""
 
@@ -210,6 +213,7 @@ FENCE_RETRY_SECONDS_MAX = 1.0
 FENCE_FAILED_GRACE = 30.0
 """Members that have failed for less count in a fence: they may be proxying beyond a partition."""
 FENCE_NUMBER_MAX = 2**32 - 1
+
 GAP_CHANGESETS_MAX = 4_096
 """Changesets that one member is given one by one: some 0.6 s of work for it. One that lacks more is
 told to take the whole state."""

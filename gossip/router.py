@@ -107,7 +107,7 @@ class Router:
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message, author in self._relaying.unwrap(parts, origin):
+        for message, author in self._relaying.unwrap(parts, origin, now):
             if self._own.ended:
                 return
             self._dispatch(message, author, now)
@@ -115,6 +115,7 @@ class Router:
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
             self._detection.heard(sender, now)
+        self._relaying.release(now)
         self._claims.compare_records(now)
         self._claims.correct(origin)
 

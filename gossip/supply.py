@@ -116,8 +116,14 @@ class Supply:
         for changeset in changesets:
             part = encode_part(self._as_push(changeset, now)) if len(changeset.body) < room else b""
             if not part or len(part) > room:
+                # By itself: relays keep it back until they have what it is of.
+                if body:
+                    yield body + tail
+                body = b""
                 self._counters.add("announcements")
                 part = encode_part(Announce(Head(changeset.version, changeset.digest)))
+                yield part + tail
+                continue
             if len(body) + len(part) > room:
                 yield body + tail
                 body = b""
