@@ -12,7 +12,7 @@ from store.history import Server
 
 PRIMARY, STANDBY = Server("db-1", 1), Server("db-2", 2)
 LOSSY = Link(loss=0.05, duplication=0.05, jitter=0.002)
-SEEDS = [1, 2]
+SEEDS = [1, 2, 3, 4, 5, 6]
 
 
 def formed(nodes: int, seed: int, commits: int = 5) -> World:
