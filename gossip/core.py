@@ -221,6 +221,11 @@ class Gossip:
         age = self._dissemination.confirmation.age(now)
         return math.inf if age is None else age
 
+    def write_pause(self, now: float) -> float:
+        """Seconds that a writer on this node should wait before its next commit, so that the others
+        keep up: nearly always 0, at most ``limits.WRITE_PAUSE_SECONDS_MAX``."""
+        return self._dissemination.write_pause(now)
+
     def fetch_snapshot(self, now: float) -> bool:
         """Replace the replica by a peer's whole state, unless that is under way already.
 

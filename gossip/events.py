@@ -47,9 +47,10 @@ class Behind(NamedTuple):
 
     version: Version
     """The newest version heard of."""
-    reason: Literal["log", "silent", "forked"]
+    reason: Literal["log", "silent", "forked", "distant"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
-    peer holds another history at the same version."""
+    peer holds another history at the same version. ``distant``: a peer's log would, but a whole
+    state is less work than so many changes: a peer's, even while the authority is there."""
 
 
 class EpochHeard(NamedTuple):

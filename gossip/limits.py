@@ -210,6 +210,15 @@ FENCE_RETRY_SECONDS_MAX = 1.0
 FENCE_FAILED_GRACE = 30.0
 """Members that have failed for less count in a fence: they may be proxying beyond a partition."""
 FENCE_NUMBER_MAX = 2**32 - 1
+GAP_CHANGESETS_MAX = 4_096
+"""Changesets that one member is given one by one: some 0.6 s of work for it. One that lacks more is
+told to take the whole state."""
+
+LAG_CHANGESETS_MAX = 512
+"""Changesets by which the median member may lag before writers wait: half a second's worth of the
+greatest burst that this is made for."""
+WRITE_PAUSE_SECONDS_MAX = 0.25
+"""What one write waits at most, however far the others are behind."""
 
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0

@@ -18,6 +18,7 @@ from gossip.members import Members
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -158,6 +159,8 @@ class Router:
                 self._dissemination.announced(message, sender, now)
             case Missing():
                 self._dissemination.missing(message, sender, now)
+            case Distant():
+                self._dissemination.sent_away(message, sender, now)
             case Request():
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
+from simulations.fences import PlayedFences
 from simulations.verdict import History
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Application:
     def __init__(self, world: "World", node: "Node") -> None:
         self._world = world
         self._node = node
+        self.fences = PlayedFences(world, node)
         self.history = History(world, node, self._load)
         self._told: tuple[int, int] | None = None
         """(life, outages before) in which the authority has told it who was forced out."""

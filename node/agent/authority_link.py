@@ -11,9 +11,11 @@ from node import logs
 from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
+from store.audit import Difference, Reconciled
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
+from store.read import Visitor
 from store.reconnect import Reconnect
 from store.version import EMPTY, Head
 
@@ -29,8 +31,9 @@ class AuthorityLink:
     it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
     whose state this node serves already, empty before it does. ``members()`` is how many run, and
     ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds. ``histories`` judges what it is when the authority lacks what
-    was confirmed before.
+    attempt to open it, in seconds. ``write_pause()`` is how long a write is to wait because the
+    other nodes are behind, in seconds. ``histories`` judges what it is when the authority lacks
+    what was confirmed before.
 
     Confirmed is what this node has committed or read at the authority, or has from a member: nodes
     serve nothing else, and what the replica file holds was served. So the highest confirmed head is
@@ -53,6 +56,7 @@ class AuthorityLink:
         confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
+        write_pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -71,6 +75,7 @@ class AuthorityLink:
         self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
+        self._write_pause = write_pause
         self._catching_up = asyncio.Lock()
         self.changed: tuple[str, str] | None = None
         """(id served here, id found) once another authority answers at the same place."""
@@ -126,6 +131,8 @@ class AuthorityLink:
             raise AuthorityUnavailable(self.reason)
         if refusal := self.histories.refusal():
             raise AuthoritySplit(refusal)
+        if pause := self._write_pause():
+            await asyncio.sleep(pause)
         try:
             committed = await self._write(mutations, write_id)
         except (Overloaded, AuthoritySplit, HistoryForked):
@@ -134,19 +141,36 @@ class AuthorityLink:
             self._failed(str(error))
             raise
         self._succeeded()
-        changeset = committed.changeset
+        await self._take_in(committed.head, committed.changeset)
+        return committed
+
+    async def walk(self, visitor: Visitor, slice_rows: int) -> None:
+        """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
+        await self._asked(self.authority.walk(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference) -> Reconciled:
+        """Write what the authority's state table says and history doesn't, then serve it here.
+
+        Raises AuthorityUnavailable.
+        """
+        asking = self.authority.reconcile(difference, origin=self._origin())
+        reconciled = await self._asked(asking)
+        await self._take_in(reconciled.head, reconciled.changeset)
+        return reconciled
+
+    async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
+        """Serve what this node has just committed, and tell the others."""
         verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
             self._committed([changeset] if verdict == "early" else [])
-        self._has_shown(committed.head)
+        self._has_shown(head)
         if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
             # writes the first one to read brings what the others need. Or an epoch was raised, and
             # what is held here isn't what that follows.
             with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
-                await self.catch_up(committed.head)
-        return committed
+                await self.catch_up(head)
 
     async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         """Write; if the authority lacks what was confirmed, nothing is written before that is
@@ -203,6 +227,19 @@ class AuthorityLink:
             if self._raised_here:
                 self._raised_here = False
                 self._committed([])
+
+    async def reload(self) -> bool:
+        """Replace the replica by the authority's state, also at the very version that it has; False
+        when the replica's log doesn't tell what it has applied while the state was read.
+
+        Raises AuthorityUnavailable.
+        """
+        async with self._catching_up:
+            head = await self._serving.load(await self._asked(self.authority.state()), anew=True)
+        if head is None:
+            return False
+        self._has_shown(head)
+        return True
 
     async def _read(self) -> Head | None:
         """The authority's head, which the replica has reached; None in a split, where there is

@@ -124,7 +124,7 @@ class Following:
         log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
         if event.reason == "forked" and self._link.reachable:
             self._link.histories.heard()
-        if self._link.reachable:
+        if self._link.reachable and event.reason != "distant":
             self._wake.set()
         else:
             self._membership.fetch_snapshot()
@@ -140,6 +140,11 @@ class Following:
     def _look_for(self, version: tuple[int, int, int]) -> None:
         if self._serving.version < version:
             self._sought = version
+            self._wake.set()
+
+    def snapshot_failed(self) -> None:
+        """No peer could give the whole state: the authority can, if it is there."""
+        if self._link.reachable:
             self._wake.set()
 
     def lost(self) -> None:

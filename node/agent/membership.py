@@ -255,6 +255,12 @@ class Membership:
             self._gossip.committed(self._transport.now(), [Changeset(*one) for one in early])
             self._transport.flush()
 
+    def write_pause(self) -> float:
+        """Seconds that a write here is to wait so that the other nodes keep up."""
+        if self._gossip is None or self._transport is None:
+            return 0.0
+        return self._gossip.write_pause(self._transport.now())
+
     def announce(self) -> None:
         """The replica was replaced here by what others should have, too."""
         if self._gossip is not None and self._transport is not None:

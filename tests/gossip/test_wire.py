@@ -12,6 +12,7 @@ from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -79,6 +80,7 @@ EVERY_KIND: list[Message] = [
     Request(HEAD),
     Pull(HEAD),
     Missing(HEAD),
+    Distant(HEAD),
     PushPull(True),
     Watch(),
     Unwatch(Parting.FULL),
