@@ -297,7 +297,8 @@ class Dissemination:
     def confirmed(self, now: float) -> None:
         """The authority was read; the replica may have been brought up to date from it."""
         self.confirmation.confirmed(now)
-        self._moved(now)
+        if self.head() != self._pushed:  # else a rest of the repair would end with every reading
+            self._moved(now)
 
     def installed(self, now: float) -> None:
         """The replica was replaced by a snapshot."""

@@ -60,20 +60,31 @@ class Stance(NamedTuple):
     """Whether the one is part of the other."""
 
 
-def stance_of(standing: Standing, confirmed: Head) -> Stance:
-    """What a node says of its authority after reading how it stands to a head."""
-    return Stance(standing.server, standing.head, confirmed, holds(standing, confirmed))
+class Reading(NamedTuple):
+    """What was read at the own authority about a head."""
+
+    standing: Standing
+    holds: bool
+    """Whether its history has that head."""
 
 
-def holds(standing: Standing, confirmed: Head) -> bool:
-    """Whether the authority's history has that head, as far as can be told. A higher epoch has left
-    the history of a lower one somewhere."""
-    head = standing.head.version
-    return (
-        not standing.proof
-        and head[:2] == confirmed.version[:2]
-        and head.revision >= confirmed.version.revision
-    )
+def leaves_open(standing: Standing, head: Head) -> bool:
+    """Whether only the log can tell if the authority has a head: a higher epoch has left the
+    history of a lower one somewhere."""
+    return not standing.proof and standing.head.version[:2] != head.version[:2]
+
+
+def reading_of(standing: Standing, head: Head, *, logged: bool = False) -> Reading:
+    """``logged``: the log has that head; where the reading ``leaves_open`` whether it is held."""
+    if leaves_open(standing, head):
+        return Reading(standing, logged)
+    reaches = standing.head.version.revision >= head.version.revision
+    return Reading(standing, not standing.proof and reaches)
+
+
+def stance_of(reading: Reading, confirmed: Head) -> Stance:
+    """What a node says of its authority after reading how it stands to what is confirmed."""
+    return Stance(reading.standing.server, reading.standing.head, confirmed, reading.holds)
 
 
 class Split(NamedTuple):
@@ -149,11 +160,11 @@ class HistoryVerdict:
         return self.split is not None and self.split.refuses
 
     def stood(
-        self, standing: Standing, confirmed: Head, now: float, *, to_write: bool = False
+        self, reading: Reading, confirmed: Head, now: float, *, to_write: bool = False
     ) -> list[Effect]:
         """The own authority was read. ``to_write``: because a write found proof."""
-        self._mine = stance_of(standing, confirmed)
-        self._proof = bool(standing.proof)
+        self._mine = stance_of(reading, confirmed)
+        self._proof = bool(reading.standing.proof)
         if self.phase != "agreed":
             return []
         if self.split is not None:
@@ -199,13 +210,14 @@ class HistoryVerdict:
         self._faced.append(theirs)
         return [Compare(theirs.confirmed)] if len(self._faced) == 1 else []
 
-    def compared(self, standing: Standing, now: float) -> list[Effect]:
+    def compared(self, reading: Reading, now: float) -> list[Effect]:
         """The own authority was read for what the first of those that wait has confirmed."""
         if not self._faced or self._mine is None:
             return []
         theirs = self._faced.popleft()
+        standing = reading.standing
         mine = self._mine._replace(server=standing.server, head=standing.head)
-        if theirs.server != mine.server and theirs.holds != holds(standing, theirs.confirmed):
+        if theirs.server != mine.server and theirs.holds != reading.holds:
             self._faced.clear()
             self._found = Split(mine, theirs)
             if self.phase == "agreed":

@@ -29,8 +29,11 @@ from store.verdict import (
     HistoryVerdict,
     Look,
     Raise,
+    Reading,
     Split,
     Stance,
+    leaves_open,
+    reading_of,
     stance_of,
 )
 from store.version import Head, Version
@@ -113,8 +116,8 @@ class Histories:
         this node's side takes no writes.
         """
         await self._still_ours()
-        bounded = _bounded(standing)
-        self._take(self._verdict.stood(bounded, confirmed, self._clock(), to_write=to_write))
+        reading = reading_of(_bounded(standing), confirmed)
+        self._take(self._verdict.stood(reading, confirmed, self._clock(), to_write=to_write))
         try:
             async with asyncio.timeout(HISTORY_SETTLE_SECONDS):
                 while self._verdict.phase != "agreed":
@@ -150,11 +153,9 @@ class Histories:
         AuthorityUnavailable."""
         split = self._verdict.split
         assert split is not None
+        # Above the other's, of whose history no head is known to be shared: ours aren't its own.
         committed = await self._authority.raise_epoch(
-            split.theirs.head,
-            origin=self._origin(),
-            known=self._known(EPOCH_KNOWN_HEADS),
-            forced=True,
+            split.theirs.head, origin=self._origin(), forced=True
         )
         self._raised(committed)
         self.renew()
@@ -205,12 +206,12 @@ class Histories:
             if isinstance(effect, Raise):
                 await self._raise(effect.confirmed)
             elif isinstance(effect, Compare):
-                standing = await self._read(effect.head)
-                self._take(self._verdict.compared(standing, self._clock()))
+                reading = await self._read(effect.head)
+                self._take(self._verdict.compared(reading, self._clock()))
             elif isinstance(effect, Look):
                 confirmed = self._confirmed()
-                standing = await self._read(confirmed)
-                self._take(self._verdict.stood(standing, confirmed, self._clock()))
+                reading = await self._read(confirmed)
+                self._take(self._verdict.stood(reading, confirmed, self._clock()))
         except AuthorityUnavailable as error:
             self._jobs.clear()
             self._take(self._verdict.lost(self._clock()))
@@ -236,19 +237,23 @@ class Histories:
         mine: Stance | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                standing = await self._read(confirmed)
-            mine = stance_of(standing, confirmed)
+                reading = await self._read(confirmed)
+            mine = stance_of(reading, confirmed)
         except (AuthorityUnavailable, TimeoutError):
             pass
         for asker, sequence in questions:
             self._answer(asker, sequence, mine)
         if mine is not None:
-            self._take(self._verdict.stood(standing, confirmed, self._clock()))
+            self._take(self._verdict.stood(reading, confirmed, self._clock()))
             for theirs in questions.values():
                 self._take(self._verdict.faced(theirs))
 
-    async def _read(self, head: Head) -> Standing:
-        return _bounded(await self._authority.standing(head))
+    async def _read(self, head: Head) -> Reading:
+        standing = _bounded(await self._authority.standing(head))
+        logged = False
+        if leaves_open(standing, head):
+            logged = await self._authority.log(head, 1) is not None
+        return reading_of(standing, head, logged=logged)
 
     def _tell(self) -> None:
         split = self._verdict.split
