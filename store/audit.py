@@ -7,7 +7,7 @@ Three steps, all without I/O:
 1. ``Walk`` goes through the table in one transaction that reads, a slice at a time. It gives the
    state hash at that head, to be compared with the one that the replicas have kept, and names the
    rows that are other than those of a replica.
-2. ``reconcile`` reads these rows again, under their locks and then the head row's: nothing is
+2. ``amend`` reads these rows again, under their locks and then the head row's: nothing is
    committed from there on. What history says at that head is what the replica held and what the log
    has since. Where the table says otherwise, that is the difference.
 3. A row that doesn't validate isn't spread, nor one that refers to what isn't there, nor the
@@ -145,7 +145,7 @@ class Refused(NamedTuple):
     reason: str
 
 
-class Reconciled(NamedTuple):
+class Amended(NamedTuple):
     """What became of a difference."""
 
     head: Head
@@ -168,7 +168,7 @@ class Auditor:
     schemas: Callable[[str], Schema]
 
 
-def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Reconciled]:
+def amend(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Amended]:
     """Bring history to what the table says."""
     keys = sorted(difference.keys)
     yield from in_parts(
@@ -178,7 +178,7 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
     head = yield from read_head()
     since = yield from _log_since(difference.held.head)
     if since is None:
-        return Reconciled(head, None, (), is_whole=False)
+        return Amended(head, None, (), is_whole=False)
     found = yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2", keys
     )
@@ -202,7 +202,7 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
     changeset = yield from _write(work, dialect)
     if changeset is not None:
         head = Head(changeset.version, changeset.digest)
-    return Reconciled(head, changeset, tuple(work.refused), is_whole)
+    return Amended(head, changeset, tuple(work.refused), is_whole)
 
 
 def _log_since(head: Head) -> Plan[Sequence[Changeset] | None]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from node import logs
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
-from store.audit import Difference, Reconciled
+from store.audit import Difference, Amended
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, Overloaded, SchemaMismatch
@@ -124,15 +124,15 @@ class AuthorityLink:
         """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
         await self._asked(self.authority.walk(visitor, slice_rows))
 
-    async def reconcile(self, difference: Difference) -> Reconciled:
+    async def amend(self, difference: Difference) -> Amended:
         """Write what the authority's state table says and history doesn't, then serve it here.
 
         Raises AuthorityUnavailable.
         """
-        asking = self.authority.reconcile(difference, origin=self._origin())
-        reconciled = await self._asked(asking)
-        await self._take_in(reconciled.head, reconciled.changeset)
-        return reconciled
+        asking = self.authority.amend(difference, origin=self._origin())
+        amended = await self._asked(asking)
+        await self._take_in(amended.head, amended.changeset)
+        return amended
 
     async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
         """Serve what this node has just committed, and tell the others."""

@@ -88,11 +88,11 @@ class ClusterAudit:
                 return self._note("spread" if spread else "same", spread, ())
             if known is None or not walk.differing:
                 break  # the replica was replaced meanwhile, or is itself what is damaged
-            reconciled = await self._link.reconcile(await self._difference(walk))
-            if reconciled.changeset is not None:
-                spread += len(decode_body(reconciled.changeset.body).changes)
-            elif reconciled.refused:
-                return self._note("refused", spread, reconciled.refused)
+            amended = await self._link.amend(await self._difference(walk))
+            if amended.changeset is not None:
+                spread += len(decode_body(amended.changeset.body).changes)
+            elif amended.refused:
+                return self._note("refused", spread, amended.refused)
         return self._note("inconclusive", spread, self._refused)
 
     async def _walk(self) -> Walk:
