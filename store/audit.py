@@ -26,6 +26,7 @@ from store.authority import Entity
 from store.canonical import decode_entity
 from store.changeset import Body, Change, Changeset, decode_body, encode_body
 from store.contents import PinnedState
+from store.epochs import Comparison, check_appended
 from store.errors import EntityError
 from store.flush import reindex
 from store.limits import (
@@ -168,8 +169,10 @@ class Auditor:
     schemas: Callable[[str], Schema]
 
 
-def amend(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Amended]:
-    """Bring history to what the table says."""
+def amend(
+    difference: Difference, auditor: Auditor, comparison: Comparison, dialect: Dialect
+) -> Plan[Amended]:
+    """Bring history to what the table says. Raises HistoryForked."""
     keys = sorted(difference.keys)
     yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2" + dialect.for_update, keys
@@ -199,7 +202,7 @@ def amend(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Am
             break
         work.take(key, text)
     yield from _judge(work)
-    changeset = yield from _write(work, dialect)
+    changeset = yield from _write(work, comparison, dialect)
     if changeset is not None:
         head = Head(changeset.version, changeset.digest)
     return Amended(head, changeset, tuple(work.refused), is_whole)
@@ -376,7 +379,7 @@ def _references(schema: Schema, entity: Entity) -> Iterator[Key]:
             yield target, entity[name]["id"]
 
 
-def _write(work: _Work, dialect: Dialect) -> Plan[Changeset | None]:
+def _write(work: _Work, comparison: Comparison, dialect: Dialect) -> Plan[Changeset | None]:
     if not work.changes:
         return None
     auditor = work.auditor
@@ -384,5 +387,8 @@ def _write(work: _Work, dialect: Dialect) -> Plan[Changeset | None]:
     changes = tuple(Change(*key, text) for key, text in sorted(work.changes.items()))
     body = encode_body(Body(auditor.write_id, auditor.now, auditor.origin, changes, "audit"))
     entry = (auditor.write_id, blake3(body).digest(), body, auditor.now)
-    ((revision, epoch, tag, predecessor, digest),) = yield dialect.append([entry])
+    confirmed = comparison.confirmed()
+    (row,) = yield dialect.append([entry], confirmed.version.revision)
+    yield from check_appended(row, confirmed, comparison, dialect)
+    revision, epoch, tag, predecessor, digest, _ = row
     return changeset_from_row((epoch, tag, revision, predecessor, digest, body))

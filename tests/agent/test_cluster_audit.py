@@ -19,6 +19,7 @@ from store.migrations.sqlite_runner import SqliteMigrations
 from store.replica import Replica
 from store.sqlite import SqliteAuthority
 from store.version import Head
+from tests.agent.test_authority_link import idle_histories
 
 INTERVAL = 3600.0
 
@@ -38,6 +39,7 @@ class Audited:
         self.link = AuthorityLink(
             self.authority,
             self.serving,
+            idle_histories(self.authority),
             lambda: "n1",
             lambda _: None,
             self.confirmed.append,

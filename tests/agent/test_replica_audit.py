@@ -16,6 +16,7 @@ from store.limits import SKETCH_STEP_ENTITIES
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import Head, Version
+from tests.agent.test_authority_link import idle_histories
 
 COUNT = 10 * SKETCH_STEP_ENTITIES
 PERIOD = 600.0
@@ -178,6 +179,7 @@ def link_to(authority: Holds, serving: Serving, confirmed: list[Head]) -> Author
     return AuthorityLink(
         authority,
         serving,
+        idle_histories(authority),
         lambda: "n",
         lambda _: None,
         confirmed.append,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from store import audit
-from store.audit import Auditor, Difference, Amended, Walk, referrers
+from store.audit import Amended, Auditor, Difference, Walk, referrers
 from store.authority import Authority, Create, Delete, Mutation, Patch, State
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change, decode_body
