@@ -12,11 +12,12 @@ from store.audit import Amended, Auditor, Difference, Walk, referrers
 from store.authority import Authority, Create, Delete, Mutation, Patch, State
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change, decode_body
-from store.errors import EntityError
+from store.errors import EntityError, HistoryForked
 from store.limits import AUDIT_SLICE_ROWS
 from store.postgres_address import PostgresAddress
 from store.replica import Replica
 from store.schema import schema
+from store.version import Head
 from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
 from tests.store.pems import pair
@@ -355,6 +356,21 @@ async def test_a_replica_of_another_history_proves_nothing(audited: Audited) -> 
     difference = Difference(foreign.pin(), [("services", service["id"])], {})
     amended = await audited.authority.amend(difference, origin="n1")
     assert (amended.changeset, amended.is_whole) == (None, False)
+
+
+async def test_nothing_is_written_where_commits_were_lost(audited: Audited) -> None:
+    """First it has to be settled which history goes on (DESIGN 3)."""
+    service = await audited.make("services", name="s", host="h")
+    head = await audited.authority.head()
+    revision = head.version.revision + 5
+    lost = Head(head.version._replace(revision=revision), bytes(32))
+    behind = audited.engine.authority(confirmed=lambda: lost)
+    audited.engine.opened.append(behind)
+    await behind.open()
+    await audited.edit("services", service, port=81)
+    with pytest.raises(HistoryForked):
+        await behind.amend(await audited.difference(), origin="n1")
+    assert await audited.authority.head() == head
 
 
 async def test_twice_at_once_writes_it_once(audited: Audited) -> None:
