@@ -147,6 +147,9 @@ class SqliteAuthority(Engine):
         except sqlite3.Error as error:
             raise unavailable(error, self._path) from error
 
+    def _server(self, row: Row | None) -> Server:
+        return Server(f"{socket.gethostname()}:{self._path.resolve()}", 0)
+
     async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
         if self._reader is None:
             raise AuthorityUnavailable(f"{self._path} isn't open")
@@ -159,9 +162,6 @@ class SqliteAuthority(Engine):
             await self._call(connection, lambda opened: read(opened, plan))
         finally:
             await connection.close()
-
-    def _server(self, row: Row | None) -> Server:
-        return Server(f"{socket.gethostname()}:{self._path.resolve()}", 0)
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         plan = partial(write_all, requests, SQLITE, self._comparison())

@@ -73,9 +73,11 @@ class ClusterAudit:
                 continue
             try:
                 await self.audit()
-            except AuthorityUnavailable as error:
+            except Exception as error:  # whatever stands in the database, the node goes on
                 self.counters["cluster_audits_inconclusive"] += 1
-                log.warning("the database can't be audited now", reason=str(error))
+                expected = isinstance(error, AuthorityUnavailable)
+                reason = str(error) if expected else repr(error)
+                log.warning("the database can't be audited now", reason=reason)
 
     async def audit(self) -> Verdict:
         """Once; until the two are the same, or what differs can't be spread. Raises

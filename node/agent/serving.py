@@ -114,8 +114,10 @@ class Serving:
             loading.abandon()
             self._tidy()
             raise
-        went_on = before != self.head() and not (anew and self.head() == head)
-        if went_on and self.version >= head.version:
+        came_here = before != self.head() and not anew
+        if self.loaded and (
+            self.version > head.version or (came_here and self.version == head.version)
+        ):
             loading.abandon()
             self._tidy()
             return None
@@ -124,13 +126,13 @@ class Serving:
         self._replaced(left)
         return head
 
+    def _held(self) -> tuple[Head, Changelog]:
+        return self.head(), self.replica.changelog
+
     def _since(self, head: Head) -> Sequence[Changeset]:
         """What the replica has applied after a head; nothing when its log doesn't tell."""
         held = self.replica.changesets(head.version, head.digest, LOAD_SLICE_BYTES)
         return [Changeset(*changeset) for changeset in held or ()]
-
-    def _held(self) -> tuple[Head, Changelog]:
-        return self.head(), self.replica.changelog
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""

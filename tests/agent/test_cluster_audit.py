@@ -19,7 +19,7 @@ from store.migrations.sqlite_runner import SqliteMigrations
 from store.replica import Replica
 from store.sqlite import SqliteAuthority
 from store.version import Head
-from tests.agent.test_authority_link import idle_histories
+from tests.agent.histories import idle_histories
 
 INTERVAL = 3600.0
 
@@ -50,6 +50,7 @@ class Audited:
             lambda: 0.0,
             random.Random(1),
             1.0,
+            lambda: 0.0,
         )
         self.audit = ClusterAudit(
             self.link, self.serving, lambda: self.due, INTERVAL, self._sleep, lambda: self.now
@@ -195,6 +196,12 @@ async def test_an_authority_that_is_away_is_told_and_tried_again(audited: Audite
         await audited.audit.audit()
     await audited.until_slept(3)
     assert audited.audit.counters["cluster_audits_inconclusive"] >= 1
+
+
+async def test_a_table_that_can_not_be_read_does_not_end_the_node(audited: Audited) -> None:
+    audited.by_hand("UPDATE entity SET body = CAST(X'ff' AS TEXT)")
+    await audited.until_slept(3)
+    assert audited.audit.counters["cluster_audits_inconclusive"] >= 2
 
 
 async def test_writes_go_on_while_the_database_is_audited(audited: Audited) -> None:

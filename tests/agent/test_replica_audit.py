@@ -16,7 +16,7 @@ from store.limits import SKETCH_STEP_ENTITIES
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import Head, Version
-from tests.agent.test_authority_link import idle_histories
+from tests.agent.histories import idle_histories
 
 COUNT = 10 * SKETCH_STEP_ENTITIES
 PERIOD = 600.0
@@ -97,6 +97,24 @@ async def test_a_corrupted_entity_is_found_and_the_state_replaced(audited: Audit
     assert audited.audit.status()["damaged"] is False
     assert tuple(audited.serving.replica.changes()) == state().entities
     assert audited.now <= 2 * PERIOD + 1
+
+
+async def test_a_state_that_can_not_be_had_is_asked_for_again(audited: Audited) -> None:
+    tries: list[float] = []
+
+    async def fail() -> None:
+        tries.append(audited.now)
+        raise ValueError("not an entity")
+
+    audited.audit._replace = fail
+    corrupt(audited.serving.replica)
+    running = asyncio.create_task(audited.audit.run())
+    async with asyncio.timeout(20):
+        while len(tries) < 3:
+            await asyncio.sleep(0)
+    running.cancel()
+    assert audited.audit.status()["damaged"] is True
+    assert tries[2] - tries[1] > 0.8 * PERIOD
 
 
 async def test_damage_shows_until_it_is_repaired(audited: Audited) -> None:
@@ -190,6 +208,7 @@ def link_to(authority: Holds, serving: Serving, confirmed: list[Head]) -> Author
         lambda: 0.0,
         random.Random(1),
         1.0,
+        lambda: 0.0,
     )
 
 
