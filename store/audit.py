@@ -7,7 +7,7 @@ Three steps, all without I/O:
 1. ``Walk`` goes through the table in one transaction that reads, a slice at a time. It gives the
    state hash at that head, to be compared with the one that the replicas have kept, and names the
    rows that are other than those of a replica.
-2. ``reconcile`` reads these rows again, under their locks and then the head row's: nothing is
+2. ``amend`` reads these rows again, under their locks and then the head row's: nothing is
    committed from there on. What history says at that head is what the replica held and what the log
    has since. Where the table says otherwise, that is the difference.
 3. A row that doesn't validate isn't spread, nor one that refers to what isn't there, nor the
@@ -26,6 +26,7 @@ from store.authority import Entity
 from store.canonical import decode_entity
 from store.changeset import Body, Change, Changeset, decode_body, encode_body
 from store.contents import PinnedState
+from store.epochs import Comparison, check_appended
 from store.errors import EntityError
 from store.flush import reindex
 from store.limits import (
@@ -145,7 +146,7 @@ class Refused(NamedTuple):
     reason: str
 
 
-class Reconciled(NamedTuple):
+class Amended(NamedTuple):
     """What became of a difference."""
 
     head: Head
@@ -168,8 +169,10 @@ class Auditor:
     schemas: Callable[[str], Schema]
 
 
-def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Reconciled]:
-    """Bring history to what the table says."""
+def amend(
+    difference: Difference, auditor: Auditor, comparison: Comparison, dialect: Dialect
+) -> Plan[Amended]:
+    """Bring history to what the table says. Raises HistoryForked."""
     keys = sorted(difference.keys)
     yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2" + dialect.for_update, keys
@@ -178,7 +181,7 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
     head = yield from read_head()
     since = yield from _log_since(difference.held.head)
     if since is None:
-        return Reconciled(head, None, (), is_whole=False)
+        return Amended(head, None, (), is_whole=False)
     found = yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2", keys
     )
@@ -199,10 +202,10 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
             break
         work.take(key, text)
     yield from _judge(work)
-    changeset = yield from _write(work, dialect)
+    changeset = yield from _write(work, comparison, dialect)
     if changeset is not None:
         head = Head(changeset.version, changeset.digest)
-    return Reconciled(head, changeset, tuple(work.refused), is_whole)
+    return Amended(head, changeset, tuple(work.refused), is_whole)
 
 
 def _log_since(head: Head) -> Plan[Sequence[Changeset] | None]:
@@ -376,7 +379,7 @@ def _references(schema: Schema, entity: Entity) -> Iterator[Key]:
             yield target, entity[name]["id"]
 
 
-def _write(work: _Work, dialect: Dialect) -> Plan[Changeset | None]:
+def _write(work: _Work, comparison: Comparison, dialect: Dialect) -> Plan[Changeset | None]:
     if not work.changes:
         return None
     auditor = work.auditor
@@ -384,6 +387,8 @@ def _write(work: _Work, dialect: Dialect) -> Plan[Changeset | None]:
     changes = tuple(Change(*key, text) for key, text in sorted(work.changes.items()))
     body = encode_body(Body(auditor.write_id, auditor.now, auditor.origin, changes, "audit"))
     entry = (auditor.write_id, blake3(body).digest(), body, auditor.now)
-    # No revision is asked about: the walk has found that this is the history that nodes follow.
-    ((revision, epoch, tag, predecessor, digest, _),) = yield dialect.append([entry], 0)
+    confirmed = comparison.confirmed()
+    (row,) = yield dialect.append([entry], confirmed.version.revision)
+    yield from check_appended(row, confirmed, comparison, dialect)
+    revision, epoch, tag, predecessor, digest, _ = row
     return changeset_from_row((epoch, tag, revision, predecessor, digest, body))

@@ -11,7 +11,7 @@ from node import logs
 from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
-from store.audit import Difference, Reconciled
+from store.audit import Amended, Difference
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
@@ -148,15 +148,25 @@ class AuthorityLink:
         """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
         await self._asked(self.authority.walk(visitor, slice_rows))
 
-    async def reconcile(self, difference: Difference) -> Reconciled:
+    async def amend(self, difference: Difference) -> Amended:
         """Write what the authority's state table says and history doesn't, then serve it here.
 
         Raises AuthorityUnavailable.
         """
-        asking = self.authority.reconcile(difference, origin=self._origin())
-        reconciled = await self._asked(asking)
-        await self._take_in(reconciled.head, reconciled.changeset)
-        return reconciled
+        if self.changed or self.info is None:
+            raise AuthorityUnavailable(self.reason)
+        if refusal := self.histories.refusal():
+            raise AuthoritySplit(refusal)
+        try:
+            amended = await self.authority.amend(difference, origin=self._origin())
+        except HistoryForked:
+            raise  # to be settled before anything is written
+        except AuthorityUnavailable as error:
+            self._failed(str(error))
+            raise
+        self._succeeded()
+        await self._take_in(amended.head, amended.changeset)
+        return amended
 
     async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
         """Serve what this node has just committed, and tell the others."""

@@ -98,7 +98,8 @@ class Serving:
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
-        if self.loaded and not anew and head != before and before.version >= head.version:
+        is_over = self.loaded and head != before and before.version >= head.version
+        if is_over and not (anew and self._since(head)):
             return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
