@@ -102,6 +102,9 @@ MEANINGS = {
     "repairs_requested": "gap requests sent",
     "repairs_answered": "gap requests answered",
     "repairs_missing": "gap requests and pulls that the log here doesn't reach",
+    "repairs_distant": "gap requests and pulls refused because the whole state is less work",
+    "repairs_sent_away": "times that a member had us take the whole state instead",
+    "writes_slowed": "times that writers were told to wait because the others are behind",
     "pulls": "pulls by stream begun",
     "pulls_answered": "pulls by stream answered",
     "behind": "times that peers couldn't repair this replica",
@@ -118,6 +121,11 @@ MEANINGS = {
     "snapshots_declined": "slices not given: too many at once, nothing held, or out of order",
     "slices_in": "slices of snapshots received",
     "slices_out": "slices of snapshots given to other nodes",
+    "histories_asked": "questions sent whether members still read what the authority here lacks",
+    "histories_questioned": "questions of others about the authority's history",
+    "histories_answered": "answers to them, after the authority was read",
+    "histories_unexpected": "answers about the authority's history to no question of ours",
+    "epochs_unconfirmed": "changesets of a higher epoch that only the authority may confirm",
     "fences": "fences begun",
     "fences_complete": "fences in which every counted member said that it has the version",
     "fences_partial": "fences in which some hadn't said so in time",
@@ -130,6 +138,19 @@ MEANINGS = {
     "fence_answers_unexpected": "answers to fences that are late, doubled or answer none of ours",
     "slices_unexpected": "slices, or refusals of one, that answer no question of ours",
 }
+
+TRANSPORT_MEANINGS = {
+    "datagrams_unsent": "packets that the operating system refused to send",
+    "datagrams_congested": "packets dropped because too many wait for the socket",
+    "datagram_errors": "errors of earlier packets that the operating system reported",
+    "streams_unopened": "streams that could not be connected",
+    "streams_turned_away": "incoming streams closed because too many are open",
+    "streams_cut_off": "streams closed because the other side reads too slowly",
+    "frames_oversized": "stream frames above their size limit, which end the stream",
+    "seeds_unresolved": "look-ups of seeds that failed",
+    "errors": "packets or frames on which this software failed",
+}
+"""What the transport counts."""
 
 
 class Counters(dict[str, int]):

@@ -16,19 +16,20 @@ from gossip.burst import Burst
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
-from gossip.events import Behind, ChangesetApplied
+from gossip.events import Behind, ChangesetApplied, EpochHeard
 from gossip.identity import wire_id
 from gossip.member import Member, record_mark
 from gossip.members import Members
-from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.changes import Announce, Distant, Heartbeat, Missing, Pull, Push, Request
 from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
+from gossip.pace import Pace
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
 from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
-from gossip.supply import Supply
+from gossip.supply import Supply, is_distant
 from gossip.tree import Tree
 
 
@@ -60,6 +61,7 @@ class Dissemination:
         self._repair = Repair(profile, rng)
         self._announcements = Announcements(members, outbox, profile, rng, counters)
         self._burst = Burst()
+        self._pace = Pace(members, counters)
         self._supply = Supply(replica, outbox, tree, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
@@ -71,6 +73,7 @@ class Dissemination:
         self._slice_at: float | None = None
         """When the early buffer's next changesets, which fit, are to be applied."""
         self._fork_told: tuple[Version, bytes] | None = None
+        self._epoch_told = (0, 0)
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -110,10 +113,11 @@ class Dissemination:
         """A member's head and how fresh the cluster's knowledge is."""
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
-        self._saw(message.version, sender)
+        self._saw(message.version, sender, now)
         mine = self.head()
         if message.version > mine.version:
             self._repair.behind(message.version, sender.node_id, now)
+            self._heard_epoch(message.version)
         elif not message.agrees(mine):
             self._counters.add("heads_forked")
             if self._fork_told != (message.version, message.check):
@@ -123,7 +127,7 @@ class Dissemination:
     def told(self, message: Holds, sender: Member, now: float) -> None:
         """A member has something new: what of it is missing here is asked for, with patience."""
         self._counters.add("news_heard")
-        self._saw(message.serving, sender)
+        self._saw(message.serving, sender, now)
         mine = self.head().version
         shown = [(run.epoch, run.tag, run.last) for run in message.waiting]
         lacking = [version for version in shown if version not in self._early]
@@ -135,7 +139,7 @@ class Dissemination:
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
         version = message.head.version
-        self._saw(version, sender)
+        self._saw(version, sender, now)
         if version > self.head().version:
             self._repair.announced(version, sender.node_id, now)
 
@@ -143,6 +147,22 @@ class Dissemination:
         """A member can't repair us from the head we asked for."""
         if message.after == self.head():
             self._repair.refused(sender.node_id, "log", now)
+
+    def sent_away(self, message: Distant, sender: Member, now: float) -> None:
+        """A member says that we lack too much. Its word alone doesn't have a state loaded: others
+        must have shown such a head."""
+        if message.after != self.head():
+            return
+        wanted = self._repair.wanted
+        if wanted is None or not is_distant(self.head(), Head(wanted, b"")):
+            self._repair.refused(sender.node_id, "silent", now)
+            return
+        self._counters.add("repairs_sent_away")
+        self._repair.refused(sender.node_id, "distant", now)
+
+    def write_pause(self, now: float) -> float:
+        """Seconds that a writer here should wait."""
+        return self._pace.pause(now)
 
     def requested(self, asker: Member, message: Request, now: float) -> None:
         """A member asks by packet for what follows its head."""
@@ -239,6 +259,9 @@ class Dissemination:
         elif verdict == "early":
             self._counters.add("changesets_early")
             self._keep(arrival, now)
+        elif verdict == "unconfirmed":
+            self._counters.add("epochs_unconfirmed")
+            self._heard_epoch(changeset.version)
         else:
             self._counters.add(f"changesets_{verdict}")
             self._repair.behind(changeset.version, sender, now)
@@ -292,7 +315,10 @@ class Dissemination:
             arrival = self._early.take(*self.head())
             if arrival is None:
                 break
-            if self._replica.offer(*arrival.changeset) != "applied":
+            verdict = self._replica.offer(*arrival.changeset)
+            if verdict == "unconfirmed":
+                break
+            if verdict != "applied":
                 self._counters.add("changesets_corrupt")
                 self._repair.refused(arrival.sender, "silent", now)
                 break
@@ -320,7 +346,15 @@ class Dissemination:
             fresh += [Changeset(*changeset) for changeset in held]
             after = Head(fresh[-1].version, fresh[-1].digest)
 
-    def _saw(self, version: Version, sender: Member) -> None:
+    def _heard_epoch(self, version: Version) -> None:
+        """Of several (two that raised at once) each is told, once while no other is heard of."""
+        mine = self.head().version
+        if mine[0] and version[0] > mine[0] and version[:2] != self._epoch_told:
+            self._epoch_told = version[:2]
+            self._outbox.notify(EpochHeard(version))
+
+    def _saw(self, version: Version, sender: Member, now: float) -> None:
         """Packets overtake each other, versions only rise."""
         if sender.serving is None or version >= sender.serving:
             sender.serving = version
+            self._pace.heard(sender.node_id, version, self.head().version, now)

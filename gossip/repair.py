@@ -18,7 +18,7 @@ from gossip.member import Member
 from gossip.profiles import Profile
 from gossip.replica import Head, Version
 
-Reason = Literal["log", "silent", "forked"]
+Reason = Literal["log", "silent", "forked", "distant"]
 
 _STREAM_AFTER_ATTEMPTS = 2
 """After so many packets without progress the next request goes by stream: UDP may be lost."""
@@ -86,6 +86,11 @@ class Repair:
         if self._attempts == 0:
             self.deadline = now
 
+    @property
+    def wanted(self) -> Version | None:
+        """The newest version heard of that isn't here yet."""
+        return self._wanted
+
     def progressed(self, mine: Head, now: float) -> None:
         """Our head has moved."""
         if self._wanted is None:
@@ -129,7 +134,9 @@ class Repair:
                 return None
         peer = self._choose(mine, peers)
         too_long = now - self._since >= self._profile.repair_give_up
-        if too_long or self._all_too_short() or (peer is None and self._refusals):
+        sent_away = "distant" in self._refusals.values()
+        none_left = peer is None and bool(self._refusals)
+        if too_long or sent_away or self._all_too_short() or none_left:
             return self._give_up(self._wanted, now)
         timeout = self._timeout(peer)
         self._attempts += 1
@@ -184,6 +191,8 @@ class Repair:
         reasons = self._refusals.values()
         if "forked" in reasons:
             return "forked"
+        if "distant" in reasons:
+            return "distant"
         return "log" if "log" in reasons else "silent"
 
     def _reset(self, keep: Version | None = None) -> None:

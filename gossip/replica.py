@@ -32,10 +32,11 @@ class Changeset(NamedTuple):
     body: bytes
 
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
+Verdict = Literal["applied", "known", "early", "forked", "corrupt", "unconfirmed"]
 """``applied``: it was the next one and is now served. ``known``: at or below the head.
 ``early``: something before it is missing. ``forked``: it names another predecessor than what this
-replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body."""
+replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body.
+``unconfirmed``: it is of a higher epoch, which only counts once the authority confirms it."""
 
 
 Reach = Literal["reached", "behind", "forked"]

@@ -115,6 +115,10 @@ class Node(Machine):
         """Whether this process, alive, is the one with that identity."""
         return self.running and self.id == node_id and self.generation == generation
 
+    def is_idle(self, life: int) -> bool:
+        """Whether the process of that life does nothing now: it has ended, or stands still."""
+        return not self.running or self.life != life or self.paused or self.left
+
     def awake_since(self, since: float) -> float:
         """Seconds by its own clock, without those that it must know it stood still for."""
         return self.now() - since - sum(late for end, late in self._stood_still if end > since)
@@ -328,6 +332,7 @@ class Node(Machine):
     def flush(self) -> None:
         """Carry out the core's effects and schedule its next deadline."""
         core = self.core
+        self.application.fences.look()
         while effects := core.effects():
             for effect in effects:
                 self._performer.carry_out(effect)

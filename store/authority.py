@@ -5,10 +5,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
+from store.history import Epoch, Standing
 from store.version import Head
+
+if TYPE_CHECKING:
+    from store.audit import Difference, Reconciled
+    from store.read import Visitor
 
 Entity = dict[str, Any]
 """A decoded entity, shaped as the Admin API shows it: foreign keys are ``{"id": …}``."""
@@ -181,13 +186,39 @@ class Authority(Protocol):
 
     async def close(self) -> None: ...
 
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes, by the names of ``store.write_queue.MEANINGS``."""
+
     async def write(
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:
         """Apply all mutations in one transaction, or none. Raises EntityError for what is refused.
 
         When ``write_id`` (16 bytes) was committed before, nothing is done and the outcome of that
-        write is answered.
+        write is answered. Raises HistoryForked, and nothing is written, on proof that what this
+        node knows to be confirmed is no part of the authority's history.
+        """
+
+    async def standing(self, confirmed: Head) -> Standing:
+        """How the server that takes writes stands to a head that was confirmed before."""
+
+    async def raise_epoch(
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
+    ) -> Committed:
+        """Begin a new epoch above the authority's and the confirmed one, by a changeset that
+        follows the authority's head and records where the history of ``confirmed`` was left.
+
+        Only on proof, looked for again under the head row's lock, or when ``forced`` by an
+        operator; else nothing is done, and the authority's head is answered without a changeset.
+        ``known``: heads of the confirmed history, newest first, as far as the caller remembers;
+        ``epochs``: its records (``Replica.heads`` and ``Replica.epochs`` of who follows it).
+        Done twice it raises once.
         """
 
     async def get(self, kind: str, key: str) -> Entity | None:
@@ -203,6 +234,14 @@ class Authority(Protocol):
     async def head(self) -> Head: ...
 
     async def state(self) -> State: ...
+
+    async def walk(self, visitor: "Visitor", slice_rows: int) -> None:
+        """Show the whole state at one head, so many rows at a time, to one who doesn't keep it.
+        Possibly in a thread of its own, and again from the beginning."""
+
+    async def reconcile(self, difference: "Difference", *, origin: str) -> "Reconciled":
+        """Write as a changeset what the state table holds and history doesn't (``store.audit``).
+        Done twice it is done once."""
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         """Committed changesets that follow ``after``, oldest first.

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from store.authority import Page, Query
 from store.changeset import Change
 from store.entity_table import EntityTable
+from store.history import EPOCHS, Epoch
 from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
+from store.lineage import decode_records
 from store.sketch import Sketch, fill, item_of
 from store.sorted_rows import PinnedRows, Row
 from store.state_hash import StateSum, element, identify
@@ -47,9 +49,18 @@ class PinnedState:
                 for entity_id, text in rows.items():
                     yield Change(kind, entity_id, text.decode())
 
-    def rows(self, after: tuple[str, str] | None = None) -> Iterator[tuple[str, str, bytes]]:
-        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``."""
+    def counts(self, leave_out: Collection[str] = ()) -> dict[str, int]:
+        """How many entities there are of each kind; without those of some kinds."""
+        return {kind: len(rows) for kind, rows in self._rows.items() if kind not in leave_out}
+
+    def rows(
+        self, after: tuple[str, str] | None = None, leave_out: Collection[str] = ()
+    ) -> Iterator[tuple[str, str, bytes]]:
+        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``, without those of
+        some kinds."""
         for kind, rows in self._rows.items():
+            if kind in leave_out:
+                continue
             if after is None or kind > after[0]:
                 items = rows.items()
             elif kind == after[0]:
@@ -63,6 +74,11 @@ class PinnedState:
         """The stored text of one entity."""
         rows = self._rows.get(kind)
         return None if rows is None else rows.get(entity_id)
+
+    def let_go(self) -> Iterator[None]:
+        """Hold nothing any more; of much that nobody else needs, some at each step."""
+        for rows in self._rows.values():
+            yield from rows.let_go()
 
     def audit(self) -> Generator[None, None, bool]:
         """Hash every entity anew, some at each step; whether that gives the state hash which was
@@ -177,6 +193,12 @@ class Contents:
     def page(self, query: Query) -> Page:
         """See ``Replica.list``."""
         return self._tables.get(query.kind, EntityTable(query.kind)).page(query)
+
+    def epochs(self) -> tuple[Epoch, ...]:
+        """What the records of raised epochs say, the newest first."""
+        table = self._tables.get(EPOCHS)
+        texts = () if table is None else (text.decode() for _, text in table.pin().items())
+        return tuple(sorted(decode_records(texts), key=lambda epoch: -epoch.epoch))
 
     def pin(self, head: Head) -> PinnedState:
         """A view of everything as it is now, which is at this head."""

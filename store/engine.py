@@ -1,11 +1,12 @@
 """What every engine of the authority does alike: all that is no write, as plans (store.read)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
+from store.audit import Auditor, Difference, Reconciled, reconcile
 from store.authority import (
     AuthorityInfo,
     Committed,
@@ -20,26 +21,33 @@ from store.authority import (
     Tagged,
 )
 from store.changeset import Changeset
+from store.epochs import Comparison, Raise, raise_epoch, read_standing
+from store.history import Epoch, Server, Standing
 from store.log_trim import LogBounds, trim
-from store.plan import Plan, Result
+from store.plan import Dialect, Plan, Result, Row
 from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
 from store.version import Head
+from store.write_queue import MEANINGS, WriteQueue
 
 
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, its sources of time (Unix seconds) and randomness, the
-    bounds of the log, and the two ways to run a plan.
+    An engine adds open, close, write and the queues of its writes, its dialect, its sources of time
+    (Unix seconds) and randomness, the bounds of the log, what is confirmed, and the two ways to run
+    a plan.
     """
 
+    _dialect: Dialect
     _clock: Callable[[], float]
     _draw_write_id: Callable[[], bytes]
     _new_id: Callable[[], str]
     _schemas: Callable[[str], Schema]
     _log_bounds: LogBounds
+    _confirmed: Callable[[], Head]
+    _draw_tag: Callable[[], int]
 
     def _request(
         self, mutations: Sequence[Mutation], origin: str, write_id: bytes | None
@@ -63,6 +71,14 @@ class Engine(ABC):
     async def close(self) -> None:
         """Let go of all connections."""
 
+    def _queues(self) -> Sequence[WriteQueue]:
+        return ()
+
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes."""
+        queues = self._queues()
+        return {name: sum(queue.counters[name] for queue in queues) for name in MEANINGS}
+
     @abstractmethod
     async def write(
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
@@ -77,6 +93,40 @@ class Engine(ABC):
     @abstractmethod
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         """Run a plan in one transaction that may be done twice. Raises AuthorityUnavailable."""
+
+    def _server(self, row: Row | None) -> Server:
+        """Which server has answered ``Dialect.server``; None where there is no such statement."""
+        raise NotImplementedError
+
+    def _comparison(self) -> Comparison:
+        return Comparison(self._confirmed, self._server)
+
+    async def standing(self, confirmed: Head) -> Standing:
+        comparison = self._comparison()
+        return await self._change(lambda: read_standing(confirmed, comparison, self._dialect))
+
+    async def raise_epoch(
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
+    ) -> Committed:
+        comparison = self._comparison()
+        wanted = Raise(
+            confirmed,
+            tuple(known),
+            tuple(epochs),
+            forced,
+            origin,
+            now=self._clock(),
+            tag=self._draw_tag(),
+            write_id=self._draw_write_id(),
+            id=self._new_id(),
+        )
+        return await self._change(lambda: raise_epoch(wanted, comparison, self._dialect))
 
     async def get(self, kind: str, key: str) -> Entity | None:
         endpoint_key = schema(kind).endpoint_key
@@ -95,6 +145,13 @@ class Engine(ABC):
 
     async def state(self) -> State:
         return await self._read(reads.read_state)
+
+    async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
+        await self._read(lambda: reads.walk_state(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference, *, origin: str) -> Reconciled:
+        auditor = Auditor(self._draw_write_id(), origin, self._clock(), self._schemas)
+        return await self._change(lambda: reconcile(difference, auditor, self._dialect))
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         return await self._read(lambda: reads.read_log(after, limit))

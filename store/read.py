@@ -6,6 +6,7 @@ runs in one read transaction.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from store.authority import AuthorityInfo, Entity, Page, Query, State
 from store.canonical import decode_entity
@@ -25,6 +26,11 @@ SCHEMA_VERSION_MIN = 1
 """The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed.
 2: that a node was forced out isn't kept."""
 
+READ_HEAD_BESIDE = (
+    "SELECT epoch, tag, revision, chain,"
+    " (SELECT held.chain FROM log held WHERE held.revision = $1) FROM head"
+)
+
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
 
@@ -32,6 +38,22 @@ def read_head() -> Plan[Head]:
     """The authority's head."""
     rows = yield Statement("SELECT epoch, tag, revision, chain FROM head")
     epoch, tag, revision, chain = rows[0]
+    return Head(_version(epoch, tag, revision), chain)
+
+
+def read_head_beside(revision: int) -> Plan[tuple[Head, bytes | None]]:
+    """The authority's head, and the chain that its log holds at a revision."""
+    rows = yield Statement(READ_HEAD_BESIDE, (revision,))
+    epoch, tag, number, chain, held = rows[0]
+    return Head(_version(epoch, tag, number), chain), held
+
+
+def read_link(revision: int) -> Plan[Head | None]:
+    """What the log holds at a revision; None when that was trimmed, or isn't there yet."""
+    rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
+    if not rows:
+        return None
+    epoch, tag, chain = rows[0]
     return Head(_version(epoch, tag, revision), chain)
 
 
@@ -155,24 +177,57 @@ def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:
     return sql, tuple(parameters)
 
 
-def read_state() -> Plan[State]:
-    """Everything, at one head.
+class Visitor(Protocol):
+    """Sees the whole state go by."""
+
+    def begin(self, head: Head) -> None:
+        """All of this head follows, also if something else was seen before."""
+
+    def take(self, rows: Rows) -> None:
+        """The next rows: kind, id, text; by kind and id."""
+
+
+def walk_state(visitor: Visitor, slice_rows: int) -> Plan[None]:
+    """Show everything, at one head.
 
     In pieces, so that each statement ends within its time and frees the loop between them.
     """
     head = yield from read_head()
-    entities: list[Change] = []
+    visitor.begin(head)
     last = ("", "")
     while True:
         rows = yield Statement(
             "SELECT kind, id, body FROM entity WHERE (kind, id) > ($1, $2)"
             " ORDER BY kind, id LIMIT $3",
-            (*last, STATE_ROWS_MAX),
+            (*last, slice_rows),
         )
-        entities.extend(Change(*row) for row in rows)
-        if len(rows) < STATE_ROWS_MAX:
-            return State(head, tuple(entities))
-        last = entities[-1][:2]
+        visitor.take(rows)
+        if len(rows) < slice_rows:
+            return
+        kind, entity_id, _ = rows[-1]
+        last = kind, entity_id
+
+
+class _Everything:
+    """Keeps all that it sees."""
+
+    def __init__(self) -> None:
+        self.head = EMPTY
+        self.entities: list[Change] = []
+
+    def begin(self, head: Head) -> None:
+        self.head = head
+        self.entities.clear()
+
+    def take(self, rows: Rows) -> None:
+        self.entities.extend(Change(*row) for row in rows)
+
+
+def read_state() -> Plan[State]:
+    """Everything, at one head."""
+    everything = _Everything()
+    yield from walk_state(everything, STATE_ROWS_MAX)
+    return State(everything.head, tuple(everything.entities))
 
 
 def changeset_from_row(row: Row) -> Changeset:
@@ -223,8 +278,5 @@ def _in_history(point: Head) -> Plan[bool]:
     revision = point.version.revision
     if revision == 0:
         rows = yield Statement("SELECT epoch, tag FROM log WHERE revision = 1")
-        found = [Head(_version(row[0], row[1], 0), GENESIS_DIGEST) for row in rows]
-    else:
-        rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
-        found = [Head(_version(row[0], row[1], revision), row[2]) for row in rows]
-    return found == [point]
+        return [Head(_version(row[0], row[1], 0), GENESIS_DIGEST) for row in rows] == [point]
+    return (yield from read_link(revision)) == point

@@ -26,11 +26,15 @@ from store.write import Outcome
 
 MEANINGS = {
     "transactions": "transactions begun for writes",
+    "transactions_shared": "transactions begun for several writes",
     "writes": "writes that a transaction was begun for, each time it was",
+    "writes_committed": "writes that made a revision",
+    "writes_forbidden": "writes that a rule of their entities forbade",
     "writes_refused": "writes refused because too many wait",
     "writes_timed_out": "writes that waited too long for their transaction",
     "writes_raced": "writes that lost a row or a value to another node at the last moment",
     "writes_blocked": "transactions given up because of another's lock",
+    "writes_forked": "transactions given up because the database has lost what was confirmed",
     "commits_lost": "COMMITs that weren't answered",
     "commits_found": "COMMITs that weren't answered and had taken effect",
     "commits_unknown": "COMMITs that weren't answered and could not be looked up",
@@ -101,11 +105,15 @@ class WriteQueue:
             taken.append(self._waiting.popleft())
         self.under_way = tuple(taken)
         self.counters["transactions"] += 1
+        self.counters["transactions_shared"] += len(taken) > 1
         self.counters["writes"] += len(taken)
         return self.under_way
 
     def committed(self, outcomes: Sequence[Outcome]) -> Answers:
         """The transaction was committed, or had nothing to commit."""
+        for outcome in outcomes:
+            self.counters["writes_committed"] += changed_something(outcome)
+            self.counters["writes_forbidden"] += isinstance(outcome, EntityError)
         return list(zip(self._end(), outcomes, strict=True))
 
     def raced(self, number: int, error: EntityError) -> Answers:
@@ -188,6 +196,12 @@ class WriteQueue:
         """Nothing was committed, and the same again won't help. Each write gets an error of its
         own."""
         return [(ticket, make_error()) for ticket in self._end()]
+
+    def forked(self, make_error: Callable[[], Exception]) -> Answers:
+        """The database isn't in the history that was confirmed; nothing was committed. Only raising
+        its epoch helps, and whoever is told sees to that."""
+        self.counters["writes_forked"] += 1
+        return self.failed(make_error)
 
     def close(self, make_error: Callable[[], Exception]) -> Answers:
         """Answer all that wait; what is under way ends by itself."""

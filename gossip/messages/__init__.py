@@ -9,11 +9,18 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, fence, keys, membership, spreading
+from gossip.messages import changes, fence, history, keys, membership, spreading
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
-Message = membership.Message | changes.Message | keys.Message | spreading.Message | fence.Message
+Message = (
+    membership.Message
+    | changes.Message
+    | keys.Message
+    | spreading.Message
+    | fence.Message
+    | history.Message
+)
 
 _SUBJECTS = (
     membership,
@@ -21,6 +28,7 @@ _SUBJECTS = (
     keys,
     spreading,
     fence,
+    history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
 for _subject in _SUBJECTS:

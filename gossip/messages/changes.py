@@ -89,6 +89,12 @@ class Missing(NamedTuple):
     after: Head
 
 
+class Distant(NamedTuple):
+    """What follows that head is more than is worth sending change by change: take a whole state."""
+
+    after: Head
+
+
 class Fetch(NamedTuple):
     """On a stream: send me this slice of your whole state. Slices are asked for one after another,
     from 0; that question pins the state as it is then, for as long as the stream lives."""
@@ -112,7 +118,7 @@ class NoSlice(NamedTuple):
     cursor: int
 
 
-Message = Heartbeat | Push | Announce | Request | Pull | Missing | Fetch | Slice | NoSlice
+Message = Heartbeat | Push | Announce | Request | Pull | Missing | Distant | Fetch | Slice | NoSlice
 
 CURSOR = integer(0, limits.SNAPSHOT_SLICES_MAX)
 SLICE: Field = (bytes, lambda raw: read_bytes(raw, 1, limits.SLICE_BYTES_MAX))
@@ -137,6 +143,7 @@ KINDS: Kinds = {
     10: (Request, (HEAD,)),
     11: (Pull, (HEAD,)),
     12: (Missing, (HEAD,)),
+    53: (Distant, (HEAD,)),
     14: (Fetch, (CURSOR,)),
     15: (Slice, (HEAD, CURSOR, SLICE, (bool, read_bool))),
     16: (NoSlice, (CURSOR,)),

@@ -71,11 +71,15 @@ class Status:
                 "id": authority.info.id if authority.info else None,
                 "reachable": authority.reachable,
                 "reason": authority.reason,
+                "split": authority.split or None,
+                "changed": authority.changed or None,
             },
             "replica_file": {
                 "revision": str(kept.version) if kept.version is not None else None,
                 "problem": kept.problem,
             },
+            "propagation": node.measures.propagation.summary(),
+            "audits": dict(node.audits()),
             "counters": dict(node.counters()),
         }
 

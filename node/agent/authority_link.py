@@ -8,13 +8,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from node import logs
+from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
+from store.audit import Difference, Reconciled
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, Overloaded, SchemaMismatch
+from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
+from store.read import Visitor
 from store.reconnect import Reconnect
-from store.version import Head
+from store.version import EMPTY, Head
 
 log = logs.get("authority")
 
@@ -28,12 +31,21 @@ class AuthorityLink:
     it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
     whose state this node serves already, empty before it does. ``members()`` is how many run, and
     ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds."""
+    attempt to open it, in seconds. ``write_pause()`` is how long a write is to wait because the
+    other nodes are behind, in seconds. ``histories`` judges what it is when the authority lacks
+    what was confirmed before.
+
+    Confirmed is what this node has committed or read at the authority, or has from a member: nodes
+    serve nothing else, and what the replica file holds was served. So the highest confirmed head is
+    the replica's, also across restarts, unless a commit of this node's own still waits for one
+    before it. A COMMIT of unknown outcome is neither served nor pushed.
+    """
 
     def __init__(
         self,
         authority: Authority,
         serving: Serving,
+        histories: Histories,
         origin: Callable[[], str],
         committed: Callable[[Sequence[Changeset]], None],
         confirmed: Callable[[Head], None],
@@ -44,6 +56,7 @@ class AuthorityLink:
         confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
+        write_pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -51,6 +64,7 @@ class AuthorityLink:
         self.reason = "not connected yet"
         """Why the authority can't be used now; empty when it can."""
         self._serving = serving
+        self.histories = histories
         self._origin = origin
         self._committed = committed
         self._confirmed = confirmed
@@ -61,9 +75,14 @@ class AuthorityLink:
         self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
+        self._write_pause = write_pause
         self._catching_up = asyncio.Lock()
-        self._changed = False
-        """Whether another authority answers at the same place."""
+        self.changed: tuple[str, str] | None = None
+        """(id served here, id found) once another authority answers at the same place."""
+        self._newest = EMPTY
+        """The newest head that was committed or read here."""
+        self._raised_here = False
+        """Others are to be told as soon as the new epoch is served here."""
 
     @property
     def reachable(self) -> bool:
@@ -74,6 +93,11 @@ class AuthorityLink:
     def connection(self) -> int:
         """Which one this is, counted from 1; 0 while the authority can't be used."""
         return self._openings if self.reachable else 0
+
+    def confirmed_head(self) -> Head:
+        """The newest head that is known to be the authority's."""
+        served = self._serving.head()
+        return served if served.version >= self._newest.version else self._newest
 
     async def open(self) -> bool:
         """Try once to connect; False, with the reason kept, when it failed."""
@@ -103,30 +127,59 @@ class AuthorityLink:
 
         Raises EntityError for what is refused and AuthorityUnavailable.
         """
-        if self._changed or self.info is None:
+        if self.changed or self.info is None:
             raise AuthorityUnavailable(self.reason)
+        if refusal := self.histories.refusal():
+            raise AuthoritySplit(refusal)
+        if pause := self._write_pause():
+            await asyncio.sleep(pause)
         try:
-            committed = await self.authority.write(
-                mutations, origin=self._origin(), write_id=write_id
-            )
-        except Overloaded:
-            raise  # this node has too many writes; the authority may be well
+            committed = await self._write(mutations, write_id)
+        except (Overloaded, AuthoritySplit, HistoryForked):
+            raise  # the authority itself may be well
         except AuthorityUnavailable as error:
             self._failed(str(error))
             raise
         self._succeeded()
-        changeset = committed.changeset
-        early = changeset is not None and self._serving.offer(*changeset) == "early"
+        await self._take_in(committed.head, committed.changeset)
+        return committed
+
+    async def walk(self, visitor: Visitor, slice_rows: int) -> None:
+        """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
+        await self._asked(self.authority.walk(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference) -> Reconciled:
+        """Write what the authority's state table says and history doesn't, then serve it here.
+
+        Raises AuthorityUnavailable.
+        """
+        asking = self.authority.reconcile(difference, origin=self._origin())
+        reconciled = await self._asked(asking)
+        await self._take_in(reconciled.head, reconciled.changeset)
+        return reconciled
+
+    async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
+        """Serve what this node has just committed, and tell the others."""
+        verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
-            self._committed([changeset] if early else [])
-        self._confirmed(committed.head)
-        if early:
+            self._committed([changeset] if verdict == "early" else [])
+        self._has_shown(head)
+        if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
-            # writes the first one to read brings what the others need.
+            # writes the first one to read brings what the others need. Or an epoch was raised, and
+            # what is held here isn't what that follows.
             with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
-                await self.catch_up(committed.head)
-        return committed
+                await self.catch_up(head)
+
+    async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        """Write; if the authority lacks what was confirmed, nothing is written before that is
+        settled."""
+        try:
+            return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
+        except HistoryForked as error:
+            await self.histories.settle(error.standing, self.confirmed_head(), to_write=True)
+            return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
 
     async def keyring(self) -> KeyringRow | None:
         """The keyring that the authority keeps. Raises AuthorityUnavailable."""
@@ -140,7 +193,7 @@ class AuthorityLink:
         return await self._asked(self.authority.store_keyring(row, expected_counter))
 
     async def _asked(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
-        if self._changed or self.info is None:
+        if self.changed or self.info is None:
             asking.close()
             raise AuthorityUnavailable(self.reason)
         try:
@@ -162,23 +215,59 @@ class AuthorityLink:
             if wanted is not None and self._serving.head().version >= wanted.version:
                 return
             try:
-                if self._changed:
+                if self.changed:
                     raise AuthorityUnavailable(self.reason)
                 head = await self._read()
             except AuthorityUnavailable as error:
                 self._failed(str(error))
                 raise
         self._succeeded()
-        self._confirmed(head)
+        if head is not None:
+            self._has_shown(head)
+            if self._raised_here:
+                self._raised_here = False
+                self._committed([])
 
-    async def _read(self) -> Head:
+    async def reload(self) -> bool:
+        """Replace the replica by the authority's state, also at the very version that it has; False
+        when the replica's log doesn't tell what it has applied while the state was read.
+
+        Raises AuthorityUnavailable.
+        """
+        async with self._catching_up:
+            head = await self._serving.load(await self._asked(self.authority.state()), anew=True)
+        if head is None:
+            return False
+        self._has_shown(head)
+        return True
+
+    async def _read(self) -> Head | None:
+        """The authority's head, which the replica has reached; None in a split, where there is
+        nothing to follow."""
         while True:
-            head = await self._read_log() if self._serving.loaded else None
-            if head is not None:
-                return head
+            if self._serving.loaded:
+                head = await self._read_log()
+                if head is not None:
+                    return head
+                if await self._is_apart():
+                    return None
+                log.notice(
+                    "the log doesn't lead on from this node's version, reloading",
+                    at=self._serving.version,
+                )
             head = await self._serving.load(await self.authority.state())
             if head is not None:
                 return head
+
+    async def _is_apart(self) -> bool:
+        """Whether the authority lacks what is served here, and that isn't to be changed."""
+        await self.still_ours()  # of another authority nothing must be taken for a higher epoch
+        confirmed = self.confirmed_head()
+        standing = await self.authority.standing(confirmed)
+        if not standing.proof:
+            return False
+        await self.histories.settle(standing, confirmed)
+        return self.histories.split is not None
 
     async def _read_log(self) -> Head | None:
         """The authority's head, once the replica is there; None when its log doesn't lead there."""
@@ -186,14 +275,11 @@ class AuthorityLink:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
             if changesets is None:
-                log.notice(
-                    "the log doesn't reach back to this node's version, reloading", at=head.version
-                )
                 return None
             if not changesets:
                 return head
             for changeset in changesets:
-                if self._serving.offer(*changeset) not in ("applied", "known"):
+                if self._serving.take(changeset) not in ("applied", "known"):
                     log.error(
                         "the log doesn't fit what this node holds, reloading", at=head.version
                     )
@@ -203,14 +289,52 @@ class AuthorityLink:
     def _check_identity(self, info: AuthorityInfo) -> None:
         known = self.info.id if self.info is not None else self._serves()
         if known not in ("", info.id):
-            self._changed = True
-            self._failed(f"authority changed from {known} to {info.id}; restart this node")
+            self.changed = known, info.id
+            self._failed(
+                f"authority changed: this node serves that of {known}, and the database now holds"
+                f" {info.id}; bring the former one back, restart this node, or take the new one:"
+                " grapevine cluster authority adopt"
+            )
             return
-        self._changed = False
+        self._take(info)
+
+    def _take(self, info: AuthorityInfo) -> None:
+        self.changed = None
         self.info = info
         self._openings += 1
         self._identified(info)
         self._succeeded()
+
+    async def still_ours(self) -> None:
+        """Look again who the authority is. Raises AuthorityUnavailable for another one."""
+        info = await self.authority.open()
+        if self.info is not None and info.id != self.info.id:
+            self._check_identity(info)
+            raise AuthorityUnavailable(self.reason)
+
+    async def adopt(self) -> None:
+        """Another authority answers in this one's place: follow that from now on. Raises
+        AuthorityUnavailable."""
+        info = await self.authority.open()
+        self._newest = EMPTY
+        self._take(info)
+
+    def raised(self, committed: Committed) -> None:
+        """This node has raised the epoch: others read it at the authority once they hear of it."""
+        changeset = committed.changeset
+        if changeset is not None and self._serving.take(changeset) == "applied":
+            self._committed([])
+        self._newest = max(self._newest, committed.head)
+        self._raised_here = changeset is not None
+
+    def failed(self, reason: str) -> None:
+        """The authority has failed to answer somebody else."""
+        self._failed(reason)
+
+    def _has_shown(self, head: Head) -> None:
+        if head.version > self._newest.version:
+            self._newest = head
+        self._confirmed(head)
 
     def _failed(self, reason: str) -> None:
         if reason != self.reason:

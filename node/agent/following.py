@@ -21,6 +21,7 @@ from node import logs
 from node.agent.authority_link import AuthorityLink
 from node.agent.limits import (
     AUTHORITY_RETRY_SECONDS,
+    EPOCH_SPREAD_SECONDS,
     LISTEN_PATIENCE_SECONDS,
     SILENCE_LOOK_SECONDS,
     SILENCE_SECONDS,
@@ -55,6 +56,8 @@ class Following:
         self.served = False
         """Whether ``may_serve`` was called."""
         self._wake = asyncio.Event()
+        self._sought: tuple[int, int, int] = GENESIS
+        """The newest version of a higher epoch that members follow."""
 
     async def serve_in_silence(
         self,
@@ -110,18 +113,46 @@ class Following:
                 await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
             self._serve()
+            if self._link.reachable and self._sought[:2] > self._serving.version[:2]:
+                # The authority answers, and knows nothing of that epoch.
+                self._link.histories.heard()
+            self._sought = GENESIS
             await self._until_a_look_is_due()
 
     def behind(self, event: Behind) -> None:
         """Peers hold a newer state and can't lead this node there change by change."""
         log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
-        if self._link.reachable:
+        if event.reason == "forked" and self._link.reachable:
+            self._link.histories.heard()
+        if self._link.reachable and event.reason != "distant":
             self._wake.set()
         else:
             self._membership.fetch_snapshot()
 
+    def heard_epoch(self, version: tuple[int, int, int]) -> None:
+        """Members follow a higher epoch: if the authority answers, it is for that to confirm it.
+        All members do so, spread over a time in proportion to their number."""
+        if self._link.reachable:
+            loop = asyncio.get_running_loop()
+            spread = self._membership.running_count() * EPOCH_SPREAD_SECONDS
+            loop.call_later(self._rng.random() * spread, self._look_for, version)
+
+    def _look_for(self, version: tuple[int, int, int]) -> None:
+        if self._serving.version < version:
+            self._sought = version
+            self._wake.set()
+
+    def snapshot_failed(self) -> None:
+        """No peer could give the whole state: the authority can, if it is there."""
+        if self._link.reachable:
+            self._wake.set()
+
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """There is something new at the authority: read it at once."""
         self._wake.set()
 
     def committed(self, revision: int) -> None:

@@ -17,8 +17,11 @@ from gossip.events import (
     AuthorityAdopted,
     Behind,
     ChangesetApplied,
+    EpochHeard,
     FenceAsked,
     FenceEnded,
+    HistoryAnswered,
+    HistoryAsked,
     Isolated,
     KeyringChanged,
     KeyUnknown,
@@ -33,18 +36,23 @@ from node.admin.app import create_admin_app, create_status_app
 from node.admin.node_view import (
     AuthorityStatus,
     Fenced,
+    HistoryView,
     LiveVersion,
     NotAvailable,
     ReplicaFileStatus,
 )
+from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
+from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
+from node.agent.cluster_audit import ClusterAudit
 from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
 from node.agent.fences import Fences
 from node.agent.following import Following
+from node.agent.histories import Histories
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.key_changes import KeyChanges
@@ -62,15 +70,19 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.replica_audit import ReplicaAudit
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
+from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
+from node.agent.worker_audit import WorkerAudit
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from node.version import VERSION
 from store import off
@@ -99,11 +111,14 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings, lambda: self._serving.version)
+        self.authority = make_authority(
+            settings, lambda: self._serving.version, lambda: self._link.confirmed_head()
+        )
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
         self._rng = random.Random()
+        self.measures = Measures()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
@@ -118,10 +133,23 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self._histories = Histories(
+            self.authority,
+            lambda: self.node_id,
+            lambda: self._link.confirmed_head(),
+            self.replica.heads,
+            lambda: self._link.still_ours(),
+            self._membership.ask_history,
+            self._membership.answer_history,
+            self._raised,
+            lambda reason: self._link.failed(reason),
+            self._rng,
+        )
         self._fences = Fences(self._membership, self._serving, self._workers)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
+            self._histories,
             lambda: self.node_id,
             self._membership.committed,
             self._membership.confirmed,
@@ -132,7 +160,11 @@ class Node:
             self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
+            self._membership.write_pause,
         )
+        self._abandoned = Abandoned(settings.prefix)
+        self._serving.on_abandoned = self._abandoned.keep
+        self._serving.authority_answers = lambda: self._link.reachable
         self._keys = Keys(
             settings.prefix,
             configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
@@ -169,6 +201,11 @@ class Node:
             self._rng,
             self._workers.listen,
         )
+        self.history: HistoryView = NoDesk()
+        if settings.database != "off":
+            self.history = AuthorityDesk(
+                self._link, self._histories, self._abandoned, self._following
+            )
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
         )
@@ -177,6 +214,14 @@ class Node:
             lambda: self._link.reachable and self._membership.is_first(),
             lambda mutations: self.commit(mutations, None),
         )
+        self._cluster_audit = ClusterAudit(
+            self._link,
+            self._serving,
+            lambda: self._link.reachable and self._membership.is_first(),
+            settings.cluster_audit_interval,
+        )
+        self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
+        self._worker_audit = WorkerAudit(self._serving, self._workers)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -205,6 +250,7 @@ class Node:
             await self._peers.finish()
             await self._keys.finish()
             await self._keeper.finish()
+            await self._abandoned.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -229,11 +275,15 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
+            tasks.create_task(self._replica_audit.run())
+            tasks.create_task(self._worker_audit.run())
             if self._documents is None:
+                tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
                 tasks.create_task(self._sweeping.run())
+                tasks.create_task(self._cluster_audit.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
@@ -332,8 +382,16 @@ class Node:
 
     def _loaded(self) -> None:
         self._keeper.replaced()
+        self._replica_audit.replaced()
         self._workers.publish_state()
         self._fences.moved()
+
+    async def _replace_replica(self) -> None:
+        """It is damaged."""
+        with contextlib.suppress(AuthorityUnavailable):
+            if await self._link.reload():
+                return
+        self._membership.fetch_snapshot()
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())
@@ -357,7 +415,16 @@ class Node:
             self._following.moved()
         elif isinstance(event, Behind):
             self._following.behind(event)
+        elif isinstance(event, EpochHeard):
+            self._following.heard_epoch(event.version)
+        elif isinstance(event, HistoryAsked):
+            self._histories.asked(event.asker, event.sequence, heard(event.theirs))
+        elif isinstance(event, HistoryAnswered):
+            theirs = None if event.theirs is None else heard(event.theirs)
+            self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
+            if isinstance(event, ChangesetApplied):
+                self.measures.propagation.observe(event.delay, event.hops)
             self._following.moved()
         elif isinstance(event, AuthorityAdopted):
             log.notice(
@@ -379,11 +446,16 @@ class Node:
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
             log.warning("no peer could give the whole state", reason=event.reason)
+            self._following.snapshot_failed()
         elif isinstance(event, MemberForgotten):
             if self._membership.is_first():
                 self._directory.gone(event.member.id, event.member.generation)
         else:
             self._participation.heard(event)
+
+    def _raised(self, committed: Committed) -> None:
+        self._link.raised(committed)
+        self._following.look()
 
     def _identified(self, info: AuthorityInfo) -> None:
         if self.replica.authority_id not in ("", info.id):
@@ -394,6 +466,7 @@ class Node:
         self._keeper.identified(info.id)
         self._membership.follow(info.id)
         self._keys.authority_opened(info)
+        self._histories.renew()
 
     # What the APIs ask
 
@@ -421,10 +494,27 @@ class Node:
         return self._membership.members()
 
     def authority_status(self) -> AuthorityStatus:
-        return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
+        link, split = self._link, self._histories.split
+        return AuthorityStatus(
+            link.reachable,
+            link.reason,
+            link.info,
+            "" if split is None else "refused" if split.refuses else "taken",
+            "" if link.changed is None else link.changed[1],
+        )
+
+    def confirmation_age(self) -> float:
+        return self._membership.confirmation_age()
 
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
+
+    def audits(self) -> Mapping[str, Any]:
+        return {
+            "replica": self._replica_audit.status(),
+            "workers": self._worker_audit.status(),
+            "database": self._cluster_audit.status(),
+        }
 
     def ready(self) -> tuple[bool, str]:
         if self._draining:
@@ -448,6 +538,10 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self.authority.counters(),
+            **self._replica_audit.counters(),
+            **self._worker_audit.counters(),
+            **self._cluster_audit.counters,
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
-from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
+from store.abandoned import abandoned
 from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Change, Changeset
@@ -39,6 +40,10 @@ class Serving:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
+        self.authority_answers: Callable[[], bool] = lambda: False
+        """Whether a higher epoch can be read at this node's own authority."""
+        self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
+        """Told of what a higher epoch has left behind of what was held."""
         self._early: PinnedState | None = None
 
     @property
@@ -63,7 +68,15 @@ class Serving:
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
     ) -> Verdict:
-        changeset = Changeset(Version(*version), predecessor, digest, body)
+        """What gossip brings. A higher epoch counts only when confirmed: where the authority
+        answers, it is read there, even if what a peer pushes would follow (DESIGN 3)."""
+        is_new_epoch = self.loaded and version[0] > self.version.epoch
+        if is_new_epoch and self.authority_answers():
+            return "unconfirmed"
+        return self.take(Changeset(Version(*version), predecessor, digest, body))
+
+    def take(self, changeset: Changeset) -> Verdict:
+        """What the authority itself has shown, or confirmed."""
         verdict = self.replica.offer(*changeset)
         if verdict == "applied":
             self._on_applied(changeset)
@@ -74,31 +87,51 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    async def load(self, state: State) -> Head | None:
+    async def load(self, state: State, *, anew: bool = False) -> Head | None:
         """Replace everything by a state read at the authority; its head.
 
-        None, and nothing is replaced, when the replica has come to that version or further
-        meanwhile: it never goes back for having been read while it went on. Hand over the only
-        reference: what has been taken in of the state is freed on the way.
+        None, and nothing is replaced, when that isn't above what the replica holds then: a node
+        never goes back, be it that it went on while the state was read, or that the authority did
+        (which is for the verdict on its history). ``anew`` replaces a replica that is damaged all
+        the same, brought to its version by the changesets since. Hand over the only reference: what
+        has been taken in of the state is freed on the way.
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
+        if self.loaded and not anew and head != before and before.version >= head.version:
+            return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
             for part in _parts(entities):
                 loading.add(part)
                 await asyncio.sleep(0)
+            while anew and (since := self._since(loading.head)):
+                loading.follow(since)
+                head = loading.head
+                await asyncio.sleep(0)
         except BaseException:
             loading.abandon()
             self._tidy()
             raise
-        if before != self.head() and self.version >= head.version:
+        came_here = before != self.head() and not anew
+        if self.loaded and (
+            self.version > head.version or (came_here and self.version == head.version)
+        ):
             loading.abandon()
             self._tidy()
             return None
+        left = self._held()
         loading.finish()
-        self._replaced()
+        self._replaced(left)
         return head
+
+    def _held(self) -> tuple[Head, Changelog]:
+        return self.head(), self.replica.changelog
+
+    def _since(self, head: Head) -> Sequence[Changeset]:
+        """What the replica has applied after a head; nothing when its log doesn't tell."""
+        held = self.replica.changesets(head.version, head.digest, LOAD_SLICE_BYTES)
+        return [Changeset(*changeset) for changeset in held or ()]
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""
@@ -126,7 +159,8 @@ class Serving:
         return self.replica.snapshot(slice_bytes)
 
     def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
-        return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
+        taken = self.replica.begin_install(version, digest)
+        return _Installing(taken, self._held, self._replaced, self._tidy)
 
     def tell(self, question: Ask) -> Told:
         """Answer a worker's question at the version of now."""
@@ -140,7 +174,9 @@ class Serving:
         """At one version what workers hold, if not more; None while there is nothing."""
         return self.replica.pin() if self.loaded else self._early
 
-    def _replaced(self) -> None:
+    def _replaced(self, left: tuple[Head, Changelog] | None = None) -> None:
+        if left is not None and (lost := abandoned(*left, self.replica.epochs())):
+            self.on_abandoned(lost)
         self._on_loaded()
         self._tidy()
 
@@ -154,9 +190,14 @@ class _Installing:
     """A peer's snapshot on its way in. Satisfies gossip.replica.Installation."""
 
     def __init__(
-        self, taken: Taken, replaced: Callable[[], None], abandoned: Callable[[], None]
+        self,
+        taken: Taken,
+        held: Callable[[], tuple[Head, Changelog]],
+        replaced: Callable[[tuple[Head, Changelog]], None],
+        abandoned: Callable[[], None],
     ) -> None:
         self._taken = taken
+        self._held = held
         self._replaced = replaced
         self._abandoned = abandoned
 
@@ -164,9 +205,10 @@ class _Installing:
         return self._taken.feed(data)
 
     def finish(self) -> Outcome:
+        left = self._held()
         outcome = self._taken.finish()
         if outcome == "installed":
-            self._replaced()
+            self._replaced(left)
         else:
             self._abandoned()
         return outcome

@@ -9,19 +9,35 @@ from node.admin.node_view import (
     AuthorityStatus,
     DocumentsView,
     Fenced,
+    HistoryStatus,
+    HistoryView,
     LiveVersion,
     ReplicaFileStatus,
 )
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
-from store.version import Head
+from store.version import EMPTY, Head
 from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallHistory:
+    """Satisfies node.admin.node_view.HistoryView; ``told`` may be set."""
+
+    def __init__(self) -> None:
+        self.told = HistoryStatus(None, "not connected yet", None, EMPTY, None, None, ())
+
+    async def status(self) -> HistoryStatus:
+        return self.told
+
+    async def adopt(self) -> str:
+        return "adopted"
 
 
 class SmallNode:
@@ -51,7 +67,12 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
+        self.measures = Measures()
+        self.heard_ago = 2.5
+        """Of the authority's head, in seconds."""
+        self.counted: dict[str, int] = {"packets_received": 5}
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""
         self.fenced = Fenced("complete", 3, (), ())
@@ -87,8 +108,14 @@ class SmallNode:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
+    def confirmation_age(self) -> float:
+        return self.heard_ago
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
+
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": {"finished_at": None, "damaged": False}}
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness
@@ -100,7 +127,7 @@ class SmallNode:
         return {"connections_active": 3, "total_requests": 7}
 
     def counters(self) -> Mapping[str, int]:
-        return {"packets_received": 5}
+        return self.counted
 
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         if self.down:

@@ -1,7 +1,8 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from node.agent.authority_link import AuthorityLink
 from node.agent.serving import Serving
@@ -10,6 +11,7 @@ from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import GENESIS_DIGEST, Head, Version
+from tests.agent.histories import idle_histories
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -32,13 +34,14 @@ class CommitsAndIsGone(NoAuthority):
         return Committed(Head(mine.version, mine.digest), mine, ({},))
 
 
-async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None)
-    pushed: list[Changeset] = []
-    lost: list[None] = []
-    link = AuthorityLink(
-        CommitsAndIsGone(),
-        serving,
+def linked(
+    pushed: list[Changeset], lost: list[None], write_pause: Callable[[], float] = lambda: 0.0
+) -> AuthorityLink:
+    authority = CommitsAndIsGone()
+    return AuthorityLink(
+        authority,
+        Serving(Replica("a"), lambda _: None, lambda: None),
+        idle_histories(authority),
         lambda: "n",
         pushed.extend,
         lambda _: None,
@@ -49,7 +52,29 @@ async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -
         lambda: 0.0,
         random.Random(1),
         1.0,
+        write_pause,
     )
+
+
+async def test_a_write_waits_as_long_as_the_other_nodes_need() -> None:
+    paused: list[float] = []
+
+    def write_pause() -> float:
+        paused.append(0.001)
+        return paused[-1]
+
+    link = linked([], [], write_pause)
+    assert await link.open()
+    begun = time.monotonic()
+    await link.commit([Create("services", {"host": "a"})])
+    assert time.monotonic() - begun >= 0.001
+    assert len(paused) == 1
+
+
+async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
+    pushed: list[Changeset] = []
+    lost: list[None] = []
+    link = linked(pushed, lost)
     assert await link.open()
     committed = await link.commit([Create("services", {"host": "a"})])
     assert committed.head.version.revision == 2

@@ -79,12 +79,16 @@ class Driver:
     """One node, the first unless told otherwise, and a test that plays all others."""
 
     def __init__(
-        self, profile: Profile = PROFILE, keyring: Keyring | None = None, number: int = 1
+        self,
+        profile: Profile = PROFILE,
+        keyring: Keyring | None = None,
+        number: int = 1,
+        replica: LogReplica | None = None,
     ) -> None:
         self.now = 100.0
         self.number = number
         self.authority = LogAuthority()
-        self.replica = LogReplica()
+        self.replica = replica or LogReplica()
         self.core = Gossip(
             Identity(node_id(number), 1, number),
             metadata(f"node-{number}"),

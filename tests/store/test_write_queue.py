@@ -4,7 +4,8 @@ import pytest
 
 from store.authority import Committed, Create, Mutation, Put
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.errors import AuthorityUnavailable, EntityError, HistoryForked, OutcomeUnknown
+from store.history import Server, Standing
 from store.limits import ATTEMPTS_MAX, COMMITS_MAX
 from store.transaction import WriteRequest
 from store.version import EMPTY, Version
@@ -104,6 +105,22 @@ class TestAnswers:
         outcomes: list[Outcome] = [committed(1), REFUSAL, committed(2)]
         assert queue.committed(outcomes) == list(zip(tickets, outcomes, strict=True))
 
+    def test_writes_and_transactions_are_counted(self) -> None:
+        queue = queue_of(ticket("a"), ticket("b"), ticket("c"))
+        queue.take()
+        queue.committed([committed(1), REFUSAL, NO_CHANGE])
+        queue.put(ticket("d"))
+        queue.take()
+        queue.committed([committed(2)])
+        counted = {name: count for name, count in queue.counters.items() if count}
+        assert counted == {
+            "transactions": 2,
+            "transactions_shared": 1,
+            "writes": 4,
+            "writes_committed": 2,
+            "writes_forbidden": 1,
+        }
+
     def test_one_that_lost_a_race_is_refused_and_the_others_go_again(self) -> None:
         tickets = [ticket(name) for name in "abc"]
         queue = queue_of(*tickets)
@@ -120,6 +137,18 @@ class TestAnswers:
             assert queue.raced(1, REFUSAL) == []
         assert names(queue.take()) == "ab"
         assert queue.raced(1, REFUSAL) == [(loser, REFUSAL)]
+
+    def test_a_history_that_was_left_is_told_to_all_and_counted(self) -> None:
+        queue = queue_of(ticket("a"), ticket("b"))
+        queue.take()
+        standing = Standing(EMPTY, Server("db:5432", 1), "below")
+        answers = queue.forked(lambda: HistoryForked(standing))
+        assert [(names((item,)), type(answer)) for item, answer in answers] == [
+            ("a", HistoryForked),
+            ("b", HistoryForked),
+        ]
+        assert queue.counters["writes_forked"] == 1
+        assert queue.take() == ()
 
     def test_a_failure_is_told_to_all_each_with_an_error_of_its_own(self) -> None:
         queue = queue_of(ticket("a"), ticket("b"))
