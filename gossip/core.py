@@ -28,12 +28,15 @@ from gossip.members import Members
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
+from gossip.pinned import Pins
 from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
+from gossip.reconcile import ReconcileWithPeers
+from gossip.reconcile_supply import ReconcileSupply
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
-from gossip.replica import Changeset, Head, Replica
+from gossip.replica import GENESIS, Changeset, Head, Replica
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
@@ -119,9 +122,13 @@ class Gossip:
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
         )  # fmt: skip
-        self._snapshot_supply = SnapshotSupply(
-            replica, self._streams, self._outbox, profile, self.counters
-        )
+        self._reconcile = ReconcileWithPeers(
+            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
+            self._dissemination.installed, self._snapshot.begin,
+        )  # fmt: skip
+        supply = (Pins(replica), self._streams, self._outbox, profile, self.counters)
+        self._snapshot_supply = SnapshotSupply(*supply)
+        self._reconcile_supply = ReconcileSupply(*supply)
         heartbeat = self._dissemination.heartbeat
         prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
@@ -156,7 +163,8 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._outbox, self.counters,
+            self._snapshot_supply, self._reconcile, self._reconcile_supply, self._outbox,
+            self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -209,13 +217,22 @@ class Gossip:
         age = self._dissemination.confirmation.age(now)
         return math.inf if age is None else age
 
-    def fetch_snapshot(self, now: float) -> bool:
-        """Replace the replica by a peer's whole state, unless that is under way already.
+    def fetch_snapshot(self, now: float, *, damaged: bool = False) -> bool:
+        """Bring the replica to a peer's state, unless that is under way already: by what differs,
+        or where that is much by the whole.
 
-        For when ``Behind`` comes and the authority is away. False when no peer that can be asked
-        holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
+        For when peers' logs don't lead there (``Behind``) and, with ``damaged``, for when what is
+        held isn't what it should be: then a peer of the same version will do, and everything is
+        replaced, though nothing goes back. False when no peer that can be asked holds such a head;
+        else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
-        return self._running() and self._snapshot.begin(now)
+        if not self._running():
+            return False
+        if self._snapshot.under_way or self._reconcile.under_way:
+            return True
+        if self._dissemination.head().version == GENESIS:
+            return self._snapshot.begin(now)
+        return self._reconcile.begin(now, renew=damaged)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -388,6 +405,8 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._reconcile.advance(now)
+        self._reconcile_supply.advance(now)
         self._contests.advance(now)
         self._departure.advance(now)
 
@@ -401,6 +420,8 @@ class Gossip:
             self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
+            self._reconcile.next_deadline(),
+            self._reconcile_supply.next_deadline(),
             self._contests.next_deadline(),
             self._departure.next_deadline(),
         )
@@ -423,6 +444,8 @@ class Gossip:
             self._dissemination.pull_ended(now)
         elif stream.purpose == "snapshot":
             self._snapshot.ended(stream, now)
+        elif stream.purpose == "reconcile":
+            self._reconcile.ended(stream, now)
 
     def _notice_stall(self, now: float) -> None:
         """A process that was stopped finds all its timers due, and its answers unread: it judges

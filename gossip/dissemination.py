@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 
 from gossip import limits
+from gossip.comparison import Comparison
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
@@ -56,7 +57,7 @@ class Dissemination:
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
-        self._fork_told: tuple[Version, bytes] | None = None
+        self.comparison = Comparison(replica, members, outbox, profile, rng, counters)
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -64,7 +65,10 @@ class Dissemination:
 
     def heartbeat(self, now: float) -> Heartbeat:
         record = record_mark(self._members.me)
-        return Heartbeat.of(self.head(), self.confirmation.age(now), self._rotation.mark, record)
+        head, age = self.head(), self.confirmation.age(now)
+        check = self.comparison.check(head.version)
+        assert check is not None, "what is held is remembered"
+        return Heartbeat(head.version, check, age, *self._rotation.mark, record)
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
@@ -97,14 +101,10 @@ class Dissemination:
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
         self._saw(message.version, sender)
-        mine = self.head()
-        if message.version > mine.version:
+        if message.version > self.head().version:
             self._repair.behind(message.version, sender.node_id, now)
-        elif not message.agrees(mine):
-            self._counters.add("heads_forked")
-            if self._fork_told != (message.version, message.check):
-                self._fork_told = (message.version, message.check)
-                self._outbox.notify(Behind(message.version, "forked"))
+        else:
+            self.comparison.heard(message, sender, now)
 
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
@@ -148,6 +148,7 @@ class Dissemination:
     def advance(self, now: float) -> None:
         """Ask for what is missing, when it is time to."""
         self._take_early(now)
+        self.comparison.damage.advance(now)
         decision = self._repair.decide(self.head(), self._members.reachable(), now)
         if isinstance(decision, Ask):
             self._ask(decision, now)
@@ -156,7 +157,10 @@ class Dissemination:
             self._outbox.notify(Behind(decision.version, decision.reason))
 
     def next_deadline(self) -> float | None:
-        return self._repair.deadline
+        repair, damage = self._repair.deadline, self.comparison.damage.next_deadline()
+        if repair is None or damage is None:
+            return damage if repair is None else repair
+        return min(repair, damage)
 
     def _ask(self, ask: Ask, now: float) -> None:
         peer = self._members.get(ask.peer)
@@ -211,7 +215,8 @@ class Dissemination:
         self._moved(now)
 
     def installed(self, now: float) -> None:
-        """The replica was replaced by a snapshot."""
+        """The replica was replaced, or mended."""
+        self.comparison.damage.renewed()
         self._moved(now)
 
     def _moved(self, now: float) -> None:

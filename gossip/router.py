@@ -42,9 +42,12 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.pushpull import TableExchange
+from gossip.reconcile import ReconcileWithPeers
+from gossip.reconcile_supply import ReconcileSupply
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
 from gossip.snapshot_supply import SnapshotSupply
@@ -67,6 +70,8 @@ class Router:
         rotation: Rotation,
         snapshot: SnapshotFetch,
         snapshot_supply: SnapshotSupply,
+        reconcile: ReconcileWithPeers,
+        reconcile_supply: ReconcileSupply,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -81,6 +86,8 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._reconcile = reconcile
+        self._reconcile_supply = reconcile_supply
         self._outbox = outbox
         self._counters = counters
 
@@ -154,6 +161,14 @@ class Router:
                 self._snapshot.received(message, sender, origin, now)
             case NoSlice():
                 self._snapshot.declined(message, sender, origin, now)
+            case Compare():
+                self._dissemination.comparison.compared(message, sender, now)
+            case Reconcile():
+                self._reconcile_supply.asked(message, origin, now)
+            case Reconciled():
+                self._reconcile.received(message, sender, origin, now)
+            case Unreconciled():
+                self._reconcile.declined(message, sender, origin, now)
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])

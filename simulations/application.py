@@ -4,8 +4,10 @@ authority, loads from it, and carries out what operators want.
 
 from typing import TYPE_CHECKING
 
+from gossip.events import StateDiffers
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
+from simulations.authority import EntityReplica
 
 if TYPE_CHECKING:
     from simulations.node import Node
@@ -61,6 +63,16 @@ class Application:
             self._load()
         else:
             self._node.core.fetch_snapshot(self._node.now())
+
+    def differs(self, event: StateDiffers) -> None:
+        """A member holds another state at the same head. The authority is right in any case; while
+        it is away, who is known to be damaged is renewed by a peer."""
+        node, authority = self._node, self._world.authority
+        if authority.available and isinstance(node.replica, EntityReplica):
+            node.replica.rebuild(authority.log)
+            node.core.authority_confirmed(authority.head(), node.now())
+        elif event.verdict != "undecided":
+            node.core.fetch_snapshot(node.now(), damaged=True)
 
     def poll(self) -> None:
         """Ask the authority for what is new and, while alone, where the others are."""

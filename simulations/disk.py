@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from gossip.address import Address
 from gossip.keyring import Keyring
-from simulations.authority import LogReplica
+from simulations.authority import LogReplica, SimulatedReplica
 
 Content = TypeVar("Content")
 
@@ -120,7 +120,7 @@ class Disk:
     removals: dict[str, int] = field(default_factory=dict)
     """Who was forced out here that the authority hasn't been told of, up to which generation."""
     peers: File[Peers] = field(default_factory=lambda: File(Peers([], 0)))
-    replica: LogReplica = field(default_factory=LogReplica)
+    replica: SimulatedReplica = field(default_factory=LogReplica)
 
     def files(self) -> "dict[str, File[StoredIdentity] | File[Keyring | None] | File[Peers]]":
         """The small ones, by name."""

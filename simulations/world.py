@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gossip.address import Address
-from gossip.events import Behind, Event
+from gossip.events import Behind, Event, StateDiffers
 from gossip.keyring import Keyring
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
 from simulations import facts
-from simulations.authority import LogAuthority
+from simulations.authority import LogAuthority, LogReplica, SimulatedReplica
 from simulations.checks import Checks
 from simulations.clock import Clock, Trace
 from simulations.disk import Disk
@@ -51,7 +51,9 @@ class World:
         keyring: Keyring | None = None,
         *,
         skewed: bool = False,
+        new_replica: Callable[[], SimulatedReplica] = LogReplica,
     ) -> None:
+        self.new_replica = new_replica
         self.clock = Clock()
         self.schedule = self.clock.after
         self.seed = seed
@@ -276,3 +278,5 @@ class World:
         self.checks.observed(node, event)
         if isinstance(event, Behind):
             node.application.behind()
+        elif isinstance(event, StateDiffers):
+            node.application.differs(event)

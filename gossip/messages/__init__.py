@@ -9,14 +9,14 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, keys, membership
+from gossip.messages import changes, keys, membership, repair
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
-Message = membership.Message | changes.Message | keys.Message
+Message = membership.Message | changes.Message | keys.Message | repair.Message
 
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
-for _subject in (membership, changes, keys):
+for _subject in (membership, changes, keys, repair):
     assert not _KINDS.keys() & _subject.KINDS.keys(), "a number has one meaning"
     _KINDS |= _subject.KINDS
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}

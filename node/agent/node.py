@@ -65,12 +65,12 @@ from node.config.settings import Settings
 from node.version import VERSION
 from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
-from store.changeset import Changeset, decode_body
+from store.changeset import Change, Changeset, decode_body
 from store.contents import PinnedState
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
 from store.replica import Replica
-from store.version import Head
+from store.version import Head, Version
 
 log = logs.get("node")
 
@@ -96,7 +96,7 @@ class Node:
         self._rng = random.Random()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
-        self._serving = Serving(self.replica, self._applied, self._loaded)
+        self._serving = Serving(self.replica, self._applied, self._loaded, self._mended)
         self._sockets = SlotSockets()
         self._workers = Workers(
             proxy_settings(settings),
@@ -319,6 +319,10 @@ class Node:
     def _loaded(self) -> None:
         self._keeper.replaced()
         self._workers.publish_state()
+
+    def _mended(self, version: Version, changes: tuple[Change, ...]) -> None:
+        self._keeper.replaced()
+        self._workers.publish(version, changes)
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())

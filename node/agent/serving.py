@@ -6,9 +6,10 @@ slices, and what they replace is let go of by and by: neither holds up what else
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
-from gossip.replica import Installation, Outcome, Verdict
+from gossip.replica import Giving, Installation, Reconciliation, Verdict
+from node.agent.intake import Installing, Reconciling
 from node.agent.limits import LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.authority import State
@@ -17,7 +18,6 @@ from store.changeset import Change, Changeset
 from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.history import Reach
-from store.installation import Installation as Taken
 from store.installation import Loading
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
@@ -27,7 +27,8 @@ class Serving:
     """Satisfies gossip.replica.Replica around store.replica.Replica.
 
     ``on_applied(changeset)`` is called synchronously for each changeset, ``on_loaded()`` when the
-    whole state was replaced.
+    whole state was replaced, ``on_mended(version, changes)`` when these changes led to a version
+    without its changesets.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Serving:
         replica: Replica,
         on_applied: Callable[[Changeset], None],
         on_loaded: Callable[[], None],
+        on_mended: Callable[[Version, tuple[Change, ...]], None],
     ) -> None:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
+        self._on_mended = on_mended
         self._early: PinnedState | None = None
 
     @property
@@ -59,6 +62,12 @@ class Serving:
 
     def state_hash(self, version: tuple[int, int, int]) -> bytes | None:
         return self.replica.state_hash(version)
+
+    def digest(self, version: tuple[int, int, int]) -> bytes | None:
+        return self.replica.digest(version)
+
+    def audit(self) -> Generator[None, None, bool]:
+        return self.replica.audit()
 
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
@@ -122,11 +131,30 @@ class Serving:
         self.replica.begin_load(EMPTY).finish()
         self._tidy()
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        return self.replica.snapshot(slice_bytes)
+    def give(self) -> Giving:
+        return self.replica.give()
 
-    def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
-        return _Installing(self.replica.begin_install(version, digest), self._replaced, self._tidy)
+    def begin_install(
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
+    ) -> Installation:
+        taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
+        return Installing(taken, self._replaced, self._tidy)
+
+    def begin_reconcile(
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
+    ) -> Reconciliation:
+        begun = self.replica.begin_reconcile(version, digest, state_hash, renew=renew)
+        return Reconciling(begun, self._mended, self._replaced, self._tidy)
 
     def tell(self, question: Ask) -> Told:
         """Answer a worker's question at the version of now."""
@@ -140,6 +168,10 @@ class Serving:
         """At one version what workers hold, if not more; None while there is nothing."""
         return self.replica.pin() if self.loaded else self._early
 
+    def _mended(self, changes: tuple[Change, ...]) -> None:
+        self._on_mended(self.version, changes)
+        self._tidy()
+
     def _replaced(self) -> None:
         self._on_loaded()
         self._tidy()
@@ -148,32 +180,6 @@ class Serving:
         """Let go of what was replaced or abandoned, some in each turn of the loop."""
         if self.replica.tidy():
             asyncio.get_running_loop().call_soon(self._tidy)
-
-
-class _Installing:
-    """A peer's snapshot on its way in. Satisfies gossip.replica.Installation."""
-
-    def __init__(
-        self, taken: Taken, replaced: Callable[[], None], abandoned: Callable[[], None]
-    ) -> None:
-        self._taken = taken
-        self._replaced = replaced
-        self._abandoned = abandoned
-
-    def feed(self, data: bytes) -> bool:
-        return self._taken.feed(data)
-
-    def finish(self) -> Outcome:
-        outcome = self._taken.finish()
-        if outcome == "installed":
-            self._replaced()
-        else:
-            self._abandoned()
-        return outcome
-
-    def abandon(self) -> None:
-        self._taken.abandon()
-        self._abandoned()
 
 
 def _parts(entities: list[Change]) -> Iterator[list[Change]]:

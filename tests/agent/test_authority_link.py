@@ -33,7 +33,7 @@ class CommitsAndIsGone(NoAuthority):
 
 
 async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None)
+    serving = Serving(Replica("a"), lambda _: None, lambda: None, lambda *_: None)
     pushed: list[Changeset] = []
     lost: list[None] = []
     link = AuthorityLink(

@@ -23,7 +23,7 @@ from gossip.wire import (
     encode_header,
     encode_parts,
 )
-from simulations.authority import LogAuthority, LogReplica
+from simulations.authority import LogAuthority, LogReplica, SimulatedReplica
 
 CLUSTER = "test"
 PROFILE = replace(LAN, reconnect_interval=1e6, join_retry_min=1e6, push_pull_interval=1e6)
@@ -79,7 +79,11 @@ class Driver:
     """One node, the first unless told otherwise, and a test that plays all others."""
 
     def __init__(
-        self, profile: Profile = PROFILE, keyring: Keyring | None = None, number: int = 1
+        self,
+        profile: Profile = PROFILE,
+        keyring: Keyring | None = None,
+        number: int = 1,
+        replica: SimulatedReplica | None = None,
     ) -> None:
         self.now = 100.0
         self.number = number
@@ -91,7 +95,7 @@ class Driver:
             address(number),
             CLUSTER,
             profile,
-            self.replica,
+            replica or self.replica,
             random.Random(number),
             self.now,
             keyring=keyring,

@@ -1,0 +1,70 @@
+"""A peer's state on its way into what this node serves: what is told, and let go of, at its end."""
+
+from collections.abc import Callable
+
+from gossip.replica import Outcome, Step
+from store.changeset import Change
+from store.installation import Installation
+from store.reconcile import Reconciliation
+
+
+class Installing:
+    """Satisfies gossip.replica.Installation."""
+
+    def __init__(
+        self, taken: Installation, replaced: Callable[[], None], abandoned: Callable[[], None]
+    ) -> None:
+        self._taken = taken
+        self._replaced = replaced
+        self._abandoned = abandoned
+
+    def feed(self, data: bytes) -> bool:
+        return self._taken.feed(data)
+
+    def resume(self) -> bytes:
+        return self._taken.resume()
+
+    def finish(self) -> Outcome:
+        outcome = self._taken.finish()
+        if outcome == "installed":
+            self._replaced()
+        else:
+            self._abandoned()
+        return outcome
+
+    def abandon(self) -> None:
+        self._taken.abandon()
+        self._abandoned()
+
+
+class Reconciling:
+    """Satisfies gossip.replica.Reconciliation."""
+
+    def __init__(
+        self,
+        begun: Reconciliation,
+        mended: Callable[[tuple[Change, ...]], None],
+        replaced: Callable[[], None],
+        abandoned: Callable[[], None],
+    ) -> None:
+        self._begun = begun
+        self._mended = mended
+        self._replaced = replaced
+        self._abandoned = abandoned
+
+    def proceed(self, answer: bytes = b"") -> bytes | Step:
+        return self._begun.proceed(answer)
+
+    def finish(self) -> Outcome:
+        outcome = self._begun.finish()
+        if outcome != "installed":
+            self._abandoned()
+        elif self._begun.applied is None:
+            self._replaced()
+        else:
+            self._mended(self._begun.applied)
+        return outcome
+
+    def abandon(self) -> None:
+        self._begun.abandon()
+        self._abandoned()
