@@ -51,8 +51,8 @@ class Claims:
         self._rng = rng
         self._counters = counters
         self._corrections: dict[str, Alive | Verdict] = {}
-        self._told_mark = 0
-        """Of the packet that is being read: what its sender says of its own record."""
+        self._marked: list[tuple[Member, int]] = []
+        """Of the packet that is being read: what members say of their own records."""
 
     def alive(self, claim: Alive, origin: Origin, now: float) -> None:
         """Somebody says that a node lives."""
@@ -114,21 +114,24 @@ class Claims:
             self._outbox.notify(MemberForgotten(view(member, is_self=False)))
         self._members.buried.clear()
 
-    def marked(self, mark: int) -> None:
-        """The sender of the packet that is being read tells its ``record_mark``."""
-        self._told_mark = mark
+    def marked(self, member: Member, mark: int) -> None:
+        """In the packet that is being read, a member tells its ``record_mark``."""
+        if mark and mark != record_mark(member):
+            self._marked.append((member, mark))
 
-    def compare_record(self, sender: Member, now: float) -> None:
-        """A packet was read. If its sender's record must be another one than the one held, the new
-        one was lost on its way here: shown the old one, the sender answers with what is true.
+    def compare_records(self, now: float) -> None:
+        """A packet was read. Where a member's record must be another one than the one held, the new
+        one was lost on its way here: shown the old one, that member answers with what is true.
         Table exchanges would find it, minutes later."""
-        mark, self._told_mark = self._told_mark, 0
-        due = now - sender.record_asked_at >= self._profile.probe_interval
-        if not mark or mark == record_mark(sender) or sender.status >= Status.FAILED or not due:
+        if not self._marked:
             return
-        sender.record_asked_at = now
-        self._counters.add("records_asked")
-        self._outbox.send(sender, [alive_claim(sender)])
+        marked, self._marked = self._marked, []
+        for member, mark in marked:
+            due = now - member.record_asked_at >= self._profile.probe_interval
+            if mark != record_mark(member) and member.status < Status.FAILED and due:
+                member.record_asked_at = now
+                self._counters.add("records_asked")
+                self._outbox.send(member, [alive_claim(member)])
 
     def correct(self, origin: Origin) -> None:
         """Tell a sender what is held instead of the stale claims in its packet, or a node that

@@ -19,6 +19,8 @@ from gossip.detection import Detection
 from gossip.dissemination import Dissemination
 from gossip.doubt import Doubt
 from gossip.effects import Effect
+from gossip.fence import Fences
+from gossip.fence_questions import Answer
 from gossip.health import Health
 from gossip.identity import Identity, check_identity
 from gossip.keyring import Keyring
@@ -28,22 +30,20 @@ from gossip.members import Members
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
-from gossip.pinned import Pins
 from gossip.probe import Prober
 from gossip.profiles import Profile
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
-from gossip.reconcile import ReconcileWithPeers
-from gossip.reconcile_supply import ReconcileSupply
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
-from gossip.replica import GENESIS, Changeset, Head, Replica
+from gossip.relaying import Relaying
+from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
-from gossip.snapshot import SnapshotFetch
-from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
+from gossip.transfer import Transfer
+from gossip.tree import Tree
 from gossip.updates import Updates
 from gossip.watch import Watches
 from gossip.wire import (
@@ -114,21 +114,15 @@ class Gossip:
         self._rotation = Rotation(self._sessions, self._members, self._outbox, self.counters)
         self._streams = Streams(self._outbox, profile, self.counters)
         self._health = Health(profile.health_score_max)
+        self._tree = Tree(self._members, self._outbox, rng, self.counters)
         self._dissemination = Dissemination(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
-            self._rotation,
+            replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
+            self.counters, self._rotation,
         )  # fmt: skip
-        self._snapshot = SnapshotFetch(
+        self._transfer = Transfer(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
         )  # fmt: skip
-        self._reconcile = ReconcileWithPeers(
-            replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
-            self._dissemination.installed, self._snapshot.begin,
-        )  # fmt: skip
-        supply = (Pins(replica), self._streams, self._outbox, profile, self.counters)
-        self._snapshot_supply = SnapshotSupply(*supply)
-        self._reconcile_supply = ReconcileSupply(*supply)
         heartbeat = self._dissemination.heartbeat
         prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
@@ -160,11 +154,14 @@ class Gossip:
             Watches(self._members, self._streams, self._outbox, rng, self.counters),
             Doubt(profile, self.counters),
         )  # fmt: skip
+        self._fences = Fences(
+            self._members, self._tree, self._outbox, profile, self.counters, heartbeat
+        )
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
-            self._detection, self._exchange, self._dissemination, self._rotation, self._snapshot,
-            self._snapshot_supply, self._reconcile, self._reconcile_supply, self._outbox,
-            self.counters,
+            self._detection, self._exchange, self._dissemination,
+            Relaying(self._members, self._outbox, self.counters), self._rotation, self._transfer,
+            self._fences, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -226,13 +223,23 @@ class Gossip:
         replaced, though nothing goes back. False when no peer that can be asked holds such a head;
         else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
-        if not self._running():
-            return False
-        if self._snapshot.under_way or self._reconcile.under_way:
-            return True
-        if self._dissemination.head().version == GENESIS:
-            return self._snapshot.begin(now)
-        return self._reconcile.begin(now, renew=damaged)
+        return self._running() and self._transfer.begin(now, damaged=damaged)
+
+    def fence(self, version: Version, seconds: float, now: float) -> int:
+        """Find out who has this version: the event FenceEnded with the number answered tells it, as
+        soon as all have, and after ``seconds`` (above 0, at most ``limits.FENCE_SECONDS_MAX``).
+
+        Raises ValueError for other seconds, and on a node that takes no part any more, and
+        TooManyFences.
+        """
+        if self._own.ended:
+            raise ValueError("this node takes no part in the cluster any more")
+        return self._fences.begin(version, seconds, now)
+
+    def fence_answered(self, token: int, answer: Answer, now: float) -> None:
+        """This node's answer to the event FenceAsked."""
+        if not self._own.ended:
+            self._fences.answered(token, answer)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -405,9 +412,9 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
-        self._reconcile.advance(now)
-        self._reconcile_supply.advance(now)
+        self._transfer.advance(now)
         self._contests.advance(now)
+        self._fences.advance(now)
         self._departure.advance(now)
 
     def next_deadline(self) -> float | None:
@@ -420,9 +427,9 @@ class Gossip:
             self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
-            self._reconcile.next_deadline(),
-            self._reconcile_supply.next_deadline(),
+            self._transfer.next_deadline(),
             self._contests.next_deadline(),
+            self._fences.next_deadline(),
             self._departure.next_deadline(),
         )
         # Asked for after every packet.
@@ -430,6 +437,8 @@ class Gossip:
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""
+        if self._own.ended:
+            self._fences.stop()
         return self._outbox.drain()
 
     def _running(self) -> bool:
@@ -442,10 +451,7 @@ class Gossip:
         self._detection.stream_ended(stream, refused, now)
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
-        elif stream.purpose == "snapshot":
-            self._snapshot.ended(stream, now)
-        elif stream.purpose == "reconcile":
-            self._reconcile.ended(stream, now)
+        self._transfer.ended(stream, now)
 
     def _notice_stall(self, now: float) -> None:
         """A process that was stopped finds all its timers due, and its answers unread: it judges

@@ -6,10 +6,13 @@ with nothing on the way is asked for; and when peers' logs don't lead there, the
 to load the whole state, from the authority or a peer.
 """
 
+import math
 import random
 from collections.abc import Sequence
 
 from gossip import limits
+from gossip.announcements import Announcements
+from gossip.burst import Burst
 from gossip.comparison import Comparison
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
@@ -19,6 +22,7 @@ from gossip.identity import wire_id
 from gossip.member import Member, record_mark
 from gossip.members import Members
 from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
@@ -26,6 +30,7 @@ from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
+from gossip.tree import Tree
 
 
 class Dissemination:
@@ -37,6 +42,7 @@ class Dissemination:
         members: Members,
         streams: Streams,
         outbox: Outbox,
+        tree: Tree,
         profile: Profile,
         rng: random.Random,
         counters: Counters,
@@ -53,11 +59,19 @@ class Dissemination:
         self._early = EarlyBuffer()
         self._lineage = Lineage()
         self._repair = Repair(profile, rng)
-        self._supply = Supply(replica, members, outbox, self._early, self._lineage, counters)
+        self._announcements = Announcements(members, outbox, profile, rng, counters)
+        self._burst = Burst()
+        self._supply = Supply(replica, outbox, tree, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
         self.comparison = Comparison(replica, members, outbox, profile, rng, counters)
+        self._answered: Stream | None = None
+        """The stream of a pull whose answer is still being applied."""
+        self._applying = (-math.inf, 0)
+        """The call (its time) that last applied changesets, and how many."""
+        self._slice_at: float | None = None
+        """When the early buffer's next changesets, which fit, are to be applied."""
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -72,16 +86,16 @@ class Dissemination:
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
-        ``early`` ones that it couldn't apply yet."""
+        ``early`` ones that it couldn't apply yet. Those of a burst share packets (``burst``)."""
         fresh = self._unpushed()
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
-            self._supply.announce(self.head(), self.heartbeat(now))
+            self._supply.announce(self.head(), self.heartbeat(now), now)
         else:
             own = [*fresh, *early]
             for changeset in own:
                 self._lineage.record(changeset.version, now, hops=0)
-            self._counters.add("pushes", len(own))
-            self._supply.push(own, self.heartbeat(now), now)
+            self._burst.add(own, now)
+            self._push(now)
         me = self._members.me.node_id
         for changeset in early:
             self._keep(Arrival(changeset, now, 0.0, 0, me), now)
@@ -106,6 +120,18 @@ class Dissemination:
         else:
             self.comparison.heard(message, sender, now)
 
+    def told(self, message: Holds, sender: Member, now: float) -> None:
+        """A member has something new: what of it is missing here is asked for, with patience."""
+        self._counters.add("news_heard")
+        self._saw(message.serving, sender)
+        mine = self.head().version
+        shown = [(run.epoch, run.tag, run.last) for run in message.waiting]
+        lacking = [version for version in shown if version not in self._early]
+        highest = max([message.serving, *lacking])
+        if highest > mine:
+            self._counters.add("news_missing")
+            self._repair.behind(highest, sender.node_id, now)
+
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
         version = message.head.version
@@ -128,6 +154,9 @@ class Dissemination:
 
     def pull_answered(self, stream: Stream, now: float) -> None:
         """A whole answer has come on the stream of a pull: ask on, or be done."""
+        if self._slice_at is not None:
+            self._answered = stream
+            return
         peer = self._members.get(stream.peer)
         mine = self.head()
         more = peer is not None and peer.serving is not None and peer.serving > mine.version
@@ -143,12 +172,20 @@ class Dissemination:
 
     def pull_ended(self, now: float) -> None:
         """The stream of a pull closed without an answer, or ran out of time."""
+        self._answered = None
         self._repair.stream_ended(now)
 
     def advance(self, now: float) -> None:
         """Ask for what is missing, when it is time to."""
-        self._take_early(now)
         self.comparison.damage.advance(now)
+        self._push(now)
+        if self._slice_at is not None:
+            self._applying = (now, 0)
+            self._moved(now)
+            if self._slice_at is None and self._answered is not None:
+                stream, self._answered = self._answered, None
+                self.pull_answered(stream, now)
+        self._announcements.tell(self.head().version, self._early, now)
         decision = self._repair.decide(self.head(), self._members.reachable(), now)
         if isinstance(decision, Ask):
             self._ask(decision, now)
@@ -157,10 +194,14 @@ class Dissemination:
             self._outbox.notify(Behind(decision.version, decision.reason))
 
     def next_deadline(self) -> float | None:
-        repair, damage = self._repair.deadline, self.comparison.damage.next_deadline()
-        if repair is None or damage is None:
-            return damage if repair is None else repair
-        return min(repair, damage)
+        deadlines = (
+            self._repair.deadline,
+            self._announcements.deadline,
+            self._burst.deadline,
+            self._slice_at,
+            self.comparison.damage.next_deadline(),
+        )
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def _ask(self, ask: Ask, now: float) -> None:
         peer = self._members.get(ask.peer)
@@ -177,8 +218,20 @@ class Dissemination:
         if self._streams.open("pull", peer.address, peer.node_id, frame, now) is None:
             self._repair.stream_ended(now)
 
+    def _push(self, now: float) -> None:
+        """Push what this node committed, if it is time to."""
+        own = self._burst.take(now)
+        if own:
+            self._counters.add("pushes", len(own))
+            self._supply.push(own, self.heartbeat(now), now)
+
     def _offer(self, arrival: Arrival, now: float) -> None:
         changeset, sender = arrival.changeset, arrival.sender
+        full = self._slice_at is not None or self._has_applied_enough(now)
+        if full and changeset.version > self.head().version:
+            self._keep(arrival, now)
+            self._slice_at = now
+            return
         verdict = self._replica.offer(*changeset)
         if verdict == "applied":
             self._applied(arrival, now)
@@ -199,9 +252,15 @@ class Dissemination:
         if delay is not None:
             self._lineage.record(version, now - delay, arrival.hops)
         self._counters.add("changesets_applied")
+        call, count = self._applying
+        self._applying = (now, count + 1) if call == now else (now, 1)
+        if arrival.sender != self._members.me.node_id:
+            self._announcements.learned(arrival.sender, now)
         self._outbox.notify(ChangesetApplied(arrival.changeset, delay, arrival.hops))
 
     def _keep(self, arrival: Arrival, now: float) -> None:
+        if arrival.sender != self._members.me.node_id:
+            self._announcements.learned(arrival.sender, now)
         self._counters.add("changesets_early_dropped", self._early.add(arrival))
         if arrival.delay is not None:
             self._lineage.record(
@@ -227,7 +286,15 @@ class Dissemination:
         self._repair.progressed(self._pushed, now)
 
     def _take_early(self, now: float) -> None:
-        while (arrival := self._early.take(*self.head())) is not None:
+        self._slice_at = None
+        while self._early:
+            if self._has_applied_enough(now):
+                if self._early.follows(self.head().digest):
+                    self._slice_at = now
+                break
+            arrival = self._early.take(*self.head())
+            if arrival is None:
+                break
             if self._replica.offer(*arrival.changeset) != "applied":
                 self._counters.add("changesets_corrupt")
                 self._repair.refused(arrival.sender, "silent", now)
@@ -236,7 +303,12 @@ class Dissemination:
             own = arrival.sender == self._members.me.node_id
             if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
                 # Announced before we could serve it: whoever asked in vain asks again.
-                self._supply.announce(self.head(), self.heartbeat(now))
+                self._supply.announce(self.head(), self.heartbeat(now), now)
+
+    def _has_applied_enough(self, now: float) -> bool:
+        """Whether one call has held the event loop for long."""
+        call, count = self._applying
+        return call == now and count >= limits.APPLIED_AT_ONCE_MAX
 
     def _unpushed(self) -> list[Changeset] | None:
         """What the replica holds above the last push; None when its log doesn't tell."""

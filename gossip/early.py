@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sortedcontainers import SortedDict
 
 from gossip import limits
+from gossip.messages.spreading import Run
 from gossip.replica import Changeset, Version
 
 
@@ -74,6 +75,27 @@ class EarlyBuffer:
                 break
             chosen.append(arrival.changeset)
         return chosen
+
+    def __contains__(self, version: Version) -> bool:
+        return version in self._by_version
+
+    def follows(self, digest: bytes) -> bool:
+        """Whether the oldest one fits on this head."""
+        return bool(self._by_version) and (
+            self._by_version.peekitem(0)[1].changeset.predecessor == digest
+        )
+
+    def runs(self, at_most: int) -> tuple[Run, ...]:
+        """What waits, in runs of revisions, the lowest first."""
+        runs: list[Run] = []
+        for epoch, tag, revision in self._by_version:
+            if runs and runs[-1] == (epoch, tag, runs[-1].first, revision - 1):
+                runs[-1] = runs[-1]._replace(last=revision)
+            elif len(runs) < at_most:
+                runs.append(Run(epoch, tag, revision, revision))
+            else:
+                break
+        return tuple(runs)
 
     def _pop(self, index: int) -> Arrival:
         arrival = self._by_version.popitem(index)[1]

@@ -166,6 +166,31 @@ class KeyUnknown(NamedTuple):
     """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
 
 
+class FenceAsked(NamedTuple):
+    """A fence waits for this node (of another member, or its own): answer with
+    ``Gossip.fence_answered``. ``reached`` as soon as all here that can answer a request have the
+    version or a descendant, ``forked`` as soon as what is held has left it, ``missing`` not before
+    the time is over."""
+
+    token: int
+    version: Version
+    seconds: float
+
+
+class FenceEnded(NamedTuple):
+    """The outcome of a fence that this node began: names of the members that counted."""
+
+    number: int
+    version: Version
+    reached: tuple[str, ...]
+    missing: tuple[str, ...]
+    """They answered that they haven't got it yet."""
+    unreachable: tuple[str, ...]
+    """They didn't answer."""
+    forked: tuple[str, ...]
+    """They know a history without that version; it ended the fence."""
+
+
 class LeaveFinished(NamedTuple):
     """The leave has been spread; the transport may be closed."""
 
@@ -189,5 +214,7 @@ Event = (
     | Isolated
     | KeyringChanged
     | KeyUnknown
+    | FenceAsked
+    | FenceEnded
     | LeaveFinished
 )

@@ -131,11 +131,29 @@ WATCH_RETRIES_MAX = 64
 """Members whose watch stream ended and that wait to be watched again."""
 
 DIRECT_MEMBERS_MAX = 64
-"""Up to this many members a change goes from its origin straight to everyone (GOSSIP 4.4)."""
+"""In a cluster of up to so many a change goes from its origin straight to everyone (GOSSIP 4.4)."""
+
+CHILDREN_MAX = 64
+"""Members to whom one packet may have its receiver pass it on: what a packet can set off. √N of a
+cluster of 4,096; in a larger one there are more relays."""
+CHILDREN_MIN = 16
+"""The list of so many children must fit beside what is spread, or the relays would be too many."""
+SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
+"""Messages that are spread together, in a cluster that needs relays."""
+
+HELD_RUNS_MAX = 8
+"""Runs of early changesets told in one announcement."""
+
+COALESCE_SECONDS = 0.001
+"""Commits of a node within so long of its last push share packets."""
 
 EARLY_COUNT_MAX = 1_024
 EARLY_BYTES_MAX = 8 * 1024 * 1024
 """Changesets waiting for their predecessor."""
+
+APPLIED_AT_ONCE_MAX = 256
+"""Changesets applied by one call of the core, at some 60 µs each: more would hold the event loop
+for over 20 ms. The rest waits for the next call, which is due at once."""
 
 ORIGINS_MAX = 1_024
 """Changesets whose time of origin is remembered, for the propagation delay of repairs."""
@@ -148,8 +166,9 @@ REPAIR_PACKETS_MAX = 16
 """Packets with which one gap request is answered; what needs more goes by stream."""
 
 PULL_BYTES_MAX = 256 * 1024
-"""Bodies in one answer to a pull, unless a single body is larger: some 400 small changesets, which
-are applied in one go."""
+"""Bodies in one answer to a pull, unless a single body is larger."""
+PULL_COUNT_MAX = EARLY_COUNT_MAX
+"""Changesets in one answer to a pull. They wait in the early buffer to be applied in slices."""
 
 SLICE_BYTES = 128 * 1024
 """What a slice of a snapshot aims at: large beside a packet, and taken in within milliseconds."""
@@ -197,6 +216,18 @@ DAMAGE_REST_SECONDS = 30.0
 
 LOG_REFUSALS_MAX = 8
 """Peers whose log doesn't reach before the others' logs are taken to be no longer."""
+
+FENCES_MAX = 1_024
+"""Fences of this node under way at once: above the requests that its Admin API takes in."""
+FENCE_QUESTIONS_MAX = 4_096
+"""Questions of fences that wait for this node's application. Beyond it they are answered with
+"not yet", and come again."""
+FENCE_SECONDS_MAX = 60.0
+FENCE_RETRY_SECONDS_MAX = 1.0
+"""Members that a fence waits for are asked again at least so often."""
+FENCE_FAILED_GRACE = 30.0
+"""Members that have failed for less count in a fence: they may be proxying beyond a partition."""
+FENCE_NUMBER_MAX = 2**32 - 1
 
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0
@@ -252,3 +283,7 @@ assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
+assert PULL_BYTES_MAX <= EARLY_BYTES_MAX
+assert 3 <= CHILDREN_MIN <= CHILDREN_MAX
+assert SPREAD_BYTES_MAX + 5 + 8 * CHILDREN_MIN <= PACKET_BODY_BYTES_MAX

@@ -30,6 +30,9 @@ class Status(IntEnum):
 _LABELS = ("alive", "suspect", "failed", "leaving", "left")
 assert [status.name.lower() for status in Status] == [*_LABELS]
 
+RUNNING = frozenset({Status.ALIVE, Status.SUSPECT, Status.LEAVING})
+"""Who is sent to, and counts in the formulas."""
+
 
 Path = Literal["udp", "tcp"]
 """What reaches a member: packets, or streams alone."""

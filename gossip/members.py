@@ -50,7 +50,7 @@ from typing import Literal, NamedTuple
 from gossip import limits
 from gossip.address import Address
 from gossip.identity import WireId, wire_id
-from gossip.member import Member, Precedence, Status
+from gossip.member import RUNNING, Member, Precedence, Status
 from gossip.messages.membership import Alive, Verdict
 from gossip.profiles import Profile
 from gossip.suspicion import open_suspicion
@@ -62,9 +62,6 @@ held already. ``stale``: less than what is held. ``unknown``: a verdict about no
 
 SWEEP_INTERVAL = 1.0
 """How often the listing is searched for members whose time is over, seconds."""
-
-
-_RUNNING = frozenset({Status.ALIVE, Status.SUSPECT, Status.LEAVING})
 
 
 class Admission(NamedTuple):
@@ -126,7 +123,7 @@ class Members:
         if self._reachable is None:
             me = self.me
             self._reachable = tuple(
-                [m for m in self._by_id.values() if m.status in _RUNNING and m is not me]
+                [m for m in self._by_id.values() if m.status in RUNNING and m is not me]
             )
         return self._reachable
 

@@ -94,10 +94,17 @@ class Profile:
     """How long the last claim about a member that left the listing is kept: far beyond every queue,
     or an old alive claim still under way would raise it from the dead."""
 
+    announce_delay: float = 0.002
+    """After something new came and nothing more has for so long, a few others are told of it."""
+    announce_fanout: int = 6
+    """So many, drawn by lot. Each member hears from about as many: of 1,000 at 1 % of packets lost,
+    99.995 % have a change before any probe (the model of GOSSIP 4.2; 3: 99.94 %)."""
+
     repair_patience: float = 0.001
     """Wait before a gap is asked for. Jitter makes early arrivals common in bursts."""
     repair_timeout: float = 0.02
-    """Wait for the answer to a gap request; doubled with each attempt. Above the round trip."""
+    """Wait for the answer to a gap request, or four round trips to that peer if they are known and
+    shorter; doubled with each attempt."""
     repair_give_up: float = 2.0
     """Time without progress after which the authority is needed: a dozen round trips at least, and
     long enough for TCP to repair a lost segment or two."""
@@ -134,6 +141,7 @@ WAN = Profile(
     stream_timeout=30.0,
     slice_timeout=60.0,
     leave_delay=1.0,
+    announce_delay=0.02,
     repair_patience=0.005,
     repair_timeout=1.0,
     repair_give_up=20.0,

@@ -69,7 +69,6 @@ class ReconcileSupply:
 
     def advance(self, now: float) -> None:
         """Do a piece of work, and answer what it was for."""
-        self._pins.advance(now)
         if not self._busy or now < self._work_at:
             return
         self._work_at = now + limits.WORK_PAUSE
@@ -83,10 +82,7 @@ class ReconcileSupply:
                 self._serve(waiting, pin, now)
 
     def next_deadline(self) -> float | None:
-        pins = self._pins.next_deadline()
-        if not self._busy:
-            return pins
-        return self._work_at if pins is None else min(self._work_at, pins)
+        return self._work_at if self._busy else None
 
     def _serve(self, waiting: _Waiting, pin: Pin, now: float) -> None:
         number = waiting.stream.id

@@ -26,6 +26,10 @@ _STREAM_AFTER_ATTEMPTS = 2
 
 _DOUBLINGS_MAX = 6
 
+_ROUND_TRIPS = 4
+_ANSWER_SECONDS_MIN = 0.003
+"""An answer by packet is waited for no shorter than so."""
+
 
 class Ask(NamedTuple):
     """Ask this peer."""
@@ -127,7 +131,7 @@ class Repair:
         too_long = now - self._since >= self._profile.repair_give_up
         if too_long or self._all_too_short() or (peer is None and self._refusals):
             return self._give_up(self._wanted, now)
-        timeout = self._timeout()
+        timeout = self._timeout(peer)
         self._attempts += 1
         self.deadline = now + timeout
         if peer is None:
@@ -137,20 +141,20 @@ class Repair:
         if self._pulling:
             self.deadline = now + self._profile.stream_timeout
         self._preferred, self._by_stream = "", False
-        return Ask(peer, self._pulling)
+        return Ask(peer.node_id, self._pulling)
 
-    def _choose(self, mine: Head, peers: Sequence[Member]) -> str | None:
+    def _choose(self, mine: Head, peers: Sequence[Member]) -> Member | None:
         """First who showed the head, even if its own is no higher: it may have what we lack."""
-        if self._preferred not in self._refusals and any(
-            member.node_id == self._preferred for member in peers
-        ):
-            return self._preferred
+        if self._preferred and self._preferred not in self._refusals:
+            for member in peers:
+                if member.node_id == self._preferred:
+                    return member
         able = self._able(mine, peers)
         return self._rng.choice(able) if able else None
 
-    def _able(self, mine: Head, peers: Sequence[Member]) -> list[str]:
+    def _able(self, mine: Head, peers: Sequence[Member]) -> list[Member]:
         return [
-            member.node_id
+            member
             for member in peers
             if member.node_id not in self._refusals
             and member.serving is not None
@@ -163,9 +167,12 @@ class Repair:
         too_short = sum(1 for reason in self._refusals.values() if reason == "log")
         return too_short >= limits.LOG_REFUSALS_MAX
 
-    def _timeout(self) -> float:
+    def _timeout(self, peer: Member | None = None) -> float:
+        once = self._profile.repair_timeout
+        if peer is not None and peer.rtt is not None:
+            once = min(once, max(_ROUND_TRIPS * peer.rtt, _ANSWER_SECONDS_MIN))
         doublings = min(self._attempts, _DOUBLINGS_MAX)
-        return min(self._profile.repair_timeout * 2.0**doublings, self._profile.repair_give_up)
+        return min(once * 2.0**doublings, self._profile.repair_give_up)
 
     def _give_up(self, wanted: Version, now: float) -> GiveUp:
         self._resting = True

@@ -10,6 +10,7 @@ from gossip.contest import Contests
 from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
+from gossip.fence import Fences
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
@@ -25,6 +26,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -43,14 +45,13 @@ from gossip.messages.membership import (
     Watch,
 )
 from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
+from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.pushpull import TableExchange
-from gossip.reconcile import ReconcileWithPeers
-from gossip.reconcile_supply import ReconcileSupply
+from gossip.relaying import Relaying
 from gossip.rotation import Rotation
-from gossip.snapshot import SnapshotFetch
-from gossip.snapshot_supply import SnapshotSupply
+from gossip.transfer import Transfer
 from gossip.wire import Parts
 
 
@@ -67,11 +68,10 @@ class Router:
         detection: Detection,
         exchange: TableExchange,
         dissemination: Dissemination,
+        relaying: Relaying,
         rotation: Rotation,
-        snapshot: SnapshotFetch,
-        snapshot_supply: SnapshotSupply,
-        reconcile: ReconcileWithPeers,
-        reconcile_supply: ReconcileSupply,
+        transfer: Transfer,
+        fences: Fences,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -83,25 +83,24 @@ class Router:
         self._detection = detection
         self._exchange = exchange
         self._dissemination = dissemination
+        self._relaying = relaying
         self._rotation = rotation
-        self._snapshot = snapshot
-        self._snapshot_supply = snapshot_supply
-        self._reconcile = reconcile
-        self._reconcile_supply = reconcile_supply
+        self._transfer = transfer
+        self._fences = fences
         self._outbox = outbox
         self._counters = counters
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message in parts.messages:
+        for message, author in self._relaying.unwrap(parts, origin):
             if self._own.ended:
                 return
-            self._dispatch(message, origin, now)
+            self._dispatch(message, author, now)
         sender = self._members.sender(origin.sender)
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
             self._detection.heard(sender, now)
-            self._claims.compare_record(sender, now)
+        self._claims.compare_records(now)
         self._claims.correct(origin)
 
     def _dispatch(self, message: Message, origin: Origin, now: float) -> None:
@@ -142,11 +141,13 @@ class Router:
             case Heartbeat():
                 self._dissemination.heard(message, sender, now)
                 self._rotation.heard(message, sender, now)
-                self._claims.marked(message.record)
+                self._claims.marked(sender, message.record)
             case Push():
                 self._dissemination.pushed(message, sender, now)
             case Ack() | Nack() | PingRequest() | Check() | Checked() | Watch() | Unwatch():
                 self._detection.received(message, sender, origin, now)
+            case Holds():
+                self._dissemination.told(message, sender, now)
             case Announce():
                 self._dissemination.announced(message, sender, now)
             case Missing():
@@ -155,23 +156,15 @@ class Router:
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:
                 self._dissemination.pulled(origin, message, now)
-            case Fetch():
-                self._snapshot_supply.fetched(message, origin, now)
-            case Slice():
-                self._snapshot.received(message, sender, origin, now)
-            case NoSlice():
-                self._snapshot.declined(message, sender, origin, now)
+            case Fetch() | Slice() | NoSlice() | Reconcile() | Reconciled() | Unreconciled():
+                self._transfer.received(message, sender, origin, now)
             case Compare():
                 self._dissemination.comparison.compared(message, sender, now)
-            case Reconcile():
-                self._reconcile_supply.asked(message, origin, now)
-            case Reconciled():
-                self._reconcile.received(message, sender, origin, now)
-            case Unreconciled():
-                self._reconcile.declined(message, sender, origin, now)
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case FenceQuestion() | FenceAnswer():
+                self._fences.received(message, sender, now)
             case KeysWanted():
                 self._rotation.wanted(sender, now)
             case _:

@@ -6,14 +6,12 @@ from gossip import limits
 from gossip.counters import Counters
 from gossip.early import EarlyBuffer, Lineage
 from gossip.member import Member
-from gossip.members import Members
 from gossip.messages import Message
 from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
 from gossip.outbox import Origin, Outbox
 from gossip.replica import Changeset, Head, Replica
+from gossip.tree import Tree
 from gossip.wire import encode_part
-
-_CHANGESETS_PER_FRAME_MAX = limits.FRAME_PARTS_MAX - 16
 
 
 class Supply:
@@ -22,32 +20,31 @@ class Supply:
     def __init__(
         self,
         replica: Replica,
-        members: Members,
         outbox: Outbox,
+        tree: Tree,
         early: EarlyBuffer,
         lineage: Lineage,
         counters: Counters,
     ) -> None:
         self._replica = replica
-        self._members = members
         self._outbox = outbox
+        self._tree = tree
         self._early = early
         self._lineage = lineage
         self._counters = counters
 
     def push(self, changesets: Sequence[Changeset], heartbeat: Heartbeat, now: float) -> None:
-        """Send this node's own commits to every running member, at once and straight.
+        """Send this node's own commits to every running member, at once (``tree``).
 
         What doesn't fit a packet is announced in its place, and pulled by whoever lacks it.
         """
-        receivers = self._members.reachable()
-        for packet in self._packets(changesets, heartbeat, now):
-            self._outbox.broadcast_parts(receivers, packet)
+        for packet in self._packets(changesets, heartbeat, self._tree.room(), now):
+            self._tree.spread_parts(packet)
 
-    def announce(self, head: Head, heartbeat: Heartbeat) -> None:
+    def announce(self, head: Head, heartbeat: Heartbeat, now: float) -> None:
         """Tell every running member this head; what led to it must be pulled."""
         self._counters.add("announcements")
-        self._outbox.broadcast(self._members.reachable(), [Announce(head), heartbeat])
+        self._tree.spread([Announce(head), heartbeat], now)
 
     def requested(
         self, asker: Member, message: Request, head: Head, heartbeat: Heartbeat, now: float
@@ -60,7 +57,11 @@ class Supply:
             return
         self._counters.add("repairs_answered")
         whole = not changesets or changesets[-1].version == head.version
-        packets = list(self._packets(changesets, heartbeat, now)) if whole else []
+        if whole:
+            spare = limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX // 2
+            changesets += self._early.above(max(message.after.version, head.version), spare)
+        room = limits.PACKET_BODY_BYTES_MAX
+        packets = list(self._packets(changesets, heartbeat, room, now)) if whole else []
         if not whole or len(packets) > limits.REPAIR_PACKETS_MAX:
             self._outbox.send(asker, [Announce(head), heartbeat])
             return
@@ -81,7 +82,7 @@ class Supply:
         room = limits.PULL_BYTES_MAX - sum(len(changeset.body) for changeset in changesets)
         changesets += self._early.above(max(message.after.version, heartbeat.version), room)
         pushes: list[Message] = [
-            self._as_push(changeset, now) for changeset in changesets[:_CHANGESETS_PER_FRAME_MAX]
+            self._as_push(changeset, now) for changeset in changesets[: limits.PULL_COUNT_MAX]
         ]
         self._outbox.answer(origin, [*pushes, heartbeat])
 
@@ -97,12 +98,12 @@ class Supply:
         return [Changeset(*changeset) for changeset in held]
 
     def _packets(
-        self, changesets: Iterable[Changeset], heartbeat: Heartbeat, now: float
+        self, changesets: Iterable[Changeset], heartbeat: Heartbeat, room: int, now: float
     ) -> Iterable[bytes]:
-        """Bodies of packets, each with the heartbeat last: a head that its own packet leads to
-        must not look like a gap."""
+        """Bodies of packets of at most ``room`` bytes, each with the heartbeat last: a head that
+        its own packet leads to must not look like a gap."""
         tail = encode_part(heartbeat)
-        room = limits.PACKET_BODY_BYTES_MAX - len(tail)
+        room -= len(tail)
         body = b""
         for changeset in changesets:
             part = encode_part(self._as_push(changeset, now)) if len(changeset.body) < room else b""

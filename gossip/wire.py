@@ -31,6 +31,7 @@ from gossip.identity import NOBODY, WireId
 from gossip.messages import CLAIMS, Message, is_known, message_fields, read_message
 from gossip.messages.fields import Malformed
 from gossip.messages.membership import Alive, Verdict
+from gossip.messages.spreading import RELAY_NUMBER
 
 PROTOCOL_LOWEST = 1
 PROTOCOL_HIGHEST = 1
@@ -108,6 +109,9 @@ class Parts(NamedTuple):
     """Parts of a kind that this version doesn't know."""
     malformed: int
     """Parts that can't be read."""
+    relayed: bytes = b""
+    """What follows a Relay at the beginning, as it came: kinds that this version doesn't know are
+    passed on, too."""
 
 
 def check_cluster_name(name: str) -> None:
@@ -186,6 +190,7 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
     """Read all messages that can be read. Raises Rejected when the lengths don't add up."""
     messages: list[Message] = []
     offset = count = unknown = malformed = 0
+    relayed = b""
     while offset < len(body):
         count += 1
         if offset + _PART.size > len(body) or count > parts_max:
@@ -210,7 +215,10 @@ def decode_parts(body: bytes, parts_max: int) -> Parts:
             messages.append(read(kind, body[begin:offset]))
         except Malformed:
             malformed += 1
-    return Parts(tuple(messages), unknown, malformed)
+        else:
+            if kind == RELAY_NUMBER and count == 1:
+                relayed = body[offset:]
+    return Parts(tuple(messages), unknown, malformed, relayed)
 
 
 def _read(kind: int, data: bytes) -> Message:

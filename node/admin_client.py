@@ -64,12 +64,20 @@ class AdminClient:
         """The decoded JSON answer to GET ``path``. Raises AdminUnreachable or AdminFailed."""
         return self.send("GET", path)
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 0.0,
+    ) -> Any:
         """The decoded JSON answer to one request, None when it has no body.
 
-        ``body`` is sent as JSON. Raises AdminUnreachable or AdminFailed.
+        ``body`` is sent as JSON. The answer may take ``seconds`` longer than others. Raises
+        AdminUnreachable or AdminFailed.
         """
-        connection = self._connection()
+        connection = self._connection(TIMEOUT_SECONDS + seconds)
         headers = {"Accept": "application/json", "Host": str(self.address)}
         if self.token is not None:
             headers[TOKEN_HEADER] = self.token
@@ -94,15 +102,15 @@ class AdminClient:
             connection.close()
         return _decoded(self.address, path, status, answered)
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if not self.tls:
-            return http.client.HTTPConnection(*self.address, timeout=TIMEOUT_SECONDS)
+            return http.client.HTTPConnection(*self.address, timeout=timeout)
         context = ssl.create_default_context()
         if self.address.is_loopback:
             # The node's own certificate is self-signed; on loopback there is nobody in between.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(*self.address, timeout=TIMEOUT_SECONDS, context=context)
+        return http.client.HTTPSConnection(*self.address, timeout=timeout, context=context)
 
 
 def _decoded(address: HostPort, path: str, status: int, body: bytes) -> Any:

@@ -12,7 +12,7 @@ from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.messages.membership import Verdict
 from gossip.replica import Version
-from simulations.evidence import check_held, is_listed, told
+from simulations.evidence import check_held, is_listed, is_whole, told
 from simulations.patience import Patience
 from simulations.sometimes import Sometimes
 
@@ -148,7 +148,7 @@ class Checks:
             return []
         sender, verdicts = told(node, data)
         news = [verdict for verdict in verdicts if self._is_news(node, verdict)]
-        return news if news and is_listed(node, sender) else []
+        return news if news and is_listed(node, sender) and is_whole(data) else []
 
     def _is_news(self, node: "Node", verdict: Verdict) -> bool:
         held = self._held.get((node.index, node.life, verdict.node_id))

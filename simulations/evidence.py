@@ -42,6 +42,15 @@ def is_listed(node: "Node", wire: WireId) -> bool:
     return any(wire_id(view.id) == wire for view in node.members())
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether nothing of it was garbled on the way: what was is dropped with all that it says."""
+    try:
+        decode_parts(data[HEADER_BYTES:], FRAME_PARTS_MAX)
+    except Rejected:
+        return False
+    return True
+
+
 def check_held(node: "Node", verdicts: list[Verdict]) -> None:
     """It has read them: whatever members it lists are at the incarnations told there."""
     views = {view.id: view for view in node.members()}

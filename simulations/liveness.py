@@ -56,12 +56,11 @@ def agreement_bound(profile: Profile, nodes: int) -> float:
 
     A member's own record that was lost on the way is asked for when its mark is heard. A verdict
     that was lost isn't told by any packet later. Push-pulls tell it: each node exchanges tables
-    with another one in at most 1.25 intervals, and then both hold the greater claim. Whoever has it passes it on to
-    one more in every interval at least, and whoever lacks it finds somebody who doesn't with
-    growing odds; ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is a suspicion
-    at first, a departure ends after ``leaving_timeout``, and a namesake that was cut off is asked
-    again after ``NAMESAKE_SECONDS``; what leaves the listing needn't be
-    agreed upon.
+    with another one in at most 1.25 intervals, and then both hold the greater claim. Whoever has it
+    passes it on to one more in every interval at least, and whoever lacks it finds somebody who
+    doesn't with growing odds; ``_AGREEMENT_ROUNDS`` are for the luck. A death that a table tells is
+    a suspicion at first, a departure ends after ``leaving_timeout``, and a namesake that was cut
+    off is asked again after ``NAMESAKE_SECONDS``; what leaves the listing needn't be agreed upon.
     """
     suspicion = longest_suspicion(profile, nodes) * profile.probe_interval
     rounds = _AGREEMENT_ROUNDS * 1.25 * profile.push_pull_interval

@@ -19,6 +19,13 @@ Source = Literal["client", "document", "store"]
 can't say from when. What comes from a store isn't transformed once more: a hashed password."""
 
 
+IfMatch = tuple[str, ...]
+"""Only if the entity is there and its content hash (``store.canonical``) is one of these, or
+ANY_CONTENT is one of them; empty for no condition. Else PreconditionFailed."""
+
+ANY_CONTENT = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Create:
     """Insert a new entity (POST on a collection). ``fields`` is the client's input, unvalidated."""
@@ -37,6 +44,7 @@ class Patch:
     kind: str
     key: str
     fields: Mapping[str, Any]
+    if_match: IfMatch = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Put:
     key: str
     fields: Mapping[str, Any]
     source: Source = "client"
+    if_match: IfMatch = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Delete:
     key: str
     expired_only: bool = False
     """Only if it has expired by the writer's clock: meanwhile, somebody may have prolonged it."""
+    if_match: IfMatch = ()
 
 
 Mutation = Create | Patch | Put | Delete

@@ -8,6 +8,10 @@ the text as it is, unknown kinds and fields included, and decode a copy (DESIGN 
 import json
 from typing import Any
 
+from blake3 import blake3
+
+CONTENT_HASH_BYTES = 16
+
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
@@ -21,6 +25,12 @@ def encode_entity(entity: dict[str, Any]) -> str:
     text = _ENCODER.encode(entity)
     text.encode("utf-8")  # UnicodeEncodeError, a ValueError, on a lone surrogate
     return text
+
+
+def content_hash(text: str) -> str:
+    """What stands for an entity's content: 32 hexadecimal digits of the blake3 of its canonical
+    text. Equal on every node."""
+    return blake3(text.encode("utf-8")).hexdigest(CONTENT_HASH_BYTES)
 
 
 def decode_entity(text: str) -> dict[str, Any]:

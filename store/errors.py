@@ -20,6 +20,14 @@ class EntityError(Exception):
         self.fields = fields
 
 
+class PreconditionFailed(EntityError):
+    """A write on a condition (``store.authority.IfMatch``) that the entity doesn't meet."""
+
+    def __init__(self) -> None:
+        message = "the entity is not as If-Match names it: it has changed meanwhile, or is gone"
+        super().__init__(0, "precondition failed", message, {})
+
+
 class AuthorityUnavailable(Exception):
     """The authority can't be reached or can't answer now; the message says why, for a 503."""
 

@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from store.authority import Create, Delete, Entity, Mutation, Patch, Put
-from store.canonical import decode_entity, encode_entity
+from store.authority import (
+    ANY_CONTENT,
+    Create,
+    Delete,
+    Entity,
+    IfMatch,
+    Mutation,
+    Patch,
+    Put,
+)
+from store.canonical import content_hash, decode_entity, encode_entity
 from store.changeset import Change
-from store.errors import EntityError
+from store.errors import EntityError, PreconditionFailed
 from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Plan
 from store.relations import agree, listed, taken_elsewhere
@@ -140,12 +149,13 @@ class Transaction:
         match mutation:
             case Create(kind, fields):
                 return (yield from self._create(kind, fields))
-            case Patch(kind, key, fields):
-                return (yield from self._patch(kind, key, fields))
+            case Patch():
+                return (yield from self._patch(mutation))
             case Put():
                 return (yield from self._put(mutation))
             case Delete(kind, key, expired_only):
                 found = yield from self._existing(kind, key)
+                _check(mutation.if_match, found)
                 if found is not None and not (expired_only and self._is_live(kind, found)):
                     yield from self._delete((kind, found.entity["id"]))
                 return None
@@ -159,12 +169,14 @@ class Transaction:
         yield from self._insert(schema, entity)
         return (yield from self._collect(schema, entity, fields))
 
-    def _patch(self, kind: str, key: str, fields: Mapping[str, Any]) -> Plan[Entity]:
+    def _patch(self, mutation: Patch) -> Plan[Entity]:
+        kind, key = mutation.kind, mutation.key
         schema = self._request.schemas(kind)
         current = yield from self._existing(kind, key)
         if current is None or not self._is_live(kind, current):
             raise not_found("id" if is_uuid(key) else schema.endpoint_key or "id", key)
-        fields = yield from self._resolve(schema, fields)
+        _check(mutation.if_match, current)
+        fields = yield from self._resolve(schema, mutation.fields)
         request = self._request
         entity = schema.validate_patch(_copy(current), fields, request.now, request.new_secret)
         yield from agree(self._rows, schema, entity, entity)
@@ -179,6 +191,7 @@ class Transaction:
                 1, "invalid primary key", f"invalid primary key: '{{id=\"{key}\"}}'", {"id": key}
             )
         current = yield from self._existing(kind, key)
+        _check(mutation.if_match, current)
         fields = yield from self._resolve(schema, mutation.fields)
         request = self._request
         existing = _copy(current) if current else None
@@ -339,6 +352,14 @@ class Transaction:
         except KeyError:
             return False
         return declared is not None and declared.on_delete == "cascade"
+
+
+def _check(condition: IfMatch, current: Stored | None) -> None:
+    """Raises PreconditionFailed when a locked row isn't what its writer takes it for."""
+    if not condition:
+        return
+    if current is None or not {ANY_CONTENT, content_hash(current.text)}.intersection(condition):
+        raise PreconditionFailed
 
 
 def _copy(row: Stored) -> Entity:

@@ -9,14 +9,29 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, keys, membership, repair
+from gossip.messages import changes, fence, keys, membership, repair, spreading
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
-Message = membership.Message | changes.Message | keys.Message | repair.Message
+Message = (
+    membership.Message
+    | changes.Message
+    | keys.Message
+    | spreading.Message
+    | fence.Message
+    | repair.Message
+)
 
+_SUBJECTS = (
+    membership,
+    changes,
+    keys,
+    spreading,
+    fence,
+    repair,
+)
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
-for _subject in (membership, changes, keys, repair):
+for _subject in _SUBJECTS:
     assert not _KINDS.keys() & _subject.KINDS.keys(), "a number has one meaning"
     _KINDS |= _subject.KINDS
 _NUMBERS = {message: kind for kind, (message, _) in _KINDS.items()}

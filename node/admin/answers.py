@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
-from blake3 import blake3
 
 from store.authority import Entity
-from store.canonical import encode_entity
-
-ETAG_BYTES = 16
+from store.canonical import content_hash, encode_entity
 
 
 def json_answer(
@@ -48,4 +45,4 @@ def entity_answer(
 
 def etag(entity: Entity) -> str:
     """Content hash of an entity: equal on every node, whatever order its fields came in."""
-    return f'"{blake3(encode_entity(entity).encode()).hexdigest(ETAG_BYTES)}"'
+    return f'"{content_hash(encode_entity(entity))}"'

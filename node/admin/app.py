@@ -18,12 +18,14 @@ from node.admin.collections import Collection
 from node.admin.config import Config
 from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
+from node.admin.fence import fence_writes
 from node.admin.guard import bound_requests, refuse_strangers
 from node.admin.headers import CommonHeaders, answer_options, note_start
 from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
+from node.admin.openapi import OpenApi
 from node.admin.status import Status
 from node.admin.tags import Tags
 from store import schema as store_schema
@@ -38,6 +40,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     access = access_of(node.settings)
     app = _application(node, access)
     app.middlewares.append(refuse_strangers(access))
+    app.middlewares.append(fence_writes(node))
     app[ACCESS_LOG] = AccessLog(node.settings.admin_access_log)
     app.cleanup_ctx.append(keep_logs(node.settings))
     information, streams, cluster = root.Root(node), EventStreams(node), Cluster(node)
@@ -71,6 +74,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     app.on_shutdown.append(streams.close)
     for kind in store_schema.kinds():
         _add_kind(app, node, kind)
+    add(app, "/openapi.json", {"GET": OpenApi(node.version).show})
     return app
 
 

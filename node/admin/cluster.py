@@ -5,13 +5,15 @@ from typing import Any
 
 from aiohttp import web
 
+from node.admin import fence
 from node.admin.answers import json_answer, message
 from node.admin.bodies import read_fields
 from node.admin.errors import Refusal
-from node.admin.limits import ADDRESS_CHARS_MAX
+from node.admin.limits import ADDRESS_CHARS_MAX, FENCE_NAMES_LISTED_MAX
 from node.admin.node_view import Conflict, NodeView, NoSuchMember
 from node.config.listen import parse_host_port
 from node.config.values import CLUSTER_PORT
+from node.named_version import parse_named
 
 
 class Cluster:
@@ -49,7 +51,10 @@ class Cluster:
         return web.Response(status=204)
 
     async def revision(self, request: web.Request) -> web.Response:
-        """``GET /cluster/revision``: what this node serves, and whether all others do too."""
+        """``GET /cluster/revision``: what this node serves, and whether all others do too; with
+        ``fence`` it waits for a revision to be everywhere."""
+        if "fence" in request.query:
+            return await self._fence(request)
         head = self._node.head()
         revision = str(head.version)
         alive = [member for member in self._node.members() if member["status"] == "alive"]
@@ -61,6 +66,28 @@ class Cluster:
                 "converged": all(member["revision"] == revision for member in alive),
             }
         )
+
+    async def _fence(self, request: web.Request) -> web.Response:
+        try:
+            wanted = parse_named(request.query["fence"])
+        except ValueError as error:
+            raise Refusal(400, f"fence: {error}") from None
+        seconds = fence.read_timeout(request.query.get("timeout"))
+        fenced = await self._node.fence(wanted, seconds)
+        headers = {fence.FENCE: fence.header(fenced)}
+        if fenced.outcome == "forked":
+            return message(fence.forked(str(wanted)), 409, headers)
+        complete = fenced.outcome == "complete"
+        body: dict[str, Any] = {
+            "revision": str(wanted),
+            "complete": complete,
+            "members": fenced.members,
+        }
+        if not complete:
+            for kind, names in fence.lists(fenced).items():
+                body[kind] = names[:FENCE_NAMES_LISTED_MAX]
+                body[f"{kind}_total"] = len(names)
+        return json_answer(body, 200 if complete else 202, headers)
 
 
 def member_called(name: str, members: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from aiohttp import web
 from node.admin.answers import json_answer, message
 from node.admin.bodies import read_limited
 from node.admin.errors import Refusal
+from node.admin.fence import note_written
 from node.admin.form import decode_urlencoded
 from node.admin.multipart import decode_multipart
 from node.admin.node_view import NodeView
@@ -43,6 +44,7 @@ class Config:
         text = await _document(request)
         unless_served = request.query.get("check_hash", "") in ("1", "true")
         loaded = await documents.load(text, unless_served=unless_served)
+        note_written(request, loaded.version)
         headers = {"Grapevine-Revision": off.shown(loaded.version)}
         if loaded.document is None:
             return web.Response(status=304, headers=headers)

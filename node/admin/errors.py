@@ -11,7 +11,7 @@ from node import logs
 from node.admin.answers import json_answer, message
 from node.admin.node_view import Conflict, NoSuchKey, NoSuchMember, NotAvailable
 from node.admin.redaction import shown_target
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, PreconditionFailed
 
 log = logs.get("admin")
 
@@ -98,6 +98,8 @@ def error_answer(error: Exception) -> web.Response | None:
         if error.close:
             answer.force_close()
         return answer
+    if isinstance(error, PreconditionFailed):
+        return message(error.message, 412)
     if isinstance(error, EntityError):
         return entity_error_answer(error)
     if isinstance(error, OutcomeUnknown):

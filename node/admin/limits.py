@@ -4,6 +4,8 @@ These APIs share an event loop with the node's gossip agent, so each bound also 
 request can hold that loop: parsing the worst body within them takes about 100 milliseconds.
 """
 
+from gossip import limits as gossip
+
 REQUEST_LINE_BYTES_MAX = 8_190
 """As nginx's large_client_header_buffers: longer request lines and header fields get 400."""
 HEADER_FIELD_BYTES_MAX = 8_190
@@ -43,6 +45,7 @@ OFFSET_CHARS_MAX = 3_072
 """An offset of tags holds one of them (TAG_CHARS_MAX), in base64."""
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
+IF_MATCH_TAGS_MAX = 16
 
 EVENT_SUBSCRIBERS_MAX = 32
 """Open streams of /cluster/events; beyond it 503."""
@@ -51,9 +54,19 @@ EVENT_HEARTBEAT_SECONDS = 15.0
 EVENT_WRITE_SECONDS = 10.0
 """A subscriber that takes longer to read what was written is cut off."""
 
+FENCE_SECONDS_DEFAULT = 2.0
+FENCE_SECONDS_MAX = gossip.FENCE_SECONDS_MAX
+"""How long a write, or a question for a revision, may wait for all members."""
+FENCE_NAMES_SHOWN_MAX = 10
+"""Members that a Grapevine-Fence header names of each kind, up to 384 bytes each; the rest are
+counted."""
+FENCE_NAMES_LISTED_MAX = 100
+"""Of each kind in the body of /cluster/revision."""
+
 ADDRESS_CHARS_MAX = 261
 """``host:port``: 253 of a DNS name, colon, five digits, two brackets."""
 
 assert EVENT_SUBSCRIBERS_MAX < REQUESTS_MAX, "watchers must leave room for requests"
 assert FORM_NAME_CHARS_MAX < PART_HEAD_BYTES_MAX, "a name must fit its part's head"
 assert OFFSET_CHARS_MAX < REQUEST_LINE_BYTES_MAX
+assert 2 * FENCE_NAMES_SHOWN_MAX * 3 * gossip.NAME_BYTES_MAX < HEADER_FIELD_BYTES_MAX

@@ -1,9 +1,10 @@
 """What the Admin and status APIs need of the node they run in; the agent satisfies it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from node.config.settings import Settings
+from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
 from store.version import Head, Version
@@ -75,6 +76,19 @@ class LoadedDocument(NamedTuple):
     version: Version
     document: Document | None
     """None when it is what is served already."""
+
+
+class Fenced(NamedTuple):
+    """How far a version has come (DESIGN 4, point 8)."""
+
+    outcome: Literal["complete", "partial", "forked"]
+    """``forked``: the history has left that version, so it will never be everywhere."""
+    members: int
+    """How many counted."""
+    missing: Sequence[str]
+    """Names of those that were heard and don't have it yet."""
+    unreachable: Sequence[str]
+    """Names of those that weren't heard."""
 
 
 class ReplicaFileStatus(NamedTuple):
@@ -178,6 +192,11 @@ class NodeView(Protocol):
 
         Raises EntityError for what is refused, AuthorityUnavailable, OutcomeUnknown.
         """
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        """Wait until every member serves a version, for at most so many seconds (above 0, up to
+        ``node.admin.limits.FENCE_SECONDS_MAX``). A node that takes no part in gossip can ask
+        nobody: ``partial``, of 0 members."""
 
     async def join(self, addresses: Sequence[str]) -> None:
         """Start joining the cluster by these ``host:port`` texts. Raises NotAvailable."""

@@ -6,28 +6,22 @@ from collections.abc import Mapping
 from aiohttp import web
 from blake3 import blake3
 
+from node.admin.conditions import conditional
 from node.admin.errors import Refusal
+from node.admin.fence import note_written
 from node.admin.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from node.admin.node_view import NodeView
 from store.authority import Committed, Mutation
 
 WRITE_ID_BYTES = 16
 
-_CONDITIONS = ("If-Match", "Grapevine-Fence")
-"""Promises of the contract that this version can't keep yet. To ignore one would answer for more
-than what happened, so a write that asks for it is refused before anything is done."""
-
 
 async def commit(request: web.Request, node: NodeView, *mutations: Mutation) -> Committed:
     """Commit mutations, all or none. Raises what NodeView.commit does, and Refusal."""
-    for name in _CONDITIONS:
-        if name in request.headers:
-            raise Refusal(
-                501, f"{name} is not supported by this version; send the write without it"
-            )
-    if "fence" in request.query:
-        raise Refusal(501, "?fence is not supported by this version; send the write without it")
-    return await node.commit(mutations, write_id(request.headers))
+    conditioned = conditional(request, mutations)
+    committed = await node.commit(conditioned, write_id(request.headers))
+    note_written(request, committed.head.version)
+    return committed
 
 
 def revision_headers(committed: Committed) -> dict[str, str]:

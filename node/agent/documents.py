@@ -7,11 +7,16 @@ a new node doesn't push the others back to what it was shipped with.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from node import logs
 from node.admin.node_view import LoadedDocument
-from node.agent.limits import DOCUMENT_KEEPSAKE_BYTES_MAX, LOAD_SLICE_ENTITIES
+from node.agent.limits import (
+    COMMIT_WORKERS_SECONDS,
+    DOCUMENT_KEEPSAKE_BYTES_MAX,
+    LOAD_SLICE_ENTITIES,
+)
 from node.agent.membership import Membership
 from node.agent.prefix import load_json, store_json
 from node.agent.serving import Serving
@@ -29,9 +34,16 @@ KEPT = "declarative.json"
 
 
 class Documents:
-    """One node's part in it."""
+    """One node's part in it. ``live(version, seconds)`` waits until its workers serve a version."""
 
-    def __init__(self, prefix: Path, serving: Serving, membership: Membership) -> None:
+    def __init__(
+        self,
+        prefix: Path,
+        serving: Serving,
+        membership: Membership,
+        live: Callable[[Version, float], Awaitable[object]],
+    ) -> None:
+        self._live = live
         self._kept = prefix / KEPT
         self._serving = serving
         self._membership = membership
@@ -54,6 +66,7 @@ class Documents:
                 state = await asyncio.to_thread(off.state_of, document, data, self._epoch() + 1)
                 loaded = await self._serving.load(state)
             self._membership.announce()
+        await self._live(loaded.version, COMMIT_WORKERS_SECONDS)
         log.notice("a declarative document is loaded", version=off.shown(loaded.version))
         return LoadedDocument(loaded.version, document)
 

@@ -24,6 +24,9 @@ WORKER_SETTLED_SECONDS = 10.0
 COMMIT_WORKERS_SECONDS = 0.1
 """How long an unfenced write waits for this node's own workers (DESIGN 4, point 8)."""
 
+FENCE_GUARD_SECONDS = 1.0
+"""How much later than its end a fence is given up that nothing is heard of: gossip was closed."""
+
 AUTHORITY_PATIENCE_SECONDS = 1.0
 """How much longer than ``pg_timeout`` an attempt to open the authority may take: its own reason for
 failing is better than ours. The first packet waits for one attempt, which names the generation."""

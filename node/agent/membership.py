@@ -12,6 +12,7 @@ from typing import Any
 from gossip.address import Address, format_address
 from gossip.core import Gossip
 from gossip.events import AuthorityAdopted, Event, ForcedOut, IdentityTaken, LeaveFinished
+from gossip.fence_questions import Answer as FenceAnswer
 from gossip.identity import Identity
 from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
@@ -262,6 +263,28 @@ class Membership:
         """The authority itself has shown this head."""
         if self._gossip is not None and self._transport is not None:
             self._gossip.authority_confirmed(GossipHead(*head), self._transport.now())
+            self._transport.flush()
+
+    def begin_fence(self, version: Version, seconds: float) -> int | None:
+        """Ask everyone who has this version, with the next ``flush``; FenceEnded with this number
+        tells the outcome. None while this node takes no part, and can ask nobody.
+
+        Raises TooManyFences.
+        """
+        left = self._left is not None and self._left.done()
+        if self._gossip is None or self._transport is None or self._ended or left:
+            return None
+        return self._gossip.fence(version, seconds, self._transport.now())
+
+    def answer_fence(self, token: int, answer: FenceAnswer) -> None:
+        """How this node stands, which FenceAsked has asked for."""
+        if self._gossip is not None and self._transport is not None:
+            self._gossip.fence_answered(token, answer, self._transport.now())
+            self._transport.flush()
+
+    def flush(self) -> None:
+        """Send what waits to be sent."""
+        if self._transport is not None:
             self._transport.flush()
 
     def confirmation_age(self) -> float:

@@ -17,6 +17,8 @@ from gossip.events import (
     AuthorityAdopted,
     Behind,
     ChangesetApplied,
+    FenceAsked,
+    FenceEnded,
     Isolated,
     KeyringChanged,
     KeyUnknown,
@@ -28,13 +30,14 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, NotAvailable, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, Fenced, NotAvailable, ReplicaFileStatus
 from node.agent.authorities import make_authority
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
+from node.agent.fences import Fences
 from node.agent.following import Following
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
@@ -62,6 +65,7 @@ from node.agent.sweeping import Sweeping
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
+from node.named_version import NamedVersion
 from node.version import VERSION
 from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
@@ -108,6 +112,7 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self._fences = Fences(self._membership, self._serving, self._workers)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
@@ -147,7 +152,9 @@ class Node:
         if settings.database == "off":
             own_id = off.authority_id(settings.cluster_name)
             self.replica.authority_id = self._membership.authority_id = own_id
-            self._documents = Documents(settings.prefix, self._serving, self._membership)
+            self._documents = Documents(
+                settings.prefix, self._serving, self._membership, self._workers.until
+            )
         self._following = Following(
             self._link,
             self._serving,
@@ -315,10 +322,12 @@ class Node:
         body = decode_body(changeset.body)
         self._revisions.applied(changeset.version, body)
         self._workers.publish(changeset.version, body.changes)
+        self._fences.moved()
 
     def _loaded(self) -> None:
         self._keeper.replaced()
         self._workers.publish_state()
+        self._fences.moved()
 
     def _mended(self, version: Version, changes: tuple[Change, ...]) -> None:
         self._keeper.replaced()
@@ -358,6 +367,10 @@ class Node:
             self._keeper.identified(event.authority)
         elif isinstance(event, Isolated):
             log.warning("no other member answers", for_seconds=round(event.seconds))
+        elif isinstance(event, FenceAsked):
+            self._fences.asked(event)
+        elif isinstance(event, FenceEnded):
+            self._fences.ended(event)
         elif isinstance(event, KeyringChanged):
             self._keys.adopted(event.keyring)
         elif isinstance(event, KeyUnknown):
@@ -446,8 +459,11 @@ class Node:
         # Shielded: what is committed must be pushed, whether or not the client still listens.
         committed = await asyncio.shield(self._link.commit(mutations, write_id))
         if committed.changeset is not None:
-            await self._workers.applied(committed.head.version, COMMIT_WORKERS_SECONDS)
+            await self._workers.until(committed.head.version, COMMIT_WORKERS_SECONDS)
         return committed
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        return await self._fences.fence(wanted, seconds)
 
     async def join(self, addresses: Sequence[str]) -> None:
         try:

@@ -18,6 +18,7 @@ from node.agent.limits import (
 from node.channel import Change, Version
 from store.contents import PinnedState
 from store.schema import cold_kinds
+from store.version import GENESIS
 
 log = logs.get("workers")
 
@@ -44,7 +45,10 @@ class Worker(asyncio.Protocol):
     def __init__(self, slot: int, owner: Owner) -> None:
         self.slot = slot
         self.started_at = time.monotonic()
-        self.applied: Version = (0, 0, 0)
+        self.applied: Version = GENESIS
+        self.owed: Version | None = None
+        """Version of the state that it is being sent, until it serves that: what it serves before
+        may be of a history that was left."""
         self.configured = False
         self.ready = False
         self.listening = False
@@ -64,6 +68,11 @@ class Worker(asyncio.Protocol):
     async def until_ready(self) -> None:
         """Wait until it serves the state it was sent. Raises ConnectionError when it ends first."""
         await asyncio.shield(self._got_ready)
+
+    @property
+    def serves(self) -> Version:
+        """What it is sure to serve of the history that this node follows."""
+        return self.applied if self.owed is None else GENESIS
 
     @property
     def pid(self) -> int | None:
@@ -113,6 +122,8 @@ class Worker(asyncio.Protocol):
     def _received(self, frame: channel.Frame) -> None:
         if isinstance(frame, channel.Applied):
             self.applied = frame.version
+            if frame.version == self.owed:
+                self.owed = None
             self._owner.worker_applied(self, frame)
         elif isinstance(frame, channel.Ready):
             self.ready = True
@@ -151,6 +162,7 @@ class Worker(asyncio.Protocol):
         It takes the place of one that is under way.
         """
         self._stop_feeding()
+        self.owed = state.head.version
         self._feeding = asyncio.get_running_loop().create_task(self._feed(state))
 
     async def _feed(self, state: PinnedState) -> None:
@@ -187,9 +199,10 @@ class Worker(asyncio.Protocol):
             self.kill()
 
     def listen(self) -> None:
-        """Let the worker accept connections."""
+        """Let the worker accept connections, behind the state that it may be fed: one that begins
+        to answer has what the others have."""
         self.listening = True
-        self.send(channel.encode(channel.Listen()))
+        self.publish(channel.encode(channel.Listen()))
 
     def drain(self, seconds: float | None) -> None:
         """Let the worker finish and exit; ``seconds`` bounds it, None doesn't."""

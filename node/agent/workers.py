@@ -18,6 +18,8 @@ from node.agent.serving import Serving
 from node.agent.worker import Worker
 from node.channel import Change, Version
 from node.proxy.settings import Listener, ProxySettings
+from store.history import Reach
+from store.version import GENESIS
 
 log = logs.get("workers")
 
@@ -33,7 +35,9 @@ class Workers:
     """Keeps one worker running per slot; besides, there may be old ones that finish.
 
     ``kept()`` is (fill, version) of the replica file while it can be vouched for.
-    ``on_live(version)`` is called when every listening worker has applied a version.
+    ``on_live(version)`` is called when every worker that can answer a request serves a version:
+    those that were told to listen, until they end. An old one that finishes ends with its last
+    connection, so one that hasn't ended may have some.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Workers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening = False
         self._stopping = False
-        self._live: Version = (0, 0, 0)
-        self._waiters: list[tuple[Version, asyncio.Future[None]]] = []
+        self._live: Version = GENESIS
+        self._waiters: dict[asyncio.Future[Reach], Version] = {}
+        self._history: tuple[int, ...] = ()
+        """Epoch and tag when the waiters were looked at last."""
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self.restarts = 0
@@ -100,8 +106,7 @@ class Workers:
         frame = channel.encode(channel.Apply(version, changes))
         for worker in self._running:
             worker.publish(frame)
-        if not self._running:
-            self._note_live()
+        self._note_live()
 
     def vouch(self) -> None:
         """Tell every worker how far the replica file has come."""
@@ -115,6 +120,7 @@ class Workers:
             if worker.configured:
                 worker.feed(state)
                 self._vouch(worker)
+        self._note_live()
 
     def listen(self) -> None:
         """The start rule is met: workers accept connections from now on. Without a state they serve
@@ -140,17 +146,29 @@ class Workers:
             return self._listening
         return any(worker.listening for worker in self._slots.values())
 
-    async def applied(self, version: Version, timeout: float) -> bool:
-        """Wait until every listening worker serves ``version``; False when time runs out."""
-        if self._live >= version:
-            return True
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append((version, waiter))
+    def reach(self, version: Version) -> Reach:
+        """How everything here that can answer a request stands towards a version: the workers that
+        were told to listen and haven't ended, and the replica, by which alone a node without such a
+        worker is judged."""
+        held = self._serving.reach(version)
+        if held == "reached" and self._serves() < version:
+            # Both are of the history that is served, where order is descent.
+            return "behind"
+        return held
+
+    async def until(self, version: Version, seconds: float) -> Reach:
+        """Wait until ``reach`` is ``reached`` or ``forked``; ``behind`` when the time is over."""
+        stands = self.reach(version)
+        if stands != "behind":
+            return stands
+        waiter: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = version
         try:
-            await asyncio.wait_for(waiter, timeout)
+            return await asyncio.wait_for(waiter, seconds)
         except TimeoutError:
-            return False
-        return True
+            return self.reach(version)
+        finally:
+            del self._waiters[waiter]
 
     def pids(self) -> list[int]:
         """Process ids of the current workers."""
@@ -283,18 +301,19 @@ class Workers:
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters
 
+    def _serves(self) -> Version:
+        serving = [worker.serves for worker in self._running if worker.listening]
+        return min(serving, default=self._serving.version)
+
     def _note_live(self) -> None:
-        serving = [worker.applied for worker in self._running if worker.listening]
-        live = min(serving, default=self._serving.version)
-        if live <= self._live:
-            return
-        self._live = live
-        waiting, self._waiters = self._waiters, []
-        for version, waiter in waiting:
-            if waiter.done():
-                continue
-            if version <= live:
-                waiter.set_result(None)
-            else:
-                self._waiters.append((version, waiter))
-        self._on_live(live)
+        live = self._serves()
+        if live > self._live:
+            self._live = live
+            self._on_live(live)
+        history = tuple(self._serving.version[:2])
+        is_left, self._history = history != self._history, history
+        for waiter, version in self._waiters.items():
+            if (is_left or version <= live) and not waiter.done():
+                stands = self.reach(version)
+                if stands != "behind":
+                    waiter.set_result(stands)

@@ -22,14 +22,22 @@ class AdminApi:
 
     client: AdminClient
 
-    def get(self, path: str) -> Any:
-        """The answer to GET. Raises Failure and NotRunning."""
-        return self.send("GET", path)
+    def get(self, path: str, *, seconds: float = 0.0) -> Any:
+        """The answer to GET, which may take so much longer than others. Raises Failure and
+        NotRunning."""
+        return self.send("GET", path, seconds=seconds)
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 0.0,
+    ) -> Any:
         """The answer to one request, None when it has no body. Raises Failure and NotRunning."""
         try:
-            return self.client.send(method, path, body)
+            return self.client.send(method, path, body, seconds=seconds)
         except AdminUnreachable as error:
             raise NotRunning(str(error)) from None
         except AdminFailed as error:

@@ -5,10 +5,11 @@ import json
 import os
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
+from node.admin.limits import FENCE_SECONDS_DEFAULT, FENCE_SECONDS_MAX
 from node.cli import keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
@@ -137,6 +138,51 @@ def revision(admin_url: str | None, as_json: bool, **options: Any) -> None:
     if not isinstance(served, str | int):
         raise Failure("the Admin API's answer names no revision; is this a Grapevine node?")
     click.echo(served)
+
+
+@command.command("fence")
+@click.argument("revision")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, FENCE_SECONDS_MAX, min_open=True),
+    default=FENCE_SECONDS_DEFAULT,
+    show_default=True,
+    help="Seconds to wait for everyone.",
+)
+@ADMIN_URL
+@JSON
+@configuration_options
+def fence(
+    revision: str, timeout: float, admin_url: str | None, as_json: bool, **options: Any
+) -> None:
+    """Wait until every member of the cluster serves a REVISION.
+
+    REVISION is what a write's Grapevine-Revision says. Exits with 1 when some don't have it in
+    time, and says who.
+    """
+    query = urlencode({"fence": revision, "timeout": f"{timeout:f}"})
+    api = admin_api(admin_url, options)
+    answer = api.get(f"/cluster/revision?{query}", seconds=timeout)
+    complete = answer.get("complete") if isinstance(answer, dict) else None
+    if not isinstance(complete, bool):
+        raise Failure("the Admin API's answer tells of no fence; is this a Grapevine node?")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    elif complete:
+        click.echo(f"{escape(str(answer['revision']))}: all {answer['members']} members serve it")
+    if not complete:
+        raise Failure(f"{revision} isn't everywhere: {_laggards(answer)}")
+
+
+def _laggards(answer: dict[str, Any]) -> str:
+    told = []
+    for kind in ("missing", "unreachable"):
+        names, total = answer.get(kind), answer.get(f"{kind}_total")
+        if isinstance(names, list) and names:
+            more = total - len(names) if isinstance(total, int) else 0
+            shown = ", ".join(escape(str(name)) for name in names)
+            told.append(f"{kind}: {shown}" + (f" and {more} more" if more > 0 else ""))
+    return "; ".join(told) or "the node takes no part in the cluster, and can ask nobody"
 
 
 @command.command("keygen")

@@ -5,41 +5,16 @@ A client that wrote through one node reads its own write through any other: the 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from node.channel import Version
+from node.named_version import NamedVersion, parse_named
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
-from store.version import parse_version
-
-_TAG_DIGITS = 8
 
 
-class MinRevision(NamedTuple):
-    """The version that is asked for."""
-
-    epoch: int
-    revision: int
-    tag: str
-    """First hexadecimal digits of the epoch's tag; empty when the client didn't say."""
-
-    def reached_by(self, version: Version) -> bool:
-        """Whether that version is this one or a later one; a later epoch is."""
-        epoch, tag, revision = version
-        if epoch != self.epoch:
-            return epoch > self.epoch
-        same_history = not self.tag or f"{tag:016x}".startswith(self.tag)
-        return same_history and revision >= self.revision
-
-
-def parse(value: bytes) -> MinRevision:
-    """Read the header: ``epoch.revision`` or ``epoch.revision-tag8``. Raises ValueError."""
-    text, dash, tag = value.decode("latin-1").strip().partition("-")
-    epoch, revision = parse_version(text)
-    tag = tag.lower()
-    if dash and (len(tag) != _TAG_DIGITS or not set(tag) <= set("0123456789abcdef")):
-        raise ValueError(f"'{tag}' is not a version's tag; tags are {_TAG_DIGITS} hex digits")
-    return MinRevision(epoch, revision, tag)
+def parse(value: bytes) -> NamedVersion:
+    """Read the header. Raises ValueError."""
+    return parse_named(value.decode("latin-1"))
 
 
 class Waiter:
@@ -48,7 +23,7 @@ class Waiter:
     __slots__ = ("deadline", "done", "turn", "waiters", "wanted")
 
     def __init__(
-        self, wanted: MinRevision, done: Callable[[bool], None], waiters: "Waiters"
+        self, wanted: NamedVersion, done: Callable[[bool], None], waiters: "Waiters"
     ) -> None:
         self.wanted = wanted
         self.done = done
@@ -67,7 +42,7 @@ class Waiters:
         self._wheel = wheel
         self._waiting: dict[Waiter, None] = {}
 
-    def wait(self, wanted: MinRevision, done: Callable[[bool], None], now: float) -> None:
+    def wait(self, wanted: NamedVersion, done: Callable[[bool], None], now: float) -> None:
         """Call ``done`` when the version is reached, or when the time is up."""
         waiter = Waiter(wanted, done, self)
         self._waiting[waiter] = None

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, ReplicaFileStatus
+from node.admin.node_view import AuthorityStatus, DocumentsView, Fenced, ReplicaFileStatus
 from node.config.settings import Settings
+from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
@@ -44,6 +45,10 @@ class SmallNode:
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
         self.documents: DocumentsView | None = None
+        self.fences: list[tuple[NamedVersion, float]] = []
+        """Those that were waited for."""
+        self.fenced = Fenced("complete", 3, (), ())
+        """What comes of them."""
 
     def settings_public(self) -> dict[str, Any]:
         return self.settings.public()
@@ -94,6 +99,10 @@ class SmallNode:
         if committed.changeset is not None:
             self.replica.offer(*committed.changeset)
         return committed
+
+    async def fence(self, wanted: NamedVersion, seconds: float) -> Fenced:
+        self.fences.append((wanted, seconds))
+        return self.fenced
 
     async def join(self, addresses: Sequence[str]) -> None:
         self.joined += addresses

@@ -72,23 +72,6 @@ def test_a_bad_key_is_refused(key: str) -> None:
     assert refused.value.status == 400
 
 
-@pytest.mark.parametrize(
-    ("path", "headers"),
-    [
-        ("/services", {"If-Match": '"x"'}),
-        ("/services", {"Grapevine-Fence": "all"}),
-        ("/services?fence=all", {}),
-    ],
-)
-async def test_a_promise_that_cannot_be_kept_is_refused_before_the_write(
-    admin: Client, path: str, headers: dict[str, str]
-) -> None:
-    answer = await admin.post(path, json={"host": "h.test"}, headers=headers)
-    assert answer.status == 501
-    assert "not supported by this version" in answer.message
-    assert (await admin.get("/services")).json["data"] == []
-
-
 def test_an_unknown_outcome_is_503_with_an_id_that_serves_as_the_key_of_the_retry() -> None:
     sent = uuid.uuid4()
     answer = error_answer(OutcomeUnknown("connection lost in COMMIT", sent.bytes))

@@ -21,6 +21,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.messages.membership import (
     Ack,
     Check,
@@ -59,6 +60,8 @@ MESSAGES: list[Message] = [
     Unwatch(Parting.MOVED),
     Check(alive(2).node_id, 1),
     Checked(alive(2).node_id, 1, Outcome.REFUSED),
+    FenceQuestion(alive(2).node_id, 2, 1, HEAD.version, 2.0),
+    FenceAnswer(1, 1, Standing.REACHED),
 ]
 FUZZ = settings(max_examples=200, deadline=None)
 

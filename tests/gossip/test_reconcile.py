@@ -256,10 +256,10 @@ def test_pins_are_let_go_of() -> None:
     fall_behind(world, away, 20)
     away.start()
     world.run_until(lambda: alike(world.nodes), within=20.0)
-    supplies = [node.core._reconcile_supply for node in world.nodes]
-    assert sum(len(supply._pins) for supply in supplies) == 1
+    pins = [node.core._transfer.pins for node in world.nodes]
+    assert sum(map(len, pins)) == 1
     world.run(limits.PIN_SECONDS + 1.0)
-    assert sum(len(supply._pins) for supply in supplies) == 0
+    assert sum(map(len, pins)) == 0
 
 
 def test_more_askers_than_may_ask_at_once_are_all_served() -> None:

@@ -21,6 +21,7 @@ from gossip.messages.changes import (
     Request,
     Slice,
 )
+from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -40,6 +41,7 @@ from gossip.messages.membership import (
     Watch,
 )
 from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
+from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
     PROTOCOL_HIGHEST,
@@ -98,6 +100,13 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
+    FenceAnswer(0, 0, Standing.WAITING),
+    Relay((wire(1), wire(2))),
+    Relayed(wire(1), 0.25),
+    Relayed(wire(1), None),
+    Holds(HEAD.version, ()),
+    Holds(HEAD.version, (Run(3, 2**64 - 1, 5, 2**63 - 1), Run(4, 0, 1, 1))),
 ]
 
 

@@ -5,7 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from gossip.events import MemberChanged
-from gossip.member import MemberView
+from gossip.identity import wire_id
+from gossip.limits import COUNTER_MAX
+from gossip.member import MemberView, Status
+from gossip.messages.membership import Verdict
+from gossip.wire import CLEAR, SPOKEN, cluster_digest, encode_header, encode_parts
 from simulations import liveness
 from simulations.world import World
 
@@ -80,3 +84,19 @@ def test_a_change_in_a_settled_cluster_is_found() -> None:
     world.schedule(15.0, world.nodes[1].resume)
     with pytest.raises(AssertionError, match="a change in a settled cluster"):
         liveness.stay(world, world.nodes)
+
+
+def test_what_a_member_was_told_must_be_held_unless_it_came_garbled() -> None:
+    world, view = world_and_view()
+    reader, teller = world.nodes[0], world.nodes[2]
+    world.checks.begin_audits()
+    told = Verdict(view.id, view.generation, COUNTER_MAX, Status.LEFT, teller.id)
+    header = encode_header(
+        CLEAR, cluster_digest(reader.cluster), wire_id(teller.id), wire_id(reader.id), SPOKEN
+    )
+    packet = header + encode_parts([told])
+    verdicts = world.checks.told(reader, packet)
+    assert verdicts == [told]
+    with pytest.raises(AssertionError, match="was told that node-1 is left"):
+        world.checks.read(reader, verdicts)
+    assert world.checks.told(reader, packet + b"\1\200garbled") == []

@@ -59,6 +59,14 @@ class Off:
 
         await until(is_so, f"{node.name} answers {status} for {path}", seconds=30)
 
+    async def until_members(self, node: LocalNode, count: int) -> None:
+        async def is_so() -> bool:
+            async with self.session.get(f"{node.admin_url}/cluster") as response:
+                members = (await response.json())["data"]
+            return [member["status"] for member in members] == count * ["alive"]
+
+        await until(is_so, f"{node.name} sees {count} members", seconds=30)
+
     async def until_ready(self, node: LocalNode, status: int = 200) -> None:
         async def is_so() -> bool:
             return await self.status(f"{node.status_url}/status/ready") == status
@@ -227,3 +235,28 @@ async def test_with_a_database_config_says_where_it_is_to_be_had(off: Any, tmp_p
         400,
         "this endpoint is only available when Kong is configured to not use a database",
     )
+
+
+async def test_a_document_is_everywhere_when_its_fence_says_so(
+    off: Any, upstream: SampleUpstream
+) -> None:
+    cluster: Off = off(3)
+    first, second, _ = cluster.nodes
+    for node in cluster.nodes:
+        await cluster.start(node)
+    for node in cluster.nodes:
+        await cluster.until_status(node, "/a", 404)
+    await cluster.until_members(first, 3)
+    for text in (document(upstream, "/a"), document(upstream, "/b")):
+        async with cluster.session.post(
+            f"{first.admin_url}/config?fence=all&timeout=20", json={"config": text}
+        ) as response:
+            assert (response.status, response.headers["Grapevine-Fence"]) == (
+                201,
+                "complete; members=3",
+            )
+            revision = response.headers["Grapevine-Revision"]
+    for node in cluster.nodes:
+        assert await cluster.status(f"{node.proxy_url}/b") == 200
+    url = f"{second.admin_url}/cluster/revision?fence={revision}"
+    assert await cluster.status(url) == 200
