@@ -26,7 +26,7 @@ from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
-from gossip.replica import Changeset, Head, Replica, Version
+from gossip.replica import Changeset, Head, Replica, Verdict, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
@@ -226,7 +226,7 @@ class Dissemination:
             self._supply.push(own, self.heartbeat(now), now)
 
     def _offer(self, arrival: Arrival, now: float) -> None:
-        changeset, sender = arrival.changeset, arrival.sender
+        changeset = arrival.changeset
         full = self._slice_at is not None or self._has_applied_enough(now)
         if full and changeset.version > self.head().version:
             self._keep(arrival, now)
@@ -242,9 +242,18 @@ class Dissemination:
             self._counters.add("changesets_early")
             self._keep(arrival, now)
         else:
-            self._counters.add(f"changesets_{verdict}")
-            self._repair.behind(changeset.version, sender, now)
-            self._repair.refused(sender, "forked" if verdict == "forked" else "silent", now)
+            self._refused(arrival, verdict, now)
+
+    def _refused(self, arrival: Arrival, verdict: Verdict, now: float) -> None:
+        """The replica doesn't take it, and won't."""
+        self._counters.add(f"changesets_{verdict}")
+        version = arrival.changeset.version
+        if verdict == "poison":
+            if self._repair.blocked(version, now):
+                self._outbox.notify(Behind(version, "poison"))
+            return
+        self._repair.behind(version, arrival.sender, now)
+        self._repair.refused(arrival.sender, "forked" if verdict == "forked" else "silent", now)
 
     def _applied(self, arrival: Arrival, now: float) -> None:
         version = arrival.changeset.version
@@ -295,9 +304,9 @@ class Dissemination:
             arrival = self._early.take(*self.head())
             if arrival is None:
                 break
-            if self._replica.offer(*arrival.changeset) != "applied":
-                self._counters.add("changesets_corrupt")
-                self._repair.refused(arrival.sender, "silent", now)
+            verdict = self._replica.offer(*arrival.changeset)
+            if verdict != "applied":
+                self._refused(arrival, verdict, now)
                 break
             self._applied(arrival, now)
             own = arrival.sender == self._members.me.node_id

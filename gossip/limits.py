@@ -214,6 +214,9 @@ COMPARE_MEMBERS_MAX = 8
 DAMAGE_REST_SECONDS = 30.0
 """After it was found who is damaged, or that it can't be, nothing is looked into for so long."""
 
+POISON_REST_SECONDS_MAX = 60.0
+"""A changeset that can't be applied here is tried again after a pause that doubles up to this."""
+
 LOG_REFUSALS_MAX = 8
 """Peers whose log doesn't reach before the others' logs are taken to be no longer."""
 

@@ -18,13 +18,14 @@ from gossip.member import Member
 from gossip.profiles import Profile
 from gossip.replica import Head, Version
 
-Reason = Literal["log", "silent", "forked"]
+Reason = Literal["log", "silent", "forked", "poison"]
 
 _STREAM_AFTER_ATTEMPTS = 2
 """After so many packets without progress the next request goes by stream: UDP may be lost."""
 
 
 _DOUBLINGS_MAX = 6
+_BLOCKED_MAX = limits.POISON_REST_SECONDS_MAX / 2  # with the jitter
 
 _ROUND_TRIPS = 4
 _ANSWER_SECONDS_MIN = 0.003
@@ -63,6 +64,8 @@ class Repair:
         self._refusals: dict[str, Reason] = {}
         self._resting = False
         self._starving = False
+        self._blocks = 0
+        """How often in a row a changeset couldn't be applied here."""
         self.deadline: float | None = None
         """When ``decide`` has something to decide."""
 
@@ -93,7 +96,7 @@ class Repair:
         if mine.version >= self._wanted:
             self._reset()
             return
-        self._attempts = 0
+        self._attempts = self._blocks = 0
         self._since = now
         self._resting = self._starving = False
         patience = self._profile.repair_patience
@@ -104,6 +107,16 @@ class Repair:
         if self.deadline is not None and not self._resting:
             self._refusals.setdefault(peer, reason)
             self.deadline = now
+
+    def blocked(self, version: Version, now: float) -> bool:
+        """A changeset can't be applied here, so nobody's log helps: rest, the longer the more often
+        that has been found. False when it is known already."""
+        if self._resting:
+            return False
+        self._blocks += 1
+        self._wanted = version if self._wanted is None else max(version, self._wanted)
+        self._rest(min(2.0**self._blocks * self._profile.repair_rest, _BLOCKED_MAX), now)
+        return True
 
     def stream_ended(self, now: float) -> None:
         """The stream by which a peer was asked is closed; go on if there is more to ask for: at
@@ -175,10 +188,13 @@ class Repair:
         return min(once * 2.0**doublings, self._profile.repair_give_up)
 
     def _give_up(self, wanted: Version, now: float) -> GiveUp:
+        self._rest(self._profile.repair_rest, now)
+        return GiveUp(wanted, self._reason())
+
+    def _rest(self, seconds: float, now: float) -> None:
         self._resting = True
         self._by_stream = self._pulling = self._starving = False
-        self.deadline = now + self._profile.repair_rest * (1 + self._rng.random())
-        return GiveUp(wanted, self._reason())
+        self.deadline = now + seconds * (1 + self._rng.random())
 
     def _reason(self) -> Reason:
         reasons = self._refusals.values()

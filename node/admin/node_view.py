@@ -176,6 +176,10 @@ class NodeView(Protocol):
 
     def replica_file_status(self) -> ReplicaFileStatus: ...
 
+    def replica_problem(self) -> str:
+        """What is wrong with the copy of the authority that is served; empty when nothing is known
+        to be."""
+
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""
 

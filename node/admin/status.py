@@ -72,6 +72,7 @@ class Status:
                 "reachable": authority.reachable,
                 "reason": authority.reason,
             },
+            "replica": {"problem": node.replica_problem()},
             "replica_file": {
                 "revision": str(kept.version) if kept.version is not None else None,
                 "problem": kept.problem,

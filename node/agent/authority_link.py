@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from node import logs
@@ -21,6 +21,10 @@ log = logs.get("authority")
 Answer = TypeVar("Answer")
 
 
+class CantFollow(Exception):
+    """The authority was read, but what it holds can't be taken over here: the message says why."""
+
+
 class AuthorityLink:
     """``origin()`` is this node's id. ``committed(early)`` is called right after this node's own
     commit was offered to the replica, with the changeset if something before it is missing here;
@@ -28,7 +32,8 @@ class AuthorityLink:
     it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
     whose state this node serves already, empty before it does. ``members()`` is how many run, and
     ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds."""
+    attempt to open it, in seconds. ``from_peers()`` brings the replica to a peer's state, when the
+    log here doesn't lead on; False when it couldn't."""
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class AuthorityLink:
         confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
+        from_peers: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -61,6 +67,7 @@ class AuthorityLink:
         self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
+        self._from_peers = from_peers
         self._catching_up = asyncio.Lock()
         self._changed = False
         """Whether another authority answers at the same place."""
@@ -116,15 +123,17 @@ class AuthorityLink:
             raise
         self._succeeded()
         changeset = committed.changeset
-        early = changeset is not None and self._serving.offer(*changeset) == "early"
+        verdict = None if changeset is None else self._serving.offer(*changeset)
+        early = verdict == "early"
         if changeset is not None:
-            self._committed([changeset] if early else [])
+            # What can't be applied here, others can.
+            self._committed([changeset] if verdict in ("early", "poison") else [])
         self._confirmed(committed.head)
         if early:
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
             # writes the first one to read brings what the others need.
-            with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
+            with contextlib.suppress(AuthorityUnavailable, CantFollow):  # committed all the same
                 await self.catch_up(committed.head)
         return committed
 
@@ -156,7 +165,7 @@ class AuthorityLink:
     async def catch_up(self, wanted: Head | None = None) -> None:
         """Bring the replica to the authority's head, unless it has reached ``wanted`` meanwhile.
 
-        Raises AuthorityUnavailable.
+        Raises AuthorityUnavailable, and CantFollow when it is read but can't be applied here.
         """
         async with self._catching_up:
             if wanted is not None and self._serving.head().version >= wanted.version:
@@ -171,32 +180,55 @@ class AuthorityLink:
         self._succeeded()
         self._confirmed(head)
 
+    async def verify(self) -> bool:
+        """Whether the replica holds what the authority does; if not, it does afterwards.
+
+        Reads the whole state. Raises AuthorityUnavailable, and CantFollow when it can't be taken.
+        """
+        async with self._catching_up:
+            state = await self._asked(self.authority.state())
+            try:
+                return await self._serving.verify(state)
+            except ValueError as error:
+                raise CantFollow(f"the authority's state can't be read here: {error}") from error
+
     async def _read(self) -> Head:
+        asked_peers = False
         while True:
             head = await self._read_log() if self._serving.loaded else None
             if head is not None:
                 return head
-            head = await self._serving.load(await self.authority.state())
+            if self._serving.loaded and self._from_peers is not None and not asked_peers:
+                # The whole state is much for a database that every node may ask at once.
+                asked_peers = True
+                if await self._from_peers():
+                    continue
+            try:
+                head = await self._serving.load(await self.authority.state())
+            except ValueError as error:
+                raise CantFollow(f"the authority's state can't be read here: {error}") from error
             if head is not None:
                 return head
 
     async def _read_log(self) -> Head | None:
-        """The authority's head, once the replica is there; None when its log doesn't lead there."""
+        """The authority's head, once the replica is there; None when its log doesn't lead there.
+
+        Raises CantFollow.
+        """
         while True:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
             if changesets is None:
-                log.notice(
-                    "the log doesn't reach back to this node's version, reloading", at=head.version
-                )
+                log.notice("the log doesn't reach back to this node's version", at=head.version)
                 return None
             if not changesets:
                 return head
             for changeset in changesets:
-                if self._serving.offer(*changeset) not in ("applied", "known"):
-                    log.error(
-                        "the log doesn't fit what this node holds, reloading", at=head.version
-                    )
+                verdict = self._serving.offer(*changeset)
+                if verdict == "poison":
+                    raise CantFollow(f"changeset {changeset.version} can't be applied here")
+                if verdict not in ("applied", "known"):
+                    log.error("the log doesn't fit what this node holds", at=head.version)
                     return None
                 await asyncio.sleep(0)
 

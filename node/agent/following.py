@@ -16,11 +16,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from gossip.events import Behind
 from node import logs
-from node.agent.authority_link import AuthorityLink
+from node.agent.authority_link import AuthorityLink, CantFollow
 from node.agent.limits import (
     AUTHORITY_RETRY_SECONDS,
+    CANT_FOLLOW_SECONDS,
     LISTEN_PATIENCE_SECONDS,
     SILENCE_LOOK_SECONDS,
     SILENCE_SECONDS,
@@ -35,7 +35,8 @@ log = logs.get("node")
 
 
 class Following:
-    """``may_serve()`` is called once, when the state held here may be served."""
+    """``may_serve()`` is called once, when the state held here may be served;
+    ``cant_follow(reason)`` whenever what the authority holds can't be taken over here."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Following:
         poll: Poll,
         rng: random.Random,
         may_serve: Callable[[], None],
+        cant_follow: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._link = link
         self._serving = serving
@@ -52,6 +54,7 @@ class Following:
         self._poll = poll
         self._rng = rng
         self._may_serve = may_serve
+        self._cant_follow = cant_follow
         self.served = False
         """Whether ``may_serve`` was called."""
         self._wake = asyncio.Event()
@@ -109,16 +112,16 @@ class Following:
             except AuthorityUnavailable:
                 await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
+            except CantFollow as error:
+                self._cant_follow(str(error))
+                await asyncio.sleep(CANT_FOLLOW_SECONDS * (1 + self._rng.random() / 2))
+                continue
             self._serve()
             await self._until_a_look_is_due()
 
-    def behind(self, event: Behind) -> None:
-        """Peers hold a newer state and can't lead this node there change by change."""
-        log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
-        if self._link.reachable:
-            self._wake.set()
-        else:
-            self._membership.fetch_snapshot()
+    def look(self) -> None:
+        """Read the authority now."""
+        self._wake.set()
 
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""

@@ -26,6 +26,7 @@ from gossip.events import (
     MemberForgotten,
     SnapshotFailed,
     SnapshotInstalled,
+    StateDiffers,
 )
 from gossip.events import Event as GossipEvent
 from node import logs
@@ -56,6 +57,7 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.repairing import Repairing
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
@@ -126,6 +128,7 @@ class Node:
             self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
+            lambda: self._repairing.from_peers(),
         )
         self._keys = Keys(
             settings.prefix,
@@ -162,6 +165,10 @@ class Node:
             Poll(settings.db_update_frequency, self._rng),
             self._rng,
             self._workers.listen,
+            lambda reason: self._repairing.cant_follow(reason),
+        )
+        self._repairing = Repairing(
+            self._link, self._serving, self._membership, self._following.look
         )
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
@@ -354,9 +361,15 @@ class Node:
             self._peers.changed()
             self._following.moved()
         elif isinstance(event, Behind):
-            self._following.behind(event)
-        elif isinstance(event, ChangesetApplied | SnapshotInstalled):
+            self._repairing.behind(event)
+        elif isinstance(event, StateDiffers):
+            self._repairing.differs(event)
+        elif isinstance(event, ChangesetApplied):
             self._following.moved()
+            self._repairing.moved()
+        elif isinstance(event, SnapshotInstalled):
+            self._following.moved()
+            self._repairing.installed()
         elif isinstance(event, AuthorityAdopted):
             log.notice(
                 "following the authority of a peer until this node's own has been read",
@@ -376,7 +389,7 @@ class Node:
         elif isinstance(event, KeyUnknown):
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
-            log.warning("no peer could give the whole state", reason=event.reason)
+            self._repairing.failed(event.reason)
         elif isinstance(event, MemberForgotten):
             if self._membership.is_first():
                 self._directory.gone(event.member.id, event.member.generation)
@@ -421,6 +434,9 @@ class Node:
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
 
+    def replica_problem(self) -> str:
+        return self._repairing.problem
+
     def ready(self) -> tuple[bool, str]:
         if self._draining:
             return False, "draining"
@@ -443,6 +459,7 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self._repairing.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

@@ -109,6 +109,35 @@ class Serving:
         self._replaced()
         return head
 
+    async def verify(self, state: State) -> bool:
+        """Whether this node holds what the authority was read for, at that version; else it does
+        afterwards, with what came later applied to it. Hand over the only reference.
+
+        Raises ValueError when the state can't be read.
+        """
+        head, entities = state.head, list(state.entities)
+        del state
+        loading = self.replica.begin_load(head)
+        try:
+            for part in _parts(entities):
+                loading.add(part)
+                await asyncio.sleep(0)
+        except BaseException:
+            loading.abandon()
+            self._tidy()
+            raise
+        ours = self.replica.state_hash(head.version)
+        forgotten = ours is None and head.version <= self.version
+        if forgotten or ours == loading.state_hash():
+            loading.abandon()
+            self._tidy()
+            return True
+        if loading.finish_above(renew=True) != "installed":
+            self._tidy()
+            raise ValueError(f"what came after {head.version} doesn't follow it")
+        self._replaced()
+        return ours is None
+
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""
         self._early = hot

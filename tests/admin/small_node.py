@@ -80,6 +80,9 @@ class SmallNode:
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
+    def replica_problem(self) -> str:
+        return ""
+
     def ready(self) -> tuple[bool, str]:
         return self.readiness
 

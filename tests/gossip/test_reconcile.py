@@ -1,5 +1,6 @@
 """Replicas that repair themselves from peers: clusters in virtual time, with real replicas."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -275,3 +276,75 @@ def test_more_askers_than_may_ask_at_once_are_all_served() -> None:
         node.start()
     world.run_until(lambda: alike(world.nodes), within=60.0)
     assert world.nodes[0].core.counters["reconciles_declined"] > 0
+
+
+# A changeset that one node can't apply
+
+
+def poison(world: World, node: Node, *, after: int = 1) -> None:
+    """Let the next version but one be one that this node's software can't apply."""
+    epoch, tag, revision = node.replica.head()[0]
+    replica_of(node).refuses = (epoch, tag, revision + after)
+
+
+def test_a_changeset_that_one_node_can_not_apply_stops_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_with_entities(3, 60)
+    sick, others = world.nodes[1], [world.nodes[0], world.nodes[2]]
+    monkeypatch.setattr(sick.core, "fetch_snapshot", lambda now, damaged=False: False)
+    before = replica_of(sick).state
+    poison(world, sick)
+    for number in range(20):
+        world.commit(2 * (number % 2), random_body(world.rng, ENTITIES))
+        world.run(0.01)
+    assert alike(others)
+    assert replica_of(sick).state == before, "it serves its last good state"
+    told = [event.reason for event in events(world, sick, Behind) if isinstance(event, Behind)]
+    assert told == ["poison"]
+
+
+def test_it_comes_to_the_others_state_as_soon_as_that_helps() -> None:
+    """Its changesets can't be applied, but the state that they lead to can be taken."""
+    world = world_with_entities(3, 61)
+    sick = world.nodes[1]
+    poison(world, sick)
+    world.commit(0, random_body(world.rng, ENTITIES))
+    world.run_until(lambda: alike(world.nodes), within=10.0)
+    assert sound(world.nodes)
+    assert sick.core.counters["changesets_poison"] == 1
+    world.commit(0, random_body(world.rng, ENTITIES))
+    world.run_until(lambda: alike(world.nodes), within=1.0)
+
+
+def test_what_nothing_helps_against_is_tried_ever_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_with_entities(3, 62)
+    sick = world.nodes[1]
+    monkeypatch.setattr(sick.core, "fetch_snapshot", lambda now, damaged=False: False)
+    poison(world, sick)
+    world.commit(0, random_body(world.rng, ENTITIES))
+    world.run(600.0)
+    times = [
+        seen.at
+        for seen in world.observed
+        if seen.node == sick.index and isinstance(seen.event, Behind)
+    ]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert 2.0 < pauses[0] < 5.0
+    assert 10 < len(times) < 25
+    assert pauses[-1] > limits.POISON_REST_SECONDS_MAX / 3
+    assert sick.core.counters["changesets_poison"] == len(times)
+    replica_of(sick).refuses = None
+    world.run_until(lambda: alike(world.nodes), within=limits.POISON_REST_SECONDS_MAX + 5.0)
+
+
+def test_an_own_commit_that_can_not_be_applied_here_reaches_the_others() -> None:
+    world = world_with_entities(3, 63)
+    sick, others = world.nodes[1], [world.nodes[0], world.nodes[2]]
+    poison(world, sick)
+    before = sick.replica.head()
+    world.commit(sick.index, random_body(world.rng, ENTITIES))
+    world.run_until(lambda: alike(others) and others[0].replica.head() != before, within=1.0)
+    world.run_until(lambda: alike(world.nodes), within=10.0)
