@@ -26,7 +26,7 @@ from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
-from gossip.replica import Changeset, Head, Replica, Verdict, Version
+from gossip.replica import GENESIS, Changeset, Head, Replica, Verdict, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply
@@ -65,6 +65,8 @@ class Dissemination:
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
+        self._poison: Version = GENESIS
+        """The version that couldn't be applied here."""
         self.comparison = Comparison(replica, members, outbox, profile, rng, counters)
         self._answered: Stream | None = None
         """The stream of a pull whose answer is still being applied."""
@@ -191,7 +193,9 @@ class Dissemination:
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):
             self._counters.add("behind")
-            self._outbox.notify(Behind(decision.version, decision.reason))
+            poison = decision.reason == "poison"
+            version = self._poison if poison else decision.version
+            self._outbox.notify(Behind(version, decision.reason))
 
     def next_deadline(self) -> float | None:
         deadlines = (
@@ -249,11 +253,10 @@ class Dissemination:
         self._counters.add(f"changesets_{verdict}")
         version = arrival.changeset.version
         if verdict == "poison":
-            if self._repair.blocked(version, now):
-                self._outbox.notify(Behind(version, "poison"))
-            return
+            self._poison = version
+        reason = verdict if verdict in ("forked", "poison") else "silent"
         self._repair.behind(version, arrival.sender, now)
-        self._repair.refused(arrival.sender, "forked" if verdict == "forked" else "silent", now)
+        self._repair.refused(arrival.sender, reason, now)
 
     def _applied(self, arrival: Arrival, now: float) -> None:
         version = arrival.changeset.version

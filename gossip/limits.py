@@ -214,6 +214,9 @@ COMPARE_MEMBERS_MAX = 8
 DAMAGE_REST_SECONDS = 30.0
 """After it was found who is damaged, or that it can't be, nothing is looked into for so long."""
 
+POISON_REFUSALS_MAX = 2
+"""Peers from which the same changeset came that can't be applied here, before it is given up."""
+
 POISON_REST_SECONDS_MAX = 60.0
 """A changeset that can't be applied here is tried again after a pause that doubles up to this."""
 

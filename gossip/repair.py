@@ -65,7 +65,7 @@ class Repair:
         self._resting = False
         self._starving = False
         self._blocks = 0
-        """How often in a row a changeset couldn't be applied here."""
+        """How often in a row peers were given up because a changeset can't be applied here."""
         self.deadline: float | None = None
         """When ``decide`` has something to decide."""
 
@@ -108,16 +108,6 @@ class Repair:
             self._refusals.setdefault(peer, reason)
             self.deadline = now
 
-    def blocked(self, version: Version, now: float) -> bool:
-        """A changeset can't be applied here, so nobody's log helps: rest, the longer the more often
-        that has been found. False when it is known already."""
-        if self._resting:
-            return False
-        self._blocks += 1
-        self._wanted = version if self._wanted is None else max(version, self._wanted)
-        self._rest(min(2.0**self._blocks * self._profile.repair_rest, _BLOCKED_MAX), now)
-        return True
-
     def stream_ended(self, now: float) -> None:
         """The stream by which a peer was asked is closed; go on if there is more to ask for: at
         once after progress, else later and later."""
@@ -142,7 +132,7 @@ class Repair:
                 return None
         peer = self._choose(mine, peers)
         too_long = now - self._since >= self._profile.repair_give_up
-        if too_long or self._all_too_short() or (peer is None and self._refusals):
+        if too_long or self._refused_enough() or (peer is None and self._refusals):
             return self._give_up(self._wanted, now)
         timeout = self._timeout(peer)
         self._attempts += 1
@@ -174,11 +164,15 @@ class Repair:
             and member.serving > mine.version
         ]
 
-    def _all_too_short(self) -> bool:
+    def _refused_enough(self) -> bool:
         """Logs are of much the same length everywhere: a few that don't reach speak for all, or a
-        new node would ask a thousand members in turn."""
-        too_short = sum(1 for reason in self._refusals.values() if reason == "log")
-        return too_short >= limits.LOG_REFUSALS_MAX
+        new node would ask a thousand members in turn. And one may have made up a changeset that
+        can't be applied here; two wouldn't say the same."""
+        reasons = [*self._refusals.values()]
+        return (
+            reasons.count("log") >= limits.LOG_REFUSALS_MAX
+            or reasons.count("poison") >= limits.POISON_REFUSALS_MAX
+        )
 
     def _timeout(self, peer: Member | None = None) -> float:
         once = self._profile.repair_timeout
@@ -188,18 +182,21 @@ class Repair:
         return min(once * 2.0**doublings, self._profile.repair_give_up)
 
     def _give_up(self, wanted: Version, now: float) -> GiveUp:
-        self._rest(self._profile.repair_rest, now)
-        return GiveUp(wanted, self._reason())
-
-    def _rest(self, seconds: float, now: float) -> None:
+        reason = self._reason()
+        # What can't be applied here won't be in a second, either.
+        self._blocks = self._blocks + 1 if reason == "poison" else 0
+        rest = min(self._profile.repair_rest * 2.0**self._blocks, _BLOCKED_MAX)
         self._resting = True
         self._by_stream = self._pulling = self._starving = False
-        self.deadline = now + seconds * (1 + self._rng.random())
+        self.deadline = now + rest * (1 + self._rng.random())
+        return GiveUp(wanted, reason)
 
     def _reason(self) -> Reason:
         reasons = self._refusals.values()
         if "forked" in reasons:
             return "forked"
+        if "poison" in reasons:
+            return "poison"
         return "log" if "log" in reasons else "silent"
 
     def _reset(self, keep: Version | None = None) -> None:
