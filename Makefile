@@ -10,8 +10,9 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test fuzz chaos soak lint check package bench bench-restart bench-idle \
-	bench-membership bench-writes bench-replica bench-replica-file bench-simulator lock clean
+.PHONY: help demo test fuzz chaos soak lint check package lock clean \
+	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
+	bench-writes bench-replica bench-replica-file bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -19,8 +20,10 @@ help:
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
 	@echo 'make check   lint, test, the built package in a clean environment, short chaos and benchmarks'
 	@echo 'make bench   how long a write takes to reach the other nodes'
+	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
+	@echo 'make bench-dissemination   how a change reaches 100 and 1,000 nodes (ARGS=--short)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
@@ -83,6 +86,10 @@ bench:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.propagation $(ARGS)
 
+bench-fence:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.fence $(ARGS)
+
 bench-restart:
 	@deploy/test-tools
 	@deploy/setup --dev
@@ -95,6 +102,10 @@ bench-idle:
 bench-membership:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.membership $(ARGS)
+
+bench-dissemination:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.dissemination $(ARGS)
 
 bench-replica-file:
 	@deploy/setup --dev

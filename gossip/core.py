@@ -22,11 +22,13 @@ from gossip.effects import Effect
 from gossip.fence import Fences
 from gossip.fence_questions import Answer
 from gossip.health import Health
+from gossip.history import HistoryInquiry
 from gossip.identity import Identity, check_identity
 from gossip.keyring import Keyring
 from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
+from gossip.messages.history import Stance
 from gossip.messages.membership import Alive, Verdict
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -123,6 +125,7 @@ class Gossip:
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
         )  # fmt: skip
+        self._history = HistoryInquiry(self._members, self._outbox, rng, self.counters)
         heartbeat = self._dissemination.heartbeat
         prober = Prober(
             self._members, self._streams, self._outbox, self._health, profile, rng,
@@ -161,7 +164,7 @@ class Gossip:
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination,
             Relaying(self._members, self._outbox, self.counters), self._rotation, self._transfer,
-            self._fences, self._outbox, self.counters,
+            self._history, self._fences, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -214,6 +217,11 @@ class Gossip:
         age = self._dissemination.confirmation.age(now)
         return math.inf if age is None else age
 
+    def write_pause(self, now: float) -> float:
+        """Seconds that a writer on this node should wait before its next commit, so that the others
+        keep up: nearly always 0, at most ``limits.WRITE_PAUSE_SECONDS_MAX``."""
+        return self._dissemination.write_pause(now)
+
     def fetch_snapshot(self, now: float, *, damaged: bool = False) -> bool:
         """Bring the replica to a peer's state, unless that is under way already: by what differs,
         or where that is much by the whole.
@@ -224,6 +232,17 @@ class Gossip:
         else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
         return self._running() and self._transfer.begin(now, damaged=damaged)
+
+    def ask_history(self, at_least: Version, mine: Stance, now: float) -> list[str]:
+        """Tell some members that serve at least this version how this node's authority stands, and
+        ask them for the same; their node ids. Each answers by HistoryAnswered, or not, within
+        ``limits.HISTORY_SECONDS``."""
+        return self._history.ask(at_least, mine, now) if self._running() else []
+
+    def answer_history(self, asker: str, sequence: int, mine: Stance | None) -> None:
+        """What was found for HistoryAsked; None when this node's authority can't be read."""
+        if self._running():
+            self._history.answer(asker, sequence, mine)
 
     def fence(self, version: Version, seconds: float, now: float) -> int:
         """Find out who has this version: the event FenceEnded with the number answered tells it, as
@@ -413,6 +432,7 @@ class Gossip:
         self._exchange.advance(now)
         self._dissemination.advance(now)
         self._transfer.advance(now)
+        self._history.advance(now)
         self._contests.advance(now)
         self._fences.advance(now)
         self._departure.advance(now)
@@ -428,6 +448,7 @@ class Gossip:
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
             self._transfer.next_deadline(),
+            self._history.deadline,
             self._contests.next_deadline(),
             self._fences.next_deadline(),
             self._departure.next_deadline(),

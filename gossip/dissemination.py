@@ -17,19 +17,20 @@ from gossip.comparison import Comparison
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
-from gossip.events import Behind, ChangesetApplied
+from gossip.events import Behind, ChangesetApplied, EpochHeard
 from gossip.identity import wire_id
 from gossip.member import Member, record_mark
 from gossip.members import Members
-from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.changes import Announce, Distant, Heartbeat, Missing, Pull, Push, Request
 from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
+from gossip.pace import Pace
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
 from gossip.replica import GENESIS, Changeset, Head, Replica, Verdict, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
-from gossip.supply import Supply
+from gossip.supply import Supply, is_distant
 from gossip.tree import Tree
 
 
@@ -61,6 +62,7 @@ class Dissemination:
         self._repair = Repair(profile, rng)
         self._announcements = Announcements(members, outbox, profile, rng, counters)
         self._burst = Burst()
+        self._pace = Pace(members, counters)
         self._supply = Supply(replica, outbox, tree, self._early, self._lineage, counters)
         self._pushed = self.head()
         self._pulled_from: Head | None = None
@@ -74,6 +76,7 @@ class Dissemination:
         """The call (its time) that last applied changesets, and how many."""
         self._slice_at: float | None = None
         """When the early buffer's next changesets, which fit, are to be applied."""
+        self._epoch_told = (0, 0)
 
     def head(self) -> Head:
         """What the replica serves."""
@@ -116,16 +119,17 @@ class Dissemination:
         """A member's head and how fresh the cluster's knowledge is."""
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
-        self._saw(message.version, sender)
+        self._saw(message.version, sender, now)
         if message.version > self.head().version:
             self._repair.behind(message.version, sender.node_id, now)
+            self._heard_epoch(message.version)
         else:
             self.comparison.heard(message, sender, now)
 
     def told(self, message: Holds, sender: Member, now: float) -> None:
         """A member has something new: what of it is missing here is asked for, with patience."""
         self._counters.add("news_heard")
-        self._saw(message.serving, sender)
+        self._saw(message.serving, sender, now)
         mine = self.head().version
         shown = [(run.epoch, run.tag, run.last) for run in message.waiting]
         lacking = [version for version in shown if version not in self._early]
@@ -137,7 +141,7 @@ class Dissemination:
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
         version = message.head.version
-        self._saw(version, sender)
+        self._saw(version, sender, now)
         if version > self.head().version:
             self._repair.announced(version, sender.node_id, now)
 
@@ -145,6 +149,22 @@ class Dissemination:
         """A member can't repair us from the head we asked for."""
         if message.after == self.head():
             self._repair.refused(sender.node_id, "log", now)
+
+    def sent_away(self, message: Distant, sender: Member, now: float) -> None:
+        """A member says that we lack too much. Its word alone doesn't have a state loaded: others
+        must have shown such a head."""
+        if message.after != self.head():
+            return
+        wanted = self._repair.wanted
+        if wanted is None or not is_distant(self.head(), Head(wanted, b"")):
+            self._repair.refused(sender.node_id, "silent", now)
+            return
+        self._counters.add("repairs_sent_away")
+        self._repair.refused(sender.node_id, "distant", now)
+
+    def write_pause(self, now: float) -> float:
+        """Seconds that a writer here should wait."""
+        return self._pace.pause(now)
 
     def requested(self, asker: Member, message: Request, now: float) -> None:
         """A member asks by packet for what follows its head."""
@@ -245,6 +265,9 @@ class Dissemination:
         elif verdict == "early":
             self._counters.add("changesets_early")
             self._keep(arrival, now)
+        elif verdict == "unconfirmed":
+            self._counters.add("epochs_unconfirmed")
+            self._heard_epoch(changeset.version)
         else:
             self._refused(arrival, verdict, now)
 
@@ -308,6 +331,8 @@ class Dissemination:
             if arrival is None:
                 break
             verdict = self._replica.offer(*arrival.changeset)
+            if verdict == "unconfirmed":
+                break
             if verdict != "applied":
                 self._refused(arrival, verdict, now)
                 break
@@ -335,7 +360,15 @@ class Dissemination:
             fresh += [Changeset(*changeset) for changeset in held]
             after = Head(fresh[-1].version, fresh[-1].digest)
 
-    def _saw(self, version: Version, sender: Member) -> None:
+    def _heard_epoch(self, version: Version) -> None:
+        """Of several (two that raised at once) each is told, once while no other is heard of."""
+        mine = self.head().version
+        if mine[0] and version[0] > mine[0] and version[:2] != self._epoch_told:
+            self._epoch_told = version[:2]
+            self._outbox.notify(EpochHeard(version))
+
+    def _saw(self, version: Version, sender: Member, now: float) -> None:
         """Packets overtake each other, versions only rise."""
         if sender.serving is None or version >= sender.serving:
             sender.serving = version
+            self._pace.heard(sender.node_id, version, self.head().version, now)

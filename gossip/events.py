@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from gossip.address import Address
 from gossip.keyring import Keyring
 from gossip.member import MemberView
+from gossip.messages.history import Stance
 from gossip.replica import Changeset, Head, Version
 
 
@@ -46,10 +47,38 @@ class Behind(NamedTuple):
 
     version: Version
     """The newest version heard of; of poison, the one that can't be applied."""
-    reason: Literal["log", "silent", "forked", "poison"]
+    reason: Literal["log", "silent", "forked", "distant", "poison"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
-    peer holds another history at the same version. ``poison``: a changeset can't be applied
-    here."""
+    peer holds another history at the same version. ``distant``: a peer's log would, but a whole
+    state is less work than so many changes: a peer's, even while the authority is there.
+    ``poison``: a changeset can't be applied here."""
+
+
+class EpochHeard(NamedTuple):
+    """A member follows a higher epoch than this node. It counts once this node's own authority
+    confirms it, or while that is away. Told once for each."""
+
+    version: Version
+
+
+class HistoryAsked(NamedTuple):
+    """A member asks how this node's authority stands: read it now, and call
+    ``Gossip.answer_history``."""
+
+    asker: str
+    """Node id."""
+    sequence: int
+    theirs: Stance
+    """How that member's authority stands."""
+
+
+class HistoryAnswered(NamedTuple):
+    """A member that was asked (``Gossip.ask_history``) has read its authority."""
+
+    member: str
+    """Node id."""
+    theirs: Stance | None
+    """None when it can't reach an authority."""
 
 
 class StateDiffers(NamedTuple):
@@ -202,6 +231,9 @@ Event = (
     | ChangesetApplied
     | Behind
     | StateDiffers
+    | EpochHeard
+    | HistoryAsked
+    | HistoryAnswered
     | SnapshotInstalled
     | SnapshotFailed
     | IdentityTaken

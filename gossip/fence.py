@@ -13,11 +13,11 @@ missing before the time is over. One that says ``forked`` ends the fence: it kno
 which the version is no part, so the others can't all come there.
 
 Packets get lost, both ways: whoever isn't settled is asked again, straight, with backoff, and once
-more shortly before the end.
+more shortly before the end; those that were heard every other time.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gossip import limits
@@ -26,12 +26,16 @@ from gossip.events import FenceEnded
 from gossip.fence_questions import Answer, FenceQuestions
 from gossip.member import Member, Status
 from gossip.members import Members
+from gossip.messages import Message
 from gossip.messages.changes import Heartbeat
 from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
 from gossip.outbox import Outbox
 from gossip.profiles import Profile
 from gossip.replica import Version
 from gossip.tree import Tree
+
+_RETRY = 2.5
+"""Times ``repair_timeout``: an answer waits for workers, not just for a round trip."""
 
 
 class TooManyFences(Exception):
@@ -50,9 +54,12 @@ class _Fence:
     number: int
     version: Version
     ends_at: float
+    least: float
+    """Seconds to the first round of questions after the beginning, and from the last to the end."""
     retry: float
-    """Seconds to the next round of questions; doubled each time."""
+    """Seconds from the last round to the next; doubled each time."""
     ask_at: float
+    rounds: int
     unsettled: dict[str, _Asked]
     """By node id: who hasn't answered finally."""
     reached: list[Member] = field(default_factory=list)
@@ -105,17 +112,19 @@ class Fences:
             raise TooManyFences(f"{limits.FENCES_MAX} fences are under way at this node")
         self._counters.add("fences")
         self._last_number = self._last_number % limits.FENCE_NUMBER_MAX + 1
-        retry = min(self._profile.repair_timeout, seconds / 4)
+        least = min(_RETRY * self._profile.repair_timeout, seconds / 4)
         fence = _Fence(
-            self._last_number, version, now + seconds, retry, now + retry,
+            self._last_number, version, now + seconds, least, least, now + least, 0,
             {member.node_id: _Asked(member) for member in self._counted(now)},
         )  # fmt: skip
         self._fences[fence.number] = fence
         self._due = min(self._due, fence.ask_at)
+        # With the heartbeat, by which one that has lost the change itself notices it.
         question = self._question(fence, now)
-        asked = {member.node_id for member in self._tree.spread([question], now)}
+        messages: Sequence[Message] = [question, self._heartbeat(now)]
+        asked = {member.node_id for member in self._tree.spread(messages, now)}
         rest = [one for one in self._others(fence) if one.node_id not in asked]
-        self._outbox.broadcast(rest, [question])
+        self._outbox.broadcast(rest, messages)
         self._questions.ask_own(question, now)
         return fence.number
 
@@ -178,15 +187,18 @@ class Fences:
         return FenceQuestion(me.node_id, me.tag, fence.number, fence.version, left)
 
     def _ask_again(self, fence: _Fence, now: float) -> None:
-        """With the heartbeat, by which one that has lost the change itself notices it."""
+        fence.rounds += 1
+        fence.retry = min(2 * fence.retry, limits.FENCE_RETRY_SECONDS_MAX)
+        last = fence.ends_at - fence.least
+        fence.ask_at = now + fence.retry
+        is_last = now >= last
+        if fence.ask_at > last:
+            fence.ask_at = math.inf if is_last else last
         others = self._others(fence)
+        if fence.rounds % 2 and not is_last:
+            others = [one for one in others if not fence.unsettled[one.node_id].heard]
         self._counters.add("fence_questions_again", len(others))
         self._outbox.broadcast(others, [self._question(fence, now), self._heartbeat(now)])
-        last = fence.ends_at - min(self._profile.repair_timeout, fence.retry)
-        fence.retry = min(2 * fence.retry, limits.FENCE_RETRY_SECONDS_MAX)
-        fence.ask_at = now + fence.retry
-        if fence.ask_at > last:
-            fence.ask_at = last if last > now else math.inf
 
     def _settle(self, fence: _Fence, node_id: str, standing: Standing) -> None:
         if standing is Standing.WAITING:

@@ -74,7 +74,7 @@ class FenceQuestions:
             self._counters.add("fence_questions_dropped")
             self._tell(key, Standing.WAITING)
         else:
-            patience = min(self._profile.repair_timeout / 2, question.seconds / 4)
+            patience = min(self._profile.repair_timeout, question.seconds / 8)
             self._hold(key, question, now, now + patience)
 
     def ask_own(self, question: FenceQuestion, now: float) -> None:

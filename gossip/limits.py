@@ -223,6 +223,16 @@ POISON_REST_SECONDS_MAX = 60.0
 LOG_REFUSALS_MAX = 8
 """Peers whose log doesn't reach before the others' logs are taken to be no longer."""
 
+SERVER_BYTES_MAX = 255
+TIMELINE_MAX = 2**32 - 1
+"""How a database server is told from another."""
+HISTORY_ASKED_MAX = 8
+"""Members that one question about the authority's history goes to."""
+HISTORY_SECONDS = 2.0
+HISTORY_REPEAT_SECONDS = 0.3
+"""How long such a question stands, and when it is sent again."""
+HISTORY_QUESTIONS_MAX = 256
+"""Questions of others that are remembered, so that each is looked into once."""
 FENCES_MAX = 1_024
 """Fences of this node under way at once: above the requests that its Admin API takes in."""
 FENCE_QUESTIONS_MAX = 4_096
@@ -234,6 +244,15 @@ FENCE_RETRY_SECONDS_MAX = 1.0
 FENCE_FAILED_GRACE = 30.0
 """Members that have failed for less count in a fence: they may be proxying beyond a partition."""
 FENCE_NUMBER_MAX = 2**32 - 1
+GAP_CHANGESETS_MAX = 4_096
+"""Changesets that one member is given one by one: some 0.6 s of work for it. One that lacks more is
+told to take the whole state."""
+
+LAG_CHANGESETS_MAX = 512
+"""Changesets by which the median member may lag before writers wait: half a second's worth of the
+greatest burst that this is made for."""
+WRITE_PAUSE_SECONDS_MAX = 0.25
+"""What one write waits at most, however far the others are behind."""
 
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0

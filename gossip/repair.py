@@ -18,7 +18,7 @@ from gossip.member import Member
 from gossip.profiles import Profile
 from gossip.replica import Head, Version
 
-Reason = Literal["log", "silent", "forked", "poison"]
+Reason = Literal["log", "silent", "forked", "distant", "poison"]
 
 _STREAM_AFTER_ATTEMPTS = 2
 """After so many packets without progress the next request goes by stream: UDP may be lost."""
@@ -89,6 +89,11 @@ class Repair:
         if self._attempts == 0:
             self.deadline = now
 
+    @property
+    def wanted(self) -> Version | None:
+        """The newest version heard of that isn't here yet."""
+        return self._wanted
+
     def progressed(self, mine: Head, now: float) -> None:
         """Our head has moved."""
         if self._wanted is None:
@@ -132,7 +137,8 @@ class Repair:
                 return None
         peer = self._choose(mine, peers)
         too_long = now - self._since >= self._profile.repair_give_up
-        if too_long or self._refused_enough() or (peer is None and self._refusals):
+        none_left = peer is None and bool(self._refusals)
+        if too_long or self._refused_enough() or none_left:
             return self._give_up(self._wanted, now)
         timeout = self._timeout(peer)
         self._attempts += 1
@@ -166,12 +172,14 @@ class Repair:
 
     def _refused_enough(self) -> bool:
         """Logs are of much the same length everywhere: a few that don't reach speak for all, or a
-        new node would ask a thousand members in turn. And one may have made up a changeset that
+        new node would ask a thousand members in turn. One that would have to send too much speaks
+        for all, too. And one may have made up a changeset that
         can't be applied here; two wouldn't say the same."""
         reasons = [*self._refusals.values()]
         return (
             reasons.count("log") >= limits.LOG_REFUSALS_MAX
             or reasons.count("poison") >= limits.POISON_REFUSALS_MAX
+            or "distant" in reasons
         )
 
     def _timeout(self, peer: Member | None = None) -> float:
@@ -197,6 +205,8 @@ class Repair:
             return "forked"
         if "poison" in reasons:
             return "poison"
+        if "distant" in reasons:
+            return "distant"
         return "log" if "log" in reasons else "silent"
 
     def _reset(self, keep: Version | None = None) -> None:

@@ -32,11 +32,12 @@ class Changeset(NamedTuple):
     body: bytes
 
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt", "poison"]
+Verdict = Literal["applied", "known", "early", "forked", "corrupt", "unconfirmed", "poison"]
 """``applied``: it was the next one and is now served. ``known``: at or below the head.
 ``early``: something before it is missing. ``forked``: it names another predecessor than what this
-replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body. ``poison``: it
-is the next one and whole, but can't be applied here; nothing is changed."""
+replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body.
+``unconfirmed``: it is of a higher epoch, which only counts once the authority confirms it.
+``poison``: it is the next one and whole, but can't be applied here; nothing is changed."""
 
 
 Reach = Literal["reached", "behind", "forked"]

@@ -11,12 +11,14 @@ from gossip.counters import Counters
 from gossip.detection import Detection
 from gossip.dissemination import Dissemination
 from gossip.fence import Fences
+from gossip.history import HistoryInquiry
 from gossip.identity import wire_id
 from gossip.member import Member, Status
 from gossip.members import Members
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -27,6 +29,7 @@ from gossip.messages.changes import (
     Slice,
 )
 from gossip.messages.fence import FenceAnswer, FenceQuestion
+from gossip.messages.history import Answer, Question
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -71,6 +74,7 @@ class Router:
         relaying: Relaying,
         rotation: Rotation,
         transfer: Transfer,
+        history: HistoryInquiry,
         fences: Fences,
         outbox: Outbox,
         counters: Counters,
@@ -86,6 +90,7 @@ class Router:
         self._relaying = relaying
         self._rotation = rotation
         self._transfer = transfer
+        self._history = history
         self._fences = fences
         self._outbox = outbox
         self._counters = counters
@@ -152,6 +157,8 @@ class Router:
                 self._dissemination.announced(message, sender, now)
             case Missing():
                 self._dissemination.missing(message, sender, now)
+            case Distant():
+                self._dissemination.sent_away(message, sender, now)
             case Request():
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:
@@ -163,6 +170,10 @@ class Router:
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])
+            case Question():
+                self._history.questioned(message, sender)
+            case Answer():
+                self._history.answered(message, sender)
             case FenceQuestion() | FenceAnswer():
                 self._fences.received(message, sender, now)
             case KeysWanted():

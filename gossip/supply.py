@@ -7,9 +7,9 @@ from gossip.counters import Counters
 from gossip.early import EarlyBuffer, Lineage
 from gossip.member import Member
 from gossip.messages import Message
-from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
+from gossip.messages.changes import Announce, Distant, Heartbeat, Missing, Pull, Push, Request
 from gossip.outbox import Origin, Outbox
-from gossip.replica import Changeset, Head, Replica
+from gossip.replica import GENESIS, Changeset, Head, Replica
 from gossip.tree import Tree
 from gossip.wire import encode_part
 
@@ -51,6 +51,10 @@ class Supply:
     ) -> None:
         """Answer a gap request with packets, to the member's own address; with an announcement if
         that would take too many."""
+        if is_distant(message.after, head):
+            self._counters.add("repairs_distant")
+            self._outbox.send(asker, [Distant(message.after), heartbeat])
+            return
         changesets = self._after(message.after, limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX)
         if changesets is None:
             self._outbox.send(asker, [Missing(message.after), heartbeat])
@@ -74,6 +78,10 @@ class Supply:
         What waits here for a predecessor goes too: the asker may have that, and large commits made
         at once on many nodes would otherwise cross the cluster one after another.
         """
+        if is_distant(message.after, Head(*self._replica.head())):
+            self._counters.add("repairs_distant")
+            self._outbox.answer(origin, [Distant(message.after), heartbeat])
+            return
         changesets = self._after(message.after, limits.PULL_BYTES_MAX)
         if changesets is None:
             self._outbox.answer(origin, [Missing(message.after), heartbeat])
@@ -120,3 +128,9 @@ class Supply:
     def _as_push(self, changeset: Changeset, now: float) -> Push:
         residence, hops = self._lineage.residence(changeset.version, now)
         return Push(changeset, residence, min(hops, limits.HOPS_MAX))
+
+
+def is_distant(after: Head, head: Head) -> bool:
+    """Whether more lies between them than is worth sending one by one."""
+    one_history = after.version == GENESIS or after.version[:2] == head.version[:2]
+    return one_history and head.version[2] - after.version[2] > limits.GAP_CHANGESETS_MAX

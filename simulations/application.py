@@ -8,6 +8,7 @@ from gossip.events import StateDiffers
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
 from simulations.authority import EntityReplica
+from simulations.fences import PlayedFences
 
 if TYPE_CHECKING:
     from simulations.node import Node
@@ -20,6 +21,7 @@ class Application:
     def __init__(self, world: "World", node: "Node") -> None:
         self._world = world
         self._node = node
+        self.fences = PlayedFences(world, node)
         self._told: tuple[int, int] | None = None
         """(life, outages before) in which the authority has told it who was forced out."""
 

@@ -329,6 +329,7 @@ class Node(Machine):
     def flush(self) -> None:
         """Carry out the core's effects and schedule its next deadline."""
         core = self.core
+        self.application.fences.look()
         while effects := core.effects():
             for effect in effects:
                 self._performer.carry_out(effect)

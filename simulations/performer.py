@@ -129,6 +129,8 @@ class Performer:
                 self._world.schedule(_RESTART_SECONDS, self._restart, node.life)
         elif isinstance(event, LeaveFinished):
             self._world.schedule(0.0, self._depart, node.life)
+        else:
+            node.application.fences.told(event)
 
     def _renew(self, life: int) -> None:
         """Another process keeps the node id: go on as a new node."""

@@ -60,6 +60,10 @@ MEANINGS = {
     "left_out": "a damaged keyring or list of peers was left out at a start",
     "identity_damaged": "a node's identity file was damaged, and it went on as a new node",
     "start_without_room": "a process ended at its start, since its generation couldn't be stored",
+    "fence_complete": "a fence among several members was complete",
+    "fence_missing": "a fence ended before a member that was heard had the version",
+    "fence_unreachable": "a fence ended without a word from a member",
+    "fence_repeated": "a fence asked a member again",
     "replay_dropped": "a sealed packet was refused the second time",
 }
 """Name -> what it is. ``make test`` runs a batch in which each of these occurs."""
@@ -72,6 +76,7 @@ _COUNTED = {
     "relays_refused": "relay_refused",
     "dropped_garbage": "garbage_dropped",
     "messages_unknown": "unknown_skipped",
+    "fence_questions_again": "fence_repeated",
     "dropped_forged": "garbage_dropped",
     "dropped_replayed": "replay_dropped",
 }

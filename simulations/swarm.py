@@ -17,7 +17,7 @@ from simulations import liveness
 from simulations.faults import FAULTS, Fault, Timed, exile, hearsay, rotation
 from simulations.links import Link
 from simulations.node import Node
-from simulations.operations import Join, Write, perform
+from simulations.operations import Fence, Join, Write, perform
 from simulations.software import FIRST, NEXT, Software
 from simulations.world import World
 
@@ -91,7 +91,9 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         keyring=keyring,
         skewed=rng.random() < 0.5,
         seconds=seconds,
-        operations=_draw_operations(rng, nodes, seconds, sealed=keyring is not None),
+        operations=_draw_operations(
+            rng, random.Random(f"fences {seed}"), nodes, seconds, sealed=keyring is not None
+        ),
         core=sorted(core),
         software=[rng.choice(halfway) for _ in range(nodes)],
     )
@@ -162,8 +164,9 @@ def _draw_link(rng: random.Random) -> Link:
 
 
 def _draw_operations(
-    rng: random.Random, nodes: int, seconds: float, *, sealed: bool
+    rng: random.Random, fences: random.Random, nodes: int, seconds: float, *, sealed: bool
 ) -> list[Timed]:
+    """Fences are drawn apart, so that nothing else of a plan depends on them."""
     chosen: list[Fault] = [fault for fault in FAULTS if rng.random() < 0.3]
     if sealed and rotation not in chosen:
         # Of no use to the others, which are more.
@@ -181,10 +184,14 @@ def _draw_operations(
         while at < seconds:
             timed += [(at + later, op) for later, op in rng.choice(chosen)(rng, nodes)]
             at += rng.expovariate(1 / gap)
+    share = fences.choice([0.0, 0.0, 0.1, 0.5])
     writes = 0.2 * 50.0 ** rng.random()
     at = rng.expovariate(1 / writes)
     while at < seconds:
         timed.append((at, Write(rng.randrange(nodes), rng.choice([10, 100, 3_000]))))
+        if fences.random() < share:
+            waits = fences.choice([0.1, 2.0, 20.0])
+            timed.append((at + fences.choice([0.0, 1.0]), Fence(fences.randrange(nodes), waits)))
         at += rng.expovariate(1 / writes)
     return heapq.nsmallest(len(timed), timed, key=lambda one: one[0])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
+from store.history import Epoch, Standing
 from store.version import Head
 
 Entity = dict[str, Any]
@@ -187,7 +188,30 @@ class Authority(Protocol):
         """Apply all mutations in one transaction, or none. Raises EntityError for what is refused.
 
         When ``write_id`` (16 bytes) was committed before, nothing is done and the outcome of that
-        write is answered.
+        write is answered. Raises HistoryForked, and nothing is written, on proof that what this
+        node knows to be confirmed is no part of the authority's history.
+        """
+
+    async def standing(self, confirmed: Head) -> Standing:
+        """How the server that takes writes stands to a head that was confirmed before."""
+
+    async def raise_epoch(
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
+    ) -> Committed:
+        """Begin a new epoch above the authority's and the confirmed one, by a changeset that
+        follows the authority's head and records where the history of ``confirmed`` was left.
+
+        Only on proof, looked for again under the head row's lock, or when ``forced`` by an
+        operator; else nothing is done, and the authority's head is answered without a changeset.
+        ``known``: heads of the confirmed history, newest first, as far as the caller remembers;
+        ``epochs``: its records (``Replica.heads`` and ``Replica.epochs`` of who follows it).
+        Done twice it raises once.
         """
 
     async def get(self, kind: str, key: str) -> Entity | None:

@@ -1,6 +1,7 @@
 """The changesets that a replica keeps for its peers, and what it makes of one that is offered."""
 
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Literal
 
 from store.changeset import Changeset
@@ -75,6 +76,16 @@ class Changelog:
             return self._base.digest
         held = self._by_revision.get(version.revision)
         return held.digest if held is not None and held.version == version else None
+
+    def heads(self, count_max: int) -> Sequence[Head]:
+        """The heads that are remembered, newest first; the base is the last of them."""
+        newest_first = reversed(self._by_revision.values())
+        heads = (Head(changeset.version, changeset.digest) for changeset in newest_first)
+        return tuple(islice(chain(heads, (self._base,)), count_max))
+
+    def above(self, revision: int) -> list[Changeset]:
+        """Those of the kept ones above a revision, oldest first."""
+        return [one for number, one in self._by_revision.items() if number > revision]
 
     def since(self, point: Head, max_bytes: int) -> Sequence[Changeset] | None:
         """What follows a point of this history: see ``Replica.changesets``."""

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from store.authority import Page, Query
 from store.changeset import Change
 from store.entity_table import EntityTable
+from store.history import EPOCHS, Epoch
 from store.limits import SKETCH_STEP_ENTITIES
+from store.lineage import decode_records
 from store.sorted_rows import PinnedRows, Row
 from store.state_hash import StateSum, element, identify
 from store.version import Head
@@ -135,6 +137,12 @@ class Contents:
     def page(self, query: Query) -> Page:
         """See ``Replica.list``."""
         return self._tables.get(query.kind, EntityTable(query.kind)).page(query)
+
+    def epochs(self) -> tuple[Epoch, ...]:
+        """What the records of raised epochs say, the newest first."""
+        table = self._tables.get(EPOCHS)
+        texts = () if table is None else (text.decode() for _, text in table.pin().items())
+        return tuple(sorted(decode_records(texts), key=lambda epoch: -epoch.epoch))
 
     def pin(self, head: Head) -> PinnedState:
         """A view of everything as it is now, which is at this head."""

@@ -20,8 +20,10 @@ from store.authority import (
     Tagged,
 )
 from store.changeset import Changeset
+from store.epochs import Comparison, Raise, raise_epoch, read_standing
+from store.history import Epoch, Server, Standing
 from store.log_trim import LogBounds, trim
-from store.plan import Plan, Result
+from store.plan import Dialect, Plan, Result, Row
 from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
@@ -31,15 +33,18 @@ from store.version import Head
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, its sources of time (Unix seconds) and randomness, the
-    bounds of the log, and the two ways to run a plan.
+    An engine adds open, close and write, its dialect, its sources of time (Unix seconds) and
+    randomness, the bounds of the log, what is confirmed, and the two ways to run a plan.
     """
 
+    _dialect: Dialect
     _clock: Callable[[], float]
     _draw_write_id: Callable[[], bytes]
     _new_id: Callable[[], str]
     _schemas: Callable[[str], Schema]
     _log_bounds: LogBounds
+    _confirmed: Callable[[], Head]
+    _draw_tag: Callable[[], int]
 
     def _request(
         self, mutations: Sequence[Mutation], origin: str, write_id: bytes | None
@@ -77,6 +82,40 @@ class Engine(ABC):
     @abstractmethod
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         """Run a plan in one transaction that may be done twice. Raises AuthorityUnavailable."""
+
+    def _server(self, row: Row | None) -> Server:
+        """Which server has answered ``Dialect.server``; None where there is no such statement."""
+        raise NotImplementedError
+
+    def _comparison(self) -> Comparison:
+        return Comparison(self._confirmed, self._server)
+
+    async def standing(self, confirmed: Head) -> Standing:
+        comparison = self._comparison()
+        return await self._change(lambda: read_standing(confirmed, comparison, self._dialect))
+
+    async def raise_epoch(
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
+    ) -> Committed:
+        comparison = self._comparison()
+        wanted = Raise(
+            confirmed,
+            tuple(known),
+            tuple(epochs),
+            forced,
+            origin,
+            now=self._clock(),
+            tag=self._draw_tag(),
+            write_id=self._draw_write_id(),
+            id=self._new_id(),
+        )
+        return await self._change(lambda: raise_epoch(wanted, comparison, self._dialect))
 
     async def get(self, kind: str, key: str) -> Entity | None:
         endpoint_key = schema(kind).endpoint_key

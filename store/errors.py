@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from store.history import Standing
+
 
 class EntityError(Exception):
     """A request that the entities' rules refuse. Renders as Kong's error object.
@@ -42,6 +44,20 @@ class OutcomeUnknown(AuthorityUnavailable):
     def __init__(self, reason: str, write_id: bytes) -> None:
         super().__init__(reason)
         self.write_id = write_id
+
+
+class HistoryForked(AuthorityUnavailable):
+    """The authority's history has lost what was confirmed before: nothing may be written to it
+    until its epoch is raised (``Authority.raise_epoch``)."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing)
+        self.standing = standing
+
+    def __str__(self) -> str:
+        head, server, proof = self.standing
+        lost = "lost commits" if proof == "below" else "other commits under the same revisions"
+        return f"the database at {server.address} has {lost}: it stands at {head.version}"
 
 
 class CommitLost(Exception):

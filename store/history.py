@@ -27,6 +27,11 @@ class Server(NamedTuple):
     """Postgres' timeline, which each promotion raises; 0 for SQLite."""
 
 
+Proof = Literal["", "below", "reused"]
+"""That a confirmed head isn't part of the authority's history: the authority's head is ``below``
+it, or its log has ``reused`` the revision for something else. Empty: no proof."""
+
+
 class Standing(NamedTuple):
     """What the read-write server says about a head that was confirmed before, read under the lock
     of the head row."""
@@ -34,7 +39,37 @@ class Standing(NamedTuple):
     head: Head
     """The authority's."""
     server: Server
-    proof: Literal["", "below", "reused"]
-    """That the confirmed head isn't part of the authority's history: the authority's head is
-    ``below`` it, or its log has ``reused`` the revision for something else. Empty: no proof (which
-    a trimmed log isn't)."""
+    proof: Proof
+
+
+class Epoch(NamedTuple):
+    """A raised epoch, as its record says."""
+
+    epoch: int
+    tag: int
+    fork_revision: int
+    """The last revision that this history is known to share with the one it was raised against;
+    0 when nothing is known to be shared."""
+    kept: Head
+    """What the raise follows: this history's head before it."""
+    abandoned: Head
+    """The confirmed head that proved it; of a raise that was forced, perhaps no proof."""
+    at: float
+    """By the raiser's clock, Unix seconds."""
+    origin: str
+    """Node id of the raiser."""
+
+
+def proof_of(head: Head, held: bytes | None, confirmed: Head) -> Proof:
+    """Whether an authority with this head proves by it that it has left a confirmed one.
+
+    ``held``: the chain that its log holds at the confirmed revision, None where that was trimmed,
+    which proves nothing.
+    """
+    if head.version < confirmed.version:
+        return "below"
+    if head.version[:2] != confirmed.version[:2]:
+        return ""  # somebody has raised the epoch already
+    if head.version == confirmed.version:
+        held = head.digest
+    return "" if held in (None, confirmed.digest) else "reused"

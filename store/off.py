@@ -25,6 +25,7 @@ from store.changeset import chain
 from store.declarative.document import Document
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError
+from store.history import Epoch, Standing
 from store.plan import Plan, Result
 from store.version import GENESIS_DIGEST, Head, Version
 
@@ -80,6 +81,20 @@ class NoAuthority(Engine):
     ) -> Committed:
         for mutation in mutations:
             raise unsupported(mutation)
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def standing(self, confirmed: Head) -> Standing:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    async def raise_epoch(
+        self,
+        confirmed: Head,
+        *,
+        origin: str,
+        known: Sequence[Head] = (),
+        epochs: Sequence[Epoch] = (),
+        forced: bool = False,
+    ) -> Committed:
         raise AuthorityUnavailable(NO_DATABASE)
 
     async def watch(self, heard: Callable[[int], None]) -> None:

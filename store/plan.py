@@ -57,19 +57,23 @@ class Dialect:
     """Bumps the head, extends the chain in the database and inserts log rows. It holds the row that
     every writer needs, so it comes last.
 
-    Parameters: write id, blake3 of the body, body, time of commit. Answers the revision, epoch,
-    tag, predecessor and chain of each row, in order.
+    Parameters: write id, blake3 of the body, body, time of commit; the confirmed revision. Answers
+    the revision, epoch, tag, predecessor and chain of each row, in order, and with it the chain
+    that the log held before at the confirmed revision (NULL: trimmed, or not that far), by which
+    ``store.history`` tells whether this history may be written to.
     """
     appends_arrays: bool
     """Whether ``append_log`` takes the values of all rows as arrays, in one execution."""
+    server: str
+    """Answers which server this is: its address and port, NULL when it doesn't know them, and the
+    name of the WAL file that it writes to. Empty: there is none."""
 
-    def append(self, entries: Sequence[LogEntry]) -> Statement | Batch:
+    def append(self, entries: Sequence[LogEntry], confirmed_revision: int) -> Statement | Batch:
         """Log rows, in order."""
         if self.appends_arrays:
-            return Statement(
-                self.append_log, tuple(list(column) for column in zip(*entries, strict=True))
-            )
-        return Batch(self.append_log, entries)
+            columns = [list(column) for column in zip(*entries, strict=True)]
+            return Statement(self.append_log, (*columns, confirmed_revision))
+        return Batch(self.append_log, [(*entry, confirmed_revision) for entry in entries])
 
 
 SQLITE = Dialect(
@@ -80,9 +84,11 @@ SQLITE = Dialect(
     append_log=(
         "INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
         " SELECT revision + 1, epoch, tag, $1, chain, sha256(chain, $2), $3, $4 FROM head"
-        " RETURNING revision, epoch, tag, predecessor, chain"
+        " RETURNING revision, epoch, tag, predecessor, chain,"
+        " (SELECT held.chain FROM log held WHERE held.revision = $5)"
     ),
     appends_arrays=False,
+    server="",
 )
 
 POSTGRES = Dialect(
@@ -93,7 +99,12 @@ POSTGRES = Dialect(
     # snapshot saw (READ COMMITTED); the UPDATE comes after it, since it needs the last link. By its
     # key the planner knows that the row is one: else it would compile the recursion (JIT, 400 ms).
     append_log=(
-        "WITH RECURSIVE taken AS MATERIALIZED"
+        # Of the snapshot, too, which is that of before the wait. Where its head is below what was
+        # confirmed before the statement began, commits were lost, and others may be in their place
+        # by now: then the head's chain is answered, which is another than the confirmed one.
+        "WITH RECURSIVE held AS (SELECT chain FROM log WHERE revision ="
+        " LEAST($5, (SELECT revision FROM head WHERE singleton = 1))),"
+        " taken AS MATERIALIZED"
         " (SELECT revision, epoch, tag, chain FROM head WHERE singleton = 1 FOR UPDATE),"
         " link (number, predecessor, chain) AS ("
         "SELECT 0, chain, chain FROM taken UNION ALL"
@@ -109,9 +120,14 @@ POSTGRES = Dialect(
         " FROM taken, link WHERE number > 0"
         " RETURNING revision, epoch, tag, predecessor, chain)"
         # Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
-        " SELECT revision, epoch, tag, predecessor, chain FROM appended WHERE (SELECT pg_notify("
+        " SELECT revision, epoch, tag, predecessor, chain, (SELECT held.chain FROM held)"
+        " FROM appended WHERE (SELECT pg_notify("
         "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
         " ORDER BY revision"
     ),
     appends_arrays=True,
+    # The control file tells the timeline only after the first checkpoint that follows a promotion.
+    server=(
+        "SELECT host(inet_server_addr()), inet_server_port(), pg_walfile_name(pg_current_wal_lsn())"
+    ),
 )

@@ -28,6 +28,7 @@ from store.authority import (
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
+from store.history import Server
 from store.limits import (
     ATTEMPTS_MAX,
     BULK_PATIENCE_SECONDS,
@@ -38,8 +39,8 @@ from store.limits import (
     WATCH_PING_SECONDS,
 )
 from store.log_trim import LogBounds
-from store.plan import POSTGRES, Batch, Plan, Result, Statement
-from store.postgres_address import FAILURES, PostgresAddress, unavailable
+from store.plan import POSTGRES, Batch, Plan, Result, Row, Statement
+from store.postgres_address import FAILURES, PostgresAddress, server_of, unavailable
 from store.postgres_connection import (
     CHANGE,
     GIVEN_UP,
@@ -65,11 +66,14 @@ class PostgresAuthority(Engine):
     """``store.authority.Authority`` over Postgres.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
-    ``schemas`` the schema of a kind; ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the
-    simulator's has its own). Single entities and pages are read at ``standby``, a read replica, as
-    long as it is no older than ``known()``; all that tells of history is asked of the server that
-    takes writes.
+    ``schemas`` the schema of a kind, ``confirmed`` the newest head that is known to be the
+    authority's (every write is compared with it; EMPTY: none), ``draw_tag`` the tag of an epoch;
+    ``driver`` has asyncpg's ``connect`` and ``create_pool`` (the simulator's has its own). Single
+    entities and pages are read at ``standby``, a read replica, as long as it is no older than
+    ``known()``; all that tells of history is asked of the server that takes writes.
     """
+
+    _dialect = POSTGRES
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class PostgresAuthority(Engine):
         known: Callable[[], Version] = lambda: EMPTY.version,
         log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
+        confirmed: Callable[[], Head] = lambda: EMPTY,
+        draw_tag: Callable[[], int] = lambda: secrets.randbits(64),
     ) -> None:
         self._address = address
         self._new_id = new_id
@@ -95,6 +101,8 @@ class PostgresAuthority(Engine):
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
+        self._confirmed = confirmed
+        self._draw_tag = draw_tag
         self._pool: asyncpg.Pool | None = None
         run = (self._execute, self._look_up, self.trim_log)
         self.writes = Writer(*run, address.timeout)
@@ -166,6 +174,10 @@ class PostgresAuthority(Engine):
         finally:
             connection.terminate()
 
+    def _server(self, row: Row | None) -> Server:
+        assert row is not None, "Postgres says which server it is"
+        return server_of(row, self._address.hosts[self._host])
+
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         locks = sorted(_lock_number(item.write_id) for item in requests if not item.is_new)
 
@@ -173,7 +185,7 @@ class PostgresAuthority(Engine):
             if locks:
                 # Lets a client's retry wait for its first try, which may be under way elsewhere.
                 yield Batch("SELECT pg_advisory_xact_lock($1)", [(lock,) for lock in locks])
-            return (yield from write_all(requests, POSTGRES))
+            return (yield from write_all(requests, POSTGRES, self._comparison()))
 
         return await self._transaction(CHANGE, plan, waits_again=False)
 

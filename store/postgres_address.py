@@ -1,5 +1,6 @@
 """Where a Postgres authority is and how it is reached, and how its errors read to an operator."""
 
+import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,9 @@ from typing import Literal
 import asyncpg
 
 from store.errors import AuthorityUnavailable, SchemaMismatch
+from store.history import Server
 from store.limits import LOCK_SECONDS_MAX
+from store.plan import Row
 from store.read import BOOTSTRAP_NEEDED
 
 TlsMode = Literal["disable", "prefer", "require", "verify-full"]
@@ -136,3 +139,25 @@ def reason(error: BaseException, address: PostgresAddress) -> str:
     if "rejected SSL upgrade" in message:  # asyncpg has no type of its own for it
         return "offers no TLS; turn it on there, or set pg_ssl_required and pg_ssl_verify to off"
     return message
+
+
+def server_of(row: Row, connected: PostgresHost) -> Server:
+    """Which server has answered ``Dialect.server`` over a connection made to a host of ours.
+
+    A loopback address or a socket says nothing without its machine: where we have connected to, or
+    this one.
+    """
+    address, port, wal_file = row
+    timeline = int(wal_file[:8], 16)
+    server = connected if address is None else PostgresHost(address, port)
+    if not _is_local(server.host):
+        return Server(str(server), timeline)
+    machine = socket.gethostname() if _is_local(connected.host) else connected.host
+    return Server(f"{machine}/{server}", timeline)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith("/")

@@ -25,6 +25,11 @@ SCHEMA_VERSION_MIN = 1
 """The oldest schema with which it runs all the same. 1: the cluster's keys can't be changed.
 2: that a node was forced out isn't kept."""
 
+READ_HEAD_BESIDE = (
+    "SELECT epoch, tag, revision, chain,"
+    " (SELECT held.chain FROM log held WHERE held.revision = $1) FROM head"
+)
+
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
 
@@ -32,6 +37,22 @@ def read_head() -> Plan[Head]:
     """The authority's head."""
     rows = yield Statement("SELECT epoch, tag, revision, chain FROM head")
     epoch, tag, revision, chain = rows[0]
+    return Head(_version(epoch, tag, revision), chain)
+
+
+def read_head_beside(revision: int) -> Plan[tuple[Head, bytes | None]]:
+    """The authority's head, and the chain that its log holds at a revision."""
+    rows = yield Statement(READ_HEAD_BESIDE, (revision,))
+    epoch, tag, number, chain, held = rows[0]
+    return Head(_version(epoch, tag, number), chain), held
+
+
+def read_link(revision: int) -> Plan[Head | None]:
+    """What the log holds at a revision; None when that was trimmed, or isn't there yet."""
+    rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
+    if not rows:
+        return None
+    epoch, tag, chain = rows[0]
     return Head(_version(epoch, tag, revision), chain)
 
 
@@ -223,8 +244,5 @@ def _in_history(point: Head) -> Plan[bool]:
     revision = point.version.revision
     if revision == 0:
         rows = yield Statement("SELECT epoch, tag FROM log WHERE revision = 1")
-        found = [Head(_version(row[0], row[1], 0), GENESIS_DIGEST) for row in rows]
-    else:
-        rows = yield Statement("SELECT epoch, tag, chain FROM log WHERE revision = $1", (revision,))
-        found = [Head(_version(row[0], row[1], revision), row[2]) for row in rows]
-    return found == [point]
+        return [Head(_version(row[0], row[1], 0), GENESIS_DIGEST) for row in rows] == [point]
+    return (yield from read_link(revision)) == point

@@ -18,9 +18,10 @@ from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState, Prepared
 from store.giving import Giving
-from store.history import Reach
+from store.history import Epoch, Reach
 from store.installation import Installation, Loading
 from store.limits import RELEASED_STATES_MAX
+from store.lineage import reach
 from store.reconcile import Reconciliation
 from store.sketch import sketch_key
 from store.state_hashes import StateHashes
@@ -53,11 +54,23 @@ class Replica:
         """The version held, and its chain digest."""
         return self._head
 
+    @property
+    def changelog(self) -> Changelog:
+        """The changesets that led here; another one once the whole state is replaced."""
+        return self._log
+
     def reach(self, version: tuple[int, int, int]) -> Reach:
         """How the head stands towards a version that somebody committed."""
-        if tuple(self._head.version[:2]) == tuple(version[:2]):
-            return "reached" if self._head.version.revision >= version[2] else "behind"
-        return "reached" if self._head.version > version else "behind"
+        same_epoch = tuple(self._head.version[:2]) == tuple(version[:2])
+        return reach(self._head.version, Version(*version), () if same_epoch else self.epochs())
+
+    def heads(self, count_max: int) -> Sequence[Head]:
+        """The heads that the log kept here remembers, newest first: at most so many."""
+        return self._log.heads(count_max)
+
+    def epochs(self) -> Sequence[Epoch]:
+        """The raised epochs of the history held here, newest first."""
+        return self._contents.epochs()
 
     def state_hash(self, version: tuple[int, int, int] | None = None) -> bytes | None:
         """The state hash (32 bytes) at one of the latest versions, by default the one held.

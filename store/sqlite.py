@@ -8,6 +8,7 @@ reads have a connection of their own and see the last committed state while a wr
 import asyncio
 import contextlib
 import secrets
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +27,14 @@ from store.authority import (
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
+from store.history import Server
 from store.limits import BUSY_SECONDS_MAX, DATA_VERSION_SECONDS
 from store.log_trim import LogBounds
-from store.plan import SQLITE, Plan, Result
+from store.plan import SQLITE, Plan, Result, Row
 from store.schema import Schema, schema
 from store.schema.parts import random_id
 from store.sqlite_connection import change, connect, read, unavailable
+from store.version import EMPTY, Head
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.writer import Writer
 
@@ -62,8 +65,11 @@ class SqliteAuthority(Engine):
     """``store.authority.Authority`` over a SQLite file.
 
     ``clock`` gives Unix seconds, ``draw_write_id`` 16 random bytes, ``new_id`` a random UUID,
-    ``schemas`` the schema of a kind.
+    ``schemas`` the schema of a kind, ``confirmed`` the newest head that is known to be the
+    authority's (every write is compared with it; EMPTY: none), ``draw_tag`` the tag of an epoch.
     """
+
+    _dialect = SQLITE
 
     def __init__(
         self,
@@ -74,6 +80,8 @@ class SqliteAuthority(Engine):
         new_id: Callable[[], str] = random_id,
         log_bounds: LogBounds | None = None,
         schemas: Callable[[str], Schema] = schema,
+        confirmed: Callable[[], Head] = lambda: EMPTY,
+        draw_tag: Callable[[], int] = lambda: secrets.randbits(64),
     ) -> None:
         self._new_id = new_id
         self._path = Path(path)
@@ -81,6 +89,8 @@ class SqliteAuthority(Engine):
         self._draw_write_id = draw_write_id
         self._log_bounds = log_bounds or LogBounds()
         self._schemas = schemas
+        self._confirmed = confirmed
+        self._draw_tag = draw_tag
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self.writes = Writer(self._execute, self._look_up, self.trim_log, BUSY_SECONDS_MAX)
@@ -133,8 +143,11 @@ class SqliteAuthority(Engine):
         except sqlite3.Error as error:
             raise unavailable(error, self._path) from error
 
+    def _server(self, row: Row | None) -> Server:
+        return Server(f"{socket.gethostname()}:{self._path.resolve()}", 0)
+
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
-        plan = partial(write_all, requests, SQLITE)
+        plan = partial(write_all, requests, SQLITE, self._comparison())
         return await self._call(self._writer, lambda connection: change(connection, plan))
 
     async def _look_up(

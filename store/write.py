@@ -10,7 +10,8 @@ whose statements are then as many as those of one. Its order is the rule:
    before it made. One that is refused leaves nothing behind, and the others don't notice.
 4. The difference is written (``store.flush``). Deletions have locked the parent before they looked
    for children, and no cascade is left to the database: a changeset must name every row that went.
-5. The head row comes last, in one statement for all: it is the one row that every writer needs.
+5. The head row comes last, in one statement for all: it is the one row that every writer needs. It
+   also tells whether this history is the one that was confirmed; if not, nothing is written.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,17 +21,20 @@ from blake3 import blake3
 from store.authority import Committed, Create, Delete, Entity, Mutation, Patch, Put
 from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
+from store.epochs import Comparison, check_appended, check_head
 from store.errors import EntityError
 from store.flush import flush
 from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Dialect, LogEntry, Plan, Row
-from store.read import changeset_from_row, read_entity, read_head
+from store.read import changeset_from_row, read_entity
 from store.rows import Raced, Rows, in_parts
 from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
 from store.version import Head
 
 __all__ = ["Outcome", "Raced", "WriteRequest", "find_writes", "logged", "write", "write_all"]
+
+NO_COMPARISON = Comparison()
 
 Outcome = Committed | EntityError
 """Of one writer among several."""
@@ -39,10 +43,12 @@ Done = tuple[tuple[Entity | None, ...], bytes | None]
 """What a writer's mutations made, and the body of its changeset; None when nothing changed."""
 
 
-def write(request: WriteRequest, dialect: Dialect) -> Plan[Committed]:
+def write(
+    request: WriteRequest, dialect: Dialect, comparison: Comparison = NO_COMPARISON
+) -> Plan[Committed]:
     """Apply one write, or raise EntityError (and then the transaction must be rolled back)."""
     try:
-        (outcome,) = yield from write_all([request], dialect)
+        (outcome,) = yield from write_all([request], dialect, comparison)
     except Raced as raced:
         raise raced.error from None
     if isinstance(outcome, EntityError):
@@ -50,10 +56,13 @@ def write(request: WriteRequest, dialect: Dialect) -> Plan[Committed]:
     return outcome
 
 
-def write_all(requests: Sequence[WriteRequest], dialect: Dialect) -> Plan[list[Outcome]]:
+def write_all(
+    requests: Sequence[WriteRequest], dialect: Dialect, comparison: Comparison = NO_COMPARISON
+) -> Plan[list[Outcome]]:
     """Apply several writes as if one after the other; the outcome of each.
 
-    All write ids must differ. Raises Raced, and then nothing of it may be committed.
+    All write ids must differ. Raises Raced and HistoryForked, and then nothing of it may be
+    committed.
     """
     outcomes: dict[int, Outcome] = {}
     for number, request in enumerate(requests):
@@ -69,11 +78,13 @@ def write_all(requests: Sequence[WriteRequest], dialect: Dialect) -> Plan[list[O
             outcomes[number] = found[request.write_id]
     todo = {number: item for number, item in enumerate(requests) if number not in outcomes}
     if todo:
-        outcomes |= yield from _do(todo, dialect)
+        outcomes |= yield from _do(todo, dialect, comparison)
     return [outcomes[number] for number in range(len(requests))]
 
 
-def _do(requests: dict[int, WriteRequest], dialect: Dialect) -> Plan[dict[int, Outcome]]:
+def _do(
+    requests: dict[int, WriteRequest], dialect: Dialect, comparison: Comparison
+) -> Plan[dict[int, Outcome]]:
     outcomes: dict[int, Outcome] = {}
     done: dict[int, Done] = {}
     rows = Rows(dialect, next(iter(requests.values())).schemas)
@@ -92,7 +103,7 @@ def _do(requests: dict[int, WriteRequest], dialect: Dialect) -> Plan[dict[int, O
             rows.roll_back(savepoint)
             outcomes[number] = error
     yield from flush(rows)
-    outcomes |= yield from _append(requests, done, dialect)
+    outcomes |= yield from _append(requests, done, dialect, comparison)
     return outcomes
 
 
@@ -191,7 +202,10 @@ def _body(request: WriteRequest, changes: tuple[Change, ...]) -> bytes | None:
 
 
 def _append(
-    requests: dict[int, WriteRequest], done: dict[int, Done], dialect: Dialect
+    requests: dict[int, WriteRequest],
+    done: dict[int, Done],
+    dialect: Dialect,
+    comparison: Comparison,
 ) -> Plan[dict[int, Outcome]]:
     """Take the head row and log the changesets. A write that changed nothing answers the head that
     the others leave."""
@@ -202,14 +216,16 @@ def _append(
             for number, body in bodies.items()
         ]
         rows: list[Row] = []
+        confirmed = comparison.confirmed()
         for part in _by_size(entries):
-            rows.extend((yield dialect.append(part)))
+            rows.extend((yield dialect.append(part, confirmed.version.revision)))
+        yield from check_appended(rows[0], confirmed, comparison, dialect)
         changesets = dict(zip(bodies, _changesets(rows, bodies.values()), strict=True))
         last = list(changesets.values())[-1]
         head = Head(last.version, last.digest)
     elif done:
         changesets = {}
-        head = yield from read_head()
+        head = yield from check_head(comparison, dialect)
     return {
         number: _committed(changesets[number], entities)
         if body is not None
@@ -231,5 +247,5 @@ def _by_size(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
 
 
 def _changesets(rows: Iterable[Sequence[object]], bodies: Iterable[bytes]) -> Iterable[Changeset]:
-    for (revision, epoch, tag, predecessor, chain), body in zip(rows, bodies, strict=True):
+    for (revision, epoch, tag, predecessor, chain, _), body in zip(rows, bodies, strict=True):
         yield changeset_from_row((epoch, tag, revision, predecessor, chain, body))

@@ -31,6 +31,7 @@ MEANINGS = {
     "writes_timed_out": "writes that waited too long for their transaction",
     "writes_raced": "writes that lost a row or a value to another node at the last moment",
     "writes_blocked": "transactions given up because of another's lock",
+    "writes_forked": "transactions given up because the database has lost what was confirmed",
     "commits_lost": "COMMITs that weren't answered",
     "commits_found": "COMMITs that weren't answered and had taken effect",
     "commits_unknown": "COMMITs that weren't answered and could not be looked up",
@@ -188,6 +189,12 @@ class WriteQueue:
         """Nothing was committed, and the same again won't help. Each write gets an error of its
         own."""
         return [(ticket, make_error()) for ticket in self._end()]
+
+    def forked(self, make_error: Callable[[], Exception]) -> Answers:
+        """The database isn't in the history that was confirmed; nothing was committed. Only raising
+        its epoch helps, and whoever is told sees to that."""
+        self.counters["writes_forked"] += 1
+        return self.failed(make_error)
 
     def close(self, make_error: Callable[[], Exception]) -> Answers:
         """Answer all that wait; what is under way ends by itself."""

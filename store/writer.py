@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from store.authority import Committed
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, CommitLost, Overloaded
+from store.errors import AuthorityUnavailable, CommitLost, HistoryForked, Overloaded
 from store.log_trim import is_due
 from store.transaction import WriteRequest
 from store.write import Outcome, Raced
@@ -15,7 +15,7 @@ from store.write_queue import Answers, Ticket, WriteQueue, changed_something
 
 Execute = Callable[[Sequence[WriteRequest]], Awaitable[list[Outcome]]]
 """Runs ``store.write.write_all`` in one transaction. Raises Raced, Blocked, CommitLost (with the
-outcomes) and AuthorityUnavailable."""
+outcomes), HistoryForked and AuthorityUnavailable."""
 
 LookUp = Callable[[Sequence[WriteRequest], CommitLost], Awaitable[Mapping[bytes, Changeset]]]
 """Those of the writes that the log has, once their transaction has ended for certain. Raises
@@ -52,7 +52,7 @@ class Writer:
         self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
-        """Raises EntityError, AuthorityUnavailable, OutcomeUnknown, Overloaded.
+        """Raises EntityError, AuthorityUnavailable, HistoryForked, OutcomeUnknown, Overloaded.
 
         A write that is cancelled is undone if all that share its transaction are.
         """
@@ -120,7 +120,9 @@ class Writer:
     def _failed(self, error: Exception) -> Answers:
         """A copy for each, since each is raised in a task of its own; mistakes of ours are not."""
         copied = isinstance(error, AuthorityUnavailable)
-        return self.queue.failed(lambda: copy.copy(error) if copied else error)
+        forked = isinstance(error, HistoryForked)
+        tell = self.queue.forked if forked else self.queue.failed
+        return tell(lambda: copy.copy(error) if copied else error)
 
     def _tell(self, answers: Answers) -> None:
         for ticket, answer in answers:

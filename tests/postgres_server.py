@@ -58,6 +58,25 @@ class PostgresDatabases:
         """Drop a database, whoever is connected."""
         await execute(self.admin, f'DROP DATABASE IF EXISTS "{address.database}" WITH (FORCE)')
 
+    async def copy(self, address: PostgresAddress) -> PostgresAddress:
+        """A copy of a database as it is; whoever is connected to it loses the connection."""
+        await self._end_sessions(address)
+        return await self._create(address.database)
+
+    async def replace(self, address: PostgresAddress, copy: PostgresAddress) -> None:
+        """Put a copy in the place of a database, under its name."""
+        await self.drop(address)
+        await execute(
+            self.admin, f'ALTER DATABASE "{copy.database}" RENAME TO "{address.database}"'
+        )
+
+    async def _end_sessions(self, address: PostgresAddress) -> None:
+        await execute(
+            self.admin,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f" WHERE datname = '{address.database}'",
+        )
+
     async def _create(self, template: str) -> PostgresAddress:
         name = next(self._names)
         user = self._user or await self._create_user()

@@ -9,7 +9,7 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, fence, keys, membership, repair, spreading
+from gossip.messages import changes, fence, history, keys, membership, repair, spreading
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
@@ -20,6 +20,7 @@ Message = (
     | spreading.Message
     | fence.Message
     | repair.Message
+    | history.Message
 )
 
 _SUBJECTS = (
@@ -29,6 +30,7 @@ _SUBJECTS = (
     spreading,
     fence,
     repair,
+    history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
 for _subject in _SUBJECTS:

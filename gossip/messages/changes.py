@@ -97,6 +97,12 @@ class Missing(NamedTuple):
     after: Head
 
 
+class Distant(NamedTuple):
+    """What follows that head is more than is worth sending change by change: take a whole state."""
+
+    after: Head
+
+
 class Fetch(NamedTuple):
     """On a stream: send me this slice of your whole state. Slices are asked for one after another,
     from 0; that question pins the state as it is then. One that another stream broke off at is
@@ -125,7 +131,7 @@ class NoSlice(NamedTuple):
     cursor: int
 
 
-Message = Heartbeat | Push | Announce | Request | Pull | Missing | Fetch | Slice | NoSlice
+Message = Heartbeat | Push | Announce | Request | Pull | Missing | Distant | Fetch | Slice | NoSlice
 
 CURSOR = integer(0, limits.SNAPSHOT_SLICES_MAX)
 RESUME: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.RESUME_BYTES_MAX))
@@ -151,6 +157,7 @@ KINDS: Kinds = {
     10: (Request, (HEAD,)),
     11: (Pull, (HEAD,)),
     12: (Missing, (HEAD,)),
+    53: (Distant, (HEAD,)),
     14: (Fetch, (CURSOR, optional(list, read_head), RESUME)),
     15: (Slice, (HEAD, CURSOR, SLICE, (bool, read_bool), STATE_HASH)),
     16: (NoSlice, (CURSOR,)),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gossip import limits
 from gossip.identity import WIRE_ID_BYTES, WireId
 from gossip.messages import keys, membership
-from gossip.messages.changes import Fetch, Missing, NoSlice, Pull, Request, Slice
+from gossip.messages.changes import Distant, Fetch, Missing, NoSlice, Pull, Request, Slice
 from gossip.messages.fields import (
     Field,
     Kinds,
@@ -61,7 +61,7 @@ RELAY_NUMBER = 50
 
 STRAIGHT = (
     *[kind for kind, _ in (*membership.KINDS.values(), *keys.KINDS.values())],
-    *(Request, Pull, Missing, Fetch, Slice, NoSlice),
+    *(Request, Pull, Missing, Distant, Fetch, Slice, NoSlice),
     *(Relay, Relayed, Holds),
 )
 """What is said between two and never passed on: claims travel by a way of their own, and a

@@ -21,6 +21,7 @@ from node.admin.event_stream import EventStreams
 from node.admin.fence import fence_writes
 from node.admin.guard import bound_requests, refuse_strangers
 from node.admin.headers import CommonHeaders, answer_options, note_start
+from node.admin.history import History
 from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
 from node.admin.nested import Children, Parent
@@ -65,6 +66,9 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/cluster/revision", {"GET": cluster.revision})
     add(app, "/cluster/leave", {"POST": cluster.leave})
     add(app, "/cluster/nodes/{name}", {"DELETE": cluster.force_leave})
+    history = History(node)
+    add(app, "/cluster/authority", {"GET": history.show})
+    add(app, "/cluster/authority/adopt", {"POST": history.adopt})
     keys = Keys(node)
     add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})
     add(app, "/cluster/keys/{id}", {"PATCH": keys.use, "DELETE": keys.remove})

@@ -51,7 +51,7 @@ def fence_writes(node: NodeView) -> Middleware:
                 for name, value in answer.headers.items()
                 if name == "Grapevine-Revision"
             }
-            return message(forked(str(version)), 409, kept)
+            return message(forked(str(version)), 409, {**kept, FENCE: header(fenced)})
         if fenced.outcome == "partial":
             answer.set_status(202)
         answer.headers[FENCE] = header(fenced)
@@ -111,7 +111,9 @@ def header(fenced: Fenced) -> str:
     are named and all counted."""
     if fenced.outcome == "complete":
         return f"complete; members={fenced.members}"
-    parts = [str(fenced.outcome)]
+    if fenced.outcome == "forked":
+        return "forked"
+    parts = ["partial"]
     for kind, names in lists(fenced).items():
         if not names:
             continue

@@ -68,6 +68,53 @@ class AuthorityStatus(NamedTuple):
     """Why it can't be used now; empty when it can."""
     info: AuthorityInfo | None
     """None until it was reached for the first time."""
+    split: Literal["", "taken", "refused"] = ""
+    """In a split authority: whether writes are taken on this node's side."""
+    changed: str = ""
+    """Id of the authority that was found in this one's place; empty while none is."""
+
+
+class Side(NamedTuple):
+    """A database server as it was read."""
+
+    server: str
+    timeline: int
+    head: Head
+
+
+class SplitStatus(NamedTuple):
+    """Another server takes writes under the same authority id, with a history of its own."""
+
+    refuses: bool
+    """Whether this node's side takes no writes."""
+    other: Side
+
+
+class HistoryStatus(NamedTuple):
+    """The authority, and what this node knows of its history."""
+
+    id: str | None
+    reason: str
+    """Why it can't be used now; empty when it can."""
+    side: Side | None
+    """The server that answers; None when none does, or another authority."""
+    confirmed: Head
+    """The newest head that this node knows to be confirmed."""
+    split: SplitStatus | None
+    changed: tuple[str, str] | None
+    """(id served, id found) while another authority answers in its place."""
+    abandoned: Sequence[str]
+    """Files of changes that the database has lost, oldest first."""
+
+
+class HistoryView(Protocol):
+    """The authority's history. Raises NotAvailable on a node without a database."""
+
+    async def status(self) -> HistoryStatus: ...
+
+    async def adopt(self) -> str:
+        """Keep the history of this node's database; what was done. Raises Conflict when there is
+        no other one, AuthorityUnavailable."""
 
 
 class LoadedDocument(NamedTuple):
@@ -149,6 +196,9 @@ class NodeView(Protocol):
 
     @property
     def keys(self) -> KeysView: ...
+
+    @property
+    def history(self) -> HistoryView: ...
 
     @property
     def documents(self) -> DocumentsView | None:

@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"\{([^{}]+)\}")
 _ANSWERS = {"list": 200, "create": 201, "read": 200, "patch": 200, "put": 200, "delete": 204}
 _INPUTS = {"create": "new", "put": "new", "patch": "change"}
 _LIST_PARAMETERS = ("size", "offset", "tags")
-_WRITE_PARAMETERS = ("idempotency_key", "if_match")
+_WRITE_PARAMETERS = ("idempotency_key", "fence", "if_match")
 
 
 class OpenApi:
@@ -99,8 +99,10 @@ def _operation(method: str, path: str, handler: Any) -> Json:
     if name == "list":
         operation["parameters"] = [_parameter(one) for one in _LIST_PARAMETERS]
     elif name != "read":
-        wanted = _WRITE_PARAMETERS[:1] if name == "create" else _WRITE_PARAMETERS
+        wanted = _WRITE_PARAMETERS[:-1] if name == "create" else _WRITE_PARAMETERS
         operation["parameters"] = [_parameter(one) for one in wanted]
+        partial = "Done, but its fence is partial: Grapevine-Fence names who doesn't have it."
+        operation["responses"]["202"] = answer | {"description": partial}
     if name in _INPUTS:
         operation["requestBody"] = {
             "required": name == "create",
@@ -163,6 +165,12 @@ def _parameters() -> Json:
         "tags": _described("tags", "query", "With all of a,b or with any of a/b.", text),
         "idempotency_key": _described(
             "Idempotency-Key", "header", "Names the write, so that it can be sent again.", text
+        ),
+        "fence": _described(
+            "Grapevine-Fence",
+            "header",
+            "Answer once every member serves it; 202 when some don't in time (seconds).",
+            {**text, "pattern": "^all(; timeout=[1-9])?$", "default": "all; timeout=2"},
         ),
         "if_match": _described(
             "If-Match", "header", "Only if the entity's ETag is one of these.", text

@@ -71,6 +71,8 @@ class Status:
                 "id": authority.info.id if authority.info else None,
                 "reachable": authority.reachable,
                 "reason": authority.reason,
+                "split": authority.split or None,
+                "changed": authority.changed or None,
             },
             "replica": {"problem": node.replica_problem()},
             "replica_file": {

@@ -16,29 +16,33 @@ from store.migrations.sqlite_runner import SqliteMigrations
 from store.off import NoAuthority
 from store.schema import schemas_with_plugins
 from store.sqlite import SqliteAuthority
-from store.version import EMPTY, Version
+from store.version import EMPTY, Head, Version
 
 if TYPE_CHECKING:
     from store.postgres_address import PostgresAddress, Tls
 
 
 def make_authority(
-    settings: Settings, known: Callable[[], Version] = lambda: EMPTY.version
+    settings: Settings,
+    known: Callable[[], Version] = lambda: EMPTY.version,
+    confirmed: Callable[[], Head] = lambda: EMPTY,
 ) -> Authority:
-    """The authority, not yet open. ``known`` is the version that reads mustn't be older than."""
+    """The authority, not yet open. ``known`` is the version that reads mustn't be older than,
+    ``confirmed`` the head that every write is compared with."""
     if settings.database == "off":
         return NoAuthority()
     schemas = schemas_with_plugins(
         enabled=plugins.enabled(settings.plugins), unbuilt=plugins.BUNDLED - plugins.BUILT
     )
     if settings.database == "sqlite":
-        return SqliteAuthority(settings.sqlite_path, schemas=schemas)
+        return SqliteAuthority(settings.sqlite_path, schemas=schemas, confirmed=confirmed)
     from store.postgres import PostgresAuthority
 
     return PostgresAuthority(
         postgres_address(settings),
         standby=_standby_address(settings),
         known=known,
+        confirmed=confirmed,
         schemas=schemas,
     )
 

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from node import logs
+from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, Overloaded, SchemaMismatch
+from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
 from store.reconnect import Reconnect
-from store.version import Head
+from store.version import EMPTY, Head
 
 log = logs.get("authority")
 
@@ -32,13 +33,21 @@ class AuthorityLink:
     it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
     whose state this node serves already, empty before it does. ``members()`` is how many run, and
     ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds. ``from_peers()`` brings the replica to a peer's state, when the
-    log here doesn't lead on; False when it couldn't."""
+    attempt to open it, in seconds. ``write_pause()`` is how long a write is to wait because the
+    other nodes are behind, in seconds. ``histories`` judges what it is when the authority lacks
+    what was confirmed before.
+
+    Confirmed is what this node has committed or read at the authority, or has from a member: nodes
+    serve nothing else, and what the replica file holds was served. So the highest confirmed head is
+    the replica's, also across restarts, unless a commit of this node's own still waits for one
+    before it. A COMMIT of unknown outcome is neither served nor pushed.
+    """
 
     def __init__(
         self,
         authority: Authority,
         serving: Serving,
+        histories: Histories,
         origin: Callable[[], str],
         committed: Callable[[Sequence[Changeset]], None],
         confirmed: Callable[[Head], None],
@@ -49,7 +58,7 @@ class AuthorityLink:
         confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
-        from_peers: Callable[[], Awaitable[bool]] | None = None,
+        write_pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -57,6 +66,7 @@ class AuthorityLink:
         self.reason = "not connected yet"
         """Why the authority can't be used now; empty when it can."""
         self._serving = serving
+        self.histories = histories
         self._origin = origin
         self._committed = committed
         self._confirmed = confirmed
@@ -67,10 +77,17 @@ class AuthorityLink:
         self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
-        self._from_peers = from_peers
+        self._write_pause = write_pause
+        self.from_peers: Callable[[], Awaitable[bool]] | None = None
+        """Brings the replica to a peer's state, where the log doesn't lead on; False when it
+        couldn't."""
         self._catching_up = asyncio.Lock()
-        self._changed = False
-        """Whether another authority answers at the same place."""
+        self.changed: tuple[str, str] | None = None
+        """(id served here, id found) once another authority answers at the same place."""
+        self._newest = EMPTY
+        """The newest head that was committed or read here."""
+        self._raised_here = False
+        """Others are to be told as soon as the new epoch is served here."""
 
     @property
     def reachable(self) -> bool:
@@ -81,6 +98,11 @@ class AuthorityLink:
     def connection(self) -> int:
         """Which one this is, counted from 1; 0 while the authority can't be used."""
         return self._openings if self.reachable else 0
+
+    def confirmed_head(self) -> Head:
+        """The newest head that is known to be the authority's."""
+        served = self._serving.head()
+        return served if served.version >= self._newest.version else self._newest
 
     async def open(self) -> bool:
         """Try once to connect; False, with the reason kept, when it failed."""
@@ -110,32 +132,43 @@ class AuthorityLink:
 
         Raises EntityError for what is refused and AuthorityUnavailable.
         """
-        if self._changed or self.info is None:
+        if self.changed or self.info is None:
             raise AuthorityUnavailable(self.reason)
+        if refusal := self.histories.refusal():
+            raise AuthoritySplit(refusal)
+        if pause := self._write_pause():
+            await asyncio.sleep(pause)
         try:
-            committed = await self.authority.write(
-                mutations, origin=self._origin(), write_id=write_id
-            )
-        except Overloaded:
-            raise  # this node has too many writes; the authority may be well
+            committed = await self._write(mutations, write_id)
+        except (Overloaded, AuthoritySplit, HistoryForked):
+            raise  # the authority itself may be well
         except AuthorityUnavailable as error:
             self._failed(str(error))
             raise
         self._succeeded()
         changeset = committed.changeset
-        verdict = None if changeset is None else self._serving.offer(*changeset)
-        early = verdict == "early"
+        verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
             # What can't be applied here, others can.
             self._committed([changeset] if verdict in ("early", "poison") else [])
-        self._confirmed(committed.head)
-        if early:
+        self._has_shown(committed.head)
+        if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
-            # writes the first one to read brings what the others need.
+            # writes the first one to read brings what the others need. Or an epoch was raised, and
+            # what is held here isn't what that follows.
             with contextlib.suppress(AuthorityUnavailable, CantFollow):  # committed all the same
                 await self.catch_up(committed.head)
         return committed
+
+    async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
+        """Write; if the authority lacks what was confirmed, nothing is written before that is
+        settled."""
+        try:
+            return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
+        except HistoryForked as error:
+            await self.histories.settle(error.standing, self.confirmed_head(), to_write=True)
+            return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
 
     async def keyring(self) -> KeyringRow | None:
         """The keyring that the authority keeps. Raises AuthorityUnavailable."""
@@ -149,7 +182,7 @@ class AuthorityLink:
         return await self._asked(self.authority.store_keyring(row, expected_counter))
 
     async def _asked(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
-        if self._changed or self.info is None:
+        if self.changed or self.info is None:
             asking.close()
             raise AuthorityUnavailable(self.reason)
         try:
@@ -171,14 +204,18 @@ class AuthorityLink:
             if wanted is not None and self._serving.head().version >= wanted.version:
                 return
             try:
-                if self._changed:
+                if self.changed:
                     raise AuthorityUnavailable(self.reason)
                 head = await self._read()
             except AuthorityUnavailable as error:
                 self._failed(str(error))
                 raise
         self._succeeded()
-        self._confirmed(head)
+        if head is not None:
+            self._has_shown(head)
+            if self._raised_here:
+                self._raised_here = False
+                self._committed([])
 
     async def verify(self) -> bool:
         """Whether the replica holds what the authority does; if not, it does afterwards.
@@ -192,23 +229,41 @@ class AuthorityLink:
             except ValueError as error:
                 raise CantFollow(f"the authority's state can't be read here: {error}") from error
 
-    async def _read(self) -> Head:
+    async def _read(self) -> Head | None:
+        """The authority's head, which the replica has reached; None in a split, where there is
+        nothing to follow."""
         asked_peers = False
         while True:
-            head = await self._read_log() if self._serving.loaded else None
-            if head is not None:
-                return head
-            if self._serving.loaded and self._from_peers is not None and not asked_peers:
-                # The whole state is much for a database that every node may ask at once.
-                asked_peers = True
-                if await self._from_peers():
-                    continue
+            if self._serving.loaded:
+                head = await self._read_log()
+                if head is not None:
+                    return head
+                if await self._is_apart():
+                    return None
+                log.notice(
+                    "the log doesn't lead on from this node's version", at=self._serving.version
+                )
+                if self.from_peers is not None and not asked_peers:
+                    # The whole state is much for a database that every node may ask at once.
+                    asked_peers = True
+                    if await self.from_peers():
+                        continue
             try:
                 head = await self._serving.load(await self.authority.state())
             except ValueError as error:
                 raise CantFollow(f"the authority's state can't be read here: {error}") from error
             if head is not None:
                 return head
+
+    async def _is_apart(self) -> bool:
+        """Whether the authority lacks what is served here, and that isn't to be changed."""
+        await self.still_ours()  # of another authority nothing must be taken for a higher epoch
+        confirmed = self.confirmed_head()
+        standing = await self.authority.standing(confirmed)
+        if not standing.proof:
+            return False
+        await self.histories.settle(standing, confirmed)
+        return self.histories.split is not None
 
     async def _read_log(self) -> Head | None:
         """The authority's head, once the replica is there; None when its log doesn't lead there.
@@ -219,12 +274,11 @@ class AuthorityLink:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
             if changesets is None:
-                log.notice("the log doesn't reach back to this node's version", at=head.version)
                 return None
             if not changesets:
                 return head
             for changeset in changesets:
-                verdict = self._serving.offer(*changeset)
+                verdict = self._serving.take(changeset)
                 if verdict == "poison":
                     raise CantFollow(f"changeset {changeset.version} can't be applied here")
                 if verdict not in ("applied", "known"):
@@ -235,14 +289,52 @@ class AuthorityLink:
     def _check_identity(self, info: AuthorityInfo) -> None:
         known = self.info.id if self.info is not None else self._serves()
         if known not in ("", info.id):
-            self._changed = True
-            self._failed(f"authority changed from {known} to {info.id}; restart this node")
+            self.changed = known, info.id
+            self._failed(
+                f"authority changed: this node serves that of {known}, and the database now holds"
+                f" {info.id}; bring the former one back, restart this node, or take the new one:"
+                " grapevine cluster authority adopt"
+            )
             return
-        self._changed = False
+        self._take(info)
+
+    def _take(self, info: AuthorityInfo) -> None:
+        self.changed = None
         self.info = info
         self._openings += 1
         self._identified(info)
         self._succeeded()
+
+    async def still_ours(self) -> None:
+        """Look again who the authority is. Raises AuthorityUnavailable for another one."""
+        info = await self.authority.open()
+        if self.info is not None and info.id != self.info.id:
+            self._check_identity(info)
+            raise AuthorityUnavailable(self.reason)
+
+    async def adopt(self) -> None:
+        """Another authority answers in this one's place: follow that from now on. Raises
+        AuthorityUnavailable."""
+        info = await self.authority.open()
+        self._newest = EMPTY
+        self._take(info)
+
+    def raised(self, committed: Committed) -> None:
+        """This node has raised the epoch: others read it at the authority once they hear of it."""
+        changeset = committed.changeset
+        if changeset is not None and self._serving.take(changeset) == "applied":
+            self._committed([])
+        self._newest = max(self._newest, committed.head)
+        self._raised_here = changeset is not None
+
+    def failed(self, reason: str) -> None:
+        """The authority has failed to answer somebody else."""
+        self._failed(reason)
+
+    def _has_shown(self, head: Head) -> None:
+        if head.version > self._newest.version:
+            self._newest = head
+        self._confirmed(head)
 
     def _failed(self, reason: str) -> None:
         if reason != self.reason:

@@ -21,6 +21,7 @@ from node.agent.authority_link import AuthorityLink, CantFollow
 from node.agent.limits import (
     AUTHORITY_RETRY_SECONDS,
     CANT_FOLLOW_SECONDS,
+    EPOCH_SPREAD_SECONDS,
     LISTEN_PATIENCE_SECONDS,
     SILENCE_LOOK_SECONDS,
     SILENCE_SECONDS,
@@ -35,8 +36,7 @@ log = logs.get("node")
 
 
 class Following:
-    """``may_serve()`` is called once, when the state held here may be served;
-    ``cant_follow(reason)`` whenever what the authority holds can't be taken over here."""
+    """``may_serve()`` is called once, when the state held here may be served."""
 
     def __init__(
         self,
@@ -46,7 +46,6 @@ class Following:
         poll: Poll,
         rng: random.Random,
         may_serve: Callable[[], None],
-        cant_follow: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._link = link
         self._serving = serving
@@ -54,10 +53,13 @@ class Following:
         self._poll = poll
         self._rng = rng
         self._may_serve = may_serve
-        self._cant_follow = cant_follow
+        self.on_stuck: Callable[[str], None] = lambda reason: None
+        """Told whenever what the authority holds can't be taken over here, with the reason."""
         self.served = False
         """Whether ``may_serve`` was called."""
         self._wake = asyncio.Event()
+        self._sought: tuple[int, int, int] = GENESIS
+        """The newest version of a higher epoch that members follow."""
 
     async def serve_in_silence(
         self,
@@ -113,18 +115,40 @@ class Following:
                 await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
             except CantFollow as error:
-                self._cant_follow(str(error))
+                self.on_stuck(str(error))
                 await asyncio.sleep(CANT_FOLLOW_SECONDS * (1 + self._rng.random() / 2))
                 continue
             self._serve()
+            if self._link.reachable and self._sought[:2] > self._serving.version[:2]:
+                # The authority answers, and knows nothing of that epoch.
+                self._link.histories.heard()
+            self._sought = GENESIS
             await self._until_a_look_is_due()
 
-    def look(self) -> None:
-        """Read the authority now."""
-        self._wake.set()
+    def heard_epoch(self, version: tuple[int, int, int]) -> None:
+        """Members follow a higher epoch: if the authority answers, it is for that to confirm it.
+        All members do so, spread over a time in proportion to their number."""
+        if self._link.reachable:
+            loop = asyncio.get_running_loop()
+            spread = self._membership.running_count() * EPOCH_SPREAD_SECONDS
+            loop.call_later(self._rng.random() * spread, self._look_for, version)
+
+    def _look_for(self, version: tuple[int, int, int]) -> None:
+        if self._serving.version < version:
+            self._sought = version
+            self._wake.set()
+
+    def snapshot_failed(self) -> None:
+        """No peer could give the whole state: the authority can, if it is there."""
+        if self._link.reachable:
+            self._wake.set()
 
     def lost(self) -> None:
         """The authority has failed somebody: see to it at once."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """There is something new at the authority: read it at once."""
         self._wake.set()
 
     def committed(self, revision: int) -> None:

@@ -3,18 +3,28 @@
 from collections.abc import Callable
 
 from gossip.replica import Outcome, Step
+from store.changelog import Changelog
 from store.changeset import Change
 from store.installation import Installation
 from store.reconcile import Reconciliation
+from store.version import Head
+
+Left = tuple[Head, Changelog]
+"""What was held before: the head, and the changesets that led there."""
 
 
 class Installing:
     """Satisfies gossip.replica.Installation."""
 
     def __init__(
-        self, taken: Installation, replaced: Callable[[], None], abandoned: Callable[[], None]
+        self,
+        taken: Installation,
+        held: Callable[[], Left],
+        replaced: Callable[[Left], None],
+        abandoned: Callable[[], None],
     ) -> None:
         self._taken = taken
+        self._held = held
         self._replaced = replaced
         self._abandoned = abandoned
 
@@ -25,9 +35,10 @@ class Installing:
         return self._taken.resume()
 
     def finish(self) -> Outcome:
+        left = self._held()
         outcome = self._taken.finish()
         if outcome == "installed":
-            self._replaced()
+            self._replaced(left)
         else:
             self._abandoned()
         return outcome
@@ -43,11 +54,13 @@ class Reconciling:
     def __init__(
         self,
         begun: Reconciliation,
-        mended: Callable[[tuple[Change, ...]], None],
-        replaced: Callable[[], None],
+        held: Callable[[], Left],
+        mended: Callable[[Left, tuple[Change, ...]], None],
+        replaced: Callable[[Left], None],
         abandoned: Callable[[], None],
     ) -> None:
         self._begun = begun
+        self._held = held
         self._mended = mended
         self._replaced = replaced
         self._abandoned = abandoned
@@ -56,13 +69,14 @@ class Reconciling:
         return self._begun.proceed(answer)
 
     def finish(self) -> Outcome:
+        left = self._held()
         outcome = self._begun.finish()
         if outcome != "installed":
             self._abandoned()
         elif self._begun.applied is None:
-            self._replaced()
+            self._replaced(left)
         else:
-            self._mended(self._begun.applied)
+            self._mended(left, self._begun.applied)
         return outcome
 
     def abandon(self) -> None:

@@ -47,6 +47,17 @@ LISTEN_PATIENCE_SECONDS = 0.1
 ALONE_LOOKUP_SECONDS = 1.0
 """How often a node without a peer reads the other nodes' rows."""
 LOG_READ_CHANGESETS = 1_000
+HISTORY_SETTLE_SECONDS = 10.0
+"""How long a read or a write waits for the verdict on a history that lacks what was confirmed: two
+seconds of asking others, and the raise."""
+HISTORY_QUESTIONS_MAX = 256
+"""Questions of members about the authority that wait to be answered."""
+EPOCH_KNOWN_HEADS = 10_000
+"""Heads of the former history among which a raise looks for the fork point."""
+ABANDONED_FILES_MAX = 16
+"""Files of what raised epochs have left behind; the newest stay."""
+EPOCH_SPREAD_SECONDS = 0.02
+"""What each member adds to the time over which all read a new epoch at the authority."""
 
 BIND_RETRY_SECONDS = 6.0
 """A port may still be held by the process that this one replaces."""

@@ -28,10 +28,12 @@ from node.agent.authorities import database_addresses
 from node.agent.identity import OwnIdentity
 from node.agent.keys import KeyHolder
 from node.agent.sockets import PortTaken
+from node.agent.stances import told
 from node.config.listen import HostPort, ListenAddress, parse_host_port
 from node.config.settings import Settings
 from node.version import VERSION
 from store.authority import NodeRow, Removal
+from store.verdict import Stance
 from store.version import Head, Version
 
 log = logs.get("cluster")
@@ -255,6 +257,12 @@ class Membership:
             self._gossip.committed(self._transport.now(), [Changeset(*one) for one in early])
             self._transport.flush()
 
+    def write_pause(self) -> float:
+        """Seconds that a write here is to wait so that the other nodes keep up."""
+        if self._gossip is None or self._transport is None:
+            return 0.0
+        return self._gossip.write_pause(self._transport.now())
+
     def announce(self) -> None:
         """The replica was replaced here by what others should have, too."""
         if self._gossip is not None and self._transport is not None:
@@ -294,6 +302,20 @@ class Membership:
         if self._gossip is None or self._transport is None:
             return float("inf")
         return self._gossip.confirmation_age(self._transport.now())
+
+    def ask_history(self, at_least: Version, mine: Stance) -> list[str]:
+        """Ask members at this version or above how their authority stands; their node ids."""
+        if self._gossip is None or self._transport is None:
+            return []
+        asked = self._gossip.ask_history(at_least, told(mine), self._transport.now())
+        self._transport.flush()
+        return asked
+
+    def answer_history(self, asker: str, sequence: int, mine: Stance | None) -> None:
+        """Answer a member's question; None when the authority can't be read."""
+        if self._gossip is not None and self._transport is not None:
+            self._gossip.answer_history(asker, sequence, None if mine is None else told(mine))
+            self._transport.flush()
 
     def members(self) -> list[dict[str, Any]]:
         """What ``GET /cluster`` lists."""

@@ -17,8 +17,11 @@ from gossip.events import (
     AuthorityAdopted,
     Behind,
     ChangesetApplied,
+    EpochHeard,
     FenceAsked,
     FenceEnded,
+    HistoryAnswered,
+    HistoryAsked,
     Isolated,
     KeyringChanged,
     KeyUnknown,
@@ -31,8 +34,16 @@ from gossip.events import (
 from gossip.events import Event as GossipEvent
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
-from node.admin.node_view import AuthorityStatus, Fenced, NotAvailable, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    Fenced,
+    HistoryView,
+    NotAvailable,
+    ReplicaFileStatus,
+)
+from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
+from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
 from node.agent.directory import Directory
@@ -40,6 +51,7 @@ from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
 from node.agent.fences import Fences
 from node.agent.following import Following
+from node.agent.histories import Histories
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
 from node.agent.key_changes import KeyChanges
@@ -63,6 +75,7 @@ from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
 from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
+from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
@@ -95,14 +108,17 @@ class Node:
         self.hostname = socket.gethostname()
         self.version = VERSION
         self.replica = Replica("")
-        self.authority = make_authority(settings, lambda: self._serving.version)
+        self.authority = make_authority(
+            settings, lambda: self._serving.version, lambda: self._link.confirmed_head()
+        )
         self._identity = OwnIdentity(
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
         self._rng = random.Random()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
-        self._serving = Serving(self.replica, self._applied, self._loaded, self._mended)
+        self._serving = Serving(self.replica, self._applied, self._loaded)
+        self._serving.on_mended = self._mended
         self._sockets = SlotSockets()
         self._workers = Workers(
             proxy_settings(settings),
@@ -114,10 +130,23 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self._histories = Histories(
+            self.authority,
+            lambda: self.node_id,
+            lambda: self._link.confirmed_head(),
+            self.replica.heads,
+            lambda: self._link.still_ours(),
+            self._membership.ask_history,
+            self._membership.answer_history,
+            self._raised,
+            lambda reason: self._link.failed(reason),
+            self._rng,
+        )
         self._fences = Fences(self._membership, self._serving, self._workers)
         self._link = AuthorityLink(
             self.authority,
             self._serving,
+            self._histories,
             lambda: self.node_id,
             self._membership.committed,
             self._membership.confirmed,
@@ -128,8 +157,11 @@ class Node:
             self._membership.confirmation_age,
             self._rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
-            lambda: self._repairing.from_peers(),
+            self._membership.write_pause,
         )
+        self._abandoned = Abandoned(settings.prefix)
+        self._serving.on_abandoned = self._abandoned.keep
+        self._serving.authority_answers = lambda: self._link.reachable
         self._keys = Keys(
             settings.prefix,
             configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
@@ -165,11 +197,17 @@ class Node:
             Poll(settings.db_update_frequency, self._rng),
             self._rng,
             self._workers.listen,
-            lambda reason: self._repairing.cant_follow(reason),
         )
         self._repairing = Repairing(
             self._link, self._serving, self._membership, self._following.look
         )
+        self._link.from_peers = self._repairing.from_peers
+        self._following.on_stuck = self._repairing.cant_follow
+        self.history: HistoryView = NoDesk()
+        if settings.database != "off":
+            self.history = AuthorityDesk(
+                self._link, self._histories, self._abandoned, self._following
+            )
         self._listening = Listening(
             lambda: self.node_id, self._link, self._membership, self._following.committed
         )
@@ -206,6 +244,7 @@ class Node:
             await self._peers.finish()
             await self._keys.finish()
             await self._keeper.finish()
+            await self._abandoned.finish()
             await self._servers.close()
             await self.authority.close()
         log.notice("stopped")
@@ -231,6 +270,7 @@ class Node:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
             if self._documents is None:
+                tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
@@ -364,6 +404,13 @@ class Node:
             self._repairing.behind(event)
         elif isinstance(event, StateDiffers):
             self._repairing.differs(event)
+        elif isinstance(event, EpochHeard):
+            self._following.heard_epoch(event.version)
+        elif isinstance(event, HistoryAsked):
+            self._histories.asked(event.asker, event.sequence, heard(event.theirs))
+        elif isinstance(event, HistoryAnswered):
+            theirs = None if event.theirs is None else heard(event.theirs)
+            self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied):
             self._following.moved()
             self._repairing.moved()
@@ -390,11 +437,16 @@ class Node:
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
             self._repairing.failed(event.reason)
+            self._following.snapshot_failed()
         elif isinstance(event, MemberForgotten):
             if self._membership.is_first():
                 self._directory.gone(event.member.id, event.member.generation)
         else:
             self._participation.heard(event)
+
+    def _raised(self, committed: Committed) -> None:
+        self._link.raised(committed)
+        self._following.look()
 
     def _identified(self, info: AuthorityInfo) -> None:
         if self.replica.authority_id not in ("", info.id):
@@ -405,6 +457,7 @@ class Node:
         self._keeper.identified(info.id)
         self._membership.follow(info.id)
         self._keys.authority_opened(info)
+        self._histories.renew()
 
     # What the APIs ask
 
@@ -429,7 +482,14 @@ class Node:
         return self._membership.members()
 
     def authority_status(self) -> AuthorityStatus:
-        return AuthorityStatus(self._link.reachable, self._link.reason, self._link.info)
+        link, split = self._link, self._histories.split
+        return AuthorityStatus(
+            link.reachable,
+            link.reason,
+            link.info,
+            "" if split is None else "refused" if split.refuses else "taken",
+            "" if link.changed is None else link.changed[1],
+        )
 
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()

@@ -57,7 +57,9 @@ class Repairing:
             self._membership.fetch_snapshot()
             return
         log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
-        if self._link.reachable:
+        if event.reason == "forked" and self._link.reachable:
+            self._link.histories.heard()
+        if self._link.reachable and event.reason != "distant":
             self._look()
         else:
             self._membership.fetch_snapshot()

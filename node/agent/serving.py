@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from gossip.replica import Giving, Installation, Reconciliation, Verdict
-from node.agent.intake import Installing, Reconciling
+from node.agent.intake import Installing, Left, Reconciling
 from node.agent.limits import LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
+from store.abandoned import abandoned
 from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Change, Changeset
@@ -27,8 +28,7 @@ class Serving:
     """Satisfies gossip.replica.Replica around store.replica.Replica.
 
     ``on_applied(changeset)`` is called synchronously for each changeset, ``on_loaded()`` when the
-    whole state was replaced, ``on_mended(version, changes)`` when these changes led to a version
-    without its changesets.
+    whole state was replaced.
     """
 
     def __init__(
@@ -36,12 +36,16 @@ class Serving:
         replica: Replica,
         on_applied: Callable[[Changeset], None],
         on_loaded: Callable[[], None],
-        on_mended: Callable[[Version, tuple[Change, ...]], None],
     ) -> None:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
-        self._on_mended = on_mended
+        self.authority_answers: Callable[[], bool] = lambda: False
+        """Whether a higher epoch can be read at this node's own authority."""
+        self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
+        """Told of what a higher epoch has left behind of what was held."""
+        self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
+        """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
 
     @property
@@ -72,7 +76,15 @@ class Serving:
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
     ) -> Verdict:
-        changeset = Changeset(Version(*version), predecessor, digest, body)
+        """What gossip brings. A higher epoch counts only when confirmed: where the authority
+        answers, it is read there, even if what a peer pushes would follow (DESIGN 3)."""
+        is_new_epoch = self.loaded and version[0] > self.version.epoch
+        if is_new_epoch and self.authority_answers():
+            return "unconfirmed"
+        return self.take(Changeset(Version(*version), predecessor, digest, body))
+
+    def take(self, changeset: Changeset) -> Verdict:
+        """What the authority itself has shown, or confirmed."""
         verdict = self.replica.offer(*changeset)
         if verdict == "applied":
             self._on_applied(changeset)
@@ -86,12 +98,15 @@ class Serving:
     async def load(self, state: State) -> Head | None:
         """Replace everything by a state read at the authority; its head.
 
-        None, and nothing is replaced, when the replica has come to that version or further
-        meanwhile: it never goes back for having been read while it went on. Hand over the only
-        reference: what has been taken in of the state is freed on the way.
+        None, and nothing is replaced, when that isn't above what the replica holds then: a node
+        never goes back, be it that it went on while the state was read, or that the authority did
+        (which is for the verdict on its history). Hand over the only reference: what has been taken
+        in of the state is freed on the way.
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
+        if self.loaded and head != before and before.version >= head.version:
+            return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
             for part in _parts(entities):
@@ -105,8 +120,9 @@ class Serving:
             loading.abandon()
             self._tidy()
             return None
+        left = self._held()
         loading.finish()
-        self._replaced()
+        self._replaced(left)
         return head
 
     async def verify(self, state: State) -> bool:
@@ -132,11 +148,15 @@ class Serving:
             loading.abandon()
             self._tidy()
             return True
+        left = self._held()
         if loading.finish_above(renew=True) != "installed":
             self._tidy()
             raise ValueError(f"what came after {head.version} doesn't follow it")
-        self._replaced()
+        self._replaced(left)
         return ours is None
+
+    def _held(self) -> Left:
+        return self.head(), self.replica.changelog
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""
@@ -172,7 +192,7 @@ class Serving:
         renew: bool = False,
     ) -> Installation:
         taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
-        return Installing(taken, self._replaced, self._tidy)
+        return Installing(taken, self._held, self._replaced, self._tidy)
 
     def begin_reconcile(
         self,
@@ -183,7 +203,7 @@ class Serving:
         renew: bool = False,
     ) -> Reconciliation:
         begun = self.replica.begin_reconcile(version, digest, state_hash, renew=renew)
-        return Reconciling(begun, self._mended, self._replaced, self._tidy)
+        return Reconciling(begun, self._held, self._mended, self._replaced, self._tidy)
 
     def tell(self, question: Ask) -> Told:
         """Answer a worker's question at the version of now."""
@@ -197,13 +217,20 @@ class Serving:
         """At one version what workers hold, if not more; None while there is nothing."""
         return self.replica.pin() if self.loaded else self._early
 
-    def _mended(self, changes: tuple[Change, ...]) -> None:
-        self._on_mended(self.version, changes)
+    def _mended(self, left: Left, changes: tuple[Change, ...]) -> None:
+        self._leave(left)
+        self.on_mended(self.version, changes)
         self._tidy()
 
-    def _replaced(self) -> None:
+    def _replaced(self, left: Left | None = None) -> None:
+        if left is not None:
+            self._leave(left)
         self._on_loaded()
         self._tidy()
+
+    def _leave(self, left: Left) -> None:
+        if lost := abandoned(*left, self.replica.epochs()):
+            self.on_abandoned(lost)
 
     def _tidy(self) -> None:
         """Let go of what was replaced or abandoned, some in each turn of the loop."""

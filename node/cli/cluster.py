@@ -10,13 +10,14 @@ from urllib.parse import quote, urlencode
 import click
 
 from node.admin.limits import FENCE_SECONDS_DEFAULT, FENCE_SECONDS_MAX
-from node.cli import keys
+from node.cli import authority, keys
 from node.cli.admin_api import ADMIN_URL, JSON, admin_api
 from node.cli.configuration import configuration_options
 from node.cli.failure import Failure, warn
 from node.cli.table import aligned
 from node.config.values import CLUSTER_KEY_BYTES
 from node.logs import escape
+from node.named_version import parse_named
 
 REACHABILITY = ("name", "address", "status", "path", "rtt", "heard")
 COLUMNS = ("name", "address", "status", "role", "version", "revision", "rtt")
@@ -28,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(keys.command)
+command.add_command(authority.command)
 
 
 @command.command("members")
@@ -160,7 +162,11 @@ def fence(
     REVISION is what a write's Grapevine-Revision says. Exits with 1 when some don't have it in
     time, and says who.
     """
-    query = urlencode({"fence": revision, "timeout": f"{timeout:f}"})
+    try:
+        parse_named(revision)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="REVISION") from None
+    query = urlencode({"fence": revision, "timeout": f"{timeout:g}"})
     api = admin_api(admin_url, options)
     answer = api.get(f"/cluster/revision?{query}", seconds=timeout)
     complete = answer.get("complete") if isinstance(answer, dict) else None

@@ -18,6 +18,7 @@ from store.authority import Authority, Entity, Mutation, Put
 from store.declarative.document import MADE_AT, Document, read_document
 from store.declarative.export import export_changes
 from store.errors import AuthorityUnavailable, EntityError
+from store.history import EPOCHS
 from store.limits import DOCUMENT_BYTES_MAX
 from store.schema import kinds
 
@@ -190,7 +191,7 @@ def _undated(entity: Entity) -> Entity:
 async def _export(found: Settings) -> list[str]:
     async with _opened(found) as authority:
         state = await authority.state()
-    unknown = sorted({change.kind for change in state.entities} - set(kinds()))
+    unknown = sorted({change.kind for change in state.entities} - {*kinds(), EPOCHS})
     if unknown:
         click.echo(f"left out, as this version doesn't know them: {', '.join(unknown)}", err=True)
     return list(export_changes(state.entities))

@@ -137,15 +137,9 @@ class SqliteModel(SqliteAuthority):
     """
 
     def __init__(
-        self,
-        file: SqliteFile,
-        *,
-        clock: Callable[[], float],
-        draw_write_id: Callable[[], bytes],
-        new_id: Callable[[], str],
-        died: Callable[[], None] | None = None,
+        self, file: SqliteFile, *, died: Callable[[], None] | None = None, **sources: Any
     ) -> None:
-        super().__init__("authority.db", clock=clock, draw_write_id=draw_write_id, new_id=new_id)
+        super().__init__("authority.db", **sources)
         self._file = file
         self._died = died
 

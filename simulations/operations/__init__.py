@@ -20,6 +20,7 @@ from simulations.operations.network import (
 from simulations.operations.operation import Expect, Mark, Operation, Until, Wait, perform
 from simulations.operations.operators import (
     AuthorityAway,
+    Fence,
     ForceOut,
     Install,
     Leave,
@@ -53,6 +54,7 @@ __all__ = [
     "Damage",
     "Double",
     "Expect",
+    "Fence",
     "FillDisk",
     "ForceOut",
     "Heal",

@@ -102,6 +102,20 @@ class Write(Operation):
 
 
 @dataclass(frozen=True)
+class Fence(Operation):
+    """A client waits, at a node, until everyone has what was committed last."""
+
+    node: int
+    seconds: float = 2.0
+
+    def __call__(self, world: World) -> None:
+        node = world.nodes[self.node]
+        able = node.running and not node.paused and not node.left and not node.is_stranger
+        if able and world.authority.log:
+            node.application.fences.begin(world.authority.head().version, self.seconds)
+
+
+@dataclass(frozen=True)
 class AuthorityAway(Operation):
     """The authority answers nobody from now on; ``False`` brings it back."""
 

@@ -5,17 +5,37 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from gossip.keyring import configured
-from node.admin.node_view import AuthorityStatus, DocumentsView, Fenced, ReplicaFileStatus
+from node.admin.node_view import (
+    AuthorityStatus,
+    DocumentsView,
+    Fenced,
+    HistoryStatus,
+    HistoryView,
+    ReplicaFileStatus,
+)
 from node.config.settings import Settings
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
-from store.version import Head
+from store.version import EMPTY, Head
 from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallHistory:
+    """Satisfies node.admin.node_view.HistoryView; ``told`` may be set."""
+
+    def __init__(self) -> None:
+        self.told = HistoryStatus(None, "not connected yet", None, EMPTY, None, None, ())
+
+    async def status(self) -> HistoryStatus:
+        return self.told
+
+    async def adopt(self) -> str:
+        return "adopted"
 
 
 class SmallNode:
@@ -44,6 +64,7 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""

@@ -94,6 +94,7 @@ async def test_one_whose_history_was_left_is_409_and_says_which_revision_it_had(
     revision = str(node.head().version)
     assert answer.message.startswith(f"revision {revision} is no part of the cluster's history")
     assert answer.headers["Grapevine-Revision"] == revision
+    assert answer.headers["Grapevine-Fence"] == "forked"
     assert "ETag" not in answer.headers
 
 

@@ -70,6 +70,8 @@ async def test_status_says_why_the_authority_is_away(admin: Client, node: SmallN
         "id": node.info.id,
         "reachable": False,
         "reason": "authority.db is locked",
+        "split": None,
+        "changed": None,
     }
 
 

@@ -1,17 +1,21 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from node.agent.authority_link import AuthorityLink, CantFollow
+from node.agent.histories import Histories
 from node.agent.serving import Serving
-from store.authority import AuthorityInfo, Committed, Create, Mutation, State
+from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import GENESIS_DIGEST, Head, Version
+from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -36,6 +40,9 @@ class Holds(NoAuthority):
             return None
         return [one for one in self.changesets if one.version > after.version]
 
+    async def standing(self, confirmed: Head) -> Standing:
+        return Standing(confirmed, Server("a", 1), "")
+
     async def state(self) -> State:
         self.states += 1
         assert self.whole is not None
@@ -56,13 +63,30 @@ class CommitsAndIsGone(NoAuthority):
         return Committed(Head(mine.version, mine.digest), mine, ({},))
 
 
-async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None, lambda *_: None)
-    pushed: list[Changeset] = []
-    lost: list[None] = []
-    link = AuthorityLink(
-        CommitsAndIsGone(),
-        serving,
+def idle_histories(authority: Authority) -> Histories:
+    """That nothing is asked of."""
+    return Histories(
+        authority,
+        lambda: "n",
+        lambda: EMPTY,
+        lambda _: (),
+        asyncio.Event().wait,
+        lambda *_: (),
+        lambda *_: None,
+        lambda _: None,
+        lambda _: None,
+        random.Random(1),
+    )
+
+
+def linked(
+    pushed: list[Changeset], lost: list[None], write_pause: Callable[[], float] = lambda: 0.0
+) -> AuthorityLink:
+    authority = CommitsAndIsGone()
+    return AuthorityLink(
+        authority,
+        Serving(Replica("a"), lambda _: None, lambda: None),
+        idle_histories(authority),
         lambda: "n",
         pushed.extend,
         lambda _: None,
@@ -73,7 +97,29 @@ async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -
         lambda: 0.0,
         random.Random(1),
         1.0,
+        write_pause,
     )
+
+
+async def test_a_write_waits_as_long_as_the_other_nodes_need() -> None:
+    paused: list[float] = []
+
+    def write_pause() -> float:
+        paused.append(0.001)
+        return paused[-1]
+
+    link = linked([], [], write_pause)
+    assert await link.open()
+    begun = time.monotonic()
+    await link.commit([Create("services", {"host": "a"})])
+    assert time.monotonic() - begun >= 0.001
+    assert len(paused) == 1
+
+
+async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
+    pushed: list[Changeset] = []
+    lost: list[None] = []
+    link = linked(pushed, lost)
     assert await link.open()
     committed = await link.commit([Create("services", {"host": "a"})])
     assert committed.head.version.revision == 2
@@ -81,12 +127,11 @@ async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -
     assert lost, "that the authority is gone is seen to"
 
 
-def link_to(
-    authority: Holds, serving: Serving, from_peers: Callable[[], Awaitable[bool]] | None = None
-) -> AuthorityLink:
+def link_to(authority: Holds, serving: Serving) -> AuthorityLink:
     return AuthorityLink(
         authority,
         serving,
+        idle_histories(authority),
         lambda: "n",
         lambda _: None,
         lambda _: None,
@@ -97,12 +142,11 @@ def link_to(
         lambda: 0.0,
         random.Random(1),
         1.0,
-        from_peers,
     )
 
 
 def holding(revision: int) -> tuple[Serving, State]:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None, lambda *_: None)
+    serving = Serving(Replica("a"), lambda _: None, lambda: None)
     state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())
     serving.replica.load(state)
     return serving, state
@@ -123,7 +167,8 @@ async def test_where_the_log_does_not_reach_peers_are_asked_before_the_whole_sta
             authority.changesets = []
         return helped
 
-    link = link_to(authority, serving, from_peers)
+    link = link_to(authority, serving)
+    link.from_peers = from_peers
     assert await link.open()
     await link.catch_up()
     assert serving.head() == ahead.head

@@ -28,12 +28,7 @@ class Node:
 
     def __init__(self, path: Path) -> None:
         self.replica = Replica("")
-        self.serving = Serving(
-            self.replica,
-            lambda item: self.keeper.applied(item),
-            self._loaded,
-            lambda *_: self._loaded(),
-        )
+        self.serving = Serving(self.replica, lambda item: self.keeper.applied(item), self._loaded)
         self.keeper = ReplicaKeeper(path, self.serving, lambda: None)
 
     def _loaded(self) -> None:

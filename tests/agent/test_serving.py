@@ -8,6 +8,8 @@ from node.agent.limits import LOAD_SLICE_ENTITIES
 from node.agent.serving import Serving
 from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.history import EPOCHS, Epoch
+from store.lineage import encode_record
 from store.replica import Replica
 from store.version import EMPTY, Head, Version
 
@@ -32,7 +34,8 @@ class Watched:
         self.applied: list[Version] = []
         self.loaded: list[Version] = []
         self.mended: list[tuple[Version, tuple[Change, ...]]] = []
-        self.serving = Serving(Replica("a"), self._applied, self._loaded, self._mended)
+        self.serving = Serving(Replica("a"), self._applied, self._loaded)
+        self.serving.on_mended = self._mended
 
     def _applied(self, changeset: Changeset) -> None:
         self.applied.append(changeset.version)
@@ -94,10 +97,48 @@ async def test_a_state_further_ahead_replaces_what_was_applied_while_it_came(
     assert watched.serving.version == Version(1, 7, 5)
 
 
-async def test_an_authority_that_went_back_is_followed(watched: Watched) -> None:
+async def test_it_never_goes_back_to_a_lower_version(watched: Watched) -> None:
     await watched.serving.load(state(9, count=1))
-    assert await watched.serving.load(state(5)) == state(5).head
-    assert watched.serving.version == Version(1, 7, 5)
+    assert await watched.serving.load(state(5)) is None
+    assert watched.serving.version == Version(1, 7, 9)
+    assert watched.loaded == [Version(1, 7, 9)]
+
+
+async def test_a_higher_epoch_is_taken_from_gossip_only_while_the_authority_is_away(
+    watched: Watched,
+) -> None:
+    await watched.serving.load(state(9, count=1))
+    head = watched.serving.head()
+    following_epoch = following(head)._replace(version=Version(2, 8, 10))
+    watched.serving.authority_answers = lambda: True
+    assert watched.serving.offer(*following_epoch) == "unconfirmed"
+    assert watched.serving.head() == head
+    assert watched.serving.offer(*following(head)) == "applied", "of this epoch"
+    watched.serving.authority_answers = lambda: False
+    after = following(watched.serving.head())._replace(version=Version(2, 8, 11))
+    assert watched.serving.offer(*after) == "applied"
+
+
+async def test_what_the_authority_shows_of_a_higher_epoch_is_taken(watched: Watched) -> None:
+    await watched.serving.load(state(9, count=1))
+    watched.serving.authority_answers = lambda: True
+    after = following(watched.serving.head())._replace(version=Version(2, 8, 10))
+    assert watched.serving.take(after) == "applied"
+
+
+async def test_what_a_higher_epoch_leaves_behind_is_told(watched: Watched) -> None:
+    left: list[Changeset] = []
+    watched.serving.on_abandoned = left.extend
+    await watched.serving.load(state(5, count=1))
+    for _ in range(3):
+        assert watched.serving.offer(*following(watched.serving.head())) == "applied"
+    lost = watched.serving.head()
+    epoch = Epoch(2, 8, 6, Head(Version(1, 7, 6), b"k" * 32), lost, 1.0, "n")
+    record = Change(EPOCHS, "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a", encode_record("r", epoch))
+    await watched.serving.load(State(Head(Version(2, 8, 7), b"e" * 32), (record,)))
+    assert [changeset.version.revision for changeset in left] == [7, 8]
+    await watched.serving.load(State(Head(Version(2, 8, 9), b"f" * 32), (record,)))
+    assert len(left) == 2, "nothing more in the same epoch"
 
 
 async def test_a_state_that_can_not_be_read_changes_nothing(watched: Watched) -> None:

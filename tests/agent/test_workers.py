@@ -13,7 +13,8 @@ from node.channel import Applied, Apply, Drain, Listen, Ready, Snapshot
 from node.proxy.settings import ProxySettings
 from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
-from store.history import Reach
+from store.history import EPOCHS, Epoch, Reach
+from store.lineage import encode_record
 from store.replica import Replica
 from store.version import Head, Version
 from tests.agent.test_feeding import Pipe
@@ -68,9 +69,7 @@ class Node:
 
     def __init__(self) -> None:
         self.live: list[Version] = []
-        self.serving = Replicas(
-            Replica("a"), self._applied, self._loaded, lambda *_: self._loaded()
-        )
+        self.serving = Replicas(Replica("a"), self._applied, self._loaded)
         self.serving.replica.load(State(Head(version(1), bytes(32)), ()))
         self.workers = Workers(
             cast("ProxySettings", None),
@@ -226,7 +225,9 @@ async def test_what_a_worker_served_before_its_state_was_replaced_counts_for_not
     for _ in range(4):
         node.commit()
     worker.applies(5)
-    node.serving.replica.load(State(Head(version(3, 2, 8), bytes(32)), ()))
+    record = Epoch(2, 8, 2, Head(version(2), bytes(32)), Head(version(5), bytes(32)), 0.0, "n")
+    epochs = (Change(EPOCHS, "e", encode_record("e", record)),)
+    node.serving.replica.load(State(Head(version(3, 2, 8), bytes(32)), epochs))
     node.workers.publish_state()
     assert node.workers.reach(version(2)) == "behind"
     worker.applies(5)

@@ -187,6 +187,80 @@ def test_revision_is_one_word(server: Server) -> None:
     assert (result.exit_code, result.output) == (0, "1.12\n")
 
 
+def fence(server: Server, status: int, answer: object, *words: str) -> Result:
+    question = "/cluster/revision?fence=1.42&timeout=2"
+    server.answers[question] = (status, json.dumps(answer).encode())
+    return cluster("fence", "1.42", *words, admin_listen=server.listener)
+
+
+def test_a_revision_that_is_everywhere_is_exit_code_0(server: Server) -> None:
+    result = fence(server, 200, {"revision": "1.42", "complete": True, "members": 3})
+    assert (result.exit_code, result.output) == (0, "1.42: all 3 members serve it\n")
+
+
+PARTIAL = {
+    "revision": "1.42",
+    "complete": False,
+    "members": 9,
+    "missing": ["gw2", "gw3\x1b[31m"],
+    "missing_total": 5,
+    "unreachable": ["gw4"],
+    "unreachable_total": 1,
+}
+
+
+def test_one_that_some_lack_is_exit_code_1_and_says_who(server: Server) -> None:
+    result = fence(server, 202, PARTIAL)
+    assert (result.exit_code, result.stdout) == (1, "")
+    told = "missing: gw2, gw3\\x1b[31m and 3 more; unreachable: gw4"
+    assert f"1.42 isn't everywhere: {told}" in result.stderr
+
+
+def test_a_fence_as_json_is_what_the_node_answers(server: Server) -> None:
+    result = fence(server, 202, PARTIAL, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == PARTIAL
+
+
+def test_a_fence_of_a_node_that_can_ask_nobody_says_so(server: Server) -> None:
+    nobody = {"missing": [], "missing_total": 0, "unreachable": [], "unreachable_total": 0}
+    result = fence(server, 202, {"revision": "1.42", "complete": False, "members": 0, **nobody})
+    assert result.exit_code == 1
+    assert "takes no part in the cluster" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reason"),
+    [
+        (409, {"message": "revision 1.42 is no part"}, "with 409: revision 1.42 is no part"),
+        (200, {"revision": "1.42"}, "tells of no fence"),
+        (200, [], "tells of no fence"),
+    ],
+)
+def test_a_fence_that_is_answered_otherwise_is_exit_code_1(
+    status: int, answer: object, reason: str, server: Server
+) -> None:
+    result = fence(server, status, answer)
+    assert result.exit_code == 1
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("all",), ("1",), ("1.42-zz",), ("1.42", "--timeout", "0"), ("1.42", "--timeout", "61")],
+)
+def test_what_is_no_fence_is_exit_code_2(words: tuple[str, ...]) -> None:
+    assert cluster("fence", *words, admin_listen="off").exit_code == 2
+
+
+def test_a_fence_names_the_tag_and_the_time(server: Server) -> None:
+    question = "/cluster/revision?fence=2.1-0123abcd&timeout=0.25"
+    answer = {"revision": "2.1-0123abcd", "complete": True, "members": 1}
+    server.answers[question] = (200, json.dumps(answer).encode())
+    words = ("2.1-0123abcd", "--timeout", "0.25")
+    assert cluster("fence", *words, admin_listen=server.listener).exit_code == 0
+
+
 def test_admin_url_is_asked_instead_and_the_token_goes_along(server: Server) -> None:
     server.answers["/cluster/revision"] = (200, b'{"revision": "1.12"}')
     words = ("--admin-url", f"http://{server.listener}", "--set", f"admin_token={'t' * 16}")

@@ -1,5 +1,6 @@
 """``grapevine config`` on files and a real database."""
 
+import asyncio
 import hashlib
 import stat
 from pathlib import Path
@@ -9,6 +10,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from node.cli import main
+from store.changeset import Change
+from store.history import EPOCHS
+from store.sqlite import SqliteAuthority
 
 DOCUMENT = """
 _format_version: "3.0"
@@ -110,6 +114,25 @@ def test_a_second_import_replaces_and_deletes_nothing(database: Path) -> None:
         "two": "c",
     }
     assert len(written["routes"]) == 1
+
+
+def test_records_of_epochs_stay_and_are_never_exported(database: Path) -> None:
+    async def raise_epoch() -> list[Change]:
+        authority = SqliteAuthority(database / "authority.db")
+        await authority.open()
+        head = await authority.head()
+        await authority.raise_epoch(head, origin="n1", forced=True)
+        state = await authority.state()
+        await authority.close()
+        return [change for change in state.entities if change.kind == EPOCHS]
+
+    run("config", "db_import", "-", "-p", str(database), stdin=DOCUMENT)
+    (record,) = asyncio.run(raise_epoch())
+    exported = run("config", "db_export", "-", "-p", str(database)).output
+    assert EPOCHS not in exported
+    assert record.id not in exported
+    run("config", "db_import", "-", "-p", str(database), stdin=exported)
+    assert record in asyncio.run(raise_epoch())
 
 
 def test_a_password_is_hashed_once_however_often_it_goes_in_and_out(database: Path) -> None:

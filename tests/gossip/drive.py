@@ -23,7 +23,7 @@ from gossip.wire import (
     encode_header,
     encode_parts,
 )
-from simulations.authority import LogAuthority, LogReplica, SimulatedReplica
+from simulations.authority import EntityReplica, LogAuthority, LogReplica
 
 CLUSTER = "test"
 PROFILE = replace(LAN, reconnect_interval=1e6, join_retry_min=1e6, push_pull_interval=1e6)
@@ -83,19 +83,20 @@ class Driver:
         profile: Profile = PROFILE,
         keyring: Keyring | None = None,
         number: int = 1,
-        replica: SimulatedReplica | None = None,
+        replica: LogReplica | None = None,
+        holds: EntityReplica | None = None,
     ) -> None:
         self.now = 100.0
         self.number = number
         self.authority = LogAuthority()
-        self.replica = LogReplica()
+        self.replica = replica or LogReplica()
         self.core = Gossip(
             Identity(node_id(number), 1, number),
             metadata(f"node-{number}"),
             address(number),
             CLUSTER,
             profile,
-            replica or self.replica,
+            holds or self.replica,
             random.Random(number),
             self.now,
             keyring=keyring,

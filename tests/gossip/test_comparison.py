@@ -22,7 +22,7 @@ class Comparing:
 
     def __init__(self) -> None:
         self.replica = EntityReplica()
-        self.driver = Driver(replica=self.replica)
+        self.driver = Driver(holds=self.replica)
         self.driver.meet(*PEERS)
         self.authority = LogAuthority()
         self.heads: list[Head] = []

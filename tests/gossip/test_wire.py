@@ -12,6 +12,7 @@ from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
 from gossip.messages.changes import (
     Announce,
+    Distant,
     Fetch,
     Heartbeat,
     Missing,
@@ -22,6 +23,7 @@ from gossip.messages.changes import (
     Slice,
 )
 from gossip.messages.fence import FenceAnswer, FenceQuestion, Standing
+from gossip.messages.history import Answer, Question, Stance
 from gossip.messages.keys import Keys, KeysWanted
 from gossip.messages.membership import (
     Ack,
@@ -62,6 +64,7 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
+STANCE = Stance("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
     Ping(1, limits.CLOCK_MS_MAX),
@@ -78,6 +81,7 @@ EVERY_KIND: list[Message] = [
     Request(HEAD),
     Pull(HEAD),
     Missing(HEAD),
+    Distant(HEAD),
     PushPull(True),
     Watch(),
     Unwatch(Parting.FULL),
@@ -100,6 +104,9 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    Question(2**32 - 1, STANCE),
+    Answer(7, STANCE._replace(holds=True)),
+    Answer(7, None),
     FenceQuestion(node_id(3), limits.TAG_MAX, 2**32 - 1, HEAD.version, 2.0),
     FenceAnswer(0, 0, Standing.WAITING),
     Relay((wire(1), wire(2))),

@@ -17,8 +17,10 @@ from simulations.authority.postgres.server import Server
 from simulations.authority.postgres.session import Answer, Session, Settings
 from simulations.authority.postgres.tables import Database
 from simulations.clock import Clock
+from store.epochs import MOVE
 from store.plan import POSTGRES
 from store.postgres_address import PostgresAddress
+from store.read import READ_HEAD_BESIDE
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 TABLES = ("entity", "entity_unique", "entity_reference", "head", "log", "node")
@@ -244,7 +246,11 @@ def _statement(rng: random.Random) -> tuple[str, tuple[Any, ...]]:
             "UPDATE entity SET body = body || $3 WHERE kind = $1 AND id = $2 RETURNING body",
             (*key, str(number)),
         ),
-        ("UPDATE entity SET body = $2 WHERE kind = $1 AND body <> $2", (key[0], str(number))),
+        # Of one row: which of several is locked first is open.
+        (
+            "UPDATE entity SET body = $3 WHERE kind = $1 AND id = $2 AND body <> $3",
+            (*key, str(number)),
+        ),
         ("DELETE FROM entity WHERE kind = $1 AND id = $2 RETURNING id", key),
         (
             "INSERT INTO entity_unique (kind, field, value, id) VALUES ($1, 'name', $3, $2)"
@@ -266,8 +272,16 @@ def _statement(rng: random.Random) -> tuple[str, tuple[Any, ...]]:
         ),
         (
             POSTGRES.append_log,
-            ([write_id, rng.randbytes(16)], [bytes(32), bytes(32)], [b"x", b"y"], [1.0, 2.0]),
+            (
+                [write_id, rng.randbytes(16)],
+                [bytes(32), bytes(32)],
+                [b"x", b"y"],
+                [1.0, 2.0],
+                rng.randrange(9),
+            ),
         ),
+        (READ_HEAD_BESIDE, (rng.randrange(9),)),
+        (MOVE, (number + 2, bytes([number] * 8))),
         ("SELECT revision FROM head FOR UPDATE", ()),
         ("SELECT revision, chain FROM head", ()),
         (

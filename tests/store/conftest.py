@@ -1,5 +1,6 @@
 """Engines under test: the contract suite runs once per engine that stands here."""
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -35,12 +36,18 @@ class Engine:
     opened: list[Authority] = field(default_factory=list)
     model: SqliteModelUnderTest | PostgresModelUnderTest | None = None
     """In the place of the address, which then leads nowhere."""
+    databases: PostgresDatabases | None = None
+    """Where a Postgres database is."""
 
     @property
     def where(self) -> str:
         """What another process needs to connect."""
         assert self.model is None, "a model lives in one process"
         return str(self.address) if isinstance(self.address, Path) else dsn_of(self.address)
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.databases is not None or isinstance(self.model, PostgresModelUnderTest)
 
     def authority(self, **options: Any) -> Authority:
         """Another node's tie to the same authority, not yet open."""
@@ -50,12 +57,36 @@ class Engine:
             return SqliteAuthority(self.address, **options)
         return PostgresAuthority(self.address, **options)
 
-    async def connect(self) -> Authority:
+    async def connect(self, **options: Any) -> Authority:
         """Another node's tie to the same authority."""
-        authority = self.authority()
+        authority = self.authority(**options)
         self.opened.append(authority)
         await authority.open()
         return authority
+
+    async def backup(self) -> Any:
+        """An image of the database as it is, for ``restore``."""
+        if self.model is not None:
+            return self.model.backup()
+        if self.databases is not None:
+            assert isinstance(self.address, PostgresAddress)
+            return await self.databases.copy(self.address)
+        image = sqlite3.connect(":memory:", check_same_thread=False)
+        with contextlib.closing(sqlite3.connect(self.where)) as connection:
+            connection.backup(image)
+        return image
+
+    async def restore(self, image: Any) -> None:
+        """Put a backup in the place of the database: what came after it is lost."""
+        if self.model is not None:
+            self.model.restore(image)
+        elif self.databases is not None:
+            assert isinstance(self.address, PostgresAddress)
+            await self.databases.replace(self.address, image)
+        else:
+            with contextlib.closing(sqlite3.connect(self.where)) as connection:
+                image.backup(connection)
+            image.close()
 
     async def sql(self, text: str) -> None:
         """Do to the database what only an operator or an accident does."""
@@ -89,7 +120,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         return
     databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
     address = await databases.create()
-    engine = Engine(address)
+    engine = Engine(address, databases=databases)
     yield engine
     await close(engine)
     await databases.drop(address)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from store.authority import Authority
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Changeset, chain, decode_body
+from store.history import EPOCHS
 from store.replica import Replica
 from store.schema import Schema
 from store.schema import schema as schema_of
@@ -33,7 +34,13 @@ async def check_history(authority: Authority, schemas: Callable[[str], Schema] =
         assert replica.offer(*item) == "applied"
     assert len(write_ids) == len(changesets)
     assert tuple(replica.changes()) == state.entities
-    texts = {(change.kind, change.id): change.entity or "" for change in state.entities}
+    versions = [item.version for item in changesets]
+    assert versions == sorted(versions)
+    texts = {
+        (change.kind, change.id): change.entity or ""
+        for change in state.entities
+        if change.kind != EPOCHS
+    }
     check_references(texts, schemas)
     return len(changesets)
 

@@ -12,6 +12,7 @@ from simulations.authority.postgres.bootstrap import bootstrapped
 from simulations.authority.postgres.cluster import Cluster
 from simulations.authority.postgres.driver import Driver
 from simulations.authority.postgres.session import Answer, Settings
+from simulations.authority.postgres.tables import Database
 from simulations.authority.sqlite import SqliteFile, SqliteModel
 from simulations.clock import Clock
 from store.authority import Authority
@@ -90,6 +91,12 @@ class SqliteModelUnderTest:
     async def sql(self, text: str) -> None:
         self._file.sql(text)
 
+    def backup(self) -> bytes:
+        return self._file.image()
+
+    def restore(self, image: bytes) -> None:
+        self._file.restore(image)
+
 
 class PostgresModelUnderTest:
     """A simulated server, and any number of processes that share it."""
@@ -103,6 +110,12 @@ class PostgresModelUnderTest:
         made = sources(self._time.rng, self._time.clock)
         model = PostgresAuthority(ADDRESS, driver=driver, **made, **options)
         return InVirtualTime(self._time, model)
+
+    def backup(self) -> Database:
+        return self._cluster.servers["db1"].database.copy()
+
+    def restore(self, image: Database) -> None:
+        self._cluster.restore(self._cluster.servers["db1"], image)
 
     async def sql(self, text: str) -> None:
         server = self._cluster.servers["db1"]

@@ -4,7 +4,8 @@ import pytest
 
 from store.authority import Committed, Create, Mutation, Put
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.errors import AuthorityUnavailable, EntityError, HistoryForked, OutcomeUnknown
+from store.history import Server, Standing
 from store.limits import ATTEMPTS_MAX, COMMITS_MAX
 from store.transaction import WriteRequest
 from store.version import EMPTY, Version
@@ -120,6 +121,18 @@ class TestAnswers:
             assert queue.raced(1, REFUSAL) == []
         assert names(queue.take()) == "ab"
         assert queue.raced(1, REFUSAL) == [(loser, REFUSAL)]
+
+    def test_a_history_that_was_left_is_told_to_all_and_counted(self) -> None:
+        queue = queue_of(ticket("a"), ticket("b"))
+        queue.take()
+        standing = Standing(EMPTY, Server("db:5432", 1), "below")
+        answers = queue.forked(lambda: HistoryForked(standing))
+        assert [(names((item,)), type(answer)) for item, answer in answers] == [
+            ("a", HistoryForked),
+            ("b", HistoryForked),
+        ]
+        assert queue.counters["writes_forked"] == 1
+        assert queue.take() == ()
 
     def test_a_failure_is_told_to_all_each_with_an_error_of_its_own(self) -> None:
         queue = queue_of(ticket("a"), ticket("b"))

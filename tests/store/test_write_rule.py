@@ -193,7 +193,9 @@ def test_rows_are_locked_in_order_and_the_head_comes_last(
         Patch("children", IDS[3], {"guard": {"id": IDS[1]}}),
         Patch("parents", IDS[0][-4:], {"name": "a"}),
     )
-    dialect = Dialect("other", " FOR UPDATE", " FOR KEY SHARE", "APPEND", appends_arrays=False)
+    dialect = Dialect(
+        "other", " FOR UPDATE", " FOR KEY SHARE", "APPEND", appends_arrays=False, server=""
+    )
     request = WriteRequest(mutations, b"w" * 16, "", 1.0, schemas=SCHEMAS.__getitem__)
     connection.execute("BEGIN IMMEDIATE")
     yielded = statements_of(connection, write(request, dialect), dialect)

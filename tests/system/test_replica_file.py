@@ -188,8 +188,8 @@ async def test_another_authority_is_refused_by_who_serves_already_and_taken_at_t
     await SqliteMigrations(authority_of(cluster)).bootstrap()
 
     async def is_refused() -> bool:
-        reason = (await shown(cluster, node))["authority"]["reason"]
-        return "authority changed from" in reason
+        reason: str = (await shown(cluster, node))["authority"]["reason"]
+        return reason.startswith("authority changed: ")
 
     await until(is_refused, "the other authority is refused")
     assert await serves(cluster, node, "a")

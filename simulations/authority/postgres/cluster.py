@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulations.authority.postgres.server import Server
+from simulations.authority.postgres.session import PORT
 from simulations.authority.postgres.tables import Database
 from simulations.authority.postgres.wire import Wire
 from simulations.clock import Clock
-
-PORT = 5432
 
 
 @dataclass(eq=False)

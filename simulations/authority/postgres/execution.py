@@ -7,7 +7,7 @@ randomness handed in chooses one.
 """
 
 import random
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -66,14 +66,14 @@ class Execution:
         transaction: Transaction,
         parameters: Sequence[Any],
         rng: random.Random,
-        schema: str,
+        session: Mapping[str, Any],
     ) -> None:
         self._database = database
         self._transaction = transaction
         self._rng = rng
         assert transaction.snapshot is not None
         self._snapshot = transaction.snapshot
-        self._environment = Environment(parameters, self._subquery, self._notify, schema)
+        self._environment = Environment(parameters, self._subquery, self._notify, session)
         self._results: dict[str, list[Values]] = {}
         """Of WITH."""
 

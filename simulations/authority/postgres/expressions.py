@@ -5,6 +5,7 @@ from collections.abc import Callable
 from simulations.authority.postgres.syntax import (
     COMPARISONS,
     FUNCTIONS,
+    SESSION,
     SPECIAL,
     And,
     AnyOf,
@@ -180,7 +181,7 @@ class Expressions:
             item = self.parse()
             self._cursor.expect(")")
             return Greatest(item)
-        if function not in FUNCTIONS and function not in SPECIAL:
+        if function not in (*FUNCTIONS, *SPECIAL, *SESSION):
             self._cursor.fail(f"the function {function} isn't modelled")
         arguments = () if self._cursor.at_words(")") else self.list()
         self._cursor.expect(")")

@@ -32,6 +32,10 @@ Answer = tuple[str, Rows] | Exception
 """(command tag, rows), or the server's error."""
 
 
+PORT = 5432
+"""Of every server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A session's settings, in seconds; 0 is without bound."""
@@ -194,11 +198,19 @@ class Session:
         database = self._server.database
         if transaction.snapshot is None or not transaction.repeatable:
             transaction.snapshot = database.commits
-        execution = Execution(
-            database, transaction, parameters, self._server.rng, self._settings.schema
-        )
+        execution = Execution(database, transaction, parameters, self._server.rng, self._answers())
         self._running = execution.run(command)
         self._go(self._running)
+
+    def _answers(self) -> dict[str, Any]:
+        """Of ``syntax.SESSION``."""
+        server = self._server
+        return {
+            "current_schema": self._settings.schema,
+            "inet_server_addr": server.name,
+            "inet_server_port": PORT,
+            "pg_current_wal_lsn": server.timeline,
+        }
 
     def look_again(self) -> None:
         """Those it waited for may have ended."""

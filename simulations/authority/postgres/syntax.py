@@ -24,14 +24,15 @@ class Environment:
     select: "Callable[[Select, Environment], list[tuple[Any, ...]]]"
     """Runs a subquery in the snapshot of the statement."""
     notify: Callable[[str, str], None]
-    schema: str
+    session: Mapping[str, Any]
+    """What functions answer that have no arguments: what holds for the whole session."""
     frames: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """(alias, values), the innermost last."""
 
     def bind(self, alias: str, values: Mapping[str, Any]) -> "Environment":
         """This one, with a row in scope."""
         frames = (*self.frames, (alias, values))
-        return Environment(self.parameters, self.select, self.notify, self.schema, frames)
+        return Environment(self.parameters, self.select, self.notify, self.session, frames)
 
 
 class Expression(Protocol):
@@ -254,12 +255,12 @@ class Call:
     arguments: tuple[Expression, ...]
 
     def value(self, env: Environment) -> Any:
+        if self.function in SESSION:
+            return env.session[self.function]
         arguments = [argument.value(env) for argument in self.arguments]
         match self.function:
             case "coalesce":
                 return next((argument for argument in arguments if argument is not None), None)
-            case "current_schema":
-                return env.schema
             case "pg_notify":
                 env.notify(*arguments)
                 return ""  # void is not null
@@ -273,9 +274,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "length": len,
     "cardinality": len,
     "greatest": max,
+    "least": min,
+    "host": str,
+    "pg_walfile_name": lambda timeline: f"{timeline:08X}{0:016X}",  # that is all it tells here
 }
-SPECIAL = ("coalesce", "current_schema", "pg_notify", "pg_advisory_xact_lock")
+SPECIAL = ("coalesce", "pg_notify", "pg_advisory_xact_lock")
 """Functions that need more than their arguments; the last one only alone, in a SELECT."""
+SESSION = ("current_schema", "inet_server_addr", "inet_server_port", "pg_current_wal_lsn")
+"""Functions of ``Environment.session``."""
 
 
 _CASTS: dict[str, tuple[type, ...]] = {

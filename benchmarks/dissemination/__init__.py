@@ -1,0 +1,1 @@
+"""How a change travels in a large cluster: our core beside models of other designs."""
