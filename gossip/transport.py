@@ -18,6 +18,7 @@ from typing import Any
 from gossip import limits
 from gossip.address import Address, split_host_port
 from gossip.core import Gossip
+from gossip.counters import TRANSPORT_MEANINGS
 from gossip.datagrams import Datagrams, open_datagrams
 from gossip.effects import (
     CloseStream,
@@ -76,20 +77,7 @@ class Transport:
         self._timer_at: float | None = None
         self._flushing = False
         self._draining = False
-        self.counters: dict[str, int] = dict.fromkeys(
-            (
-                "datagrams_unsent",
-                "datagrams_congested",
-                "datagram_errors",
-                "streams_unopened",
-                "streams_refused",
-                "streams_cut_off",
-                "frames_oversized",
-                "seeds_unresolved",
-                "errors",
-            ),
-            0,
-        )
+        self.counters: dict[str, int] = dict.fromkeys(TRANSPORT_MEANINGS, 0)
         """What this side drops, by reason."""
 
     async def start(self, listen: Address | Sockets) -> None:
@@ -232,7 +220,7 @@ class Transport:
         accepted = sum(1 for s in self._writers if s % 2 and not self._gossip.stands(s))
         peer = writer.get_extra_info("peername")
         if accepted >= limits.STREAMS_ACCEPTED_MAX or not peer:
-            self.counters["streams_refused"] += 1
+            self.counters["streams_turned_away"] += 1
             writer.transport.abort()
             return
         stream, self._next_accepted = self._next_accepted, self._next_accepted + 2

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 from store.changelog import Changelog
-from store.changeset import Change, decode_body
+from store.changeset import Change, Changeset, decode_body
 from store.contents import Contents, PinnedState, Prepared
 from store.limits import LOG_BYTES_MAX
 from store.snapshot_slices import SliceReader
@@ -46,6 +46,13 @@ class Loading:
                 raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
             self._contents.apply((self._contents.prepare(change),))
 
+    def follow(self, changesets: Iterable[Changeset]) -> None:
+        """All is there, and these have followed it meanwhile. Raises ValueError as ``add``."""
+        for version, _, digest, body in changesets:
+            changes = decode_body(body).changes
+            self._contents.apply([self._contents.prepare(change) for change in changes])
+            self.head = Head(version, digest)
+
     def pin(self) -> PinnedState:
         """What has been taken in so far."""
         return self._contents.pin(self.head)
@@ -84,15 +91,13 @@ class Loading:
     def _follow(self) -> Outcome:
         """Apply what the holder has applied since."""
         following = self._holder.changesets(*self.head, LOG_BYTES_MAX)
-        reached = self.head if not following else Head(following[-1][0], following[-1][2])
-        if following is None or reached != self._holder.head():
+        if following is None:
             return "stale"
         try:
-            for _, _, _, body in following:
-                self._contents.apply([*map(self._contents.prepare, decode_body(body).changes)])
+            self.follow(Changeset(*changeset) for changeset in following)
         except ValueError:
             return "corrupt"
-        return "installed"
+        return "installed" if self.head == self._holder.head() else "stale"
 
 
 class Installation:

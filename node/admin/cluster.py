@@ -26,7 +26,12 @@ class Cluster:
         """``GET /cluster``"""
         members = self._node.members()
         return json_answer(
-            {"data": members, "total": len(members), "notices": list(self._node.notices())}
+            {
+                "data": members,
+                "total": len(members),
+                "notices": list(self._node.notices()),
+                "propagation": self._node.measures.propagation.summary(),
+            }
         )
 
     async def join(self, request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
@@ -204,6 +205,10 @@ class NodeView(Protocol):
     def documents(self) -> DocumentsView | None:
         """None on a node with a database."""
 
+    @property
+    def measures(self) -> Measures:
+        """What the node measures, and its Admin API adds to."""
+
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""
 
@@ -224,11 +229,17 @@ class NodeView(Protocol):
 
     def authority_status(self) -> AuthorityStatus: ...
 
+    def confirmation_age(self) -> float:
+        """Seconds since any member has seen the authority's head; infinite when none has."""
+
     def replica_file_status(self) -> ReplicaFileStatus: ...
 
     def replica_problem(self) -> str:
         """What is wrong with the copy of the authority that is served; empty when nothing is known
         to be."""
+
+    def audits(self) -> Mapping[str, Any]:
+        """What the audits have found last, by what was looked at; as ``/status`` shows it."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""

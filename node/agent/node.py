@@ -46,6 +46,7 @@ from node.agent.authorities import make_authority
 from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.certificate import server_context
+from node.agent.cluster_audit import ClusterAudit
 from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
@@ -70,6 +71,7 @@ from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
 from node.agent.repairing import Repairing
+from node.agent.replica_audit import ReplicaAudit
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
@@ -77,9 +79,11 @@ from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
 from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
+from node.agent.worker_audit import WorkerAudit
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from node.version import VERSION
 from store import off
@@ -115,6 +119,7 @@ class Node:
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
         self._rng = random.Random()
+        self.measures = Measures()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
@@ -216,6 +221,14 @@ class Node:
             lambda: self._link.reachable and self._membership.is_first(),
             lambda mutations: self.commit(mutations, None),
         )
+        self._cluster_audit = ClusterAudit(
+            self._link,
+            self._serving,
+            lambda: self._link.reachable and self._membership.is_first(),
+            settings.cluster_audit_interval,
+        )
+        self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
+        self._worker_audit = WorkerAudit(self._serving, self._workers)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -269,12 +282,15 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
+            tasks.create_task(self._replica_audit.run())
+            tasks.create_task(self._worker_audit.run())
             if self._documents is None:
                 tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
                 tasks.create_task(self._sweeping.run())
+                tasks.create_task(self._cluster_audit.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
@@ -373,12 +389,16 @@ class Node:
 
     def _loaded(self) -> None:
         self._keeper.replaced()
+        self._replica_audit.replaced()
         self._workers.publish_state()
         self._fences.moved()
 
     def _mended(self, version: Version, changes: tuple[Change, ...]) -> None:
         self._keeper.replaced()
         self._workers.publish(version, changes)
+
+    async def _replace_replica(self) -> None:
+        self._repairing.damaged("an audit has found that it isn't what was applied")
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())
@@ -412,6 +432,7 @@ class Node:
             theirs = None if event.theirs is None else heard(event.theirs)
             self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied):
+            self.measures.propagation.observe(event.delay, event.hops)
             self._following.moved()
             self._repairing.moved()
         elif isinstance(event, SnapshotInstalled):
@@ -491,11 +512,21 @@ class Node:
             "" if link.changed is None else link.changed[1],
         )
 
+    def confirmation_age(self) -> float:
+        return self._membership.confirmation_age()
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
 
     def replica_problem(self) -> str:
         return self._repairing.problem
+
+    def audits(self) -> Mapping[str, Any]:
+        return {
+            "replica": self._replica_audit.status(),
+            "workers": self._worker_audit.status(),
+            "database": self._cluster_audit.status(),
+        }
 
     def ready(self) -> tuple[bool, str]:
         if self._draining:
@@ -520,6 +551,10 @@ class Node:
             **self._membership.counters(),
             **self._keeper.counters(),
             **self._repairing.counters(),
+            **self.authority.counters(),
+            **self._replica_audit.counters(),
+            **self._worker_audit.counters(),
+            **self._cluster_audit.counters,
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from gossip.replica import Giving, Installation, Reconciliation, Verdict
 from node.agent.intake import Installing, Left, Reconciling
-from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.abandoned import abandoned
 from store.authority import State
@@ -21,6 +21,7 @@ from store.contents import PinnedState
 from store.history import Reach
 from store.installation import Loading
 from store.replica import Replica
+from store.state_hash import StateSum, element, identify
 from store.version import EMPTY, Head, Version
 
 
@@ -95,28 +96,36 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    async def load(self, state: State) -> Head | None:
+    async def load(self, state: State, *, anew: bool = False) -> Head | None:
         """Replace everything by a state read at the authority; its head.
 
         None, and nothing is replaced, when that isn't above what the replica holds then: a node
         never goes back, be it that it went on while the state was read, or that the authority did
-        (which is for the verdict on its history). Hand over the only reference: what has been taken
-        in of the state is freed on the way.
+        (which is for the verdict on its history). ``anew`` replaces a replica that is damaged all
+        the same, brought to its version by the changesets since. Hand over the only reference: what
+        has been taken in of the state is freed on the way.
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
-        if self.loaded and head != before and before.version >= head.version:
+        if self.loaded and not anew and head != before and before.version >= head.version:
             return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
             for part in _parts(entities):
                 loading.add(part)
                 await asyncio.sleep(0)
+            while anew and (since := self._since(loading.head)):
+                loading.follow(since)
+                head = loading.head
+                await asyncio.sleep(0)
         except BaseException:
             loading.abandon()
             self._tidy()
             raise
-        if before != self.head() and self.version >= head.version:
+        came_here = before != self.head() and not anew
+        if self.loaded and (
+            self.version > head.version or (came_here and self.version == head.version)
+        ):
             loading.abandon()
             self._tidy()
             return None
@@ -126,37 +135,26 @@ class Serving:
         return head
 
     async def verify(self, state: State) -> bool:
-        """Whether this node holds what the authority was read for, at that version; else it does
-        afterwards, with what came later applied to it. Hand over the only reference.
-
-        Raises ValueError when the state can't be read.
-        """
-        head, entities = state.head, list(state.entities)
-        del state
-        loading = self.replica.begin_load(head)
-        try:
-            for part in _parts(entities):
-                loading.add(part)
+        """Whether this node holds what the authority was read for, at that version, as far as it
+        remembers; else it does afterwards. Raises ValueError when the state can't be read."""
+        total = StateSum()
+        for number, (kind, entity_id, text) in enumerate(state.entities, start=1):
+            total.add(element(identify(kind, entity_id, (text or "").encode())))
+            if number % LOAD_SLICE_ENTITIES == 0:
                 await asyncio.sleep(0)
-        except BaseException:
-            loading.abandon()
-            self._tidy()
-            raise
-        ours = self.replica.state_hash(head.version)
-        forgotten = ours is None and head.version <= self.version
-        if forgotten or ours == loading.state_hash():
-            loading.abandon()
-            self._tidy()
+        ours = self.replica.state_hash(state.head.version)
+        if ours in (None, total.digest()):
             return True
-        left = self._held()
-        if loading.finish_above(renew=True) != "installed":
-            self._tidy()
-            raise ValueError(f"what came after {head.version} doesn't follow it")
-        self._replaced(left)
-        return ours is None
+        await self.load(state, anew=True)
+        return False
 
     def _held(self) -> Left:
         return self.head(), self.replica.changelog
+
+    def _since(self, head: Head) -> Sequence[Changeset]:
+        """What the replica has applied after a head; nothing when its log doesn't tell."""
+        held = self.replica.changesets(head.version, head.digest, LOAD_SLICE_BYTES)
+        return [Changeset(*changeset) for changeset in held or ()]
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""

@@ -4,11 +4,12 @@
 """
 
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from gossip.replica import Changeset, Giving, Installation, Reach, Reconciliation, Verdict, Version
+from gossip.replica import Head as GossipHead
 from store.authority import State
-from store.changeset import Body, Change, encode_body
+from store.changeset import Body, Change, decode_body, encode_body
 from store.replica import Replica
 from store.version import EMPTY, Head
 from store.version import Version as StoreVersion
@@ -33,6 +34,8 @@ class EntityReplica:
 
     def __init__(self) -> None:
         self._replica = Replica(AUTHORITY_ID)
+        self.authority_answers: Callable[[], bool] = lambda: False
+        """Whether its node can read a higher epoch at its own authority."""
         self.refuses: Version | None = None
         """A version that this node's software can't apply."""
 
@@ -60,6 +63,13 @@ class EntityReplica:
         return self._replica.audit()
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        """What gossip brings (``node.agent.serving``)."""
+        if version[0] > self.head()[0][0] > 0 and self.authority_answers():
+            return "unconfirmed"
+        return self.take(version, predecessor, digest, body)
+
+    def take(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        """What the authority has confirmed."""
         fits = predecessor == self.head()[1]
         if version == self.refuses and fits:
             return "poison"
@@ -92,13 +102,14 @@ class EntityReplica:
                 self._replica.offer(*changeset)
             self._begin_log()
 
-    def rebuild(self, log: Sequence[Changeset]) -> None:
-        """Take over the whole state of the authority, whose log from its beginning on this is."""
-        fresh = Replica(AUTHORITY_ID)
-        for changeset in log:
-            assert fresh.offer(*changeset) == "applied", "its history applies"
-        self._replica = fresh
-        self._begin_log()
+    def replace(self, head: GossipHead, state: Sequence[bytes]) -> None:
+        """Take over the whole state of the authority, which is all bodies since its beginning."""
+        entities: dict[tuple[str, str], Change] = {}
+        for body in state:
+            entities |= {change[:2]: change for change in decode_body(body).changes}
+        kept = tuple(change for change in entities.values() if change.entity is not None)
+        version = StoreVersion(*head.version)
+        self._replica.load(State(Head(version, head.digest), kept))
 
     def keep_log(self, count_max: int) -> None:
         """Keep so many changesets for others from now on."""

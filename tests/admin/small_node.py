@@ -14,6 +14,7 @@ from node.admin.node_view import (
     ReplicaFileStatus,
 )
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -66,6 +67,10 @@ class SmallNode:
         self.keys = self.keyring.changes
         self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
+        self.measures = Measures()
+        self.heard_ago = 2.5
+        """Of the authority's head, in seconds."""
+        self.counted: dict[str, int] = {"packets_received": 5}
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""
         self.fenced = Fenced("complete", 3, (), ())
@@ -98,11 +103,17 @@ class SmallNode:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
+    def confirmation_age(self) -> float:
+        return self.heard_ago
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
     def replica_problem(self) -> str:
         return ""
+
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": {"finished_at": None, "damaged": False}}
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness
@@ -114,7 +125,7 @@ class SmallNode:
         return {"connections_active": 3, "total_requests": 7}
 
     def counters(self) -> Mapping[str, int]:
-        return {"packets_received": 5}
+        return self.counted
 
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         if self.down:

@@ -1,6 +1,5 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -8,14 +7,14 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from node.agent.authority_link import AuthorityLink, CantFollow
-from node.agent.histories import Histories
 from node.agent.serving import Serving
-from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation, State
+from store.authority import AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import EMPTY, GENESIS_DIGEST, Head, Version
+from store.version import GENESIS_DIGEST, Head, Version
+from tests.agent.histories import idle_histories
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -61,22 +60,6 @@ class CommitsAndIsGone(NoAuthority):
         others = following(1, GENESIS_DIGEST)
         mine = following(2, others.digest)
         return Committed(Head(mine.version, mine.digest), mine, ({},))
-
-
-def idle_histories(authority: Authority) -> Histories:
-    """That nothing is asked of."""
-    return Histories(
-        authority,
-        lambda: "n",
-        lambda: EMPTY,
-        lambda _: (),
-        asyncio.Event().wait,
-        lambda *_: (),
-        lambda *_: None,
-        lambda _: None,
-        lambda _: None,
-        random.Random(1),
-    )
 
 
 def linked(
@@ -193,10 +176,10 @@ async def test_a_state_that_can_not_be_read_leaves_what_is_served() -> None:
     authority = Holds()
     serving, state = holding(1)
     broken = (Change("services", "a", "{"),)
-    authority.whole = State(Head(Version(1, 7, 9), bytes(32)), broken)
+    authority.whole = State(state.head, broken)
     link = link_to(authority, serving)
     assert await link.open()
-    for attempt in (link.catch_up, link.verify):
+    for attempt in (link.catch_up, link.verify, link.reload):
         with pytest.raises(CantFollow, match="can't be read here"):
             await attempt()
     assert serving.head() == state.head

@@ -17,6 +17,7 @@ from node.channel import (
     Change,
     Configure,
     Decoder,
+    Differs,
     Drain,
     Frame,
     Listen,
@@ -72,6 +73,7 @@ class WorkerProcess:
         self.version: Version = (1, 0, 0)
         self.ready = asyncio.Event()
         self.applied: list[Applied] = []
+        self.differs: list[str] = []
         self.stats: dict[str, int] = {}
         self._news = asyncio.Condition()
         self._decoder = Decoder()
@@ -183,6 +185,8 @@ class WorkerProcess:
                         self.ready.set()
                     elif isinstance(frame, Applied):
                         self.applied.append(frame)
+                    elif isinstance(frame, Differs):
+                        self.differs.append(frame.what)
                     elif isinstance(frame, Stats):
                         self.stats = frame.counters
                 self._news.notify_all()
