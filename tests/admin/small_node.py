@@ -158,6 +158,9 @@ class SmallNode:
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
+    def replica_problem(self) -> str:
+        return ""
+
     def audits(self) -> Mapping[str, Any]:
         return {"replica": {"finished_at": None, "damaged": False}}
 
