@@ -57,8 +57,9 @@ class Histories:
     """``confirmed()`` is the newest head that this node knows to be confirmed, ``known(count)``
     heads of that history, newest first. ``still_ours()`` raises AuthorityUnavailable when another
     authority answers now in this one's place. ``ask(at_least, mine)`` asks members and answers
-    whom, ``answer(asker, sequence, mine)`` is for their questions. ``raised(committed)`` is called
-    after this node has raised the epoch, ``lost(reason)`` when the authority has failed to answer.
+    whom, ``answer(asker, sequence, mine)`` is for their questions, ``members()`` how many run.
+    ``raised(committed)`` is called after this node has raised the epoch, ``lost(reason)`` when the
+    authority has failed to answer.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Histories:
         still_ours: Callable[[], Awaitable[object]],
         ask: Callable[[Version, Stance], Sequence[str]],
         answer: Callable[[str, int, Stance | None], None],
+        members: Callable[[], int],
         raised: Callable[[Committed], None],
         lost: Callable[[str], None],
         rng: random.Random,
@@ -82,6 +84,7 @@ class Histories:
         self._still_ours = still_ours
         self._ask = ask
         self._answer = answer
+        self._members = members
         self._raised = raised
         self._lost = lost
         self._clock = clock
@@ -182,6 +185,7 @@ class Histories:
             pass
 
     def _take(self, effects: Sequence[Effect]) -> None:
+        self._verdict.members = self._members()
         for effect in effects:
             if isinstance(effect, Ask):
                 asked = self._ask(effect.at_least, effect.mine)
@@ -244,7 +248,7 @@ class Histories:
         for asker, sequence in questions:
             self._answer(asker, sequence, mine)
         if mine is not None:
-            self._take(self._verdict.stood(reading, confirmed, self._clock()))
+            self._verdict.noted(reading, confirmed)
             for theirs in questions.values():
                 self._take(self._verdict.faced(theirs))
 

@@ -140,6 +140,7 @@ class Node:
             lambda: self._link.still_ours(),
             self._membership.ask_history,
             self._membership.answer_history,
+            self._membership.running_count,
             self._raised,
             lambda reason: self._link.failed(reason),
             self._rng,

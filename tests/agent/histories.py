@@ -18,6 +18,7 @@ def idle_histories(authority: Authority) -> Histories:
         asyncio.Event().wait,
         lambda *_: (),
         lambda *_: None,
+        lambda: 1,
         lambda _: None,
         lambda _: None,
         random.Random(1),
