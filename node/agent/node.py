@@ -148,7 +148,7 @@ class Node:
             self.authority,
             lambda: self.node_id,
             lambda: self._link.confirmed_head(),
-            self.replica.heads,
+            self.replica,
             lambda: self._link.still_ours(),
             self._membership.ask_history,
             self._membership.answer_history,
