@@ -74,7 +74,7 @@ class History:
             return
         mine = stance_of(self._read(self._confirmed), stored(self._confirmed))
         node.core.answer_history(event.asker, event.sequence, _told(mine))
-        self._stood()
+        self._verdict.noted(self._read(self._confirmed), stored(self._confirmed))
         self._do(self._verdict.faced(_heard(event.theirs)))
 
     def answered(self, event: HistoryAnswered) -> None:
@@ -113,6 +113,7 @@ class History:
         return reading_of(self._authority.standing(head), stored(head), logged=logged)
 
     def _do(self, effects: Sequence[Effect]) -> None:
+        self._verdict.members = self._node.core.size()
         for effect in effects:
             if isinstance(effect, Ask):
                 asked = self._node.core.ask_history(effect.at_least, _told(effect.mine), self._now)

@@ -39,6 +39,9 @@ ANSWER_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """In a split: how long until it is looked at again, jittered by up to half."""
 
+CROWD = 16
+"""Members up to which each looks at that pace; n of them wait n / CROWD times as long."""
+
 HEARD_SECONDS = 5.0
 """What gossip tells of another history is looked into at most so often."""
 
@@ -138,6 +141,8 @@ class HistoryVerdict:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.members = 1
+        """How many run, this node included; kept up to date from outside."""
         self.phase: Phase = "agreed"
         self.split: Split | None = None
         """The one that is known of now."""
@@ -177,6 +182,13 @@ class HistoryVerdict:
         first = above._replace(revision=above.revision + 1)
         return self._ask(min(first, confirmed.version), now)
 
+    def noted(self, reading: Reading, confirmed: Head) -> None:
+        """The own authority was read because a member asked. That one sees to what it proves: a
+        thousand nodes that asked each other would fall upon the authority."""
+        self._mine = stance_of(reading, confirmed)
+        if self.phase == "asking":
+            self._proof = bool(reading.standing.proof)
+
     def heard(self, now: float) -> list[Effect]:
         """A member follows another history at this node's version or above it."""
         if self.phase != "agreed" or self.split is not None or now < self._not_heard_before:
@@ -201,7 +213,8 @@ class HistoryVerdict:
         return effects
 
     def faced(self, theirs: Stance) -> list[Effect]:
-        """A member has told how its authority stands, asked or not. Before this, ``stood``."""
+        """A member has told how its authority stands, asked (after ``stood``) or not (after
+        ``noted``)."""
         mine = self._mine
         if mine is None or theirs.server == mine.server or theirs in self._faced:
             return []
@@ -294,4 +307,5 @@ class HistoryVerdict:
         return [Raise(self._mine.confirmed)]
 
     def _next_look(self, now: float) -> float:
-        return now + LOOK_SECONDS * (1 + self._rng.random() / 2)
+        pause = LOOK_SECONDS * max(1.0, self.members / CROWD)
+        return now + pause * (1 + self._rng.random() / 2)

@@ -185,5 +185,6 @@ class Following:
             if self._poll.due(now):
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._poll.deadline - now)
+                async with asyncio.timeout(self._poll.deadline - now):
+                    await self._wake.wait()
         self._wake.clear()

@@ -8,12 +8,13 @@ import pytest
 
 from node.agent.authority_link import AuthorityLink, CantFollow
 from node.agent.serving import Serving
-from store.authority import AuthorityInfo, Committed, Create, Mutation, State
+from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.errors import OutcomeUnknown
 from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import GENESIS_DIGEST, Head, Version
+from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 from tests.agent.histories import idle_histories
 
 
@@ -62,10 +63,22 @@ class CommitsAndIsGone(NoAuthority):
         return Committed(Head(mine.version, mine.digest), mine, ({},))
 
 
+class LosesTheAnswer(CommitsAndIsGone):
+    """Its connection dies in COMMIT, and the write can't be looked up."""
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        raise OutcomeUnknown("connection lost", bytes(16))
+
+
 def linked(
-    pushed: list[Changeset], lost: list[None], write_pause: Callable[[], float] = lambda: 0.0
+    pushed: list[Changeset],
+    lost: list[None],
+    write_pause: Callable[[], float] = lambda: 0.0,
+    authority: Authority | None = None,
 ) -> AuthorityLink:
-    authority = CommitsAndIsGone()
+    authority = authority or CommitsAndIsGone()
     return AuthorityLink(
         authority,
         Serving(Replica("a"), lambda _: None, lambda: None),
@@ -108,6 +121,16 @@ async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -
     assert committed.head.version.revision == 2
     assert [changeset.version.revision for changeset in pushed] == [2], "it waits for the first"
     assert lost, "that the authority is gone is seen to"
+
+
+async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confirmed() -> None:
+    pushed: list[Changeset] = []
+    link = linked(pushed, [], authority=LosesTheAnswer())
+    assert await link.open()
+    with pytest.raises(OutcomeUnknown):
+        await link.commit([Create("services", {"host": "a"})])
+    assert pushed == []
+    assert link.confirmed_head() == EMPTY
 
 
 def link_to(authority: Holds, serving: Serving) -> AuthorityLink:

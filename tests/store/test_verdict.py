@@ -301,6 +301,18 @@ def test_who_has_raised_knows_of_the_other_server_all_the_same(case: Case) -> No
     assert not case.verdict.refuses
 
 
+def test_who_is_asked_does_not_begin_to_ask_by_itself(case: Case) -> None:
+    case.verdict.noted(reading_of(LACKS, CONFIRMED), CONFIRMED)
+    assert (case.verdict.phase, case.verdict.deadline) == ("agreed", None)
+
+
+def test_of_many_members_each_looks_at_a_split_less_often(case: Case) -> None:
+    case.verdict.members = 160
+    case.split()
+    assert case.later(10 * LOOK_SECONDS - 0.1) == []
+    assert case.later(5 * LOOK_SECONDS + 0.2) == [Look()]
+
+
 # Histories that gossip shows
 
 

@@ -16,6 +16,7 @@ from tests.postgres_server import PostgresDatabases, execute, fetch, running_ser
 from tests.postgres_standby import Standby, running_standby
 from tests.system.conftest import StartCluster
 from tests.system.test_authority_away import add_sample, until_serves
+from tests.system.test_backup import run_tool
 from tests.system.waiting import until
 
 
@@ -311,6 +312,26 @@ async def test_a_restored_backup_is_found_though_nobody_removed_what_the_nodes_h
         return all(kept(node) == ["lost"] for node in cluster.nodes)
 
     await until(are_kept, "each node has kept what was lost")
+
+
+async def test_a_dump_is_restored_under_running_nodes(
+    postgres_database: PostgresAddress,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+    tmp_path: Path,
+) -> None:
+    cluster = await start_cluster(2, settings_for(postgres_database))
+    await add_sample(cluster, upstream)
+    await add(cluster, "kept")
+    dump, name = tmp_path / "grapevine.dump", postgres_database.database
+    run_tool(postgres_database, "pg_dump", "-Fc", "-n", "grapevine", "-f", dump, name)
+    await add(cluster, "lost")
+    await all_serve(cluster, "kept", "lost", gone=[])
+    await execute(postgres_database, "DROP SCHEMA grapevine CASCADE")
+    run_tool(postgres_database, "pg_restore", "--single-transaction", "-d", name, dump)
+    await until_epoch(cluster, 2)
+    await add(cluster, "after")
+    await all_serve(cluster, "kept", "after", gone=["lost"])
 
 
 async def test_a_restored_backup_that_was_written_to_is_found_by_its_revisions(
