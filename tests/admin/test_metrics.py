@@ -66,6 +66,8 @@ async def test_the_node_and_its_database_are_told(status_api: Client, node: Smal
     assert exposed.value("grapevine_ready") == 0
     assert exposed.value("grapevine_confirmation_age_seconds") == 2.5
     assert exposed.value("grapevine_info", version="0.1.0") == 1
+    assert exposed.value("grapevine_replica_damaged") == 0
+    assert exposed.value("grapevine_database_rows_refused") == 2
 
 
 async def test_a_head_that_nobody_has_seen_is_infinitely_old(

@@ -21,6 +21,7 @@ from store.version import Head
 from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
 from tests.store.pems import pair
+from tests.store.writer_process import write_at_random
 
 pytestmark = EVERY_ENGINE
 
@@ -38,6 +39,12 @@ class Audited:
 
     async def follow(self) -> None:
         self.replica.load(await self.authority.state())
+
+    async def catch_up(self) -> None:
+        """By the log, as nodes do: the state would show what was done by hand."""
+        while changesets := await self.authority.log(self.replica.pin().head):
+            for changeset in changesets:
+                assert self.replica.offer(*changeset) == "applied"
 
     async def write(self, *mutations: Mutation) -> list[Entity]:
         committed = await self.authority.write(mutations, origin="n1")
@@ -384,6 +391,35 @@ async def test_twice_at_once_writes_it_once(audited: Audited) -> None:
     )
     assert [outcome.changeset is not None for outcome in outcomes].count(True) == 1
     assert await check_history(audited.authority) == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_after_audits_among_writers_the_log_still_replays_to_the_state(
+    audited: Audited, seed: int
+) -> None:
+    mine = [await audited.make("services", name=f"mine{number}", host="h") for number in range(8)]
+    others = [await audited.engine.connect() for _ in range(3)]
+    writing = asyncio.gather(
+        *(
+            write_at_random(other, 100 * seed + number, 30, show=False)
+            for number, other in enumerate(others)
+        )
+    )
+    audits = 0
+    for number, entity in enumerate(mine):
+        if number % 4 == 3:
+            await audited.remove("services", entity["id"])
+        else:
+            await audited.edit("services", entity, port=1000 + number)
+        await audited.catch_up()
+        amended = await audited.authority.amend(await audited.difference(), origin="n1")
+        assert amended.refused == ()
+        audits += amended.changeset is not None
+    await writing
+    await audited.catch_up()
+    assert audits > 0
+    assert await audited.is_as_history_says()
+    await check_history(audited.authority)
 
 
 async def test_much_is_written_in_parts(audited: Audited, monkeypatch: pytest.MonkeyPatch) -> None:
