@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from store import audit
-from store.audit import Amended, Auditor, Difference, Walk, referrers
+from store.amendment import Auditor, read_row
+from store.audit import Amended, Difference, Walk, referrers
 from store.authority import Authority, Create, Delete, Mutation, Patch, State
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change, decode_body
@@ -486,5 +487,5 @@ async def test_whatever_the_write_rule_has_made_validates(audited: Audited) -> N
     auditor = Auditor(bytes(16), "", 1_800_000_000.0, schema)
     for change in (await audited.authority.state()).entities:
         assert change.entity is not None
-        entity = audit._read(auditor, (change.kind, change.id), change.entity)
+        entity = read_row(auditor, (change.kind, change.id), change.entity)
         assert entity == decode_entity(change.entity)
