@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
-from store.audit import Amended, Auditor, Difference, amend
+from store.amendment import Auditor
+from store.audit import Amended, Difference, amend
 from store.authority import (
     AuthorityInfo,
     Committed,

@@ -13,7 +13,8 @@ from node import logs
 from node.agent.authority_link import AuthorityLink
 from node.agent.limits import AUDIT_STEPS_MAX, AUDIT_YIELD_ENTITIES, NAMES_SHOWN_MAX
 from node.agent.serving import Serving
-from store.audit import Difference, Refused, Walk, referrers
+from store.amendment import Refused
+from store.audit import Difference, Walk, referrers
 from store.changeset import decode_body
 from store.errors import AuthorityUnavailable
 from store.limits import AUDIT_SLICE_ROWS

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from store import audit
-from store.audit import Amended, Auditor, Difference, Walk, referrers
+from store.amendment import Auditor, read_row
+from store.audit import Amended, Difference, Walk, referrers
 from store.authority import Authority, Create, Delete, Mutation, Patch, State
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change, decode_body
@@ -21,6 +22,7 @@ from store.version import Head
 from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
 from tests.store.pems import pair
+from tests.store.writer_process import write_at_random
 
 pytestmark = EVERY_ENGINE
 
@@ -38,6 +40,12 @@ class Audited:
 
     async def follow(self) -> None:
         self.replica.load(await self.authority.state())
+
+    async def catch_up(self) -> None:
+        """By the log, as nodes do: the state would show what was done by hand."""
+        while changesets := await self.authority.log(self.replica.pin().head):
+            for changeset in changesets:
+                assert self.replica.offer(*changeset) == "applied"
 
     async def write(self, *mutations: Mutation) -> list[Entity]:
         committed = await self.authority.write(mutations, origin="n1")
@@ -386,6 +394,35 @@ async def test_twice_at_once_writes_it_once(audited: Audited) -> None:
     assert await check_history(audited.authority) == 2
 
 
+@pytest.mark.parametrize("seed", range(2))
+async def test_after_audits_among_writers_the_log_still_replays_to_the_state(
+    audited: Audited, seed: int
+) -> None:
+    mine = [await audited.make("services", name=f"mine{number}", host="h") for number in range(8)]
+    others = [await audited.engine.connect() for _ in range(3)]
+    writing = asyncio.gather(
+        *(
+            write_at_random(other, 100 * seed + number, 30, show=False)
+            for number, other in enumerate(others)
+        )
+    )
+    audits = 0
+    for number, entity in enumerate(mine):
+        if number % 4 == 3:
+            await audited.remove("services", entity["id"])
+        else:
+            await audited.edit("services", entity, port=1000 + number)
+        await audited.catch_up()
+        amended = await audited.authority.amend(await audited.difference(), origin="n1")
+        assert amended.refused == ()
+        audits += amended.changeset is not None
+    await writing
+    await audited.catch_up()
+    assert audits > 0
+    assert await audited.is_as_history_says()
+    await check_history(audited.authority)
+
+
 async def test_much_is_written_in_parts(audited: Audited, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "AUDIT_BYTES_MAX", 1_000)
     entities = [await audited.make("services", name=f"s{n}", host="h") for n in range(5)]
@@ -450,5 +487,5 @@ async def test_whatever_the_write_rule_has_made_validates(audited: Audited) -> N
     auditor = Auditor(bytes(16), "", 1_800_000_000.0, schema)
     for change in (await audited.authority.state()).entities:
         assert change.entity is not None
-        entity = audit._read(auditor, (change.kind, change.id), change.entity)
+        entity = read_row(auditor, (change.kind, change.id), change.entity)
         assert entity == decode_entity(change.entity)
