@@ -154,6 +154,20 @@ MEANINGS = {
     "registers_dropped": "registers given up because there are too many",
 }
 
+TRANSPORT_MEANINGS = {
+    "datagrams_unsent": "packets that the operating system refused to send",
+    "datagrams_congested": "packets dropped because too many wait for the socket",
+    "datagram_errors": "errors of earlier packets that the operating system reported",
+    "streams_unopened": "streams that could not be connected",
+    "streams_turned_away": "incoming streams closed because too many are open",
+    "streams_cut_off": "streams closed because the other side reads too slowly",
+    "streams_stalled": "streams closed because the other side took nothing for too long",
+    "frames_oversized": "stream frames above their size limit, which end the stream",
+    "seeds_unresolved": "look-ups of seeds that failed",
+    "errors": "packets or frames on which this software failed",
+}
+"""What the transport counts."""
+
 
 class Counters(dict[str, int]):
     """Name -> count since the start."""

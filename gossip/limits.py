@@ -222,6 +222,9 @@ WRITE_PAUSE_SECONDS_MAX = 0.25
 
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0
+CONFIRMATION_NEWS_SECONDS = 1.0
+"""Older than this, what is known of the authority is worth a packet to everybody when it is known
+anew. Writes spread it by their pushes, so a busy cluster sends none."""
 HOPS_MAX = 255
 
 STREAMS_OPENED_MAX = 64
@@ -233,6 +236,11 @@ any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
+STREAMS_BUFFER_BYTES_MAX = 4 * FRAME_BYTES_MAX
+"""Unsent bytes on all streams together: so many of the largest answers at once."""
+STREAM_STALL_SECONDS = 10.0
+STREAM_STALL_BYTES = 512 * 1024
+"""What a peer must take in such a time of what waits for it (50 kB/s), or its stream is cut."""
 CACHE_NAME_BYTES_MAX = 32
 PURGE_TEXT_BYTES_MAX = 640
 """The key or tag that a purge names: the longest cache key is a credential's kind, 512 characters

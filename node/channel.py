@@ -2,10 +2,12 @@
 
 A frame is a 4-byte big-endian length and a msgpack array ``[kind, …]``. The agent sends
 ``configure`` first, then the state as ``snapshot`` slices, then one ``changeset`` after another in
-version order; ``listen`` when the start rule is met; ``drain`` to end. The worker sends ``ready``
-once the first snapshot is applied, ``applied`` after each version it serves, and ``stats`` each
-second. When the channel closes, the other side is gone: a worker then closes its listening sockets
-at once, finishes its requests and exits within 5 s.
+version order; ``listen`` when the start rule is met; ``drain`` to end. In between it sends
+``audit``, which says what the worker must hold at that point of the stream. The worker sends
+``ready`` once the first snapshot is applied, ``applied`` after each version it serves, ``differs``
+when an audit finds something else, and ``stats`` each second. When the channel closes, the other
+side is gone: a worker then closes its listening sockets at once, finishes its requests and exits
+within 5 s.
 
 Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
 replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
@@ -50,6 +52,14 @@ class Apply(NamedTuple):
 
     version: Version
     changes: tuple[Change, ...]
+
+
+class Audit(NamedTuple):
+    """Agent to worker: these are some of the entities that there are now, and so many there are of
+    each kind."""
+
+    rows: tuple[Change, ...]
+    counts: dict[str, int]
 
 
 class Listen(NamedTuple):
@@ -137,6 +147,12 @@ class Applied(NamedTuple):
     at: float
 
 
+class Differs(NamedTuple):
+    """Worker to agent: what it holds isn't what it was sent. Told once until it gets a state."""
+
+    what: str
+
+
 class Stats(NamedTuple):
     """Worker to agent, each second: counters by name; those in GAUGES are no sums over time."""
 
@@ -158,6 +174,7 @@ Frame = (
     Configure
     | Snapshot
     | Apply
+    | Audit
     | Listen
     | Drain
     | Kept
@@ -169,6 +186,7 @@ Frame = (
     | Peeked
     | Ready
     | Applied
+    | Differs
     | Stats
 )
 
@@ -176,6 +194,7 @@ _KINDS: dict[str, type[Frame]] = {
     "configure": Configure,
     "snapshot": Snapshot,
     "changeset": Apply,
+    "audit": Audit,
     "listen": Listen,
     "drain": Drain,
     "kept": Kept,
@@ -187,6 +206,7 @@ _KINDS: dict[str, type[Frame]] = {
     "peeked": Peeked,
     "ready": Ready,
     "applied": Applied,
+    "differs": Differs,
     "stats": Stats,
 }
 _NAMES = {frame: name for name, frame in _KINDS.items()}

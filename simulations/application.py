@@ -4,9 +4,11 @@ authority, loads from it, and carries out what operators want.
 
 from typing import TYPE_CHECKING
 
+from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
 from simulations.fences import PlayedFences
+from simulations.verdict import History
 
 if TYPE_CHECKING:
     from simulations.node import Node
@@ -20,20 +22,34 @@ class Application:
         self._world = world
         self._node = node
         self.fences = PlayedFences(world, node)
+        self.history = History(world, node, self._load)
         self._told: tuple[int, int] | None = None
         """(life, outages before) in which the authority has told it who was forced out."""
 
     def begun(self) -> None:
         """A process has begun: gossip is told whom the authority may not know to be forced out."""
         node = self._node
+        node.replica.authority_answers = lambda: self._world.authority_of(node).available
+        self.history.begin()
         for node_id, generation in node.disk.removals.items():
             node.core.removed(node_id, generation, node.now())
+
+    def write(self, body: bytes) -> Changeset | None:
+        """A client writes here; None when it is refused."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        if not (authority.available and self.history.may_write()):
+            return None
+        changeset = authority.commit(body)
+        self.committed(changeset)
+        if node.replica.head()[0] < changeset.version:
+            self._load()
+        return changeset
 
     def committed(self, changeset: Changeset) -> None:
         """This node has committed a changeset at the authority."""
         node = self._node
-        early = () if node.replica.offer(*changeset) == "applied" else (changeset,)
-        node.core.committed(node.now(), early)
+        verdict = node.replica.take(*changeset)
+        node.core.committed(node.now(), (changeset,) if verdict == "early" else ())
         node.flush()
 
     def offer_keyring(self, keyring: Keyring) -> None:
@@ -56,11 +72,34 @@ class Application:
             self._tell_removals()
         node.flush()
 
-    def behind(self) -> None:
+    def noticed(self, event: Event) -> None:
+        """What gossip tells of histories."""
+        if isinstance(event, Behind):
+            self._behind(event)
+        elif isinstance(event, EpochHeard):
+            self._world.schedule(0.0, self._look_for, event, self._node.life)
+        elif isinstance(event, HistoryAsked):
+            self.history.asked(event)
+        elif isinstance(event, HistoryAnswered):
+            self.history.answered(event)
+
+    def _look_for(self, event: EpochHeard, life: int) -> None:
+        """A higher epoch is read at the authority; where that knows nothing of it, that is told."""
+        node = self._node
+        if node.is_idle(life) or not self._world.authority_of(node).available:
+            return
+        self._load()
+        if node.replica.head()[0][:2] < event.version[:2]:
+            self.history.heard()
+        node.flush()
+
+    def _behind(self, event: Behind) -> None:
         """Peers couldn't repair the replica: the authority can or, while it is away, the whole
         state of a peer."""
-        if self._world.authority.available:
+        if self._world.authority_of(self._node).available:
             self._load()
+            if event.reason == "forked":
+                self.history.heard()
         else:
             self._node.core.fetch_snapshot(self._node.now())
 
@@ -68,7 +107,7 @@ class Application:
         """Ask the authority for what is new and, while alone, where the others are."""
         node, world = self._node, self._world
         idle = not node.running or node.paused or node.left or node.is_stranger
-        if idle or not world.authority.available:
+        if idle or not world.authority_of(node).available:
             return
         if len(node.alive_seen()) < 2:
             node.core.join(world.directory(node), node.now())
@@ -85,9 +124,16 @@ class Application:
         node.flush()
 
     def _load(self) -> None:
-        """Load the state from the authority, and say that it was confirmed there."""
-        node, authority = self._node, self._world.authority
-        node.replica.load(authority.after(Head(*node.replica.head()).version))
+        """Load the state from the authority, and say that it was confirmed there; nothing, while
+        the authority lacks what this node has."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        following = authority.after(Head(*node.replica.head()))
+        if following is not None:
+            node.replica.load(following)
+        elif self.history.is_apart():
+            return
+        elif authority.head().version > node.replica.head()[0]:
+            node.replica.replace(authority.head(), authority.state())
         node.core.authority_confirmed(authority.head(), node.now())
 
     def _tell_removals(self) -> None:

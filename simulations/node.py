@@ -115,6 +115,10 @@ class Node(Machine):
         """Whether this process, alive, is the one with that identity."""
         return self.running and self.id == node_id and self.generation == generation
 
+    def is_idle(self, life: int) -> bool:
+        """Whether the process of that life does nothing now: it has ended, or stands still."""
+        return not self.running or self.life != life or self.paused or self.left
+
     def awake_since(self, since: float) -> float:
         """Seconds by its own clock, without those that it must know it stood still for."""
         return self.now() - since - sum(late for end, late in self._stood_still if end > since)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gossip.address import Address
-from gossip.events import Behind, Event
+from gossip.events import Event
 from gossip.keyring import Keyring
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
@@ -64,6 +64,8 @@ class World:
         self.network = Network(link or Link(), self.rng)
         self.network.checksums = keyring is None
         self.authority = LogAuthority()
+        self.databases: dict[int, LogAuthority] = {}
+        """Which of several authorities a node reaches, by its index; else that above."""
         self.outages = 0
         """How often the authority has come back."""
         self.removals: dict[str, int] = {}
@@ -253,10 +255,14 @@ class World:
 
     def commit(self, index: int, body: bytes) -> Changeset:
         """Commit at the authority through a node, which pushes it."""
-        changeset = self.authority.commit(body)
+        changeset = self.authority_of(self.nodes[index]).commit(body)
         self.record(facts.COMMIT, index, body)
         self.nodes[index].application.committed(changeset)
         return changeset
+
+    def authority_of(self, node: Node) -> LogAuthority:
+        """Which one a node reaches."""
+        return self.databases.get(node.index, self.authority)
 
     def has_spread(self) -> bool:
         """Whether every running node serves the authority's head."""
@@ -274,5 +280,4 @@ class World:
         self.record(facts.EVENT, node.index, repr(event).encode())
         self.observed.append(Observed(self.clock.now, node.index, event))
         self.checks.observed(node, event)
-        if isinstance(event, Behind):
-            node.application.behind()
+        node.application.noticed(event)

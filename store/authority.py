@@ -5,11 +5,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from store.changeset import Change, Changeset
 from store.history import Epoch, Standing
 from store.version import Head
+
+if TYPE_CHECKING:
+    from store.audit import Difference, Reconciled
+    from store.read import Visitor
 
 Entity = dict[str, Any]
 """A decoded entity, shaped as the Admin API shows it: foreign keys are ``{"id": …}``."""
@@ -182,6 +186,9 @@ class Authority(Protocol):
 
     async def close(self) -> None: ...
 
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes, by the names of ``store.write_queue.MEANINGS``."""
+
     async def write(
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:
@@ -227,6 +234,14 @@ class Authority(Protocol):
     async def head(self) -> Head: ...
 
     async def state(self) -> State: ...
+
+    async def walk(self, visitor: "Visitor", slice_rows: int) -> None:
+        """Show the whole state at one head, so many rows at a time, to one who doesn't keep it.
+        Possibly in a thread of its own, and again from the beginning."""
+
+    async def reconcile(self, difference: "Difference", *, origin: str) -> "Reconciled":
+        """Write as a changeset what the state table holds and history doesn't (``store.audit``).
+        Done twice it is done once."""
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         """Committed changesets that follow ``after``, oldest first.

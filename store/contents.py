@@ -49,9 +49,18 @@ class PinnedState:
                 for entity_id, text in rows.items():
                     yield Change(kind, entity_id, text.decode())
 
-    def rows(self, after: tuple[str, str] | None = None) -> Iterator[tuple[str, str, bytes]]:
-        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``."""
+    def counts(self, leave_out: Collection[str] = ()) -> dict[str, int]:
+        """How many entities there are of each kind; without those of some kinds."""
+        return {kind: len(rows) for kind, rows in self._rows.items() if kind not in leave_out}
+
+    def rows(
+        self, after: tuple[str, str] | None = None, leave_out: Collection[str] = ()
+    ) -> Iterator[tuple[str, str, bytes]]:
+        """(kind, id, stored text as UTF-8), by kind and id; those above ``after``, without those of
+        some kinds."""
         for kind, rows in self._rows.items():
+            if kind in leave_out:
+                continue
             if after is None or kind > after[0]:
                 items = rows.items()
             elif kind == after[0]:
@@ -65,6 +74,11 @@ class PinnedState:
         """The stored text of one entity."""
         rows = self._rows.get(kind)
         return None if rows is None else rows.get(entity_id)
+
+    def let_go(self) -> Iterator[None]:
+        """Hold nothing any more; of much that nobody else needs, some at each step."""
+        for rows in self._rows.values():
+            yield from rows.let_go()
 
     def audit(self) -> Generator[None, None, bool]:
         """Hash every entity anew, some at each step; whether that gives the state hash which was

@@ -1,11 +1,12 @@
 """What every engine of the authority does alike: all that is no write, as plans (store.read)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
+from store.audit import Auditor, Difference, Reconciled, reconcile
 from store.authority import (
     AuthorityInfo,
     Committed,
@@ -28,13 +29,15 @@ from store.schema import Schema, schema
 from store.tags import read_tags
 from store.transaction import WriteRequest
 from store.version import Head
+from store.write_queue import MEANINGS, WriteQueue
 
 
 class Engine(ABC):
     """The greater part of ``store.authority.Authority``, whose docstrings hold here.
 
-    An engine adds open, close and write, its dialect, its sources of time (Unix seconds) and
-    randomness, the bounds of the log, what is confirmed, and the two ways to run a plan.
+    An engine adds open, close, write and the queues of its writes, its dialect, its sources of time
+    (Unix seconds) and randomness, the bounds of the log, what is confirmed, and the two ways to run
+    a plan.
     """
 
     _dialect: Dialect
@@ -67,6 +70,14 @@ class Engine(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Let go of all connections."""
+
+    def _queues(self) -> Sequence[WriteQueue]:
+        return ()
+
+    def counters(self) -> Mapping[str, int]:
+        """What became of this node's writes."""
+        queues = self._queues()
+        return {name: sum(queue.counters[name] for queue in queues) for name in MEANINGS}
 
     @abstractmethod
     async def write(
@@ -134,6 +145,13 @@ class Engine(ABC):
 
     async def state(self) -> State:
         return await self._read(reads.read_state)
+
+    async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
+        await self._read(lambda: reads.walk_state(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference, *, origin: str) -> Reconciled:
+        auditor = Auditor(self._draw_write_id(), origin, self._clock(), self._schemas)
+        return await self._change(lambda: reconcile(difference, auditor, self._dialect))
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         return await self._read(lambda: reads.read_log(after, limit))

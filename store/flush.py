@@ -5,12 +5,13 @@ a missing row, not an aborted transaction. Every batch is in key order, so that 
 deadlock on each other's new rows.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from store.authority import Entity
 from store.limits import PAUSE_ROWS
 from store.plan import PAUSE, Plan
-from store.rows import Raced, Rows, in_parts
+from store.rows import Key, Raced, Rows, in_parts
 from store.schema import Schema
 from store.schema.violations import primary_key_violation, unique_violation
 
@@ -77,6 +78,24 @@ def flush(rows: Rows) -> Plan[None]:
             taken = {tuple(row) for row in answered}
             lost = next(item for item in parameters if item[:width] not in taken)
             raise _raced(rows, sql, lost)
+
+
+def reindex(entities: Mapping[Key, Entity | None], schemas: Callable[[str], Schema]) -> Plan[None]:
+    """Make the indexes say what these rows say (None: they are gone), whatever they said before.
+
+    The caller has seen to it that nobody else has their unique values, and that what they refer to
+    is there.
+    """
+    work: Work = {sql: [] for sql in _ORDER}
+    for number, (key, entity) in enumerate(entities.items(), 1):
+        if number % PAUSE_ROWS == 0:
+            yield PAUSE
+        for sql in (_FORGET_REFERENCES, _FORGET_CLAIMS, _FORGET_TAGS):
+            work[sql].append(key)
+        if entity is not None:
+            _index(work, schemas(key[0]), {}, entity)
+    for sql in _ORDER:
+        yield from in_parts(sql, sorted(work[sql]))
 
 
 def _pass(work: Work, rows: Rows) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from store.changelog import Changelog
-from store.changeset import Change
+from store.changeset import Change, Changeset, decode_body
 from store.contents import Contents, PinnedState
 from store.snapshot_slices import SliceReader
 from store.version import Head, Version
@@ -36,6 +36,13 @@ class Loading:
             if change.entity is None:
                 raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
             self._contents.apply((self._contents.prepare(change),))
+
+    def follow(self, changesets: Iterable[Changeset]) -> None:
+        """All is there, and these have followed it meanwhile. Raises ValueError as ``add``."""
+        for version, _, digest, body in changesets:
+            changes = decode_body(body).changes
+            self._contents.apply([self._contents.prepare(change) for change in changes])
+            self.head = Head(version, digest)
 
     def pin(self) -> PinnedState:
         """What has been taken in so far."""

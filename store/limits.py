@@ -116,6 +116,21 @@ INTEGER_MAX = 2**53 - 1
 STATE_ROWS_MAX = 2_000
 """Entities that one statement reads when the whole state is read."""
 
+AUDIT_SLICE_ROWS = 500
+"""Rows of the state table that an audit hashes before others get their turn (some 5 ms)."""
+
+AUDIT_ROWS_MAX = 10_000
+"""Rows that one step of an audit looks at again under their locks."""
+
+AUDIT_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of rows after which an audit's changeset takes no more."""
+
+LOG_READ_CHANGESETS = 1_000
+"""Changesets that are read of the log at a time."""
+
+AUDIT_LOG_CHANGESETS = 10_000
+"""Changesets that may have been committed while the state table was gone through."""
+
 KEYRING_BYTES_MAX = 65_536
 """The wrapped keyring; both schemas say so, too."""
 
@@ -174,4 +189,5 @@ assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
 assert 0 < LOG_REVISIONS_MIN <= LOG_REVISIONS_MAX
 assert TRIM_EVERY < TRIM_ROWS_MAX, "the log must lose more than it gains"
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX
+assert AUDIT_BYTES_MAX + ENTITY_BYTES_MAX < BODY_BYTES_MAX
 assert SKETCH_SYMBOLS_KEPT <= SKETCH_SYMBOLS_MAX

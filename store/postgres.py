@@ -53,6 +53,7 @@ from store.schema import Schema, schema
 from store.schema.parts import random_id
 from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
+from store.write_queue import WriteQueue
 from store.writer import Blocked, Writer
 
 CHANNEL = "grapevine"
@@ -123,6 +124,9 @@ class PostgresAuthority(Engine):
                 max_inactive_connection_lifetime=self._address.idle_seconds,
             )
         return await self._read(reads.read_info)
+
+    def _queues(self) -> Sequence[WriteQueue]:
+        return self.writes.queue, self.bulk_writes.queue
 
     async def close(self) -> None:
         """Close all connections; statements still under way after CLOSE_SECONDS_MAX are dropped."""

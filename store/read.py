@@ -6,6 +6,7 @@ runs in one read transaction.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from store.authority import AuthorityInfo, Entity, Page, Query, State
 from store.canonical import decode_entity
@@ -176,24 +177,57 @@ def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:
     return sql, tuple(parameters)
 
 
-def read_state() -> Plan[State]:
-    """Everything, at one head.
+class Visitor(Protocol):
+    """Sees the whole state go by."""
+
+    def begin(self, head: Head) -> None:
+        """All of this head follows, also if something else was seen before."""
+
+    def take(self, rows: Rows) -> None:
+        """The next rows: kind, id, text; by kind and id."""
+
+
+def walk_state(visitor: Visitor, slice_rows: int) -> Plan[None]:
+    """Show everything, at one head.
 
     In pieces, so that each statement ends within its time and frees the loop between them.
     """
     head = yield from read_head()
-    entities: list[Change] = []
+    visitor.begin(head)
     last = ("", "")
     while True:
         rows = yield Statement(
             "SELECT kind, id, body FROM entity WHERE (kind, id) > ($1, $2)"
             " ORDER BY kind, id LIMIT $3",
-            (*last, STATE_ROWS_MAX),
+            (*last, slice_rows),
         )
-        entities.extend(Change(*row) for row in rows)
-        if len(rows) < STATE_ROWS_MAX:
-            return State(head, tuple(entities))
-        last = entities[-1][:2]
+        visitor.take(rows)
+        if len(rows) < slice_rows:
+            return
+        kind, entity_id, _ = rows[-1]
+        last = kind, entity_id
+
+
+class _Everything:
+    """Keeps all that it sees."""
+
+    def __init__(self) -> None:
+        self.head = EMPTY
+        self.entities: list[Change] = []
+
+    def begin(self, head: Head) -> None:
+        self.head = head
+        self.entities.clear()
+
+    def take(self, rows: Rows) -> None:
+        self.entities.extend(Change(*row) for row in rows)
+
+
+def read_state() -> Plan[State]:
+    """Everything, at one head."""
+    everything = _Everything()
+    yield from walk_state(everything, STATE_ROWS_MAX)
+    return State(everything.head, tuple(everything.entities))
 
 
 def changeset_from_row(row: Row) -> Changeset:

@@ -66,6 +66,13 @@ class PinnedRows:
         row = _find(self._chunks, entity_id)
         return None if row is None else row.text
 
+    def let_go(self) -> Iterator[None]:
+        """Hold nothing any more: what only this view still needs goes some at each step."""
+        chunks, self._chunks, self._count = self._chunks.copy(), [], 0
+        while chunks:
+            chunks.pop()
+            yield
+
 
 class SortedRows:
     """The rows as they are now."""

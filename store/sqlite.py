@@ -36,6 +36,7 @@ from store.schema.parts import random_id
 from store.sqlite_connection import change, connect, read, unavailable
 from store.version import EMPTY, Head
 from store.write import Outcome, WriteRequest, logged, write_all
+from store.write_queue import WriteQueue
 from store.writer import Writer
 
 Answer = TypeVar("Answer")
@@ -109,6 +110,9 @@ class SqliteAuthority(Engine):
             await self.close()
             raise
 
+    def _queues(self) -> Sequence[WriteQueue]:
+        return (self.writes.queue,)
+
     async def _connect(self, *, read_only: bool) -> Connection:
         return await _connection(self._path, read_only=read_only)
 
@@ -145,6 +149,19 @@ class SqliteAuthority(Engine):
 
     def _server(self, row: Row | None) -> Server:
         return Server(f"{socket.gethostname()}:{self._path.resolve()}", 0)
+
+    async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
+        if self._reader is None:
+            raise AuthorityUnavailable(f"{self._path} isn't open")
+        try:
+            connection = await self._connect(read_only=True)  # others' reads would wait for its end
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
+        plan = partial(reads.walk_state, visitor, slice_rows)
+        try:
+            await self._call(connection, lambda opened: read(opened, plan))
+        finally:
+            await connection.close()
 
     async def _execute(self, requests: Sequence[WriteRequest]) -> list[Outcome]:
         plan = partial(write_all, requests, SQLITE, self._comparison())

@@ -26,7 +26,10 @@ from store.write import Outcome
 
 MEANINGS = {
     "transactions": "transactions begun for writes",
+    "transactions_shared": "transactions begun for several writes",
     "writes": "writes that a transaction was begun for, each time it was",
+    "writes_committed": "writes that made a revision",
+    "writes_forbidden": "writes that a rule of their entities forbade",
     "writes_refused": "writes refused because too many wait",
     "writes_timed_out": "writes that waited too long for their transaction",
     "writes_raced": "writes that lost a row or a value to another node at the last moment",
@@ -102,11 +105,15 @@ class WriteQueue:
             taken.append(self._waiting.popleft())
         self.under_way = tuple(taken)
         self.counters["transactions"] += 1
+        self.counters["transactions_shared"] += len(taken) > 1
         self.counters["writes"] += len(taken)
         return self.under_way
 
     def committed(self, outcomes: Sequence[Outcome]) -> Answers:
         """The transaction was committed, or had nothing to commit."""
+        for outcome in outcomes:
+            self.counters["writes_committed"] += changed_something(outcome)
+            self.counters["writes_forbidden"] += isinstance(outcome, EntityError)
         return list(zip(self._end(), outcomes, strict=True))
 
     def raced(self, number: int, error: EntityError) -> Answers:

@@ -26,12 +26,14 @@ from node.admin.headers import CommonHeaders, answer_options, note_start
 from node.admin.history import History
 from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
+from node.admin.metrics import Metrics
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
 from node.admin.openapi import OpenApi
 from node.admin.redaction import CACHE_KEY
 from node.admin.status import Status
 from node.admin.tags import Tags
+from node.metrics.measures import Answers
 from store import schema as store_schema
 
 Methods = Mapping[str, Handler]
@@ -42,7 +44,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def create_admin_app(node: NodeView) -> web.Application:
     """The Admin API of a node."""
     access = access_of(node.settings)
-    app = _application(node, access)
+    app = _application(node, access, node.measures.admin)
     app.middlewares.append(refuse_strangers(access))
     app.middlewares.append(fence_writes(node))
     app[ACCESS_LOG] = AccessLog(node.settings.admin_access_log)
@@ -53,6 +55,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/endpoints", {"GET": root.endpoints})
     add(app, "/status", {"GET": status.show})
     add(app, "/status/ready", {"GET": status.ready})
+    add(app, "/metrics", {"GET": Metrics(node).show})
     add(app, "/schemas/{entity}", {"GET": schemas.describe})
     add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
     for kind in store_schema.kinds():
@@ -95,10 +98,11 @@ def create_admin_app(node: NodeView) -> web.Application:
 
 def create_status_app(node: NodeView) -> web.Application:
     """The status API of a node: for balancers and monitoring, without a token."""
-    app = _application(node, None)
+    app = _application(node, None, None)
     status = Status(node)
     add(app, "/status", {"GET": status.show})
     add(app, "/status/ready", {"GET": status.ready})
+    add(app, "/metrics", {"GET": Metrics(node).show})
     return app
 
 
@@ -112,12 +116,12 @@ def add(app: web.Application, path: str, methods: Methods, *, head: bool = True)
                 resource.add_route("HEAD", handler)
 
 
-def _application(node: NodeView, access: Access | None) -> web.Application:
+def _application(node: NodeView, access: Access | None, answers: Answers | None) -> web.Application:
     app = web.Application(
         client_max_size=BODY_BYTES_MAX,
         middlewares=[note_start, answer_errors, answer_options, bound_requests()],
     )
-    app.on_response_prepare.append(CommonHeaders(node, access).complete)
+    app.on_response_prepare.append(CommonHeaders(node, access, answers).complete)
     return app
 
 

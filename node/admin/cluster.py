@@ -26,7 +26,12 @@ class Cluster:
         """``GET /cluster``"""
         members = self._node.members()
         return json_answer(
-            {"data": members, "total": len(members), "notices": list(self._node.notices())}
+            {
+                "data": members,
+                "total": len(members),
+                "notices": list(self._node.notices()),
+                "propagation": self._node.measures.propagation.summary(),
+            }
         )
 
     async def join(self, request: web.Request) -> web.Response:
@@ -55,7 +60,7 @@ class Cluster:
         ``fence`` it waits for a revision to be everywhere."""
         if "fence" in request.query:
             return await self._fence(request)
-        head = self._node.head()
+        head, live = self._node.head(), self._node.live()
         revision = str(head.version)
         alive = [member for member in self._node.members() if member["status"] == "alive"]
         return json_answer(
@@ -63,6 +68,8 @@ class Cluster:
                 "revision": revision,
                 "tag": f"{head.version.tag:016x}",
                 "digest": head.digest.hex(),
+                "live": None if live is None else str(live.version),
+                "live_at": None if live is None else live.at,
                 "converged": all(member["revision"] == revision for member in alive),
             }
         )

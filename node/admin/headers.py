@@ -10,6 +10,7 @@ from node.admin.access import Access
 from node.admin.cors import cors_headers, preflight_headers
 from node.admin.errors import allow_header
 from node.admin.node_view import NodeView
+from node.metrics.measures import Answers
 
 _started: ContextVar[float] = ContextVar("started")
 """When this task's request was read, on the monotonic clock."""
@@ -36,16 +37,20 @@ async def answer_options(request: web.Request, handler: Handler) -> web.StreamRe
 class CommonHeaders:
     """Completes an answer just before its head is sent, event streams included."""
 
-    def __init__(self, node: NodeView, access: Access | None) -> None:
-        """Without ``access``, pages of other origins can't read the answers: no CORS headers."""
+    def __init__(self, node: NodeView, access: Access | None, answers: Answers | None) -> None:
+        """Without ``access``, pages of other origins can't read the answers: no CORS headers.
+        ``answers`` counts them."""
         self._server = f"grapevine/{node.version}"
         self._access = access
+        self._answers = answers
 
     async def complete(self, request: web.Request, response: web.StreamResponse) -> None:
         """Handler of aiohttp's on_response_prepare."""
         response.headers["Server"] = self._server
-        elapsed_ms = int((time.monotonic() - _started.get()) * 1000)
-        response.headers["X-Kong-Admin-Latency"] = str(elapsed_ms)
+        elapsed = time.monotonic() - _started.get()
+        response.headers["X-Kong-Admin-Latency"] = str(int(elapsed * 1000))
+        if self._answers is not None:
+            self._answers.observe(response.status, elapsed)
         if self._access is not None:
             origin = request.headers.get("Origin")
             response.headers.update(cors_headers(origin, self._access.gui_origins))

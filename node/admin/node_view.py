@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from gossip.invalidation import Invalidation
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
@@ -192,6 +193,14 @@ class ReplicaFileStatus(NamedTuple):
     """Why it can't be written now; empty when it can."""
 
 
+class LiveVersion(NamedTuple):
+    """What every worker of a node serves."""
+
+    version: Version
+    at: float
+    """Since when, in Unix seconds."""
+
+
 class DocumentsView(Protocol):
     """The declarative document of a cluster without a database."""
 
@@ -255,11 +264,18 @@ class NodeView(Protocol):
     def documents(self) -> DocumentsView | None:
         """None on a node with a database."""
 
+    @property
+    def measures(self) -> Measures:
+        """What the node measures, and its Admin API adds to."""
+
     def settings_public(self) -> dict[str, Any]:
         """The configuration as ``GET /`` shows it: every key, secrets as ``******``."""
 
     def head(self) -> Head:
         """What this node serves."""
+
+    def live(self) -> LiveVersion | None:
+        """What every worker of this node serves; None before anything is served."""
 
     def members(self) -> list[dict[str, Any]]:
         """The members this node knows, itself first, shaped as DESIGN 9 says.
@@ -275,7 +291,13 @@ class NodeView(Protocol):
 
     def authority_status(self) -> AuthorityStatus: ...
 
+    def confirmation_age(self) -> float:
+        """Seconds since any member has seen the authority's head; infinite when none has."""
+
     def replica_file_status(self) -> ReplicaFileStatus: ...
+
+    def audits(self) -> Mapping[str, Any]:
+        """What the audits have found last, by what was looked at; as ``/status`` shows it."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node should get traffic; if not, why."""

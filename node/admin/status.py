@@ -78,6 +78,8 @@ class Status:
                 "revision": str(kept.version) if kept.version is not None else None,
                 "problem": kept.problem,
             },
+            "propagation": node.measures.propagation.summary(),
+            "audits": dict(node.audits()),
             "counters": dict(node.counters()),
         }
 

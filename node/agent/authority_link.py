@@ -11,9 +11,11 @@ from node import logs
 from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
+from store.audit import Difference, Reconciled
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
+from store.read import Visitor
 from store.reconnect import Reconnect
 from store.version import EMPTY, Head
 
@@ -139,19 +141,36 @@ class AuthorityLink:
             self._failed(str(error))
             raise
         self._succeeded()
-        changeset = committed.changeset
+        await self._take_in(committed.head, committed.changeset)
+        return committed
+
+    async def walk(self, visitor: Visitor, slice_rows: int) -> None:
+        """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
+        await self._asked(self.authority.walk(visitor, slice_rows))
+
+    async def reconcile(self, difference: Difference) -> Reconciled:
+        """Write what the authority's state table says and history doesn't, then serve it here.
+
+        Raises AuthorityUnavailable.
+        """
+        asking = self.authority.reconcile(difference, origin=self._origin())
+        reconciled = await self._asked(asking)
+        await self._take_in(reconciled.head, reconciled.changeset)
+        return reconciled
+
+    async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
+        """Serve what this node has just committed, and tell the others."""
         verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
             self._committed([changeset] if verdict == "early" else [])
-        self._has_shown(committed.head)
+        self._has_shown(head)
         if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; the authority has it now, and our own client waits. Of several such
             # writes the first one to read brings what the others need. Or an epoch was raised, and
             # what is held here isn't what that follows.
             with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
-                await self.catch_up(committed.head)
-        return committed
+                await self.catch_up(head)
 
     async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         """Write; if the authority lacks what was confirmed, nothing is written before that is
@@ -208,6 +227,19 @@ class AuthorityLink:
             if self._raised_here:
                 self._raised_here = False
                 self._committed([])
+
+    async def reload(self) -> bool:
+        """Replace the replica by the authority's state, also at the very version that it has; False
+        when the replica's log doesn't tell what it has applied while the state was read.
+
+        Raises AuthorityUnavailable.
+        """
+        async with self._catching_up:
+            head = await self._serving.load(await self._asked(self.authority.state()), anew=True)
+        if head is None:
+            return False
+        self._has_shown(head)
+        return True
 
     async def _read(self) -> Head | None:
         """The authority's head, which the replica has reached; None in a split, where there is

@@ -8,6 +8,8 @@ SNAPSHOT_SLICE_BYTES = 128 * 1024
 
 LOAD_SLICE_ENTITIES = 256
 """Entities of a whole state that are taken in before other things get their turn."""
+LOAD_SLICE_BYTES = 128 * 1024
+"""Of changesets that followed it."""
 
 SLICE_SECONDS = 10.0
 """How long a worker may take for a slice before it is taken for stuck."""
@@ -79,6 +81,18 @@ SWEEP_SECONDS = 300.0
 """How often one node of the cluster deletes what has expired. Readers ignore it at once."""
 SWEEP_PAUSE_SECONDS = 0.05
 """Between two pages of a sweep."""
+
+AUDIT_SECONDS = 600.0
+"""In which all that this node holds is looked at once, in memory and in its workers (DESIGN 5)."""
+AUDIT_IDLE_SECONDS = 1.0
+"""How often it is asked whether there is something to look at."""
+AUDIT_SLICE_CHANGES = 32
+"""Entities that a worker looks at between two requests: about a millisecond."""
+AUDIT_SLICE_BYTES = 32 * 1024
+AUDIT_STEPS_MAX = 100
+"""Changesets that one audit of the database writes at most."""
+AUDIT_YIELD_ENTITIES = 64
+"""After so many look-ups in the replica others get their turn."""
 
 DOCUMENT_KEEPSAKE_BYTES_MAX = 1_024
 

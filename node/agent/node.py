@@ -39,6 +39,7 @@ from node.admin.node_view import (
     AuthorityStatus,
     Fenced,
     HistoryView,
+    LiveVersion,
     NotAvailable,
     ReplicaFileStatus,
 )
@@ -48,6 +49,7 @@ from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
 from node.agent.caches import Caches
 from node.agent.certificate import server_context
+from node.agent.cluster_audit import ClusterAudit
 from node.agent.directory import Directory
 from node.agent.documents import Documents
 from node.agent.events import Event, EventBus
@@ -72,6 +74,7 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.replica_audit import ReplicaAudit
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
 from node.agent.serving import Serving
@@ -79,9 +82,11 @@ from node.agent.signals import Signals
 from node.agent.sockets import SlotSockets
 from node.agent.stances import heard
 from node.agent.sweeping import Sweeping
+from node.agent.worker_audit import WorkerAudit
 from node.agent.workers import Workers
 from node.config.keyring_file import configured_keyring
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from node.version import VERSION
 from store import off
@@ -117,6 +122,7 @@ class Node:
             settings.prefix, stored, settings.node_name or "", self.hostname
         )
         self._rng = random.Random()
+        self.measures = Measures()
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
@@ -219,6 +225,14 @@ class Node:
             lambda: self._link.reachable and self._membership.is_first(),
             lambda mutations: self.commit(mutations, None),
         )
+        self._cluster_audit = ClusterAudit(
+            self._link,
+            self._serving,
+            lambda: self._link.reachable and self._membership.is_first(),
+            settings.cluster_audit_interval,
+        )
+        self._replica_audit = ReplicaAudit(self._serving, self._replace_replica)
+        self._worker_audit = WorkerAudit(self._serving, self._workers)
         self._reloader = Reloader(read_settings, self._take_settings, reloaded)
         self._draining = False
         self._signals: Signals | None = None
@@ -272,12 +286,15 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._participation.run())
             tasks.create_task(self._peers.keep_fresh())
+            tasks.create_task(self._replica_audit.run())
+            tasks.create_task(self._worker_audit.run())
             if self._documents is None:
                 tasks.create_task(self._histories.run())
                 tasks.create_task(self._following.run())
                 tasks.create_task(self._directory.run())
                 tasks.create_task(self._listening.run())
                 tasks.create_task(self._sweeping.run())
+                tasks.create_task(self._cluster_audit.run())
             tasks.create_task(
                 self._following.serve_in_silence(
                     lambda: self._participation.has_asked,
@@ -381,8 +398,16 @@ class Node:
 
     def _loaded(self) -> None:
         self._keeper.replaced()
+        self._replica_audit.replaced()
         self._workers.publish_state()
         self._fences.moved()
+
+    async def _replace_replica(self) -> None:
+        """It is damaged."""
+        with contextlib.suppress(AuthorityUnavailable):
+            if await self._link.reload():
+                return
+        self._membership.fetch_snapshot()
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())
@@ -414,6 +439,8 @@ class Node:
             theirs = None if event.theirs is None else heard(event.theirs)
             self._histories.answered(event.member, theirs)
         elif isinstance(event, ChangesetApplied | SnapshotInstalled):
+            if isinstance(event, ChangesetApplied):
+                self.measures.propagation.observe(event.delay, event.hops)
             self._following.moved()
         elif isinstance(event, AuthorityAdopted):
             log.notice(
@@ -480,6 +507,9 @@ class Node:
     def head(self) -> Head:
         return self._serving.head()
 
+    def live(self) -> LiveVersion | None:
+        return self._revisions.latest
+
     def members(self) -> list[dict[str, Any]]:
         return self._membership.members()
 
@@ -493,8 +523,18 @@ class Node:
             "" if link.changed is None else link.changed[1],
         )
 
+    def confirmation_age(self) -> float:
+        return self._membership.confirmation_age()
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
+
+    def audits(self) -> Mapping[str, Any]:
+        return {
+            "replica": self._replica_audit.status(),
+            "workers": self._worker_audit.status(),
+            "database": self._cluster_audit.status(),
+        }
 
     def ready(self) -> tuple[bool, str]:
         if self._draining:
@@ -518,6 +558,10 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self.authority.counters(),
+            **self._replica_audit.counters(),
+            **self._worker_audit.counters(),
+            **self._cluster_audit.counters,
             **self.caches.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,

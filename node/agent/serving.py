@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from gossip.replica import Installation, Outcome, Verdict
-from node.agent.limits import LOAD_SLICE_ENTITIES
+from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.abandoned import abandoned
 from store.authority import State
@@ -87,28 +87,36 @@ class Serving:
     ) -> Sequence[tuple[Version, bytes, bytes, bytes]] | None:
         return self.replica.changesets(Version(*after), digest, max_bytes)
 
-    async def load(self, state: State) -> Head | None:
+    async def load(self, state: State, *, anew: bool = False) -> Head | None:
         """Replace everything by a state read at the authority; its head.
 
         None, and nothing is replaced, when that isn't above what the replica holds then: a node
         never goes back, be it that it went on while the state was read, or that the authority did
-        (which is for the verdict on its history). Hand over the only reference: what has been taken
-        in of the state is freed on the way.
+        (which is for the verdict on its history). ``anew`` replaces a replica that is damaged all
+        the same, brought to its version by the changesets since. Hand over the only reference: what
+        has been taken in of the state is freed on the way.
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
-        if self.loaded and head != before and before.version >= head.version:
+        if self.loaded and not anew and head != before and before.version >= head.version:
             return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
             for part in _parts(entities):
                 loading.add(part)
                 await asyncio.sleep(0)
+            while anew and (since := self._since(loading.head)):
+                loading.follow(since)
+                head = loading.head
+                await asyncio.sleep(0)
         except BaseException:
             loading.abandon()
             self._tidy()
             raise
-        if before != self.head() and self.version >= head.version:
+        came_here = before != self.head() and not anew
+        if self.loaded and (
+            self.version > head.version or (came_here and self.version == head.version)
+        ):
             loading.abandon()
             self._tidy()
             return None
@@ -119,6 +127,11 @@ class Serving:
 
     def _held(self) -> tuple[Head, Changelog]:
         return self.head(), self.replica.changelog
+
+    def _since(self, head: Head) -> Sequence[Changeset]:
+        """What the replica has applied after a head; nothing when its log doesn't tell."""
+        held = self.replica.changesets(head.version, head.digest, LOAD_SLICE_BYTES)
+        return [Changeset(*changeset) for changeset in held or ()]
 
     def begin_with(self, hot: PinnedState) -> None:
         """This is what workers hold of a state, of which the rest is still being read."""

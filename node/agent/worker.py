@@ -32,6 +32,8 @@ class Owner(Protocol):
 
     def worker_asks(self, worker: "Worker", question: channel.Ask) -> None: ...
 
+    def worker_differs(self, worker: "Worker", difference: channel.Differs) -> None: ...
+
     def worker_peeked(self, worker: "Worker", answer: channel.Peeked) -> None: ...
 
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
@@ -134,6 +136,8 @@ class Worker(asyncio.Protocol):
             self._owner.worker_ready(self)
         elif isinstance(frame, channel.Ask):
             self._owner.worker_asks(self, frame)
+        elif isinstance(frame, channel.Differs):
+            self._owner.worker_differs(self, frame)
         elif isinstance(frame, channel.Peeked):
             self._owner.worker_peeked(self, frame)
         elif isinstance(frame, channel.Stats):

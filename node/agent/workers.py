@@ -67,6 +67,8 @@ class Workers:
         """Epoch and tag when the waiters were looked at last."""
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
+        self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
+        """Told when a worker holds something else than it was sent."""
         self.restarts = 0
         """Workers that ended without being told to."""
         self._log_level = ""
@@ -111,6 +113,19 @@ class Workers:
         for worker in self._running:
             worker.publish(frame)
         self._note_live()
+
+    def audit(self, frame: channel.Audit) -> None:
+        """Say what every worker must hold by now."""
+        encoded = channel.encode(frame)
+        for worker in self._running:
+            worker.publish(encoded)
+
+    def feed_anew(self, worker: Worker) -> None:
+        """Send one worker the whole state, which it swaps in at once."""
+        state = self._serving.for_workers()
+        if state is not None and worker in self._running:
+            worker.feed(state)
+            self._vouch(worker)
 
     def log_from(self, level: str) -> None:
         """Let every worker log from this level on, those that come later, too."""
@@ -318,6 +333,9 @@ class Workers:
     def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
         # Behind the state that it may be fed: an answer is of the history that is served.
         worker.publish(channel.encode(self._serving.tell(question)))
+
+    def worker_differs(self, worker: Worker, difference: channel.Differs) -> None:
+        self.on_differs(worker, difference.what)
 
     def worker_peeked(self, worker: Worker, answer: channel.Peeked) -> None:
         self.on_peeked(answer)

@@ -381,6 +381,12 @@ class Settings:
         "How long a failed member stays listed.",
         unit="s",
     )
+    cluster_audit_interval: float = key(
+        values.seconds(0),
+        "3600",
+        "How often one node compares the database with what the nodes hold; 0: never.",
+        unit="s",
+    )
 
     log_level: Literal["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"] = key(
         values.choice(*LOG_LEVELS),

@@ -461,6 +461,8 @@ class Exchange:
         gateway.stats.count_response(status)
         gateway.stats.bytes_sent += body_bytes
         gateway.stats.bytes_received += self._body_received
+        if status >= 200:  # a pipe may live for days
+            gateway.stats.latency.observe(gateway.loop.time() - self._started)
         if gateway.access_log.enabled:
             client = self._plan.client if self._plan else self.client.peer.address
             gateway.access_log.add(

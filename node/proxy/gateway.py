@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Change, Snapshot, Version
+from node.channel import Ask, Audit, Change, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -95,6 +95,10 @@ class Gateway:
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
+
+    def difference(self, frame: Audit) -> str:
+        """How what is served differs from what the agent has sent; empty when it doesn't."""
+        return self.table.difference(frame.rows, frame.counts)
 
     def _dismantle(self, steps: Iterator[None]) -> None:
         """Free a replaced table step by step, requests in between."""

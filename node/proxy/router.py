@@ -74,6 +74,18 @@ class _HeaderPredicate:
         return False
 
 
+class _Shape(NamedTuple):
+    """A candidate to be, and where."""
+
+    host: bytes | None
+    wildcard: int
+    prefix: bytes
+    priority: int
+    plain: bytes | None
+    regex: str | None
+    port: int
+
+
 class _Candidate:
     """A route, or the part of it whose paths have one priority, under one host pattern."""
 
@@ -95,6 +107,16 @@ class _Candidate:
         self.regex = regex
         self.headers = headers
         self.port = port
+
+    def has(self, shape: _Shape) -> bool:
+        """Whether it is what it was made to be."""
+        pattern = None if self.regex is None else self.regex.pattern
+        return (
+            self.rank == (-shape.priority, _descending(self.route.id))
+            and (self.plain, self.port) == (shape.plain, shape.port)
+            and pattern == (None if shape.regex is None else shape.regex.encode())
+            and len(self.headers) == len(self.route.headers)
+        )
 
     def match(self, request: Request) -> Match | None:
         """The path's literal prefix and the host are known to fit."""
@@ -147,6 +169,16 @@ class _PrefixIndex:
             if not self._lengths[len(prefix)]:
                 del self._lengths[len(prefix)]
 
+    def has(self, prefix: bytes, candidate: _Candidate) -> bool:
+        """Whether this very candidate would be found."""
+        candidates = self.by_prefix.get(prefix, [])
+        position = bisect_left(candidates, candidate.rank, key=_rank)
+        while position < len(candidates) and candidates[position].rank == candidate.rank:
+            if candidates[position] is candidate:
+                return len(prefix) in self._lengths
+            position += 1
+        return False
+
     def best(
         self, request: Request, best: tuple[_Candidate, Match] | None, passed_over: set[str]
     ) -> tuple[_Candidate, Match] | None:
@@ -197,6 +229,17 @@ class _HostIndex:
         lengths[len(text)] -= 1
         if not lengths[len(text)]:
             del lengths[len(text)]
+
+    def has(self, place: "_Place") -> bool:
+        """Whether what stands there would be found."""
+        if place.host is None:
+            return self._any.has(place.prefix, place.candidate)
+        index = self._indexes[place.wildcard].get(place.host)
+        return (
+            index is not None
+            and len(place.host) in self._lengths[place.wildcard]
+            and index.has(place.prefix, place.candidate)
+        )
 
     def matching(self, host: bytes) -> Iterable[_PrefixIndex]:
         exact, prefixes, suffixes = self._indexes
@@ -261,6 +304,30 @@ class Router:
                 del self._header_names[header.name]
         self._cache.clear()
 
+    def holds(self, route: Route) -> bool:
+        """Whether this very route is where it would be looked for."""
+        places = self._places.get(route.id, [])
+        shapes = list(_shapes(route))
+        return len(places) == len(shapes) and all(
+            place.candidate.route is route
+            and place.candidate.has(shape)
+            and (place.host, place.wildcard, place.prefix) == shape[:3]
+            and self._hosts.has(place)
+            for place, shape in zip(places, shapes, strict=True)
+        )
+
+    def admits(self, route: Route) -> bool:
+        """Whether it could be added."""
+        try:
+            list(_places(route))
+        except EntityRefused:
+            return False
+        return True
+
+    def passes_over(self, service_id: str) -> bool:
+        """Whether a service's routes are left out of account."""
+        return service_id in self._passed_over
+
     def pass_over(self, service_id: str, passed_over: bool) -> None:
         """Whether a service's routes, however many, are left out of account."""
         if passed_over == (service_id in self._passed_over):
@@ -295,19 +362,26 @@ class Router:
 
 
 def _places(route: Route) -> Iterable[_Place]:
-    """Where a route's candidates stand in the index."""
+    """Where a route's candidates stand in the index. Raises EntityRefused for a bad regex."""
+    headers = [_HeaderPredicate(header) for header in route.headers]
+    compiled = {regex: _compile(regex, "path ~") for regex in route.regexes}
+    for host, wildcard, prefix, weight, plain, regex, port in _shapes(route):
+        expression = None if regex is None else compiled[regex]
+        candidate = _Candidate(route, weight, plain, expression, headers, port)
+        yield _Place(host, wildcard, prefix, candidate)
+
+
+def _shapes(route: Route) -> Iterable[_Shape]:
+    """What a route's candidates are, and where they stand."""
     hosts: list[tuple[bytes | None, int, int]]
     hosts = [(host.text, host.wildcard, host.port) for host in route.hosts] or [(None, 0, 0)]
-    headers = [_HeaderPredicate(header) for header in route.headers]
     paths: list[tuple[bytes, bytes | None, str | None]]
     paths = [(path, path, None) for path in route.paths]
     paths += [(literal_prefix(regex), None, regex) for regex in route.regexes]
     for prefix, plain, regex in paths or [(b"", None, None)]:
-        compiled = None if regex is None else _compile(regex, "path ~")
         weight = priority(route, len(plain or b""), regex is not None)
         for text, wildcard, port in hosts:
-            candidate = _Candidate(route, weight, plain, compiled, headers, port)
-            yield _Place(text, wildcard, prefix, candidate)
+            yield _Shape(text, wildcard, prefix, weight, plain, regex, port)
 
 
 def priority(route: Route, path_length: int, regex: bool) -> int:

@@ -1,5 +1,50 @@
 """Counters of one worker, sent to the agent each second."""
 
+from node.metrics.histogram import Histogram
+
+MEANINGS = {
+    "access_log_dropped": "lines of the access log that the disk didn't take",
+    "bytes_received": "bytes of requests' bodies from clients",
+    "bytes_sent": "bytes of answers' bodies to clients",
+    "clients_aborted": "requests whose client has gone before its answer",
+    "clients_refused": "connections closed at once because too many are open",
+    "cold_cached": "look-ups of consumers and credentials answered from memory",
+    "cold_file_failures": "readings of the replica file that failed",
+    "cold_read": "look-ups of consumers and credentials answered from the replica file",
+    "cold_unsettled": "look-ups of consumers and credentials that the replica file couldn't settle",
+    "connections_accepted": "connections of clients accepted",
+    "connections_active": "connections of clients that are open",
+    "connections_handled": "connections of clients that were served",
+    "connections_idle_upstream": "connections to upstreams that are kept for later requests",
+    "connections_reading": "connections of clients on which a request is read",
+    "connections_waiting": "connections of clients on which nothing is going on",
+    "connections_writing": "connections of clients on which a request is answered",
+    "entities_refused": "entities that a worker couldn't use",
+    "requests_malformed": "what was no HTTP request",
+    "requests_timed_out": "requests that came too slowly",
+    "responses_truncated": "answers cut off because the upstream's ended early",
+    "routes_missed": "requests without a route",
+    "total_requests": "requests of clients",
+    "upgrades": "connections that became pipes",
+    "upstream_connect_failures": "connections to upstreams that failed",
+    "upstream_connects": "connections opened to upstreams",
+    "upstream_failures": "requests that failed at the upstream",
+    "upstream_invalid": "answers of upstreams that were no HTTP",
+    "upstream_resolve_failures": "look-ups of upstreams' names that failed",
+    "upstream_retries": "requests tried again at an upstream",
+    "upstream_reuses": "requests sent over a connection that was kept",
+    "upstream_timeouts": "requests that the upstream didn't answer in time",
+}
+"""What a worker counts, by name, but for what takes labels: answers by class, and latencies."""
+
+LATENCY = "latency"
+"""Begins the names of the latencies' buckets."""
+LATENCY_BOUNDS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+"""Seconds."""
+
 
 class Stats:
     """Plain integers, so that counting costs an addition. Cumulative but for ``connections_*``."""
@@ -14,6 +59,7 @@ class Stats:
         "connections_active",
         "connections_idle_upstream",
         "entities_refused",
+        "latency",
         "requests_malformed",
         "requests_timed_out",
         "responses_1xx",
@@ -64,9 +110,12 @@ class Stats:
     upstream_reuses: int
     upstream_timeouts: int
 
+    latency: Histogram
+
     def __init__(self) -> None:
         for name in self.__slots__:
             setattr(self, name, 0)
+        self.latency = Histogram(LATENCY_BOUNDS)
 
     def count_response(self, status: int) -> None:
         """Count a response under its class."""
@@ -84,4 +133,5 @@ class Stats:
 
     def snapshot(self) -> dict[str, int]:
         """All counters by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        counters = {name: getattr(self, name) for name in self.__slots__ if name != "latency"}
+        return counters | self.latency.counters(LATENCY)

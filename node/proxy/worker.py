@@ -27,9 +27,11 @@ from node import logs
 from node.channel import (
     Applied,
     Apply,
+    Audit,
     ChannelError,
     Configure,
     Decoder,
+    Differs,
     Drain,
     Frame,
     Kept,
@@ -118,6 +120,8 @@ class Worker(asyncio.Protocol):
         """Connections accepted while draining that aren't clients yet."""
         self._draining_until: float | None = None
         self._ticks = 0
+        self._differs = False
+        """Whether the agent knows that what is served isn't what it has sent."""
         self.loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self.loop.create_future()
         """The exit code, once the process has to end."""
@@ -169,6 +173,8 @@ class Worker(asyncio.Protocol):
                 raise ChannelError("a changeset before the first snapshot")
             gateway.apply(frame.version, frame.changes)
             self._send(Applied(frame.version, time.time()))
+        elif isinstance(frame, Audit):
+            self._audit(gateway, frame)
         elif isinstance(frame, Kept):
             gateway.cold.kept(frame.fill, frame.version)
         elif isinstance(frame, Told):
@@ -206,7 +212,14 @@ class Worker(asyncio.Protocol):
         except OSError as error:
             self._log.error("the log can't be opened anew", reason=str(error))
 
+    def _audit(self, gateway: Gateway, frame: Audit) -> None:
+        difference = "" if self._differs or not self._ready else gateway.difference(frame)
+        if difference:
+            self._differs = True
+            self._send(Differs(difference))
+
     def _loaded(self, frame: Snapshot) -> None:
+        self._differs = False
         self._send(Applied(frame.version, time.time()))
         if not self._ready:
             self._ready = True

@@ -27,6 +27,9 @@ ADDRESS = PostgresAddress(
 class Ground(Protocol):
     """An authority and its faults."""
 
+    lost: dict[bytes, Values]
+    """Log rows that were committed and then lost, by their chain."""
+
     def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
         """One process's tie to it. ``sources`` are the engine's of time and randomness; ``died`` is
         called when the process dies by itself."""
@@ -36,6 +39,16 @@ class Ground(Protocol):
 
     def disturb(self, names: Sequence[str]) -> None:
         """Do some harm now to one of these processes or to all, and undo it later."""
+
+    def remember(self) -> None:
+        """Take an image of it as it is."""
+
+    def rewind(self) -> None:
+        """Put an image in its place: what has been committed since is lost."""
+
+    @property
+    def log(self) -> list[Values]:
+        """The rows of its log, in order."""
 
     def heal(self) -> None:
         """End all faults."""
@@ -59,8 +72,8 @@ class PostgresGround:
         """Whether a standby takes over only when it has all that the primary has flushed."""
         self._waits = rng.random() < 0.7 or lossless
         self._stream = self._follow()
-        self.lost = 0
-        """Revisions that failovers have lost."""
+        self.lost: dict[bytes, Values] = {}
+        self._images = [self._primary.database.copy()]
         self._drivers: dict[str, Driver] = {}
         self._changing = False
 
@@ -140,9 +153,24 @@ class PostgresGround:
             self._stream.held = False
             self._stream.arrive(len(self._primary.database.log))
         self.cluster.promote(self._standby)
-        self.lost += _revision(self._primary) - _revision(self._standby)
+        before = self.log
         self._primary, self._standby = self._standby, self._primary
+        _note_lost(self.lost, before, self.log)
         self._clock.after(seconds, self._rejoin)
+
+    def remember(self) -> None:
+        self._images.append(self._primary.database.copy())
+
+    def rewind(self) -> None:
+        """From a backup; the standby begins anew as a copy."""
+        if self._changing or not self._primary.up:
+            return
+        self._primary.crash()
+        before = self.log
+        self.cluster.restore(self._primary, self._rng.choice(self._images))
+        self._primary.start()
+        self._stream = self._follow()
+        _note_lost(self.lost, before, self.log)
 
     def _rejoin(self) -> None:
         if not self._changing:
@@ -166,21 +194,23 @@ def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
     return engine
 
 
-def _revision(server: Server) -> int:
-    (head,) = server.database.rows("head")
-    revision: int = head["revision"]
-    return revision
+def _note_lost(lost: dict[bytes, Values], before: list[Values], after: list[Values]) -> None:
+    """What was in the log and isn't any more is lost; what an image brings back is not."""
+    for row in before:
+        lost[row["chain"]] = row
+    for row in after:
+        lost.pop(row["chain"], None)
 
 
 class SqliteGround:
     """One file that all processes share."""
 
-    lost = 0
-
     def __init__(self, clock: Clock, rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng
         self._file = SqliteFile.bootstrapped(clock, rng)
+        self.lost: dict[bytes, Values] = {}
+        self._images = [self._file.image()]
 
     def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
         return SqliteModel(self._file, died=died, **sources)
@@ -200,6 +230,18 @@ class SqliteGround:
             case _:
                 file.broken = "disk I/O error"
                 self._clock.after(rng.choice((0.01, 0.5, 4.0)), self._mend)
+
+    def remember(self) -> None:
+        self._images.append(self._file.image())
+
+    def rewind(self) -> None:
+        before = self.log
+        self._file.restore(self._rng.choice(self._images))
+        _note_lost(self.lost, before, self.log)
+
+    @property
+    def log(self) -> list[Values]:
+        return self._file.log()
 
     def heal(self) -> None:
         self._mend()

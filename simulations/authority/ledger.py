@@ -13,10 +13,11 @@ from store.authority import Committed, Delete, Entity, Mutation, Patch, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset, chain, decode_body
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
+from store.history import EPOCHS
 from store.plan import Plan, Row, Statement
 from store.schema.entity import Schema
 from store.schema.values import is_uuid
-from store.version import GENESIS_DIGEST
+from store.version import EMPTY
 
 Key = tuple[str, str]
 """(kind, id)"""
@@ -68,36 +69,43 @@ class Ledger:
 
     def check(
         self, log: Sequence[Changeset], state: State, tables: "Tables", schemas: dict[str, Schema]
-    ) -> int:
-        """Raises AssertionError for what must not be; answers how many commits were answered and
-        then lost, which only a failover that loses commits may do."""
+    ) -> list[Changeset]:
+        """Raises AssertionError for what must not be; answers the commits that were answered and
+        then lost, which only a database that loses commits may do."""
         rows: dict[Key, Entity] = {}
-        digest = GENESIS_DIGEST
+        version, digest = EMPTY
         logged: dict[bytes, Changeset] = {}
         for number, changeset in enumerate(log, 1):
             assert changeset.version.revision == number, f"revision {number} is missing"
             assert changeset.predecessor == digest, f"revision {number} has another predecessor"
             digest = changeset.digest
             assert digest == chain(changeset.predecessor, changeset.body), "a digest is wrong"
+            assert changeset.version > version, f"revision {number} is of an earlier epoch"
+            version = changeset.version
             body = decode_body(changeset.body)
             assert body.write_id not in logged, f"a write was done twice, at revision {number}"
             logged[body.write_id] = changeset
+            if body.mark == "epoch":
+                ((kind, entity_id, text),) = body.changes
+                rows[kind, entity_id] = decode_entity(text or "")
+                continue
             write = self.writes.get(body.write_id)
             assert write is not None, f"nobody asked for revision {number}"
             _check_step(rows, body.changes, write.mutations, number)
         assert state.head.version.revision == len(log), "the head isn't the log's last"
+        assert state.head == (version, digest) or not log, "the head isn't the log's last"
         found = {(kind, id): decode_entity(text or "") for kind, id, text in state.entities}
         assert found == rows, "replaying the log doesn't give the state"
         _check_tables(rows, tables, schemas)
-        return sum(self._check_answers(key, logged.get(key)) for key in self.writes)
+        return [lost for key in self.writes for lost in self._check_answers(key, logged.get(key))]
 
-    def _check_answers(self, write_id: bytes, changeset: Changeset | None) -> int:
+    def _check_answers(self, write_id: bytes, changeset: Changeset | None) -> list[Changeset]:
         write = self.writes[write_id]
         untrue = write.denial is not None and changeset is not None
         assert not untrue, f"it was answered that nothing was written: {write.denial}"
         # A lost commit may have been done anew by another try, as another revision.
-        told = [answer.changeset for answer in write.committed if answer.changeset is not None]
-        return int(any(changeset != other for other in told))
+        told = (answer.changeset for answer in write.committed)
+        return [other for other in told if other is not None and other != changeset]
 
 
 def _check_step(
@@ -159,6 +167,8 @@ def _check_tables(rows: dict[Key, Entity], tables: Tables, schemas: dict[str, Sc
     references: list[tuple[Any, ...]] = []
     tags: list[tuple[Any, ...]] = []
     for (kind, entity_id), entity in rows.items():
+        if kind == EPOCHS:
+            continue
         assert entity["id"] == entity_id, "an entity has another's id"
         for name in schemas[kind].unique:
             if entity.get(name) is not None:

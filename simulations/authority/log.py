@@ -6,12 +6,15 @@ anything in this model: the state is all bodies since the beginning, so the chai
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgpack
 from blake3 import blake3
 
 from gossip.replica import GENESIS, Changeset, Head, Outcome, Reach, Verdict, Version
+from store.history import Server, Standing, proof_of
+from store.version import Head as StoredHead
+from store.version import Version as StoredVersion
 
 EMPTY = Head(GENESIS, bytes(32))
 
@@ -22,11 +25,19 @@ def chain(predecessor: bytes, body: bytes) -> bytes:
 
 
 class LogAuthority:
-    """One history of committed changesets, in one epoch."""
+    """A history of committed changesets, at one server.
 
-    def __init__(self, tag: int = 1) -> None:
+    It may lie: ``lose`` has it forget commits, as a failover or a restore does, and ``twin`` makes
+    a second server of it, that takes writes too.
+    """
+
+    def __init__(self, tag: int = 1, server: Server = Server("db-1", 1)) -> None:  # noqa: B008
         self._tag = tag
+        self.server = server
         self.log: list[Changeset] = []
+        self.trimmed = 0
+        """Up to this revision its log tells nothing any more."""
+        self.raises = 0
         self.available = True
 
     def head(self) -> Head:
@@ -39,14 +50,60 @@ class LogAuthority:
     def commit(self, body: bytes) -> Changeset:
         """Give a body the next revision."""
         head = self.head()
-        version = (1, self._tag, head.version[2] + 1)
+        epoch, tag, revision = head.version if self.log else (1, self._tag, 0)
+        return self._append((epoch, tag, revision + 1), body)
+
+    def _append(self, version: Version, body: bytes) -> Changeset:
+        head = self.head()
         changeset = Changeset(version, head.digest, chain(head.digest, body), body)
         self.log.append(changeset)
         return changeset
 
-    def after(self, version: Version) -> list[Changeset]:
-        """What a node at this version of the history lacks."""
-        return [changeset for changeset in self.log if changeset.version > version]
+    def after(self, head: Head) -> list[Changeset] | None:
+        """What follows a head; None when the log was trimmed there, or never held it."""
+        revision = head.version[2]
+        if head != EMPTY and (revision < self.trimmed or self._at(revision) != head):
+            return None
+        return self.log[revision:]
+
+    def standing(self, confirmed: Head) -> Standing:
+        """See ``store.authority.Authority``."""
+        revision = confirmed.version[2]
+        held = self._at(revision) if revision >= self.trimmed else None
+        head = stored(self.head())
+        proof = proof_of(head, None if held is None else held.digest, stored(confirmed))
+        return Standing(head, self.server, proof)
+
+    def raise_epoch(self, confirmed: Head, tag: int, *, forced: bool = False) -> Changeset | None:
+        """See ``store.authority.Authority``; None when there was nothing to raise."""
+        head = self.head()
+        if not (self.standing(confirmed).proof or forced):
+            return None
+        self.raises += 1
+        epoch = 1 + max(head.version[0], confirmed.version[0])
+        return self._append((epoch, tag, head.version[2] + 1), b"epoch %d" % tag)
+
+    def lose(self, count: int, server: Server | None = None) -> None:
+        """Forget the last commits; ``server`` is the one that is in its place from now on."""
+        del self.log[len(self.log) - count :]
+        self.server = server or self.server
+
+    def twin(self, server: Server) -> "LogAuthority":
+        """A second server with all that this one has."""
+        twin = LogAuthority(self._tag, server)
+        twin.log, twin.trimmed = list(self.log), self.trimmed
+        return twin
+
+    def _at(self, revision: int) -> Head | None:
+        if not 0 < revision <= len(self.log):
+            return None
+        changeset = self.log[revision - 1]
+        return Head(changeset.version, changeset.digest)
+
+
+def stored(head: Head) -> StoredHead:
+    """In the store's terms."""
+    return StoredHead(StoredVersion(*head.version), head.digest)
 
 
 class LogReplica:
@@ -59,6 +116,8 @@ class LogReplica:
         """The head before the first changeset of the log."""
         self.state: list[bytes] = []
         """Every body since the beginning, in order."""
+        self.authority_answers: Callable[[], bool] = lambda: False
+        """Whether its node can read a higher epoch at its own authority."""
 
     def head(self) -> tuple[Version, bytes]:
         if not self._log:
@@ -76,6 +135,13 @@ class LogReplica:
         return next(held, None)
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        """What gossip brings (``node.agent.serving``)."""
+        if version[0] > self.head()[0][0] > 0 and self.authority_answers():
+            return "unconfirmed"
+        return self.take(version, predecessor, digest, body)
+
+    def take(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
+        """What the authority has confirmed."""
         mine, mine_digest = self.head()
         if version <= mine:
             held = [changeset for changeset in self._log if changeset.version == version]
@@ -83,8 +149,7 @@ class LogReplica:
         if chain(predecessor, body) != digest:
             return "corrupt"
         if predecessor != mine_digest:
-            is_next = version[:2] == mine[:2] and version[2] == mine[2] + 1
-            return "forked" if is_next else "early"
+            return "forked" if version[2] <= mine[2] + 1 else "early"
         self._log.append(Changeset(version, predecessor, digest, body))
         self.state.append(body)
         self._trim()

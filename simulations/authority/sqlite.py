@@ -8,7 +8,7 @@ it is one call of the connection's thread; what may go wrong around it happens t
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 from simulations.authority.bootstrap import first_rows
@@ -78,6 +78,13 @@ class SqliteFile:
     def restore(self, image: bytes) -> None:
         """Put an older one in its place."""
         self._connection.deserialize(image)
+
+    def log(self) -> list[Mapping[str, Any]]:
+        """The rows of the authority's log, in order."""
+        self._connection._left = None
+        cursor = self._connection.execute("SELECT * FROM log ORDER BY revision")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def copy(self) -> "SqliteFile":
         """The file on another machine's disk."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from simulations.authority.families import SCHEMAS, Families
 from simulations.authority.grounds import Ground, with_schemas
-from simulations.authority.ledger import Ledger, read_tables
+from simulations.authority.ledger import Ledger, Tables, read_tables
 from simulations.authority.loop import ProcessLoop
 from simulations.clock import Clock, Trace
-from store.authority import Committed, Mutation
+from store.authority import Committed, Mutation, State
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
@@ -46,17 +46,18 @@ class Writer:
         self._life += 1
         self._running = True
         run = self._run
-        self.engine = with_schemas(
-            run.ground.engine(
-                self.name,
-                clock=lambda: _WALL + run.clock.now,
-                draw_write_id=self._draw_write_id,
-                new_id=lambda: str(uuid.UUID(int=run.rng.getrandbits(128), version=4)),
-                died=self.restart,
-            ),
-            SCHEMAS,
-        )
+        engine = run.ground.engine(self.name, died=self.restart, **self.sources())
+        self.engine = with_schemas(engine, SCHEMAS)
         self.loop.create_task(self._main())
+
+    def sources(self) -> dict[str, Any]:
+        """Of time and randomness, for its engine."""
+        run = self._run
+        return {
+            "clock": lambda: _WALL + run.clock.now,
+            "draw_write_id": self._draw_write_id,
+            "new_id": lambda: str(uuid.UUID(int=run.rng.getrandbits(128), version=4)),
+        }
 
     def restart(self) -> None:
         """Killed as by kill -9, and started again a little later."""
@@ -144,23 +145,30 @@ class Run:
         """How often a process has several writes at once, which share transactions."""
         self.pause = self.rng.choice((0.000_01, 0.001, 0.05))
         """Mean seconds between a writer's writes."""
-        self.writers = [Writer(self, f"writer-{number}", writes) for number in range(writers)]
+        self.writers = [self.new_writer(f"writer-{number}", writes) for number in range(writers)]
         self._faults = self.rng.choice((0.0, 0.05, 0.3, 1.0, 5.0)) if faults else 0.0
         """Mean seconds between faults; 0 for none."""
         self._failure: BaseException | None = None
+
+    def new_writer(self, name: str, writes: int) -> Writer:
+        """One of the processes."""
+        return Writer(self, name, writes)
 
     def answered(self, name: str, write_id: bytes, answer: Committed | Exception) -> None:
         """A writer was told what became of a write."""
         what = type(answer).__name__
         if isinstance(answer, EntityError):
             what = f"refused_{answer.code}"
-        self.counts[what] = self.counts.get(what, 0) + 1
+        self.count(what)
         revision = answer.head.version.revision if isinstance(answer, Committed) else 0
         self.trace.add(self.clock.now, 1, revision % 30_000, write_id + what.encode())
         try:
             self.ledger.answered(write_id, answer)
         except AssertionError as error:
             self._failure = self._failure or error
+
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
 
     def perform(self, ground: Ground) -> None:
         """Run it to its end on one ground. Raises TimeoutError when somebody is never through."""
@@ -182,16 +190,20 @@ class Run:
         for writer in self.writers:
             assert writer.loop.errors == [], f"{writer.name}: {writer.loop.errors[0]}"
 
-    def judge(self) -> int:
-        """Check the history; answers how many commits were lost after they had been answered."""
+    def judge(self) -> list[Changeset]:
+        """Check the history; answers the commits that were lost after they had been answered."""
+        log, state, tables = self.read()
+        return self.ledger.check(log, state, tables, SCHEMAS)
+
+    def read(self) -> tuple[list[Changeset], State, Tables]:
+        """What the healed authority holds: its log, its state, and the tables beside it."""
         reader = self.writers[0]
         task = reader.loop.create_task(self._read(reader.engine))
         if self.clock.run_until(task.done, 60.0) is None:
             raise TimeoutError("the healed authority doesn't answer within 60 s")
-        log, state, tables = task.result()
-        return self.ledger.check(log, state, tables, SCHEMAS)
+        return task.result()
 
-    async def _read(self, engine: Engine) -> Any:
+    async def _read(self, engine: Engine) -> tuple[list[Changeset], State, Tables]:
         log: list[Changeset] = []
         point = EMPTY
         while following := await engine.log(point):
@@ -204,14 +216,17 @@ class Run:
 
     def _disturb(self) -> None:
         if not self._is_over():
-            victim = self.rng.choice(self.writers)
-            match self.rng.randrange(6):
-                case 0:
-                    self.trace.add(self.clock.now, 2, 0, victim.name.encode())
-                    victim.restart()
-                case 1:
-                    victim.loop.pause()
-                    self.clock.after(self.rng.choice((0.01, 1.0, 8.0)), victim.loop.resume)
-                case _:
-                    self.ground.disturb([writer.name for writer in self.writers])
+            self.harm(self.rng.choice(self.writers))
             self.clock.after(self.rng.expovariate(1 / self._faults), self._disturb)
+
+    def harm(self, victim: Writer) -> None:
+        """Do some harm, to one of the processes or to the authority."""
+        match self.rng.randrange(6):
+            case 0:
+                self.trace.add(self.clock.now, 2, 0, victim.name.encode())
+                victim.restart()
+            case 1:
+                victim.loop.pause()
+                self.clock.after(self.rng.choice((0.01, 1.0, 8.0)), victim.loop.resume)
+            case _:
+                self.ground.disturb([writer.name for writer in self.writers])

@@ -10,7 +10,7 @@ from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
 from simulations.report import Report, report
-from simulations.scenarios.authority import authority, writers
+from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
@@ -59,6 +59,7 @@ SCENARIOS: dict[str, Scenario] = {
             swim,
             lifeguard,
             writers,
+            histories,
             authority,
         )
     },

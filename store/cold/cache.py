@@ -1,4 +1,5 @@
-"""Answers that hold at the worker's version: the least recently used go first."""
+"""Answers that hold at the worker's version: the least recently used go first, and each is read
+anew after some time, since nobody looks whether memory keeps it as it was."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -36,7 +37,8 @@ class Cache:
     """Bounded by answers and bytes."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Term, Rows] = OrderedDict()
+        self._answers: OrderedDict[Term, tuple[float, Rows]] = OrderedDict()
+        """With the time when each was read."""
         self._terms_of = _Index[Key]()
         self._terms_of_tag = _Index[str]()
         self._bytes = 0
@@ -44,21 +46,27 @@ class Cache:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, term: Term) -> Rows | None:
-        """The entities that have this term; None when that isn't known here."""
-        rows = self._answers.get(term)
-        if rows is not None:
-            self._answers.move_to_end(term)
+    def get(self, term: Term, now: float) -> Rows | None:
+        """The entities that have this term; None when that isn't known here, or no longer."""
+        found = self._answers.get(term)
+        if found is None:
+            return None
+        read_at, rows = found
+        if not 0 <= now - read_at < limits.CACHE_SECONDS_MAX:  # clocks are set back, too
+            self.drop(term)
+            return None
+        self._answers.move_to_end(term)
         return rows
 
     def peek(self, term: Term) -> Rows | None:
         """The same, without counting as a use."""
-        return self._answers.get(term)
+        found = self._answers.get(term)
+        return None if found is None else found[1]
 
-    def put(self, term: Term, rows: Rows) -> None:
-        """Keep an answer."""
+    def put(self, term: Term, rows: Rows, now: float) -> None:
+        """Keep an answer that was read just now (Unix seconds)."""
         self.drop(term)
-        self._answers[term] = rows
+        self._answers[term] = now, rows
         self._bytes += _size(rows)
         for row in rows:
             self._terms_of.add((term[0], row.id), term)
@@ -69,9 +77,10 @@ class Cache:
 
     def drop(self, term: Term) -> None:
         """Forget an answer."""
-        rows = self._answers.pop(term, None)
-        if rows is None:
+        found = self._answers.pop(term, None)
+        if found is None:
             return
+        rows = found[1]
         self._bytes -= _size(rows)
         for row in rows:
             self._terms_of.drop((term[0], row.id), term)
@@ -85,7 +94,7 @@ class Cache:
 
     def purge(self, term: Term) -> None:
         """Forget an answer, and every other that has an entity of it."""
-        for row in self._answers.get(term, ()):
+        for row in self.peek(term) or ():
             self.changed((term[0], row.id))
         self.drop(term)
 

@@ -147,7 +147,7 @@ class ColdReader:
         ``now`` is in Unix seconds.
         """
         term = (kind, field, value)
-        rows = self._cache.get(term)
+        rows = self._cache.get(term, now)
         if rows is not None:
             self.cached += 1
             return _live(rows, now)
@@ -185,7 +185,7 @@ class ColdReader:
         kept = tuple(row for row in read if self._overlay.get((kind, row.id)) is None)
         changed = self._changed(term) or ()
         if not changed and kept == read and read and begun in (None, self.purges):
-            self._cache.put(term, read)
+            self._cache.put(term, read, now)
         return _live(kept + changed, now)
 
     def _changed(self, term: Term) -> Rows | None:

@@ -12,10 +12,12 @@ from node.admin.node_view import (
     Fenced,
     HistoryStatus,
     HistoryView,
+    LiveVersion,
     Purging,
     ReplicaFileStatus,
 )
 from node.config.settings import Settings
+from node.metrics.measures import Measures
 from node.named_version import NamedVersion
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
@@ -99,6 +101,7 @@ class SmallNode:
         self.readiness = (True, "ready")
         self.joined: list[str] = []
         self.leaving = False
+        self.served: LiveVersion | None = None
         self.told: list[str] = []
         self.peers: list[dict[str, Any]] = []
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -110,6 +113,10 @@ class SmallNode:
         self.log_levels = SmallLogLevels()
         self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
+        self.measures = Measures()
+        self.heard_ago = 2.5
+        """Of the authority's head, in seconds."""
+        self.counted: dict[str, int] = {"packets_received": 5}
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""
         self.fenced = Fenced("complete", 3, (), ())
@@ -120,6 +127,9 @@ class SmallNode:
 
     def head(self) -> Head:
         return Head(*self.replica.head())
+
+    def live(self) -> LiveVersion | None:
+        return self.served
 
     def members(self) -> list[dict[str, Any]]:
         own = {
@@ -142,8 +152,14 @@ class SmallNode:
     def authority_status(self) -> AuthorityStatus:
         return AuthorityStatus(not self.down, self.down, self.info)
 
+    def confirmation_age(self) -> float:
+        return self.heard_ago
+
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
+
+    def audits(self) -> Mapping[str, Any]:
+        return {"replica": {"finished_at": None, "damaged": False}}
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness
@@ -155,7 +171,7 @@ class SmallNode:
         return {"connections_active": 3, "total_requests": 7}
 
     def counters(self) -> Mapping[str, int]:
-        return {"packets_received": 5}
+        return self.counted
 
     async def commit(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         if self.down:

@@ -1,18 +1,17 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
 
 from node.agent.authority_link import AuthorityLink
-from node.agent.histories import Histories
 from node.agent.serving import Serving
-from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation
+from store.authority import AuthorityInfo, Committed, Create, Mutation
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import EMPTY, GENESIS_DIGEST, Head, Version
+from store.version import GENESIS_DIGEST, Head, Version
+from tests.agent.histories import idle_histories
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -33,22 +32,6 @@ class CommitsAndIsGone(NoAuthority):
         others = following(1, GENESIS_DIGEST)
         mine = following(2, others.digest)
         return Committed(Head(mine.version, mine.digest), mine, ({},))
-
-
-def idle_histories(authority: Authority) -> Histories:
-    """That nothing is asked of."""
-    return Histories(
-        authority,
-        lambda: "n",
-        lambda: EMPTY,
-        lambda _: (),
-        asyncio.Event().wait,
-        lambda *_: (),
-        lambda *_: None,
-        lambda _: None,
-        lambda _: None,
-        random.Random(1),
-    )
 
 
 def linked(

@@ -17,6 +17,7 @@ from node.channel import (
     Change,
     Configure,
     Decoder,
+    Differs,
     Drain,
     Frame,
     Listen,
@@ -73,6 +74,7 @@ class WorkerProcess:
         self.version: Version = (1, 0, 0)
         self.ready = asyncio.Event()
         self.applied: list[Applied] = []
+        self.differs: list[str] = []
         self.stats: dict[str, int] = {}
         self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
@@ -185,6 +187,8 @@ class WorkerProcess:
                         self.ready.set()
                     elif isinstance(frame, Applied):
                         self.applied.append(frame)
+                    elif isinstance(frame, Differs):
+                        self.differs.append(frame.what)
                     elif isinstance(frame, Peeked):
                         self.peeked.append(frame)
                     elif isinstance(frame, Stats):

@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from node.metrics.histogram import Histogram
+from node.proxy.stats import LATENCY, LATENCY_BOUNDS
 from tests.proxy.client import connected
 from tests.proxy.conftest import Origin, answering, echo_back, field, origin
 from tests.proxy.process import everything, route, running, service
@@ -41,6 +43,19 @@ async def test_a_request_reaches_its_service_and_says_who_asked(echo: Origin) ->
     assert response.field("X-Kong-Request-Id") == field(seen, "X-Kong-Request-Id")
     assert int(response.field("X-Kong-Upstream-Latency") or -1) >= 0
     assert int(response.field("X-Kong-Proxy-Latency") or -1) >= 0
+
+
+async def test_answers_are_timed_in_buckets_that_add_up(echo: Origin) -> None:
+    async with (
+        running(everything(echo.url)) as worker,
+        connected(worker.port) as client,
+    ):
+        for path in ("/a", "/b"):
+            assert (await client.get(path)).status == 200
+        await worker.counted("responses_2xx", 2)
+        latency = Histogram.of(LATENCY_BOUNDS, LATENCY, worker.stats)
+    assert sum(latency.counts) == 2
+    assert 0 < latency.sum < 10
 
 
 async def test_a_trusted_peer_is_believed(echo: Origin) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node.channel import Apply, Drain, Level, Snapshot
+from node.channel import Apply, Audit, Drain, Level, Snapshot
 from node.proxy import limits
 from tests.proxy.certificates import self_signed
 from tests.proxy.client import connected
@@ -42,6 +42,27 @@ async def test_a_snapshot_in_slices_replaces_what_was_served(echo: Origin) -> No
         await worker.until(lambda: worker.applied[-1].version == (2, 7, 5))
         assert (await client.get("/old")).status == 404
         assert (await client.get("/new")).status == 200
+
+
+async def test_a_worker_that_holds_something_else_says_so_once_until_it_gets_a_state(
+    echo: Origin,
+) -> None:
+    target, made = everything(echo.url)
+    other = route(target, made[1], paths=["/other"])
+    counts = {"services": 1, "routes": 1, "plugins": 7}
+    async with running([target, made]) as worker:
+        worker.send(Audit((target, made), counts))
+        await worker.apply()
+        assert worker.differs == []
+        for _ in range(2):
+            worker.send(Audit((target, other), counts))
+        await worker.apply()
+        assert worker.differs == [f"routes {made[1]}"]
+        worker.send(Snapshot((2, 7, 5), (target, other), last=True, first=True))
+        worker.send(Audit((target, other), counts))
+        worker.send(Audit((target,), {**counts, "routes": 2}))
+        await worker.until(lambda: len(worker.differs) == 2)
+        assert worker.differs[1] == "1 routes instead of 2"
 
 
 async def test_a_state_that_begins_anew_leaves_nothing_of_the_one_before(echo: Origin) -> None:

@@ -30,6 +30,17 @@ def test_writers_to_sqlite_are_told_the_truth(first: int) -> None:
         assert shown["ok"], (shown["error"], shown["replay"])
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", ["postgres", "sqlite"])
+@pytest.mark.parametrize("first", range(1, 31, SEEDS_EACH))
+def test_those_who_write_to_a_database_that_loses_commits_end_on_one_history(
+    engine: str, first: int
+) -> None:
+    for seed in range(first, first + SEEDS_EACH):
+        shown = outcome("histories", seed, f"engine={engine}")
+        assert shown["ok"], (shown["error"], shown["replay"])
+
+
 @pytest.mark.parametrize("engine", ["postgres", "sqlite"])
 def test_a_seed_decides_everything(engine: str) -> None:
     hashes = [outcome("writers", seed, f"engine={engine}")["trace_hash"] for seed in (7, 7, 8)]
@@ -38,13 +49,24 @@ def test_a_seed_decides_everything(engine: str) -> None:
 
 def test_the_runs_are_not_all_of_one_kind() -> None:
     """What the judge looks for must have had a chance to happen."""
+    seen = seen_in("writers")
+    refused = {f"refused_{code}" for code in (3, 4, 5, 6, 13)}
+    wanted = {"Committed", "AuthorityUnavailable", "OutcomeUnknown", "lost_by_database", *refused}
+    assert wanted <= {name for name, number in seen.items() if number}, seen
+
+
+def test_histories_part_in_every_way() -> None:
+    seen = seen_in("histories", "engine=sqlite")
+    wanted = {"forked_below", "forked_reused", "raised", "epochs_kept", "lost_by_database"}
+    assert wanted <= {name for name, number in seen.items() if number}, seen
+
+
+def seen_in(scenario: str, *settings: str) -> dict[str, float]:
     seen: dict[str, float] = {}
     for seed in range(1, 21):
-        for name, number in outcome("writers", seed)["measures"].items():
+        for name, number in outcome(scenario, seed, *settings)["measures"].items():
             seen[name] = seen.get(name, 0.0) + number
-    refused = {f"refused_{code}" for code in (3, 4, 5, 6, 13)}
-    wanted = {"Committed", "AuthorityUnavailable", "OutcomeUnknown", "lost_by_failover", *refused}
-    assert wanted <= {name for name, number in seen.items() if number}, seen
+    return seen
 
 
 @pytest.mark.timeout(300)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from simulations.authority.loop import ProcessLoop
@@ -58,6 +58,9 @@ class InVirtualTime:
     def __init__(self, time: VirtualTime, model: Authority) -> None:
         self._time = time
         self._model = model
+
+    def counters(self) -> Mapping[str, int]:
+        return self._model.counters()
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._model, name)

@@ -201,6 +201,23 @@ def test_the_cache_is_bounded_and_the_longest_unused_goes_first(
     assert file.reads == reads + 1
 
 
+def test_a_cached_answer_is_read_anew_after_some_time_or_when_the_clock_was_set_back(
+    file: File, reader: ColdReader
+) -> None:
+    """So that what bad memory has made of it doesn't stay."""
+    file.entities = [keycard(1, "a")]
+    start = 1_000.0
+    for now, reads in (
+        (start, 1),
+        (start + limits.CACHE_SECONDS_MAX - 1, 1),
+        (start + limits.CACHE_SECONDS_MAX, 2),
+        (start + limits.CACHE_SECONDS_MAX + 1, 2),
+        (start, 3),
+    ):
+        assert reader.find(KIND, "key", "a", now) == text(keycard(1, "a"))
+        assert file.reads == reads
+
+
 def test_kinds_that_are_not_cold_are_passed_over(reader: ColdReader) -> None:
     reader.apply(v(11), [Change("routes", card_id(1), "{}")])
     assert len(reader._overlay) == 0

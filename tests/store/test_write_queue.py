@@ -105,6 +105,22 @@ class TestAnswers:
         outcomes: list[Outcome] = [committed(1), REFUSAL, committed(2)]
         assert queue.committed(outcomes) == list(zip(tickets, outcomes, strict=True))
 
+    def test_writes_and_transactions_are_counted(self) -> None:
+        queue = queue_of(ticket("a"), ticket("b"), ticket("c"))
+        queue.take()
+        queue.committed([committed(1), REFUSAL, NO_CHANGE])
+        queue.put(ticket("d"))
+        queue.take()
+        queue.committed([committed(2)])
+        counted = {name: count for name, count in queue.counters.items() if count}
+        assert counted == {
+            "transactions": 2,
+            "transactions_shared": 1,
+            "writes": 4,
+            "writes_committed": 2,
+            "writes_forbidden": 1,
+        }
+
     def test_one_that_lost_a_race_is_refused_and_the_others_go_again(self) -> None:
         tickets = [ticket(name) for name in "abc"]
         queue = queue_of(*tickets)

@@ -64,9 +64,6 @@ async def restored_cluster_is_that_of_the_backup(
         assert await node.stop() == 0
     await restore()
     for node in cluster.nodes:
-        for file in node.prefix.glob("replica.db*"):
-            file.unlink()
-    for node in cluster.nodes:
         await node.start()
         await node.until_ready(cluster.session)
     assert await authority_id(cluster) == before
