@@ -88,13 +88,13 @@ async def test_a_worker_that_stands_still_makes_its_node_missing(
     cluster = await start_cluster(3)
     first, second, _ = cluster.nodes
     with stopped(*await worker_pids(cluster, second)):
-        answer = await write(cluster, first, "late", "all; timeout=1.5")
+        answer = await write(cluster, first, "late", "all; timeout=3")
         assert (answer.status, answer.fence) == (202, "partial; missing=node2")
         assert answer.body["name"] == "late"
-        assert 1.4 < answer.seconds < 5
+        assert 2.9 < answer.seconds < 20
         unfenced = await write(cluster, second, "unfenced", "")
         assert (unfenced.status, unfenced.fence) == (200, "")
-        assert 0.1 <= unfenced.seconds < 1.4, "its own worker is waited for a tenth of a second"
+        assert 0.1 <= unfenced.seconds < 2.9, "its own worker is waited for a tenth of a second"
     command = await grapevine(
         "cluster", "fence", answer.revision, "--timeout", "20", "--admin-url", first.admin_url
     )
@@ -117,7 +117,7 @@ async def test_a_node_that_stands_still_is_unreachable(start_cluster: StartClust
     first, second, third = cluster.nodes
     assert third.process is not None
     with stopped(*await worker_pids(cluster, third), third.process.pid):
-        answer = await write(cluster, second, "silent", "all; timeout=1.5")
+        answer = await write(cluster, second, "silent", "all; timeout=3")
         assert (answer.status, answer.fence) == (202, "partial; unreachable=node3")
         command = await grapevine(
             *("cluster", "fence", answer.revision, "--timeout", "0.5"),
@@ -168,7 +168,7 @@ async def test_an_old_worker_with_a_request_in_flight_counts(start_cluster: Star
         await until(is_replaced, "a new worker serves")
         assert (await write(cluster, first, "both")).fence == "complete; members=2"
         with stopped(*old):
-            answer = await write(cluster, first, "late", "all; timeout=1")
+            answer = await write(cluster, first, "late", "all; timeout=3")
             assert (answer.status, answer.fence) == (202, "partial; missing=node2")
         writer.write(b"c" * 10)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
