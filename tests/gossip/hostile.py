@@ -117,6 +117,7 @@ class Victim:
         core = self.core
         assert len(core.members(self.now)) <= limits.MEMBERS_MAX
         assert len(core._streams._by_id) <= limits.STREAMS_ACCEPTED_MAX + limits.STREAMS_OPENED_MAX
+        assert len(core._relaying._kept) <= limits.ANNOUNCEMENTS_KEPT_MAX
         assert core._fences.held <= limits.FENCE_QUESTIONS_MAX
         sessions, streams = core._sessions, core._outbox.streams
         if sessions is None or streams is None:
