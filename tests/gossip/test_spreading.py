@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from gossip.events import ChangesetApplied, FenceAsked, FenceEnded
+from gossip.events import ChangesetApplied, FenceEnded
 from gossip.keyring import Keyring, configured
 from gossip.messages import Message
 from gossip.messages.changes import Push
@@ -156,16 +156,8 @@ def test_a_fence_is_asked_through_relays_and_answered_to_its_asker() -> None:
     world = formed(100)
     changeset = world.commit(7, b"change")
     asker = world.nodes[7]
-    asker.core.fence(changeset.version, 2.0, asker.now())
-    asker.flush()
-    for _ in range(20):
-        world.run(0.02)
-        for seen in world.observed:
-            if isinstance(seen.event, FenceAsked):
-                node = world.nodes[seen.node]
-                node.core.fence_answered(seen.event.token, "reached", node.now())
-                node.flush()
-        world.observed = [seen for seen in world.observed if isinstance(seen.event, FenceEnded)]
+    asker.application.fences.begin(changeset.version, 2.0)
+    world.run(0.5)
     (ended,) = [seen.event for seen in world.observed if isinstance(seen.event, FenceEnded)]
     assert len(ended.reached) == 100
     assert asker.core.counters["relays_told"] >= 18
