@@ -85,7 +85,7 @@ MEANINGS = {
     "relays_told": "packets sent to relays to be passed on",
     "packets_relayed": "packets passed on to other members' children",
     "relays_skipped": "children not passed on to: unknown, not running, or of no use",
-    "packets_unrelayed": "packets not passed on because no member sent them, or by a stream",
+    "packets_unrelayed": "packets not passed on: not from a member, by a stream, or too long",
     "announcements_unrelayed": "announcements not passed on: what they are of didn't come here",
     "relayed_refused": "messages passed on that are only said straight",
     "relayed_unknown": "messages passed on whose origin is no member here",

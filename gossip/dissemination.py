@@ -95,7 +95,7 @@ class Dissemination:
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
         ``early`` ones that it couldn't apply yet. Those of a burst share packets (``burst``)."""
-        fresh = self._unpushed()
+        fresh = self._supply.since(self._pushed)
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
             self._supply.announce(self.head(), self.heartbeat(now), now)
         else:
@@ -211,6 +211,8 @@ class Dissemination:
                 stream, self._answered = self._answered, None
                 self.pull_answered(stream, now)
         self._announcements.tell(self.head().version, self._early, now)
+        if self._slice_at is not None:
+            return  # what is asked for may be in the next slice
         decision = self._repair.decide(
             self.head(), self._members.reachable(), now, self._members.typical_rtt
         )
@@ -352,19 +354,6 @@ class Dissemination:
         """Whether one call has held the event loop for long."""
         call, count = self._applying
         return call == now and count >= limits.APPLIED_AT_ONCE_MAX
-
-    def _unpushed(self) -> list[Changeset] | None:
-        """What the replica holds above the last push; None when its log doesn't tell."""
-        fresh: list[Changeset] = []
-        after = self._pushed
-        while True:
-            held = self._replica.changesets(after.version, after.digest, 2**20)
-            if held is None:
-                return None
-            if not held:
-                return fresh
-            fresh += [Changeset(*changeset) for changeset in held]
-            after = Head(fresh[-1].version, fresh[-1].digest)
 
     def _heard_epoch(self, version: Version) -> None:
         """Of several (two that raised at once) each is told, once while no other is heard of."""

@@ -138,7 +138,9 @@ CHILDREN_MAX = 64
 cluster of 4,096; in a larger one there are more relays."""
 CHILDREN_MIN = 16
 """The list of so many children must fit beside what is spread, or the relays would be too many."""
-SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
+CHILDREN_LIST_BYTES = 10
+"""What such a list takes beside its wire ids of 8 bytes: kind, a long length, msgpack's marks."""
+SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - CHILDREN_LIST_BYTES - 8 * CHILDREN_MIN
 """Messages that are spread together, in a cluster that needs relays."""
 
 ANNOUNCEMENTS_KEPT_MAX = 16
@@ -370,4 +372,3 @@ assert _REGISTER_BYTES <= SPREAD_BYTES_MAX
 assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
 assert PULL_BYTES_MAX <= EARLY_BYTES_MAX
 assert 3 <= CHILDREN_MIN <= CHILDREN_MAX
-assert SPREAD_BYTES_MAX + 5 + 8 * CHILDREN_MIN <= PACKET_BODY_BYTES_MAX

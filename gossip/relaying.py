@@ -17,7 +17,12 @@ from typing import NamedTuple
 
 from gossip.counters import Counters
 from gossip.identity import WireId
-from gossip.limits import ANNOUNCEMENTS_KEPT_MAX, HOPS_MAX, RESIDENCE_MAX
+from gossip.limits import (
+    ANNOUNCEMENTS_KEPT_MAX,
+    HOPS_MAX,
+    PACKET_BODY_BYTES_MAX,
+    RESIDENCE_MAX,
+)
 from gossip.member import RUNNING, Member
 from gossip.members import Members
 from gossip.messages import Message
@@ -101,6 +106,10 @@ class Relaying:
         if not children:
             return
         body = encode_part(Relayed(sender.wire, self._half_round_trip(sender))) + body
+        if len(body) > PACKET_BODY_BYTES_MAX:
+            # An honest list is longer than what takes its place.
+            self._counters.add("packets_unrelayed")
+            return
         announced = [one.head.version for one in messages if isinstance(one, Announce)]
         if not announced or max(announced) <= self._serving():
             self._send(children, body)

@@ -94,6 +94,18 @@ class Supply:
         ]
         self._outbox.answer(origin, [*pushes, heartbeat])
 
+    def since(self, head: Head) -> list[Changeset] | None:
+        """All that the replica holds above a head; None when its log doesn't tell."""
+        found: list[Changeset] = []
+        while True:
+            held = self._replica.changesets(head.version, head.digest, 2**20)
+            if held is None:
+                return None
+            if not held:
+                return found
+            found += [Changeset(*changeset) for changeset in held]
+            head = Head(found[-1].version, found[-1].digest)
+
     def _after(self, after: Head, max_bytes: int) -> list[Changeset] | None:
         if after.version > self._replica.head()[0]:
             # The asker is ahead: it hopes for what waits here. That our log never held its head

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from gossip.events import ChangesetApplied, FenceAsked, FenceEnded
+from gossip.events import ChangesetApplied, FenceEnded
+from gossip.keyring import Keyring, configured
 from gossip.messages import Message
 from gossip.messages.changes import Push
 from gossip.replica import Changeset, Version
@@ -15,9 +16,9 @@ from simulations.world import World
 CALM = Link(latency=0.000_2, jitter=0.000_1)
 
 
-def formed(nodes: int, link: Link = CALM, seed: int = 1) -> World:
+def formed(nodes: int, link: Link = CALM, seed: int = 1, keyring: Keyring | None = None) -> World:
     """A cluster that has run for a while, so that round trips are known."""
-    world = World(nodes, seed, link=link)
+    world = World(nodes, seed, link=link, keyring=keyring)
     world.begin_formed()
     world.run(3.0)
     return world
@@ -47,6 +48,17 @@ def test_a_change_reaches_everybody_once_within_milliseconds(nodes: int) -> None
     assert total(world, "changesets_applied") == nodes - 1
     assert total(world, "changesets_known") == 0
     assert (total(world, "packets_relayed") > 0) == (nodes > 64)
+
+
+def test_relays_and_children_that_never_met_first_prove_that_they_live() -> None:
+    """A young cluster with a key: each pair's first packet costs a round trip more."""
+    world = formed(70, keyring=configured(b"k" * 32))
+    before = total(world, "challenges")
+    world.commit(1, b"change")
+    assert world.run_until(world.has_spread, within=0.1) < 0.01
+    world.run(0.5)
+    assert total(world, "challenges") > before
+    assert total(world, "changesets_applied") == 69
 
 
 @pytest.mark.parametrize("nodes", [10, 100])
@@ -144,16 +156,8 @@ def test_a_fence_is_asked_through_relays_and_answered_to_its_asker() -> None:
     world = formed(100)
     changeset = world.commit(7, b"change")
     asker = world.nodes[7]
-    asker.core.fence(changeset.version, 2.0, asker.now())
-    asker.flush()
-    for _ in range(20):
-        world.run(0.02)
-        for seen in world.observed:
-            if isinstance(seen.event, FenceAsked):
-                node = world.nodes[seen.node]
-                node.core.fence_answered(seen.event.token, "reached", node.now())
-                node.flush()
-        world.observed = [seen for seen in world.observed if isinstance(seen.event, FenceEnded)]
+    asker.application.fences.begin(changeset.version, 2.0)
+    world.run(0.5)
     (ended,) = [seen.event for seen in world.observed if isinstance(seen.event, FenceEnded)]
     assert len(ended.reached) == 100
     assert asker.core.counters["relays_told"] >= 18

@@ -12,7 +12,7 @@ from gossip.events import ChangesetApplied
 from gossip.member import Member, Status
 from gossip.messages import Message
 from gossip.messages.changes import Announce, Heartbeat, Push, Request
-from gossip.messages.membership import Ack, Ping
+from gossip.messages.membership import Ack, Alive, Ping
 from gossip.messages.spreading import Relay, Relayed
 from gossip.replica import Changeset, Head
 from gossip.tree import Branch, branches, by_zone, permuted
@@ -186,6 +186,25 @@ def test_a_change_that_fits_a_packet_leaves_room_for_lists_or_is_announced(size:
     assert len(packets) < 40
 
 
+def test_whatever_is_spread_fits_beside_its_list() -> None:
+    driver = Driver()
+    many = [replace_address(alive(number), number) for number in range(2, 5_000)]
+    driver.core.acquaint(many, driver.now)
+    tree = driver.core._tree
+    for size in (1, limits.PACKET_BODY_BYTES_MAX - 8 * limits.CHILDREN_MAX - 12):
+        for more in range(16):
+            driver.core.effects()
+            assert len(tree.spread_parts(bytes(size + more))) == 4_998
+            packets = [one.data for one in driver.core.effects() if isinstance(one, SendDatagram)]
+            bodies = [len(data) - limits.HEADER_BYTES for data in packets]
+            assert max(bodies) <= limits.PACKET_BODY_BYTES_MAX
+            assert len(packets) < 100
+
+
+def replace_address(claim: Alive, number: int) -> Alive:
+    return claim._replace(address=(f"10.1.{number >> 8}.{number & 255}", 8005))
+
+
 def told_by(sender: int, *children: int, changeset: Changeset) -> list[Message]:
     heartbeat = Heartbeat.of(Head(changeset.version, changeset.digest), None)
     return [Relay(tuple(map(wire, children))), Push(changeset, 0.0, 0), heartbeat]
@@ -236,6 +255,17 @@ def test_a_stranger_has_nothing_passed_on() -> None:
     driver.receive(77, *told_by(77, 3, 4, changeset=driver.authority.commit(b"body")))
     assert driver.done(SendDatagram) == []
     assert driver.core.counters["packets_unrelayed"] == 1
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_what_would_not_fit_a_packet_any_more_is_not_passed_on(excess: int) -> None:
+    driver = cluster_of(10)
+    parts = encode_parts([Relay((wire(3),))])
+    rest = limits.PACKET_BODY_BYTES_MAX - len(encode_parts([Relayed(wire(2), None)])) + excess
+    unknown = bytes((250, 255)) + (rest - 6).to_bytes(4, "big") + bytes(rest - 6)
+    driver.core.datagram_received(packet(2) + parts + unknown, address(2), driver.now)
+    assert len(driver.core.effects()) == (0 if excess else 1)
+    assert driver.core.counters["packets_unrelayed"] == excess
 
 
 def test_what_was_passed_on_is_not_passed_on_again() -> None:
