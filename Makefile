@@ -10,15 +10,17 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test fuzz chaos soak lint check package lock clean \
+.PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
+	bench-burst bench-catching-up bench-authority-load \
 	bench-writes bench-replica bench-replica-file bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
-	@echo 'make test    every test'
+	@echo 'make test    every test but those of make hunt'
+	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
-	@echo 'make check   lint, test, the built package in a clean environment, short chaos and benchmarks'
+	@echo 'make check   lint, test, hunt, the built package in a clean environment, short chaos and benchmarks'
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
@@ -26,6 +28,9 @@ help:
 	@echo 'make bench-dissemination   how a change reaches 100 and 1,000 nodes (ARGS=--short)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-burst   20 nodes and a thousand writes at once: how soon all have the last one'
+	@echo 'make bench-catching-up   a node 10,000 revisions behind, and a new one with 100,000 entities'
+	@echo 'make bench-authority-load   what 5, 10 and 20 nodes ask of Postgres in a minute'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
@@ -42,7 +47,11 @@ demo:
 test:
 	@deploy/test-tools
 	@deploy/setup --dev
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not hunt' $(ARGS)
+
+hunt:
+	@deploy/setup --dev
+	$(BIN)/python -m pytest -n $(JOBS) -m hunt $(ARGS)
 
 # Not in the locks: there is no wheel of it for every platform, and no other target needs it.
 fuzz:
@@ -76,9 +85,13 @@ package:
 check:
 	$(MAKE) lint
 	$(MAKE) test
+	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) chaos ARGS='--seeds 50'
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
+	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
+	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'
+	$(MAKE) bench-authority-load ARGS='--nodes 3 --seconds 10'
 	$(MAKE) bench-membership ARGS=--short
 	$(MAKE) bench-simulator ARGS=--short
 
@@ -98,6 +111,21 @@ bench-restart:
 bench-idle:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.idle $(ARGS)
+
+bench-burst:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.burst $(ARGS)
+
+bench-catching-up:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.catching_up $(ARGS)
+
+bench-authority-load:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.authority_load $(ARGS)
 
 bench-membership:
 	@deploy/setup --dev

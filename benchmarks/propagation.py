@@ -22,47 +22,28 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.kept_connection import KeptConnection
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.ports import HOST, choose_base
 from node.demo.upstream import SampleUpstream
 
 ROUND_SECONDS_MAX = 10.0
-ANSWER_HEAD_BYTES_MAX = 16_384
 
 
 class Caller:
     """One kept connection to a node's proxy."""
 
     def __init__(self, node: LocalNode) -> None:
-        self._port = node.ports.proxy
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def status(self, path: str) -> int:
-        """GET a path; the status of the answer, whose body is read and dropped."""
-        if self._reader is None or self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(
-                HOST, self._port, limit=ANSWER_HEAD_BYTES_MAX
-            )
-        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                await self._reader.readexactly(int(line[15:]))
-                break
-        else:
-            raise ValueError(f"an answer without Content-Length: {head!r}")
-        return int(head[9:12])
+        self._connection = KeptConnection(node.ports.proxy)
 
     async def until_live(self, path: str, start: float) -> float:
         """Ask until the answer is 200; seconds since ``start``."""
-        while await self.status(path) != 200:
+        while (await self._connection.request("GET", path)).status != 200:
             pass
         return time.perf_counter() - start
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        self._connection.close()
 
 
 @dataclass(frozen=True, slots=True)

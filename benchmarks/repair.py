@@ -174,10 +174,8 @@ def changed_from(entities: Sequence[Change], changed: int, rng: random.Random) -
     """The same with other texts in so many places."""
     fresh = [*entities]
     for place in rng.sample(range(len(fresh)), changed):
-        kind, entity_id, text = fresh[place]
-        fresh[place] = Change(
-            kind, entity_id, (text or "").replace('"created_at":1', '"created_at":2')
-        )
+        text = (fresh[place].entity or "").replace('"created_at":1', '"created_at":2')
+        fresh[place] = fresh[place]._replace(entity=text)
     return fresh
 
 

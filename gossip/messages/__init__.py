@@ -9,7 +9,17 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, fence, history, keys, membership, repair, spreading
+from gossip.messages import (
+    changes,
+    fence,
+    history,
+    keys,
+    membership,
+    purges,
+    registers,
+    repair,
+    spreading,
+)
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
@@ -20,6 +30,8 @@ Message = (
     | spreading.Message
     | fence.Message
     | repair.Message
+    | purges.Message
+    | registers.Message
     | history.Message
 )
 
@@ -30,6 +42,8 @@ _SUBJECTS = (
     spreading,
     fence,
     repair,
+    purges,
+    registers,
     history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}

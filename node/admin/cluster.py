@@ -60,7 +60,7 @@ class Cluster:
         ``fence`` it waits for a revision to be everywhere."""
         if "fence" in request.query:
             return await self._fence(request)
-        head = self._node.head()
+        head, live = self._node.head(), self._node.live()
         revision = str(head.version)
         alive = [member for member in self._node.members() if member["status"] == "alive"]
         return json_answer(
@@ -68,6 +68,8 @@ class Cluster:
                 "revision": revision,
                 "tag": f"{head.version.tag:016x}",
                 "digest": head.digest.hex(),
+                "live": None if live is None else str(live.version),
+                "live_at": None if live is None else live.at,
                 "converged": all(member["revision"] == revision for member in alive),
             }
         )

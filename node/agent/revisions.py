@@ -1,10 +1,11 @@
-"""``revision`` events: told when a changeset is live in all of this node's workers."""
+"""What is live in all of this node's workers: since when, and ``revision`` events that tell it."""
 
 import json
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from node.admin.node_view import LiveVersion
 from node.agent.events import Event
 from node.agent.limits import REVISION_EVENT_CHANGES_MAX, REVISIONS_PENDING_MAX
 from store.changeset import Body, Change
@@ -17,6 +18,8 @@ class RevisionEvents:
     def __init__(self, publish: Callable[[Event], None]) -> None:
         self._publish = publish
         self._pending: deque[tuple[Version, Body]] = deque(maxlen=REVISIONS_PENDING_MAX)
+        self.latest: LiveVersion | None = None
+        """What every worker serves now; None before anything is served."""
 
     def applied(self, version: Version, body: Body) -> None:
         """The agent's replica has it."""
@@ -24,6 +27,7 @@ class RevisionEvents:
 
     def live(self, version: tuple[int, int, int], at: float) -> None:
         """Every worker serves ``version``, and so all before it, since ``at`` (Unix seconds)."""
+        self.latest = LiveVersion(Version(*version), at)
         while self._pending and self._pending[0][0] <= version:
             reached, body = self._pending.popleft()
             self._publish(

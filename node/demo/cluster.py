@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,16 +154,25 @@ class LocalNode:
 
 
 class LocalCluster:
-    """Several nodes with files in ``home``, node i's ports 100·(i-1) above ``base_port``."""
+    """Several nodes with files in ``home``, node i's ports 100·(i-1) above ``base_port``.
+
+    All are configured alike, with what ``own`` says of each beside that.
+    """
 
     def __init__(
-        self, home: Path, nodes: int, base_port: int, settings: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        nodes: int,
+        base_port: int,
+        settings: Mapping[str, str] | None = None,
+        own: Callable[[LocalNode], Mapping[str, str]] = lambda node: {},
     ) -> None:
         self.home = home
         self._base_port = base_port
         self.nodes = [
             LocalNode(home, number, node_ports(base_port, number)) for number in range(1, nodes + 1)
         ]
+        self._own = own
         self._settings = {
             "database": "sqlite",
             "sqlite_path": str(home / "authority.db"),
@@ -175,23 +184,30 @@ class LocalCluster:
     async def bootstrap(self) -> None:
         """Make the authority."""
         first = self.nodes[0]
-        first.configure(self._settings)
+        self.configure(first)
         await make_migrations(load(str(first.conf), {}, {})).bootstrap()
 
     def add_node(self, settings: Mapping[str, str] | None = None) -> LocalNode:
         """One more node, not started, with ``settings`` beside the cluster's."""
         number = len(self.nodes) + 1
         node = LocalNode(self.home, number, node_ports(self._base_port, number))
-        node.configure({**self._settings, **(settings or {})})
+        self.configure(node, settings)
         self.nodes.append(node)
         return node
 
-    async def start(self) -> None:
-        """Start every node and wait until each serves and sees all. Raises NodeFailed."""
+    def configure(self, node: LocalNode, settings: Mapping[str, str] | None = None) -> None:
+        """Write a node's conf file, with ``settings`` beside the cluster's."""
+        node.configure({**self._settings, **self._own(node), **(settings or {})})
+
+    async def start(self, together: int | None = None) -> None:
+        """Start every node and wait until each serves and sees all; ``together`` bounds how many
+        start at a time. Raises NodeFailed."""
         for node in self.nodes:
-            node.configure(self._settings)
-        await asyncio.gather(*(node.start() for node in self.nodes))
-        await asyncio.gather(*(node.until_ready(self.session) for node in self.nodes))
+            self.configure(node)
+        for first in range(0, len(self.nodes), together or len(self.nodes)):
+            some = self.nodes[first : first + (together or len(self.nodes))]
+            await asyncio.gather(*(node.start() for node in some))
+            await asyncio.gather(*(node.until_ready(self.session) for node in some))
         await self.until_view({node.name: "alive" for node in self.nodes})
 
     async def stop(self) -> list[int | None]:

@@ -12,7 +12,9 @@ from node.admin import event_stream
 from node.admin.app import create_admin_app
 from node.admin.event_stream import encode_event
 from node.admin.limits import EVENT_SUBSCRIBERS_MAX
+from node.admin.node_view import LiveVersion
 from node.admin.server import create_runner
+from store.version import Version
 from tests.admin.client import Client
 from tests.admin.small_node import SmallNode
 
@@ -117,6 +119,16 @@ async def test_revision_says_whether_all_live_members_serve_it(
     assert (await admin.get("/cluster/revision")).json["converged"] is True, "a failed one"
     node.peers = [{**PEER, "status": "alive", "revision": "1.99"}]
     assert (await admin.get("/cluster/revision")).json["converged"] is False
+
+
+async def test_revision_says_what_the_workers_serve_and_since_when(
+    admin: Client, node: SmallNode
+) -> None:
+    before = (await admin.get("/cluster/revision")).json
+    assert (before["live"], before["live_at"]) == (None, None), "nothing is served yet"
+    node.served = LiveVersion(Version(1, 7, 4), 1_700_000_000.25)
+    after = (await admin.get("/cluster/revision")).json
+    assert (after["live"], after["live_at"]) == ("1.4", 1_700_000_000.25)
 
 
 async def next_event(stream: aiohttp.StreamReader) -> tuple[str, Any]:

@@ -54,6 +54,14 @@ def test_workers_that_skip_ahead_make_everything_before_live() -> None:
     assert [event["revision"] for event in told] == ["1.1", "1.2", "1.3"]
 
 
+def test_what_is_live_is_remembered_with_the_time_since_when() -> None:
+    revisions = RevisionEvents(lambda event: None)
+    assert revisions.latest is None
+    revisions.live(version(3), at=1.0)
+    revisions.live(version(5), at=2.5)
+    assert revisions.latest == (version(5), 2.5)
+
+
 def test_a_huge_changeset_names_some_changes_and_counts_all() -> None:
     told: list[Event] = []
     revisions = RevisionEvents(told.append)

@@ -309,9 +309,27 @@ def test_the_confirmation_age_spreads_and_never_gets_younger_by_echo(driver: Dri
 
 def test_a_confirmation_of_ours_rides_on_the_next_heartbeat(driver: Driver) -> None:
     driver.core.authority_confirmed(EMPTY, driver.now)
+    driver.core.effects()
     driver.now += 1.5
     driver.receive(2, Ping(1))
     assert [message.confirmation_age for _, message in driver.sent(Heartbeat)] == [1.5]
+
+
+def test_who_has_read_the_authority_tells_everybody_at_once(driver: Driver) -> None:
+    driver.core.authority_confirmed(EMPTY, driver.now)
+    driver.effects = driver.core.effects()
+    told = [(to, message.confirmation_age) for to, message in driver.sent(Heartbeat)]
+    assert [age for _, age in told] == [0.0, 0.0]
+    assert len({to for to, _ in told}) == 2, "both others"
+
+
+def test_what_everybody_knows_of_the_authority_is_not_told_again(driver: Driver) -> None:
+    driver.core.authority_confirmed(EMPTY, driver.now)
+    driver.core.effects()
+    driver.now += limits.CONFIRMATION_NEWS_SECONDS / 2
+    driver.core.authority_confirmed(EMPTY, driver.now)
+    driver.effects = driver.core.effects()
+    assert driver.sent(Heartbeat) == []
 
 
 def test_the_early_buffer_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ def test_every_patch_finds_its_place(mutant: Mutant, tmp_path: Path) -> None:
 
 
 @EVERY_MUTANT
+@pytest.mark.hunt
 @pytest.mark.timeout(300)
 def test_every_mutant_is_caught(mutant: Mutant) -> None:
     found = hunt(mutant)

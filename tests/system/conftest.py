@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.demo.cluster import LocalCluster
+from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.ports import taken_port
 from node.demo.upstream import SampleUpstream
 from tests.system.processes import end_all
@@ -78,17 +78,22 @@ async def start_cluster(
 ) -> AsyncIterator[StartCluster]:
     """Starts a bootstrapped cluster of real processes; at the end none is left.
 
-    ``spare`` more nodes may be added to it later. When the test failed, the ends of the nodes' logs
+    ``spare`` more nodes may be added to it later; ``own`` is what each is configured with beside
+    ``settings``. When the test failed, the ends of the nodes' logs
     are printed.
     """
     clusters: list[LocalCluster] = []
 
     async def start(
-        nodes: int, settings: Mapping[str, str] | None = None, *, spare: int = 0
+        nodes: int,
+        settings: Mapping[str, str] | None = None,
+        *,
+        spare: int = 0,
+        own: Callable[[LocalNode], Mapping[str, str]] = lambda node: {},
     ) -> LocalCluster:
         home = tmp_path / f"cluster{len(clusters)}"
         home.mkdir()
-        cluster = LocalCluster(home, nodes, free_base(nodes + spare), settings)
+        cluster = LocalCluster(home, nodes, free_base(nodes + spare), settings, own)
         clusters.append(cluster)
         await cluster.bootstrap()
         await cluster.start()

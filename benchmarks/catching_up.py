@@ -1,0 +1,293 @@
+"""How long a node takes to catch up: one that was away for 10,000 revisions, and a brand-new one.
+
+Real processes on this machine, one worker each. A node of the cluster is stopped (TERM, its files
+kept) or paused (SIGSTOP), revisions are committed behind its back, and it goes on: with the
+database there, and with the database away, from its peers alone. Then the authority is filled, and
+a node with no files joins, again with the database there and away. Away means: Postgres is stopped;
+the SQLite file is renamed, so that a starting node doesn't find it (a paused node holds it open,
+so that case is Postgres' alone).
+
+Phases, in seconds from the start of the process or from SIGCONT: ``answers``, the status listener
+answers; ``state``, the agent holds the last revision; ``ready``, /status/ready is 200; ``live``,
+every worker serves it, as the node itself notes (``live_at``). The first three are asked for on
+one kept connection every 20 ms, and are late by up to that and the answer's own time. The yardstick
+is an interpreter that imports what a node imports, and ends.
+
+    python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
+        [--rounds 1] [--database sqlite|postgres] [--base-port 28000]
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.clusters import cluster_of
+from benchmarks.databases import DATABASES, Database, database
+from benchmarks.idle import descendants
+from benchmarks.kept_connection import KeptConnection
+from benchmarks.restart import import_seconds
+from node.agent.authorities import make_authority
+from node.config.load import load
+from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
+from store.authority import Authority, Create, Mutation
+
+LOOK_SECONDS = 0.02
+SECONDS_MAX = 120.0
+TOGETHER = 64
+"""Writes that wait for the authority at once, so that they share its transactions."""
+FILL_ENTITIES = 10_000
+"""In one write."""
+PHASES = ("answers", "state", "ready", "live")
+COUNTED = ("pulls", "repairs_requested", "behind", "snapshots_asked", "snapshots_installed")
+
+Phases = dict[str, float]
+
+
+@contextlib.asynccontextmanager
+async def direct(cluster: LocalCluster) -> AsyncIterator[Authority]:
+    """The authority, without a node in between."""
+    authority = make_authority(load(str(cluster.nodes[0].conf), {}, {}))
+    await authority.open()
+    try:
+        yield authority
+    finally:
+        await authority.close()
+
+
+async def commit_revisions(cluster: LocalCluster, count: int, label: str) -> str:
+    """Make so many revisions of one new entity each; the last one's version."""
+    numbers = iter(range(count))
+    async with direct(cluster) as authority:
+
+        async def writer() -> None:
+            for number in numbers:
+                fields = {"name": f"{label}-{number}", "host": f"{number}.internal"}
+                await authority.write([Create("services", fields)], origin="benchmark")
+
+        await asyncio.gather(*(writer() for _ in range(TOGETHER)))
+        return str((await authority.head()).version)
+
+
+async def fill(cluster: LocalCluster, entities: int) -> str:
+    """Make services with a route each; the last version."""
+    async with direct(cluster) as authority:
+        for first in range(0, entities // 2, FILL_ENTITIES // 2):
+            numbers = range(first, min(first + FILL_ENTITIES // 2, entities // 2))
+            await authority.write(tuple(_pairs(numbers)), origin="benchmark")
+        return str((await authority.head()).version)
+
+
+def _pairs(numbers: range) -> Iterator[Mutation]:
+    for number in numbers:
+        name = f"pair-{number}"
+        yield Create("services", {"name": name, "host": f"{number}.internal"})
+        fields = {"name": name, "paths": [f"/pair/{number}"], "service": {"name": name}}
+        yield Create("routes", fields)
+
+
+@contextlib.asynccontextmanager
+async def away(authority: Database, home: Path) -> AsyncIterator[None]:
+    """The database can't be reached by who looks for it now."""
+    if authority.server is not None:
+        await asyncio.to_thread(authority.server.stop)
+        yield
+        await asyncio.to_thread(authority.server.start)
+        return
+    moved = [(home / f"authority.db{end}", home / f"away.db{end}") for end in ("", "-wal", "-shm")]
+    for path, elsewhere in moved:
+        os.rename(path, elsewhere)
+    yield
+    for path, elsewhere in moved:
+        os.rename(elsewhere, path)
+
+
+async def watch(node: LocalNode, wanted: str, began: float) -> Phases:
+    """See a node through its phases until its workers serve ``wanted``; ``began`` in Unix
+    seconds."""
+    status, admin = KeptConnection(node.ports.status), KeptConnection(node.ports.admin)
+    found: Phases = {}
+    try:
+        async with asyncio.timeout(SECONDS_MAX):
+            while "live" not in found:
+                try:
+                    await _look(status, admin, wanted, began, found)
+                except (OSError, EOFError):
+                    status.close()
+                    admin.close()
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        raise NodeFailed(f"{node.name}: {found} after {SECONDS_MAX:g} s") from None
+    finally:
+        status.close()
+        admin.close()
+    return found
+
+
+async def _look(
+    status: KeptConnection, admin: KeptConnection, wanted: str, began: float, found: Phases
+) -> None:
+    told = (await status.request("GET", "/status")).json()["cluster"]
+    found.setdefault("answers", time.time() - began)
+    if told["revision"] == wanted:
+        found.setdefault("state", time.time() - began)
+    if "ready" not in found and (await status.request("GET", "/status/ready")).status == 200:
+        found["ready"] = time.time() - began
+    if {"state", "ready"} <= found.keys():
+        live = (await admin.request("GET", "/cluster/revision")).json()
+        if live["live"] == wanted:
+            found["live"] = live["live_at"] - began
+            found.update({name: told["counters"].get(name, 0) for name in COUNTED})
+
+
+async def until_others(cluster: LocalCluster, but: LocalNode, wanted: str) -> None:
+    """Wait until the workers of all other running nodes serve a version."""
+    others = [node for node in cluster.nodes if node is not but and node.running]
+    await asyncio.gather(*(watch(node, wanted, time.time()) for node in others))
+
+
+class CatchingUp:
+    """A cluster and what was measured on it so far."""
+
+    def __init__(self, cluster: LocalCluster, authority: Database, home: Path) -> None:
+        self._cluster = cluster
+        self._authority = authority
+        self._home = home
+        self._turn = 0
+        self.found: dict[str, list[Phases]] = {}
+
+    @contextlib.asynccontextmanager
+    async def _with(self, *, there: bool) -> AsyncIterator[None]:
+        if there:
+            yield
+            return
+        async with away(self._authority, self._home):
+            yield
+
+    async def stopped(self, revisions: int, *, there: bool) -> None:
+        """A node that was stopped starts again, so many revisions behind."""
+        node, self._turn = self._cluster.nodes[-1], self._turn + 1
+        await node.stop()
+        wanted = await commit_revisions(self._cluster, revisions, f"stopped{self._turn}")
+        await until_others(self._cluster, node, wanted)
+        async with self._with(there=there):
+            began = time.time()
+            await node.start()
+            self._note("stopped", there, await watch(node, wanted, began))
+
+    async def paused(self, revisions: int, *, there: bool) -> None:
+        """A node whose processes stood still goes on."""
+        node, self._turn = self._cluster.nodes[-1], self._turn + 1
+        assert node.process is not None
+        pids = descendants(node.process.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wanted = await commit_revisions(self._cluster, revisions, f"paused{self._turn}")
+            await until_others(self._cluster, node, wanted)
+            async with self._with(there=there):
+                began = time.time()
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+                self._note("paused", there, await watch(node, wanted, began))
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    async def newcomer(self, wanted: str, *, there: bool) -> None:
+        """A node with no files joins."""
+        seed = self._cluster.nodes[0].ports.gossip
+        node = self._cluster.add_node({"cluster_seeds": f"127.0.0.1:{seed}"})
+        try:
+            async with self._with(there=there):
+                began = time.time()
+                await node.start()
+                self._note("newcomer", there, await watch(node, wanted, began))
+        finally:
+            await node.stop()
+
+    def _note(self, what: str, there: bool, phases: Phases) -> None:
+        self.found.setdefault(f"{what}, database {'there' if there else 'away'}", []).append(phases)
+
+
+def report(found: dict[str, list[Phases]]) -> None:
+    """Print the table."""
+    print("case                         " + "".join(f"{name:>22}" for name in PHASES))
+    for name, rounds in found.items():
+        cells = []
+        for phase in PHASES:
+            times = [one[phase] for one in rounds]
+            cells.append(f"{statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f})")
+        print(f"{name:<29}" + "".join(f"{cell:>22}" for cell in cells))
+        print("    " + ", ".join(f"{key} {[int(one[key]) for one in rounds]}" for key in COUNTED))
+
+
+async def _all_cases(
+    case: CatchingUp, cluster: LocalCluster, authority: Database, options: argparse.Namespace
+) -> None:
+    for _ in range(options.rounds):
+        for there in (True, False):
+            await case.stopped(options.revisions, there=there)
+            if there or authority.server is not None:
+                await case.paused(options.revisions, there=there)
+    wanted = await fill(cluster, options.entities)
+    await until_others(cluster, cluster.nodes[-1], wanted)
+    for _ in range(options.rounds):
+        for there in (True, False):
+            await case.newcomer(wanted, there=there)
+
+
+async def measure(options: argparse.Namespace) -> None:
+    """Run all cases and print what came of them."""
+    with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as folder:
+        home = Path(folder)
+        loads = [os.getloadavg()[0]]
+        floor = await asyncio.to_thread(import_seconds)
+        async with (
+            database(options.database, home) as authority,
+            cluster_of(
+                options.nodes, home, options.base_port, authority.settings, spare=2 * options.rounds
+            ) as cluster,
+        ):
+            case = CatchingUp(cluster, authority, home)
+            await _all_cases(case, cluster, authority, options)
+        loads.append(os.getloadavg()[0])
+    print(
+        f"{options.revisions} revisions behind; then {options.entities} entities more;"
+        f" {options.nodes} nodes, {options.database}: seconds, median (range)"
+    )
+    report(case.found)
+    print(f"imports alone {floor:.2f} s; load average before and after: "
+          f"{loads[0]:.1f}, {loads[1]:.1f}")  # fmt: skip
+    fields = {name: getattr(options, name) for name in ("database", "nodes", "revisions")}
+    told = {
+        name: [{key: round(value, 3) for key, value in one.items()} for one in rounds]
+        for name, rounds in case.found.items()
+    }
+    whole = {"benchmark": "catching_up", **fields, "entities": options.entities, "cases": told}
+    print(json.dumps({**whole, "imports": round(floor, 3), "loads": loads}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--revisions", type=int, default=10_000)
+    parser.add_argument("--entities", type=int, default=100_000)
+    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--database", choices=DATABASES, default="sqlite")
+    parser.add_argument("--base-port", type=int, default=28000)
+    uvloop.run(measure(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
