@@ -86,7 +86,7 @@ class Comparison:
             return
         alike = ours.state_hash == message.state_hash
         if message.answer:
-            self.damage.voted(version, sender, now, alike=alike)
+            self.damage.voted(version, sender, now, alike=alike, confirmed=message.confirmed)
         if not alike:
             self._counters.add("states_differ")
             self.damage.found(version, sender, now)
@@ -106,7 +106,8 @@ class Comparison:
         digest, state_hash = self._replica.digest(version), self._replica.state_hash(version)
         if digest is None or state_hash is None:
             return None
-        return Compare(Head(version, digest), state_hash, answer)
+        confirmed = self.damage.is_confirmed(version)
+        return Compare(Head(version, digest), state_hash, answer, confirmed)
 
     def _differs_in_history(self, head: Head) -> None:
         self._counters.add("heads_forked")

@@ -235,6 +235,10 @@ class Gossip:
         if is_news and self._running():
             self._tree.spread([self._dissemination.heartbeat(now)], now)
 
+    def state_confirmed(self) -> None:
+        """What the replica holds now was compared with the authority's state, or is that."""
+        self._dissemination.comparison.damage.confirm(self._dissemination.head().version)
+
     def confirmation_age(self, now: float) -> float:
         """Seconds since any member is known to have compared its head with the authority's."""
         age = self._dissemination.confirmation.age(now)

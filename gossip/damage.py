@@ -5,6 +5,9 @@
     asking --(most of them hold another)--> outvoted      asking --(most hold the same)--> upheld
     asking --(as many as not)--> undecided
 
+The authority's word is above every vote: who has compared its state with the authority's says so in
+its answers, is upheld itself, and outvotes whoever differs.
+
 First each looks at itself: whose objects don't give its own hash is the one, and nobody else need
 be asked. A state that is what its own hash says may still be wrong, when a change was applied
 wrongly; then others tell. What follows is the application's: it knows whether the authority can be
@@ -40,6 +43,8 @@ class _Case:
     alike: list[str] = field(default_factory=list)
     """Who holds the same as we."""
     unlike: list[str] = field(default_factory=list)
+    contradicted: bool = False
+    """Whether one of these has compared its state with the authority's."""
 
 
 class Damage:
@@ -66,6 +71,16 @@ class Damage:
         self._at: float | None = None
         """When the case goes on."""
         self._rest_until = 0.0
+        self._confirmed: Version | None = None
+        """Where the authority's state was found to be ours."""
+
+    def confirm(self, version: Version) -> None:
+        """What is held at this version is what the authority holds; from there on changes alone
+        have led."""
+        self._confirmed = version
+
+    def is_confirmed(self, version: Version) -> bool:
+        return self._confirmed is not None and version >= self._confirmed
 
     def found(self, version: Version, member: Member, now: float) -> None:
         """A member holds another state at this head, which we remember."""
@@ -74,19 +89,22 @@ class Damage:
             self._case = _Case(version, member.node_id, self._replica.audit())
             self._at = now
 
-    def voted(self, version: Version, member: Member, now: float, *, alike: bool) -> None:
+    def voted(
+        self, version: Version, member: Member, now: float, *, alike: bool, confirmed: bool
+    ) -> None:
         """A member has answered what it holds at a version."""
         case = self._case
         if case is None or case.version != version or member.node_id not in case.asked:
             return
         case.asked.remove(member.node_id)
         (case.alike if alike else case.unlike).append(member.node_id)
+        case.contradicted |= confirmed and not alike
         if not case.asked:
             self._at = now
 
     def renewed(self) -> None:
         """Something else is held now: what was found is of the past."""
-        self._case = self._at = None
+        self._case = self._at = self._confirmed = None
 
     def advance(self, now: float) -> None:
         """Go on with the case."""
@@ -123,6 +141,11 @@ class Damage:
 
     def _count_votes(self, case: _Case, now: float) -> None:
         alike, unlike = 1 + len(case.alike), len(case.unlike)
+        if self.is_confirmed(case.version):
+            unlike = min(unlike, 1)
+            alike = unlike + 1
+        elif case.contradicted:
+            unlike = alike + 1
         if alike > unlike > 0:
             self._counters.add("states_upheld")
             self._rest(now)

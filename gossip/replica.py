@@ -137,6 +137,9 @@ class Replica(Protocol):
         remembered. Two replicas that are well have the same at the same version (DESIGN 5). Empty
         where the chain digest covers the state, too."""
 
+    def size(self) -> int:
+        """How many entities are held: what a whole state costs. 0 where that is little."""
+
     def digest(self, version: Version) -> bytes | None:
         """The chain digest (32 bytes) at a version of the history that led here; None for one that
         isn't held any more, or never was."""

@@ -112,6 +112,7 @@ class Application:
         if authority.available:
             node.replica.replace(authority.head(), authority.state())
             node.core.authority_confirmed(authority.head(), node.now())
+            node.core.state_confirmed()
         elif event.verdict != "undecided":
             node.core.fetch_snapshot(node.now(), damaged=True)
 

@@ -131,7 +131,9 @@ class Reconciliation:
             yield None
         # An honest peer may find us damaged in a way that our own sum doesn't show.
         self._renew |= index.sum.digest() != self._base.state_hash
-        differing = yield from self._by_sketch(index)
+        differing = None
+        if not self._is_far():
+            differing = yield from self._by_sketch(index)
         if differing is None:
             differing = yield from self._by_ranges(index, count)
         if differing is None:
@@ -143,6 +145,12 @@ class Reconciliation:
             return "refused"
         yield from self._prepare()
         return "ready"
+
+    def _is_far(self) -> bool:
+        """Whether so many revisions lie between that a sketch would hardly show what they did."""
+        theirs, ours = self._head.version, self._base.head.version
+        gap = theirs.revision - ours.revision
+        return theirs[:2] == ours[:2] and gap > SKETCH_SYMBOLS_MAX // 2
 
     # What differs
 

@@ -50,6 +50,10 @@ class Replica:
         """How many entities are held."""
         return len(self._contents)
 
+    def size(self) -> int:
+        """How many entities are held."""
+        return len(self._contents)
+
     def head(self) -> tuple[Version, bytes]:
         """The version held, and its chain digest."""
         return self._head

@@ -22,6 +22,8 @@ class Compare(NamedTuple):
     head: Head
     state_hash: bytes
     answer: bool
+    confirmed: bool = False
+    """Whether that was compared with the authority's state."""
 
 
 class Reconcile(NamedTuple):
@@ -54,7 +56,7 @@ _QUESTION: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.QUESTION_BYTES_
 _ANSWER: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.SLICE_BYTES_MAX))
 
 KINDS: Kinds = {
-    80: (Compare, (HEAD, STATE_HASH, (bool, read_bool))),
+    80: (Compare, (HEAD, STATE_HASH, (bool, read_bool), (bool, read_bool))),
     81: (Reconcile, (optional(list, read_head), _QUESTION)),
     82: (Reconciled, (HEAD, STATE_HASH, _ANSWER)),
     83: (Unreconciled, ()),

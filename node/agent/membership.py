@@ -256,6 +256,11 @@ class Membership:
         self._transport.flush()
         return begun
 
+    def state_confirmed(self) -> None:
+        """What this node holds is what the authority does."""
+        if self._gossip is not None:
+            self._gossip.state_confirmed()
+
     def join(self, addresses: Sequence[Address]) -> None:
         """Look for members there, now and whenever nobody runs there."""
         if self._gossip is not None and self._transport is not None:

@@ -150,6 +150,7 @@ class Repairing:
         else:
             log.error("this node's state was replaced: it wasn't the authority's")
         self._damaged = False
+        self._membership.state_confirmed()
         self._clear()
 
     def _say(self, problem: str) -> None:

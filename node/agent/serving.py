@@ -68,6 +68,9 @@ class Serving:
     def state_hash(self, version: tuple[int, int, int]) -> bytes | None:
         return self.replica.state_hash(version)
 
+    def size(self) -> int:
+        return len(self.replica)
+
     def digest(self, version: tuple[int, int, int]) -> bytes | None:
         return self.replica.digest(version)
 

@@ -53,6 +53,9 @@ class EntityReplica:
     def reach(self, version: Version) -> Reach:
         return self._replica.reach(version)
 
+    def size(self) -> int:
+        return self._replica.size()
+
     def digest(self, version: Version) -> bytes | None:
         return self._replica.digest(version)
 

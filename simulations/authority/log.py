@@ -127,6 +127,10 @@ class LogReplica:
     def reach(self, version: Version) -> Reach:
         return "reached" if self.head()[0] >= version else "behind"
 
+    def size(self) -> int:
+        """Nothing: its whole state is its log."""
+        return 0
+
     def digest(self, version: Version) -> bytes | None:
         if version == self.head()[0]:
             return self.head()[1]

@@ -202,3 +202,30 @@ def test_after_a_verdict_nothing_is_looked_into_for_a_while(comparing: Comparing
     comparing.pass_time(limits.DAMAGE_REST_SECONDS)
     comparing.find()
     assert comparing.count("states_audited") == 2
+
+
+def test_the_authoritys_word_is_above_every_vote(comparing: Comparing) -> None:
+    comparing.find()
+    comparing.pass_time(0.1)
+    for number in (3, 4, 5):
+        comparing.tell(number, comparing.hashes[-1])
+    comparing.driver.receive(2, Compare(comparing.head, OTHER_STATE, answer=True, confirmed=True))
+    comparing.pass_time(0.01)
+    assert comparing.verdicts() == ["outvoted"]
+
+
+def test_who_has_compared_with_the_authority_is_upheld_and_says_so(comparing: Comparing) -> None:
+    comparing.driver.core.state_confirmed()
+    comparing.driver.receive(2, Compare(comparing.head, OTHER_STATE, answer=False))
+    ((_, answer),) = comparing.driver.sent(Compare)
+    assert answer.confirmed
+    comparing.driver.receive(2, Compare(comparing.heads[0], OTHER_STATE, answer=False))
+    ((_, answer),) = comparing.driver.sent(Compare)
+    assert not answer.confirmed, "what was before wasn't compared"
+    comparing.find()
+    comparing.pass_time(0.1)
+    for number in PEERS:
+        comparing.tell(number, OTHER_STATE)
+    comparing.pass_time(PROFILE.probe_timeout)
+    assert comparing.verdicts() == []
+    assert comparing.count("states_upheld") == 1

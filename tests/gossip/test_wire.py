@@ -97,7 +97,7 @@ EVERY_KIND: list[Message] = [
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
     Slice(HEAD, 0, b"slice", True, b"s" * 32),
     Compare(HEAD, b"s" * 32, answer=True),
-    Compare(HEAD, b"", answer=False),
+    Compare(HEAD, b"", answer=False, confirmed=True),
     Reconcile(None, b""),
     Reconcile(HEAD, b"question"),
     Reconciled(HEAD, b"s" * 32, b"answer"),
