@@ -12,8 +12,8 @@ LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
-	bench-writes bench-replica bench-replica-file bench-simulator bench-burst bench-catching-up \
-	bench-authority-load
+	bench-burst bench-catching-up bench-authority-load \
+	bench-writes bench-replica bench-replica-file bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from gossip.address import Address, check_advertised
 from gossip.allegiance import Allegiance
+from gossip.beside import Beside
 from gossip.claims import Claims
 from gossip.contest import Contests
 from gossip.counters import Counters
@@ -24,19 +25,24 @@ from gossip.fence_questions import Answer
 from gossip.health import Health
 from gossip.history import HistoryInquiry
 from gossip.identity import Identity, check_identity
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
 from gossip.limits import CONFIRMATION_NEWS_SECONDS, COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages.history import Stance
 from gossip.messages.membership import Alive, Verdict
+from gossip.messages.purges import Purge
+from gossip.messages.registers import Register
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
 from gossip.profiles import Profile
+from gossip.purges import Purges
 from gossip.pushpull import TableExchange
 from gossip.reader import Reader
 from gossip.refusal import Refusals, TcpOutcome, UdpOutcome
+from gossip.registers import Registers
 from gossip.relaying import Relaying
 from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
@@ -135,9 +141,17 @@ class Gossip:
             self._members, self._streams, self._outbox, self._health, profile, rng,
             self.counters, heartbeat,
         )  # fmt: skip
-        self._exchange = TableExchange(
-            self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat
+        self._purges = Purges(
+            self._members, self._tree, self._outbox, profile, rng, self.counters,
+            lambda: replica.head()[0], now,
+        )  # fmt: skip
+        self._registers = Registers(
+            identity, self._members, self._tree, self._outbox, rng, self.counters
         )
+        self._exchange = TableExchange(
+            self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat,
+            Beside(self._purges, self._registers),
+        )  # fmt: skip
         self._own = OwnRecord(self._members, updates, self._outbox, profile, rng)
         self._allegiance = Allegiance(self._members, self._own, self._outbox, self.counters)
         self._contests = Contests(
@@ -168,7 +182,8 @@ class Gossip:
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination,
             Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
-            self._snapshot_supply, self._history, self._fences, self._outbox, self.counters,
+            self._snapshot_supply, self._history, self._fences, self._purges, self._registers,
+            self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -238,6 +253,32 @@ class Gossip:
         holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
         return self._running() and self._snapshot.begin(now)
+
+    def purge(self, what: Invalidation, now: float) -> Purge:
+        """Have every cache of the cluster forget something; ``Purged`` tells of it here, too.
+
+        Raises ``gossip.purges.TooManyPurges``, and ValueError for what can't be purged from here.
+        """
+        return self._purges.originate(what, now)
+
+    def set_register(
+        self, name: str, value: str | None, now: float, seconds: float | None = None
+    ) -> Register:
+        """Set a register everywhere, for good or for so many seconds; None deletes it.
+        ``RegisterChanged`` tells of it here, too. Raises ValueError for what can't be set."""
+        return self._registers.set(name, value, seconds, now)
+
+    def registers(self, now: float) -> list[Register]:
+        """All registers that have a value, by name."""
+        return self._registers.live(now)
+
+    def kept_registers(self, now: float) -> list[Register]:
+        """What must be kept across restarts, deleted registers included."""
+        return self._registers.kept(now)
+
+    def recall_registers(self, kept: Iterable[Register], now: float) -> None:
+        """What ``kept_registers`` gave before a restart."""
+        self._registers.recall(kept, now)
 
     def ask_history(self, at_least: Version, mine: Stance, now: float) -> list[str]:
         """Tell some members that serve at least this version how this node's authority stands, and
@@ -437,6 +478,8 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._purges.advance(now)
+        self._registers.advance(now)
         self._history.advance(now)
         self._contests.advance(now)
         self._fences.advance(now)
@@ -452,6 +495,8 @@ class Gossip:
             self._members.next_sweep(),
             self._exchange.next_deadline(),
             self._dissemination.next_deadline(),
+            self._purges.next_deadline(),
+            self._registers.next_deadline(),
             self._history.deadline,
             self._contests.next_deadline(),
             self._fences.next_deadline(),
@@ -462,6 +507,7 @@ class Gossip:
 
     def effects(self) -> list[Effect]:
         """What is to be done, oldest first; each is given once."""
+        self._purges.moved()
         if self._own.ended:
             self._fences.stop()
         return self._outbox.drain()

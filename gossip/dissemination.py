@@ -134,7 +134,7 @@ class Dissemination:
         highest = max([message.serving, *lacking])
         if highest > mine:
             self._counters.add("news_missing")
-            self._repair.behind(highest, sender.node_id, now)
+            self._repair.told(highest, sender.node_id, now)
 
     def announced(self, message: Announce, sender: Member, now: float) -> None:
         """A member holds what doesn't fit a packet."""
@@ -205,7 +205,9 @@ class Dissemination:
                 stream, self._answered = self._answered, None
                 self.pull_answered(stream, now)
         self._announcements.tell(self.head().version, self._early, now)
-        decision = self._repair.decide(self.head(), self._members.reachable(), now)
+        decision = self._repair.decide(
+            self.head(), self._members.reachable(), now, self._members.typical_rtt
+        )
         if isinstance(decision, Ask):
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):

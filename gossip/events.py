@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from gossip.address import Address
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
 from gossip.member import MemberView
 from gossip.messages.history import Stance
@@ -181,6 +182,26 @@ class KeyUnknown(NamedTuple):
     """The first 4 digits of the key's id (``gossip.keyring.key_id``)."""
 
 
+class Purged(NamedTuple):
+    """Caches are to forget this now, and again when they have come to this version: what they are
+    filled with before may be older than what the purge is about. Told again when the replica has
+    come there."""
+
+    what: Invalidation
+    version: Version
+
+
+class RegisterChanged(NamedTuple):
+    """A register was set here or elsewhere, deleted, or is over. Keep them all
+    (``Gossip.kept_registers``)."""
+
+    name: str
+    value: str | None
+    """None: it has none any more."""
+    seconds: float | None
+    """How long it holds from now on; None: until it is set again."""
+
+
 class FenceAsked(NamedTuple):
     """A fence waits for this node (of another member, or its own): answer with
     ``Gossip.fence_answered``. ``reached`` as soon as all here that can answer a request have the
@@ -231,6 +252,8 @@ Event = (
     | Isolated
     | KeyringChanged
     | KeyUnknown
+    | Purged
+    | RegisterChanged
     | FenceAsked
     | FenceEnded
     | LeaveFinished

@@ -236,6 +236,53 @@ any one frame on it has arrived."""
 STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024
 """Unsent bytes on a stream above which nothing more is written: the reader doesn't read."""
 
+STREAMS_BUFFER_BYTES_MAX = 4 * FRAME_BYTES_MAX
+"""Unsent bytes on all streams together: so many of the largest answers at once."""
+STREAM_STALL_SECONDS = 10.0
+STREAM_STALL_BYTES = 512 * 1024
+"""What a peer must take in such a time of what waits for it (50 kB/s), or its stream is cut."""
+CACHE_NAME_BYTES_MAX = 32
+PURGE_TEXT_BYTES_MAX = 640
+"""The key or tag that a purge names: the longest cache key is a credential's kind, 512 characters
+of its own and a workspace. With what else a purge holds it leaves the tree its room."""
+PURGES_PER_SECOND = 100.0
+PURGES_BURST = 200
+"""What one node may originate."""
+PURGE_SOURCES_MAX = 1_024
+PURGES_KEPT_MAX = 1_024
+"""Purges of all sources that are kept for members that missed them."""
+PURGES_MISSING_MAX = 256
+"""Purges of one source that are asked for; where more are missing, that cache is purged whole."""
+PURGES_WANTED_MAX = PART_FIELDS_MAX - 2
+"""Purges that one question names."""
+PURGES_AWAITED_MAX = 1_024
+"""Purges that are due again at a version that isn't reached yet."""
+PURGE_GAP_SECONDS = 2.0
+"""A purge that hasn't been found by then is made up for (DESIGN 4, point 7)."""
+PURGE_NEWCOMER_SECONDS = 10.0
+"""How long a process takes other sources for as far as they are: its caches hold next to
+nothing."""
+PURGE_NEWS_SECONDS = 0.002
+PURGE_NEWS_PEERS = 2
+PURGE_NEWS_GROWTH = 10.0
+PURGE_OWN_ROUNDS = 3
+"""After a purge this many others are told, this soon; by its origin in more rounds than one, each
+so many times later than the one before."""
+REGISTERS_MAX = 1_024
+REGISTERS_DELETED_MAX = 1_024
+"""Those that have a value, and those whose end is remembered."""
+REGISTER_NAME_BYTES_MAX = 64
+REGISTER_VALUE_BYTES_MAX = 512
+REGISTER_SECONDS_MAX = 365 * 86_400.0
+REGISTER_NEWS_SECONDS = 0.002
+REGISTER_NEWS_PEERS = 2
+REGISTER_NEWS_MAX = 16
+"""What was adopted is passed on to so many others, this soon, so many at a time: where there is
+more it came by a push-pull, and goes on by those."""
+BESIDE_DIGEST_BYTES = 8
+BESIDE_BYTES_MAX = 8 * BESIDE_DIGEST_BYTES
+"""What stands for one part of what push-pulls carry besides the member table, and for all."""
+
 KEYS_MAX = 8
 """Keys in a keyring: two in a rotation, and some that were forgotten."""
 
@@ -269,14 +316,19 @@ _PING_BYTES = 24
 _VERDICT_BYTES = 64
 _HEARTBEAT_BYTES = 96
 assert _PING_BYTES + _VERDICT_BYTES + _HEARTBEAT_BYTES + ALIVE_BYTES_MAX < PACKET_BODY_BYTES_MAX
-assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) < REQUEST_FRAME_BYTES_MAX
-assert 2 * MEMBERS_MAX + 16 <= FRAME_PARTS_MAX
+_REGISTER_BYTES = REGISTER_NAME_BYTES_MAX + REGISTER_VALUE_BYTES_MAX + 64
+_BESIDE_BYTES = REGISTERS_MAX * _REGISTER_BYTES + (REGISTERS_DELETED_MAX + PURGE_SOURCES_MAX) * 128
+assert MEMBERS_MAX * (ALIVE_BYTES_MAX // 2) + _BESIDE_BYTES < REQUEST_FRAME_BYTES_MAX
+_BESIDE_PARTS = PURGE_SOURCES_MAX + REGISTERS_MAX + REGISTERS_DELETED_MAX
+assert 2 * MEMBERS_MAX + _BESIDE_PARTS + 16 <= FRAME_PARTS_MAX
 assert 2 * WATCHES_OPENED_MAX <= WATCHES_ACCEPTED_MAX
 assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
 assert BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
+assert PURGE_TEXT_BYTES_MAX + CACHE_NAME_BYTES_MAX + 80 <= SPREAD_BYTES_MAX
+assert _REGISTER_BYTES <= SPREAD_BYTES_MAX
 assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
 assert PULL_BYTES_MAX <= EARLY_BYTES_MAX
 assert 3 <= CHILDREN_MIN <= CHILDREN_MAX

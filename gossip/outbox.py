@@ -100,6 +100,17 @@ class Outbox:
         for member in members:
             self._send_packet(member.address, member.wire, body)
 
+    def send_all(self, members: Sequence[Member], messages: Iterable[Message]) -> None:
+        """Send messages to each of these members, in as few packets as hold them."""
+        body = b""
+        for part in map(encode_part, messages):
+            if len(body) + len(part) > limits.PACKET_BODY_BYTES_MAX:
+                self.broadcast_parts(members, body)
+                body = b""
+            body += part
+        if body:
+            self.broadcast_parts(members, body)
+
     def send_keyring(self, member: Member, message: Keys, key_id: bytes) -> None:
         """Send the keyring under a key that a member has; if that isn't in the ring, the first."""
         assert self._sessions is not None, "a keyring doesn't travel in clear"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gossip import limits
 from gossip.address import Address
+from gossip.beside import Beside
 from gossip.contacts import Contacts
 from gossip.counters import Counters
 from gossip.effects import ResolveSeeds
@@ -48,7 +49,9 @@ class TableExchange:
         rng: random.Random,
         counters: Counters,
         heartbeat: Callable[[float], Heartbeat],
+        beside: Beside,
     ) -> None:
+        self._beside = beside
         self._members = members
         self._streams = streams
         self._outbox = outbox
@@ -134,6 +137,10 @@ class TableExchange:
             self._tell_buried(message, origin)
             return
         if message.answer:
+            # What the other side has of that came before this.
+            differing = self._beside.differing(message.beside, now)
+            if differing:
+                self._outbox.answer(origin, differing)
             self._streams.finish(origin.stream)
             return
         self._counters.add("push_pulls_answered")
@@ -141,8 +148,9 @@ class TableExchange:
         if message.digest == mine:
             self._counters.add("push_pulls_alike")
             me = alive_claim(self._members.me)
-            digest = TableDigest(mine, answer=True)
-            self._outbox.answer(origin, [me, self._heartbeat(now), digest])
+            differing = self._beside.differing(message.beside, now)
+            digest = TableDigest(mine, answer=True, beside=self._beside.digest())
+            self._outbox.answer(origin, [me, self._heartbeat(now), *differing, digest])
         else:
             self._outbox.answer(origin, self._table(now, answer=False))
 
@@ -211,7 +219,7 @@ class TableExchange:
     def _compare(self, member: Member, now: float) -> None:
         """Exchange what differs with a member."""
         me = alive_claim(self._members.me)
-        digest = TableDigest(self._digest(), answer=False)
+        digest = TableDigest(self._digest(), answer=False, beside=self._beside.digest())
         messages: list[Message] = [me, self._heartbeat(now), digest]
         self._begin(member.address, member.wire, member.node_id, messages, now)
 
@@ -253,4 +261,4 @@ class TableExchange:
                 claims.append(alive_claim(member))
             if member.status is not Status.ALIVE:
                 claims.append(self._members.verdict(member))
-        return [*claims, self._heartbeat(now), PushPull(answer)]
+        return [*claims, self._heartbeat(now), *self._beside.whole(now), PushPull(answer)]

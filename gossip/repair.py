@@ -3,10 +3,12 @@
     idle --(a higher head is seen)--> patient --(patience over)--> asked --(progress)--> patient
                                                   asked --(no answer in time)--> asked, another
     patient --(nobody to ask)--> starving --(a peer shows it)--> patient
+    asked --(by stream, and that takes its time)--> asked another by packet, too
     asked --(no progress, or no peer left)--> resting --(rest over)--> patient, all peers anew
 
-Patience: what is missing is mostly on its way (a push overtaken by a later one). When peers can't
-help, the application is told once per rest, and asks the authority.
+Patience: what is missing is mostly on its way (a push overtaken by a later one, or by a peer that
+got it sooner and told of it). When peers can't help, the application is told once per rest, and
+asks the authority.
 """
 
 import random
@@ -25,6 +27,10 @@ _STREAM_AFTER_ATTEMPTS = 2
 
 
 _DOUBLINGS_MAX = 6
+
+_HEDGE_SECONDS = 0.5
+"""A pull that takes longer may wait for a peer that is gone, or for a lost segment: another peer is
+asked by packet meanwhile. Where the pull brings something large, that costs a packet each way."""
 
 _ROUND_TRIPS = 4
 _ANSWER_SECONDS_MIN = 0.003
@@ -77,6 +83,16 @@ class Repair:
             self._starving = False
             self.deadline = now + self._profile.repair_patience
 
+    def told(self, version: Version, peer: str, now: float) -> None:
+        """A peer announces that this has come to it. One may be quicker than a push on its way
+        here; when a second says so, the push is lost: no more patience."""
+        patient = self.deadline is not None and self._attempts == 0 and not self._resting
+        if patient and self._preferred not in ("", peer) and not self._starving:
+            self._wanted = version if self._wanted is None else max(self._wanted, version)
+            self.deadline = now
+        else:
+            self.behind(version, peer, now)
+
     def announced(self, version: Version, peer: str, now: float) -> None:
         """A peer says that what it has doesn't fit packets: ask it by stream, without patience."""
         self.behind(version, peer, now)
@@ -102,7 +118,7 @@ class Repair:
         self._since = now
         self._resting = self._starving = False
         patience = self._profile.repair_patience
-        self.deadline = now + (self._profile.stream_timeout if self._pulling else patience)
+        self.deadline = now + (self._hedge() if self._pulling else patience)
 
     def refused(self, peer: str, reason: Reason, now: float) -> None:
         """This peer can't help on the way from our head, or isn't to be believed."""
@@ -118,8 +134,11 @@ class Repair:
             pause = self._timeout() if self._attempts else 0.0
             self.deadline = min(self.deadline, now + pause)
 
-    def decide(self, mine: Head, peers: Sequence[Member], now: float) -> Ask | GiveUp | None:
-        """What to do now that ``deadline`` has passed; ``peers`` are the running members."""
+    def decide(
+        self, mine: Head, peers: Sequence[Member], now: float, typical_rtt: float | None = None
+    ) -> Ask | GiveUp | None:
+        """What to do now that ``deadline`` has passed; ``peers`` are the running members,
+        ``typical_rtt`` the round trip to one that wasn't measured, in seconds."""
         if self.deadline is None or self.deadline > now:
             return None
         if self._wanted is None or mine.version >= self._wanted:
@@ -133,12 +152,17 @@ class Repair:
                 self._reset()
                 return None
         peer = self._choose(mine, peers)
-        too_long = now - self._since >= self._profile.repair_give_up
+        patience = self._profile.stream_timeout if self._pulling else self._profile.repair_give_up
+        too_long = now - self._since >= patience
         sent_away = "distant" in self._refusals.values()
         none_left = peer is None and bool(self._refusals)
         if too_long or sent_away or self._all_too_short() or none_left:
             return self._give_up(self._wanted, now)
-        timeout = self._timeout(peer)
+        if self._pulling:
+            self._attempts += 1
+            self.deadline = now + self._hedge()
+            return None if peer is None else Ask(peer.node_id, by_stream=False)
+        timeout = self._timeout(peer, typical_rtt)
         self._attempts += 1
         self.deadline = now + timeout
         if peer is None:
@@ -146,7 +170,7 @@ class Repair:
             return None
         self._pulling = self._by_stream or self._attempts > _STREAM_AFTER_ATTEMPTS
         if self._pulling:
-            self.deadline = now + self._profile.stream_timeout
+            self.deadline = now + self._hedge()
         self._preferred, self._by_stream = "", False
         return Ask(peer.node_id, self._pulling)
 
@@ -174,10 +198,14 @@ class Repair:
         too_short = sum(1 for reason in self._refusals.values() if reason == "log")
         return too_short >= limits.LOG_REFUSALS_MAX
 
-    def _timeout(self, peer: Member | None = None) -> float:
+    def _hedge(self) -> float:
+        return max(_HEDGE_SECONDS, self._profile.repair_timeout)
+
+    def _timeout(self, peer: Member | None = None, typical_rtt: float | None = None) -> float:
         once = self._profile.repair_timeout
-        if peer is not None and peer.rtt is not None:
-            once = min(once, max(_ROUND_TRIPS * peer.rtt, _ANSWER_SECONDS_MIN))
+        rtt = typical_rtt if peer is None or peer.rtt is None else peer.rtt
+        if rtt is not None:
+            once = min(once, max(_ROUND_TRIPS * rtt, _ANSWER_SECONDS_MIN))
         doublings = min(self._attempts, _DOUBLINGS_MAX)
         return min(once * 2.0**doublings, self._profile.repair_give_up)
 

@@ -47,10 +47,14 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
+from gossip.messages.registers import Register
 from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
+from gossip.purges import Purges
 from gossip.pushpull import TableExchange
+from gossip.registers import Registers
 from gossip.relaying import Relaying
 from gossip.rotation import Rotation
 from gossip.snapshot import SnapshotFetch
@@ -77,6 +81,8 @@ class Router:
         snapshot_supply: SnapshotSupply,
         history: HistoryInquiry,
         fences: Fences,
+        purges: Purges,
+        registers: Registers,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -92,6 +98,8 @@ class Router:
         self._rotation = rotation
         self._snapshot = snapshot
         self._snapshot_supply = snapshot_supply
+        self._purges = purges
+        self._registers = registers
         self._history = history
         self._fences = fences
         self._outbox = outbox
@@ -182,6 +190,15 @@ class Router:
                 self._fences.received(message, sender, now)
             case KeysWanted():
                 self._rotation.wanted(sender, now)
+            case Purge():
+                self._purges.received(message, sender, now)
+            case PurgeMark():
+                self._purges.shown(message, sender, now)
+            case PurgesWanted():
+                self._purges.wanted(message, sender)
+            case Register():
+                by_stream = origin.stream is not None
+                self._registers.received(message, sender, now, by_stream=by_stream)
             case _:
                 self._counters.add("messages_malformed")
 

@@ -10,7 +10,6 @@ import asyncio
 import ipaddress
 import math
 import socket
-import struct
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -34,9 +33,9 @@ from gossip.effects import (
 )
 from gossip.events import Event
 from gossip.knocks import knock
+from gossip.outgoing import FRAME_LENGTH, CutOff, Outgoing
 from gossip.sockets import Sockets, bind
 
-_LENGTH = struct.Struct(">I")
 _LATE_SECONDS = 0.1
 """A timer that fires so late says that this process stood still or was busy: what waits in the
 sockets is read before anybody is judged."""
@@ -70,7 +69,9 @@ class Transport:
         self._datagrams: Datagrams | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._writers: dict[int, Outgoing] = {}
+        self._closing: list[Outgoing] = []
+        """Closed here, but not everything has gone out."""
         self._stream_tasks: dict[int, asyncio.Task[None]] = {}
         self._next_accepted = 1
         self._timer: asyncio.TimerHandle | None = None
@@ -101,9 +102,10 @@ class Transport:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in self._writers.values():
-            writer.transport.abort()
+        for writer in (*self._writers.values(), *self._closing):
+            writer.abort()
         self._writers.clear()
+        self._closing.clear()
         self._server = None
 
     def now(self) -> float:
@@ -229,7 +231,7 @@ class Transport:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self._stream_tasks[stream] = task
-        self._writers[stream] = writer
+        self._writers[stream] = self._outgoing(writer)
         self._gossip.stream_accepted(stream, peer[:2], self.now())
         self.flush()
         try:
@@ -248,7 +250,7 @@ class Transport:
             self.counters["streams_unopened"] += 1
             self._ended(effect.stream, refused=isinstance(error, ConnectionRefusedError))
             return
-        self._writers[effect.stream] = writer
+        self._writers[effect.stream] = self._outgoing(writer)
         self._write(effect.stream, effect.frame)
         await self._read_frames(effect.stream, reader, limits.FRAME_BYTES_MAX)
 
@@ -260,7 +262,7 @@ class Transport:
                 # many frames it may send, and until when, the core knows.
                 bounded = stream % 2 and not self._gossip.stands(stream)
                 async with asyncio.timeout(limits.ACCEPTED_SECONDS_MAX if bounded else None):
-                    (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+                    (size,) = FRAME_LENGTH.unpack(await reader.readexactly(FRAME_LENGTH.size))
                     if size > size_max:
                         self.counters["frames_oversized"] += 1
                         break
@@ -276,20 +278,26 @@ class Transport:
 
     def _write(self, stream: int, frame: bytes) -> None:
         writer = self._writers.get(stream)
-        if writer is None or writer.is_closing():
+        if writer is None:
             return
-        if writer.transport.get_write_buffer_size() > limits.STREAM_BUFFER_BYTES_MAX:
-            self.counters["streams_cut_off"] += 1
-            writer.transport.abort()
-            return
-        writer.writelines((_LENGTH.pack(len(frame)), frame))
+        waiting = sum(one.unsent for one in (*self._writers.values(), *self._closing))
+        if waiting + len(frame) > limits.STREAMS_BUFFER_BYTES_MAX:
+            writer.give_up("streams_cut_off")
+        else:
+            writer.write(frame)
+
+    def _outgoing(self, writer: asyncio.StreamWriter) -> Outgoing:
+        return Outgoing(writer, self._loop, self._cut_off)
+
+    def _cut_off(self, reason: CutOff) -> None:
+        self.counters[reason] += 1
 
     def _close_stream(self, stream: int) -> None:
         """Close one at the core's wish, after what is written has gone out."""
         writer = self._writers.pop(stream, None)
         task = self._stream_tasks.pop(stream, None)
         if writer is not None:
-            writer.close()
+            self._close(writer)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
@@ -298,10 +306,14 @@ class Transport:
         self._stream_tasks.pop(stream, None)
         writer = self._writers.pop(stream, None)
         if writer is not None:
-            writer.close()
+            self._close(writer)
         if self._datagrams is not None:
             self._gossip.stream_closed(stream, self.now(), refused)
             self.flush()
+
+    def _close(self, writer: Outgoing) -> None:
+        writer.close()
+        self._closing = [one for one in (*self._closing, writer) if one.unsent]
 
     async def _resolve(self) -> None:
         found: dict[Address, None] = {}

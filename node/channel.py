@@ -10,7 +10,8 @@ side is gone: a worker then closes its listening sockets at once, finishes its r
 within 5 s.
 
 Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
-replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
+replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
+workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
 import struct
@@ -101,6 +102,38 @@ class Ask(NamedTuple):
     value: str
 
 
+class Purge(NamedTuple):
+    """Agent to worker: forget this now, and again once you serve this version. Outside the order of
+    changesets, which it may overtake."""
+
+    cache: str
+    by: int
+    """A number of gossip.invalidation.By."""
+    text: str
+    version: Version
+
+
+class Peek(NamedTuple):
+    """Agent to worker: what is cached under this key?"""
+
+    number: int
+    key: str
+
+
+class Peeked(NamedTuple):
+    """Worker to agent: the answer to ``peek``."""
+
+    number: int
+    texts: tuple[str, ...] | None
+    """JSON; None when nothing is."""
+
+
+class Level(NamedTuple):
+    """Agent to worker: log from this level on, a key of node.logs.LEVELS."""
+
+    level: str
+
+
 class Ready(NamedTuple):
     """Worker to agent: configured, and the first snapshot is served."""
 
@@ -146,7 +179,11 @@ Frame = (
     | Drain
     | Kept
     | Told
+    | Purge
+    | Peek
+    | Level
     | Ask
+    | Peeked
     | Ready
     | Applied
     | Differs
@@ -162,7 +199,11 @@ _KINDS: dict[str, type[Frame]] = {
     "drain": Drain,
     "kept": Kept,
     "told": Told,
+    "purge": Purge,
+    "peek": Peek,
+    "level": Level,
     "ask": Ask,
+    "peeked": Peeked,
     "ready": Ready,
     "applied": Applied,
     "differs": Differs,

@@ -220,10 +220,15 @@ def configure(level: str, destination: str) -> None:
     root.addHandler(handler)
     for logger in (root, ours):
         logger.removeHandler(_handler)
-    ours.setLevel(LEVELS[level])
-    root.setLevel(max(LEVELS[level], logging.INFO))
+    set_level(level)
     _handler.close()
     _handler = handler
+
+
+def set_level(level: str) -> None:
+    """Let lines through from this level on, a key of LEVELS; where they go stays as it is."""
+    logging.getLogger(_ROOT).setLevel(LEVELS[level])
+    logging.getLogger().setLevel(max(LEVELS[level], logging.INFO))
 
 
 @contextmanager

@@ -7,13 +7,21 @@ node knows: which lives each node has led, and how high it has raised its own in
 import math
 from typing import TYPE_CHECKING
 
-from gossip.events import ChangesetApplied, Event, MemberChanged, Renamed
+from gossip.events import (
+    ChangesetApplied,
+    Event,
+    MemberChanged,
+    Purged,
+    RegisterChanged,
+    Renamed,
+)
 from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.messages.membership import Verdict
 from gossip.replica import Version
 from simulations.evidence import check_held, is_listed, is_whole, told
 from simulations.patience import Patience
+from simulations.rumors import Rumors
 from simulations.sometimes import Sometimes
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ class Checks:
         self._world = world
         self.sometimes = Sometimes(world)
         self._patience = Patience(world)
+        self.rumors = Rumors(world)
         self._highest: dict[str, tuple[int, int]] = {}
         """The highest (generation, incarnation) that any process of a node id has had."""
         self._clusters: dict[str, dict[str, None]] = {}
@@ -74,6 +83,7 @@ class Checks:
     def lives(self, node: "Node") -> None:
         """A process begins, or goes on as a later life."""
         self._patience.lives(node)
+        self.rumors.begins(node)
         self._clusters.setdefault(node.id, {})[node.cluster] = None
         self._note(node)
 
@@ -138,6 +148,8 @@ class Checks:
             self.sometimes.changed(node, event, known=previous is not None)
         elif isinstance(event, ChangesetApplied):
             self._check_applied(node, event.changeset.version)
+        elif isinstance(event, Purged | RegisterChanged):
+            self.rumors.observed(node, event)
         else:
             self.sometimes.told(event)
 

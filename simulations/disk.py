@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from gossip.address import Address
 from gossip.keyring import Keyring
+from gossip.messages.registers import Register
 from simulations.authority import LogReplica
 
 Content = TypeVar("Content")
@@ -111,6 +112,9 @@ class Peers(NamedTuple):
         return dict(self.seen[: self.length])
 
 
+SmallFile = File[StoredIdentity] | File[Keyring | None] | File[Peers] | File[tuple[Register, ...]]
+
+
 @dataclass(slots=True)
 class Disk:
     """Survives the process. ``snapshot`` is a copy as a backup or an old image holds it."""
@@ -120,11 +124,17 @@ class Disk:
     removals: dict[str, int] = field(default_factory=dict)
     """Who was forced out here that the authority hasn't been told of, up to which generation."""
     peers: File[Peers] = field(default_factory=lambda: File(Peers([], 0)))
+    registers: "File[tuple[Register, ...]]" = field(default_factory=lambda: File(()))
     replica: LogReplica = field(default_factory=LogReplica)
 
-    def files(self) -> "dict[str, File[StoredIdentity] | File[Keyring | None] | File[Peers]]":
+    def files(self) -> "dict[str, SmallFile]":
         """The small ones, by name."""
-        return {"identity": self.identity, "keyring": self.keyring, "peers": self.peers}
+        return {
+            "identity": self.identity,
+            "keyring": self.keyring,
+            "peers": self.peers,
+            "registers": self.registers,
+        }
 
     def interrupt(self, now: float, rng: random.Random) -> int:
         """The process dies. Answers how many writes were under way."""
@@ -157,5 +167,6 @@ class Disk:
             keyring=self.keyring.copy(),
             removals=dict(self.removals),
             peers=self.peers.copy(),
+            registers=self.registers.copy(),
             replica=self.replica.copy(),
         )

@@ -168,6 +168,21 @@ def agree(world: World, core: Sequence[Node]) -> float:
     return world.now - begun
 
 
+def tell(world: World, core: Sequence[Node]) -> float:
+    """Let the core tell each other what was purged and what registers are; answers how long that
+    took. Raises TimeoutError.
+
+    What was lost of it push-pulls tell, as they tell of members.
+    """
+    begun = world.now
+    within = agreement_bound(world.profile, len(world.nodes))
+    while differences := world.checks.rumors.differences(core):
+        if world.now - begun > within:
+            raise TimeoutError(f"untold {within:.0f} s after agreeing: {differences}")
+        world.run(_STEP_SECONDS)
+    return world.now - begun
+
+
 def settle(world: World, core: Sequence[Node]) -> float:
     """Let the core become one; answers how long that took. Raises TimeoutError."""
     begun = world.now

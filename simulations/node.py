@@ -155,6 +155,7 @@ class Node(Machine):
         self._core.start(self.now())
         self.application.begun()
         self._performer.recall_peers()
+        self._performer.recall_registers()
         self.flush()
 
     def new_id(self) -> str:

@@ -25,6 +25,7 @@ from gossip.events import (
     KeyUnknown,
     LeaveFinished,
     MemberChanged,
+    RegisterChanged,
     Renamed,
 )
 from gossip.limits import PACKET_BYTES_MAX, SEEDS_MAX
@@ -100,6 +101,15 @@ class Performer:
         if addresses:
             node.core.join(addresses[:SEEDS_MAX], node.now())
 
+    def recall_registers(self) -> None:
+        """A process has begun: it knows the registers that it knew. A damaged list is left out
+        (``node.agent.registers``)."""
+        file = self._node.disk.registers
+        if file.damaged:
+            self._world.happened("left_out")
+        else:
+            self._node.core.recall_registers(file.stored, self._node.now())
+
     def close_all(self) -> None:
         """The process is gone, its kernel closes for it."""
         for stream, connection in list(self.streams.items()):
@@ -117,6 +127,9 @@ class Performer:
             node.called = event.name
         elif isinstance(event, KeyringChanged):
             node.disk.keyring.put(event.keyring, self._world.now)
+        elif isinstance(event, RegisterChanged):
+            kept = node.core.kept_registers(node.now())
+            node.disk.registers.put(tuple(kept), self._world.now)
         elif isinstance(event, KeyUnknown):
             self._world.schedule(0.0, self._look_for_keys, node.life)
         elif isinstance(event, IdentityTaken):

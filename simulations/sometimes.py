@@ -65,6 +65,14 @@ MEANINGS = {
     "fence_unreachable": "a fence ended without a word from a member",
     "fence_repeated": "a fence asked a member again",
     "replay_dropped": "a sealed packet was refused the second time",
+    "purge_asked": "a purge was lost, and asked for",
+    "purge_skipped": "a purge couldn't be had, and was made up for",
+    "purge_adopted": "a new process took others' purges for done",
+    "purge_again": "a purge overtook a change, and was done again after it",
+    "purge_past": "a purge came of a process that another had followed",
+    "purge_limited": "a node had purged as often as it may",
+    "register_contested": "of two who set a register at once the same one won",
+    "register_over": "a register was over by itself",
 }
 """Name -> what it is. ``make test`` runs a batch in which each of these occurs."""
 
@@ -79,6 +87,12 @@ _COUNTED = {
     "fence_questions_again": "fence_repeated",
     "dropped_forged": "garbage_dropped",
     "dropped_replayed": "replay_dropped",
+    "purges_asked": "purge_asked",
+    "purges_skipped": "purge_skipped",
+    "purges_adopted": "purge_adopted",
+    "purges_again": "purge_again",
+    "purges_late": "purge_past",
+    "purges_too_many": "purge_limited",
 }
 """A counter of the core -> what it shows."""
 

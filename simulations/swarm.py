@@ -17,7 +17,7 @@ from simulations import liveness
 from simulations.faults import FAULTS, Fault, Timed, exile, hearsay, rotation
 from simulations.links import Link
 from simulations.node import Node
-from simulations.operations import Fence, Join, Write, perform
+from simulations.operations import Fence, Join, Purge, SetRegister, Write, perform
 from simulations.software import FIRST, NEXT, Software
 from simulations.world import World
 
@@ -91,9 +91,15 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         keyring=keyring,
         skewed=rng.random() < 0.5,
         seconds=seconds,
-        operations=_draw_operations(
-            rng, random.Random(f"fences {seed}"), nodes, seconds, sealed=keyring is not None
-        ),
+        operations=[
+            *heapq.merge(
+                _draw_operations(
+                    rng, random.Random(f"fences {seed}"), nodes, seconds, sealed=keyring is not None
+                ),
+                _draw_rumors(random.Random(f"rumors {seed}"), nodes, seconds),
+                key=lambda one: one[0],
+            )
+        ],
         core=sorted(core),
         software=[rng.choice(halfway) for _ in range(nodes)],
     )
@@ -119,6 +125,7 @@ def run(world: World, plan: Plan) -> None:
     if len({node.software for node in core}) > 1:
         world.happened("versions_mixed")
     world.measures["agreed"] = liveness.agree(world, core)
+    world.measures["told"] = liveness.tell(world, core)
     world.measures["packets_per_probe"] = liveness.stay(world, core)
     world.happened("bad_spell", world.network.spells)
     for node in _running(world):
@@ -194,6 +201,25 @@ def _draw_operations(
             timed.append((at + fences.choice([0.0, 1.0]), Fence(fences.randrange(nodes), waits)))
         at += rng.expovariate(1 / writes)
     return heapq.nsmallest(len(timed), timed, key=lambda one: one[0])
+
+
+def _draw_rumors(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
+    """Purges and registers: now a few, now many at once."""
+    timed: list[Timed] = []
+    gap = 0.2 * 100.0 ** rng.random()
+    at = rng.expovariate(1 / gap)
+    while at < seconds:
+        node = rng.randrange(nodes)
+        if rng.random() < 0.7:
+            timed.append((at, Purge(node, rng.choice([1, 1, 1, 5, 300]))))
+        else:
+            name, value = rng.choice("xyz"), rng.choice([None, *"abc"])
+            lasting = rng.choice([None, 0.5, 5.0, 40.0])
+            timed.append((at, SetRegister(node, name, value, lasting)))
+            if rng.random() < 0.3:
+                timed.append((at, SetRegister(rng.randrange(nodes), name, "d")))
+        at += rng.expovariate(1 / gap)
+    return timed
 
 
 def _running(world: World) -> list[Node]:

@@ -39,6 +39,8 @@ class Node:
         )
         self.streams: dict[int, tuple[Node, int]] = {}
         """Where each leads: the node at the other end, and its name for it."""
+        self._stream_busy: dict[int, float] = {}
+        """When the last thing written on each arrives: what follows comes after it."""
         self._next_accepted = 1
         self._busy_until = 0.0
         self._wake_at: float | None = None
@@ -89,20 +91,22 @@ class Node:
             peer = cluster.by_address[effect.address]
             self.streams[effect.stream] = (peer, peer._next_accepted)
             peer.streams[peer._next_accepted] = (self, effect.stream)
-            self._later(2, peer._accept, peer._next_accepted, self.address)
-            self._later(3, peer._frame, peer._next_accepted, effect.frame)
+            self._later(effect.stream, 2, peer._accept, peer._next_accepted, self.address)
+            self._later(effect.stream, 1, peer._frame, peer._next_accepted, effect.frame)
             peer._next_accepted += 2
         elif type(effect) is SendFrame and effect.stream in self.streams:
             peer, stream = self.streams[effect.stream]
-            self._later(1, peer._frame, stream, effect.frame)
+            self._later(effect.stream, 1, peer._frame, stream, effect.frame)
         elif type(effect) is CloseStream and effect.stream in self.streams:
             peer, stream = self.streams.pop(effect.stream)
-            self._later(1, peer._closed, stream)
+            self._later(effect.stream, 1, peer._closed, stream)
 
-    def _later(self, ways: int, call: Callable[..., None], *arguments: object) -> None:
-        """On a stream nothing is lost; a SYN and its answer come first."""
+    def _later(self, stream: int, ways: int, call: Callable[..., None], *arguments: object) -> None:
+        """On a stream nothing is lost, and nothing overtaken."""
         network = self._cluster.network
-        network.at(self._busy_until + sum(network.way() for _ in range(ways)), call, *arguments)
+        begin = max(self._busy_until, self._stream_busy.get(stream, 0.0))
+        at = self._stream_busy[stream] = begin + sum(network.way() for _ in range(ways))
+        network.at(at, call, *arguments)
 
     def _accept(self, stream: int, source: Address) -> None:
         self.input(0.0, lambda now: self.core.stream_accepted(stream, source, now))

@@ -9,7 +9,16 @@ within the bounds of ``gossip.limits``.
 from collections.abc import Sequence
 from typing import Any
 
-from gossip.messages import changes, fence, history, keys, membership, spreading
+from gossip.messages import (
+    changes,
+    fence,
+    history,
+    keys,
+    membership,
+    purges,
+    registers,
+    spreading,
+)
 from gossip.messages.fields import Field, Malformed
 from gossip.messages.membership import Alive, Verdict
 
@@ -19,6 +28,8 @@ Message = (
     | keys.Message
     | spreading.Message
     | fence.Message
+    | purges.Message
+    | registers.Message
     | history.Message
 )
 
@@ -28,6 +39,8 @@ _SUBJECTS = (
     keys,
     spreading,
     fence,
+    purges,
+    registers,
     history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}

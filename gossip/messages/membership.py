@@ -86,6 +86,8 @@ class TableDigest(NamedTuple):
     digest: bytes
     answer: bool
     """True: yours is alike. False: tell me yours, or that it is."""
+    beside: bytes = b""
+    """Stands for what is held besides the table (``gossip.beside``)."""
 
 
 class Identify(NamedTuple):
@@ -194,6 +196,7 @@ KINDS: Kinds = {
         (
             (bytes, lambda raw: read_bytes(raw, TABLE_DIGEST_BYTES, TABLE_DIGEST_BYTES)),
             (bool, read_bool),
+            (bytes, lambda raw: read_bytes(raw, 0, limits.BESIDE_BYTES_MAX)),
         ),
     ),
     30: (Identify, (*PROCESS, (list, read_address))),

@@ -13,9 +13,11 @@ from aiohttp.typedefs import Handler
 from node.admin import root, schemas
 from node.admin.access import Access, access_of
 from node.admin.access_log import ACCESS_LOG, AccessLog, keep_logs
+from node.admin.caches import Caches
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
 from node.admin.config import Config
+from node.admin.debug import Debug
 from node.admin.errors import answer_errors
 from node.admin.event_stream import EventStreams
 from node.admin.fence import fence_writes
@@ -28,6 +30,7 @@ from node.admin.metrics import Metrics
 from node.admin.nested import Children, Parent
 from node.admin.node_view import NodeView
 from node.admin.openapi import OpenApi
+from node.admin.redaction import CACHE_KEY
 from node.admin.status import Status
 from node.admin.tags import Tags
 from node.metrics.measures import Answers
@@ -75,6 +78,14 @@ def create_admin_app(node: NodeView) -> web.Application:
     keys = Keys(node)
     add(app, "/cluster/keys", {"GET": keys.list, "POST": keys.install})
     add(app, "/cluster/keys/{id}", {"PATCH": keys.use, "DELETE": keys.remove})
+    caches = Caches(node)
+    add(app, "/cluster/invalidate", {"POST": caches.invalidate})
+    add(app, "/cache", {"DELETE": caches.forget_all})
+    add(app, f"/cache/{{{CACHE_KEY}}}", {"GET": caches.show, "DELETE": caches.forget})
+    debug = Debug(node)
+    add(app, "/debug/node/log-level", {"GET": debug.show_level})
+    add(app, "/debug/node/log-level/{log_level}", {"PUT": debug.set_level_here})
+    add(app, debug.cluster_path, {"PUT": debug.set_level_everywhere})
     add(app, "/cluster/events", {"GET": streams.serve}, head=False)
     config = Config(node)
     add(app, "/config", {"GET": config.show, "POST": config.load})

@@ -1,5 +1,6 @@
 """Errors as clients see them: Kong's status map (api/endpoints.lua) and its bodies."""
 
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,13 @@ from aiohttp.typedefs import Handler
 
 from node import logs
 from node.admin.answers import json_answer, message
-from node.admin.node_view import Conflict, NoSuchKey, NoSuchMember, NotAvailable
+from node.admin.node_view import (
+    Conflict,
+    NoSuchKey,
+    NoSuchMember,
+    NotAvailable,
+    TooManyRequests,
+)
 from node.admin.redaction import shown_target
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, PreconditionFailed
 
@@ -108,6 +115,8 @@ def error_answer(error: Exception) -> web.Response | None:
         return json_answer({"message": str(error), "outcome": "unknown", "id": write_id}, 503)
     if isinstance(error, AuthorityUnavailable | NotAvailable):
         return message(str(error), 503)
+    if isinstance(error, TooManyRequests):
+        return message(str(error), 429, {"Retry-After": str(math.ceil(error.retry_after))})
     if isinstance(error, NoSuchMember | NoSuchKey):
         return message(str(error), 404)
     if isinstance(error, Conflict):

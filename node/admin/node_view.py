@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from gossip.invalidation import Invalidation
 from node.config.settings import Settings
 from node.metrics.measures import Measures
 from node.named_version import NamedVersion
@@ -21,6 +22,15 @@ class NoSuchMember(Exception):
 
 class NoSuchKey(Exception):
     """The keyring holds no key with that id; the message names it (answered 404)."""
+
+
+class TooManyRequests(Exception):
+    """This node does that only so often; ``retry_after`` seconds later there is room (answered
+    429)."""
+
+    def __init__(self, problem: str, retry_after: float) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 class Conflict(Exception):
@@ -58,6 +68,41 @@ class KeysView(Protocol):
     async def remove(self, shown_id: str, *, force: bool) -> None:
         """Forget a key. Raises NoSuchKey, Conflict for the one in use, and Conflict unless all
         members, also failed ones, have made the last change; ``force`` leaves that out."""
+
+
+class Purging(NamedTuple):
+    """A purge that is under way to all nodes."""
+
+    origin: str
+    """Node id of the node that it comes from."""
+    sequence: int
+    """Its number among the purges of that process and cache."""
+
+
+class CachesView(Protocol):
+    """What workers have cached."""
+
+    def invalidate(self, what: Invalidation) -> Purging:
+        """Have every node forget something. Raises NotAvailable and TooManyRequests."""
+
+    def forget(self, key: str | None) -> None:
+        """Have this node alone forget what a key names, or everything."""
+
+    async def peek(self, key: str) -> Sequence[str] | None:
+        """The JSON texts cached under a key on this node; None when none are."""
+
+
+class LogLevelsView(Protocol):
+    """The log's level; a level is a key of node.logs.LEVELS."""
+
+    def current(self) -> str:
+        """What is in force on this node."""
+
+    def set_here(self, level: str, seconds: float) -> None:
+        """On this node for so long; for 0 seconds: no longer what was set before."""
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        """The same on every node. Raises NotAvailable."""
 
 
 class AuthorityStatus(NamedTuple):
@@ -205,6 +250,12 @@ class NodeView(Protocol):
 
     @property
     def keys(self) -> KeysView: ...
+
+    @property
+    def log_levels(self) -> LogLevelsView: ...
+
+    @property
+    def caches(self) -> CachesView: ...
 
     @property
     def history(self) -> HistoryView: ...

@@ -16,12 +16,15 @@ _SECRET_KINDS = frozenset(
 )
 """Kinds that are named in URLs by a secret: the key of key-auth, an access token."""
 
+CACHE_KEY = "cache_key"
+"""What ``/cache/{cache_key}`` calls its key, which has a credential's in it."""
+
 
 def shown_target(request: web.BaseRequest) -> str:
     """Path and query as they were sent, but for secrets that stand for an entity's id."""
     target: str = request.raw_path
     names = getattr(request, "match_info", None) or {}
-    secrets = {value for kind, value in names.items() if kind in _SECRET_KINDS}
+    secrets = {value for kind, value in names.items() if kind in (*_SECRET_KINDS, CACHE_KEY)}
     secrets = {value for value in secrets if not is_uuid(value)}
     if not secrets:
         return target

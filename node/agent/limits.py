@@ -120,6 +120,10 @@ SILENCE_SECONDS = 5.0
 what its disk holds (DESIGN 5, start rule)."""
 SILENCE_LOOK_SECONDS = 0.1
 
+REGISTERS_FILE_BYTES_MAX = 8 * 1024 * 1024
+PEEK_SECONDS = 1.0
+"""How long workers may take to tell what they have cached; what they haven't told isn't shown."""
+
 IDENTITY_BYTES_MAX = 4_096
 KEEPSAKE_BYTES_MAX = 1024 * 1024
 PEERS_KEPT_MAX = 1_024

@@ -11,22 +11,34 @@ from typing import Any
 
 from gossip.address import Address, format_address
 from gossip.core import Gossip
-from gossip.events import AuthorityAdopted, Event, ForcedOut, IdentityTaken, LeaveFinished
+from gossip.events import (
+    AuthorityAdopted,
+    Event,
+    ForcedOut,
+    IdentityTaken,
+    LeaveFinished,
+    RegisterChanged,
+)
 from gossip.fence_questions import Answer as FenceAnswer
 from gossip.identity import Identity
+from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring, key_id
 from gossip.member import MemberView, Metadata
+from gossip.messages.purges import Purge
+from gossip.messages.registers import Register
 from gossip.profiles import PROFILES
+from gossip.purges import TooManyPurges
 from gossip.replica import Changeset, Replica
 from gossip.replica import Head as GossipHead
 from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
-from node.admin.node_view import NoSuchMember
+from node.admin.node_view import NoSuchMember, NotAvailable, TooManyRequests
 from node.agent.advertise import default_advertise, is_loopback, is_numeric
 from node.agent.authorities import database_addresses
 from node.agent.identity import OwnIdentity
 from node.agent.keys import KeyHolder
+from node.agent.registers import KeptRegisters
 from node.agent.sockets import PortTaken
 from node.agent.stances import told
 from node.config.listen import HostPort, ListenAddress, parse_host_port
@@ -60,6 +72,7 @@ class Membership:
         self._own = own
         self._replica = replica
         self._on_event = on_event
+        self._kept_registers = KeptRegisters(settings.prefix, self._registers)
         self._address: Address | None = None
         self._identity: Identity | None = None
         self._gossip: Gossip | None = None
@@ -100,6 +113,7 @@ class Membership:
             time.monotonic(),
             keyring=keyring,
         )
+        self._gossip.recall_registers(self._kept_registers.load(), time.monotonic())
         self._transport = Transport(
             self._gossip,
             settings.cluster_seeds,
@@ -145,6 +159,7 @@ class Membership:
             self._keeping_address = None
         if self._transport is not None:
             await self._transport.close()
+        await self._kept_registers.finish()
 
     async def look_up_address(self) -> None:
         """Resolve the host name in ``cluster_advertise`` again; tell the others when it moved."""
@@ -273,6 +288,36 @@ class Membership:
             self._gossip.authority_confirmed(GossipHead(*head), self._transport.now())
             self._transport.flush()
 
+    def purge(self, what: Invalidation) -> Purge:
+        """Have every member forget something. Raises NotAvailable where it can't be told, and
+        TooManyRequests."""
+        if self._gossip is None or self._transport is None or self._ended:
+            raise NotAvailable("this node takes no part in gossip, so the others can't be told")
+        try:
+            made = self._gossip.purge(what, self._transport.now())
+        except TooManyPurges as error:
+            raise TooManyRequests("too many purges", error.retry_after) from None
+        except ValueError as error:
+            raise NotAvailable(str(error)) from None
+        self._transport.flush()
+        return made
+
+    def set_register(self, name: str, value: str | None, seconds: float | None) -> None:
+        """Set a register for all members, for so long; None deletes it, or is for ever.
+        Raises NotAvailable."""
+        if self._gossip is None or self._transport is None or self._ended:
+            raise NotAvailable("this node takes no part in gossip, so the others can't be told")
+        try:
+            self._gossip.set_register(name, value, self._transport.now(), seconds)
+        except ValueError as error:
+            raise NotAvailable(str(error)) from None
+        self._transport.flush()
+
+    def _registers(self) -> list[Register]:
+        if self._gossip is None or self._transport is None:
+            return []
+        return self._gossip.kept_registers(self._transport.now())
+
     def begin_fence(self, version: Version, seconds: float) -> int | None:
         """Ask everyone who has this version, with the next ``flush``; FenceEnded with this number
         tells the outcome. None while this node takes no part, and can ask nobody.
@@ -361,6 +406,8 @@ class Membership:
             if self._left is not None and not self._left.done():
                 self._left.set_result(None)
             return
+        if isinstance(event, RegisterChanged):
+            self._kept_registers.changed()
         if isinstance(event, IdentityTaken | ForcedOut):
             self._ended = True
         self._on_event(event)

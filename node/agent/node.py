@@ -27,6 +27,8 @@ from gossip.events import (
     KeyUnknown,
     MemberChanged,
     MemberForgotten,
+    Purged,
+    RegisterChanged,
     SnapshotFailed,
     SnapshotInstalled,
 )
@@ -45,6 +47,7 @@ from node.agent.abandoned import Abandoned
 from node.agent.authorities import make_authority
 from node.agent.authority_desk import AuthorityDesk, NoDesk
 from node.agent.authority_link import AuthorityLink
+from node.agent.caches import Caches
 from node.agent.certificate import server_context
 from node.agent.cluster_audit import ClusterAudit
 from node.agent.directory import Directory
@@ -64,6 +67,7 @@ from node.agent.limits import (
     LEAVE_SECONDS,
 )
 from node.agent.listening import Listening
+from node.agent.log_levels import LogLevels
 from node.agent.membership import Membership, MembershipRefused
 from node.agent.participation import Participation
 from node.agent.peers import Peers
@@ -133,6 +137,13 @@ class Node:
         self._keeper = ReplicaKeeper(replica_path(settings), self._serving, self._workers.vouch)
         self._servers = HttpServers()
         self._membership = Membership(settings, self._identity, self._serving, self._heard)
+        self.caches = Caches(self._workers, self._membership.purge, lambda: self._serving.version)
+        self.log_levels = LogLevels(
+            settings.log_level,
+            self._log_from,
+            self._membership.set_register,
+            lambda seconds, what: asyncio.get_running_loop().call_later(seconds, what),
+        )
         self._histories = Histories(
             self.authority,
             lambda: self.node_id,
@@ -353,6 +364,7 @@ class Node:
         settings = with_reloadable(self.settings, wanted)
         sockets = self._sockets.bind(settings.proxy_listen, settings.nginx_worker_processes)
         logs.configure(settings.log_level, log_path(settings, settings.proxy_error_log))
+        self.log_levels.reconfigured(settings.log_level)
         await self._workers.replace(proxy_settings(settings), sockets, settings.shutdown_timeout)
         self._sockets.keep_only(settings.proxy_listen, settings.nginx_worker_processes)
         self.settings = settings
@@ -369,6 +381,10 @@ class Node:
         self._workers.reopen_logs()
 
     # What the parts tell
+
+    def _log_from(self, level: str) -> None:
+        logs.set_level(level)
+        self._workers.log_from(level)
 
     def _lost_authority(self) -> None:
         self._following.lost()
@@ -442,6 +458,10 @@ class Node:
             self._fences.ended(event)
         elif isinstance(event, KeyringChanged):
             self._keys.adopted(event.keyring)
+        elif isinstance(event, Purged):
+            self.caches.purged(event)
+        elif isinstance(event, RegisterChanged):
+            self.log_levels.heard(event)
         elif isinstance(event, KeyUnknown):
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
@@ -542,6 +562,7 @@ class Node:
             **self._replica_audit.counters(),
             **self._worker_audit.counters(),
             **self._cluster_audit.counters,
+            **self.caches.counters(),
             "worker_restarts": self._workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._bus.dropped,

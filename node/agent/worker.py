@@ -34,6 +34,8 @@ class Owner(Protocol):
 
     def worker_differs(self, worker: "Worker", difference: channel.Differs) -> None: ...
 
+    def worker_peeked(self, worker: "Worker", answer: channel.Peeked) -> None: ...
+
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
 
 
@@ -136,6 +138,8 @@ class Worker(asyncio.Protocol):
             self._owner.worker_asks(self, frame)
         elif isinstance(frame, channel.Differs):
             self._owner.worker_differs(self, frame)
+        elif isinstance(frame, channel.Peeked):
+            self._owner.worker_peeked(self, frame)
         elif isinstance(frame, channel.Stats):
             self._owner.worker_stats(self, frame.counters)
         else:

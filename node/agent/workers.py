@@ -71,6 +71,10 @@ class Workers:
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0
         """Workers that ended without being told to."""
+        self._log_level = ""
+        """In force in place of the template's; empty: the template's is."""
+        self.on_peeked: Callable[[channel.Peeked], None] = lambda peeked: None
+        """Called with what a worker has cached, when it was asked."""
 
     # What the node asks
 
@@ -122,6 +126,19 @@ class Workers:
         if state is not None and worker in self._running:
             worker.feed(state)
             self._vouch(worker)
+
+    def log_from(self, level: str) -> None:
+        """Let every worker log from this level on, those that come later, too."""
+        self._log_level = level
+        self.say(channel.Level(level))
+
+    def say(self, frame: channel.Purge | channel.Peek | channel.Level) -> int:
+        """Send something to every worker at once, whatever it is being fed; to how many."""
+        told = [worker for worker in self._running if worker.configured]
+        encoded = channel.encode(frame)
+        for worker in told:
+            worker.send(encoded)
+        return len(told)
 
     def vouch(self) -> None:
         """Tell every worker how far the replica file has come."""
@@ -229,7 +246,11 @@ class Workers:
             Listener(bound.fileno(), *listener[1:])
             for bound, listener in zip(sockets, self._template.listeners, strict=True)
         )
-        settings = self._template._replace(worker=slot, listeners=listeners)
+        settings = self._template._replace(
+            worker=slot,
+            listeners=listeners,
+            log_level=self._log_level or self._template.log_level,
+        )
         self._running.add(worker)
         try:
             await worker.spawn(
@@ -315,6 +336,9 @@ class Workers:
 
     def worker_differs(self, worker: Worker, difference: channel.Differs) -> None:
         self.on_differs(worker, difference.what)
+
+    def worker_peeked(self, worker: Worker, answer: channel.Peeked) -> None:
+        self.on_peeked(answer)
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -140,6 +141,30 @@ def revision(admin_url: str | None, as_json: bool, **options: Any) -> None:
     if not isinstance(served, str | int):
         raise Failure("the Admin API's answer names no revision; is this a Grapevine node?")
     click.echo(served)
+
+
+@command.command("invalidate")
+@click.option("--key", metavar="KEY", help="Forget what this cache key names; `-` reads it.")
+@click.option("--tag", metavar="TAG", help="Forget what has this tag.")
+@ADMIN_URL
+@configuration_options
+def invalidate(key: str | None, tag: str | None, admin_url: str | None, **options: Any) -> None:
+    """Have every node of the cluster forget something that it has cached.
+
+    KEY is as Kong writes it, as in keyauth_credentials:<key>:::::, and `-` reads it from standard
+    input, which keeps it out of the list of processes.
+    """
+    if (key is None) == (tag is None):
+        raise click.UsageError("expected exactly one of --key and --tag")
+    if key == "-":
+        key = sys.stdin.readline().strip()
+    body = {"tag": tag} if key is None else {"key": key}
+    answer = admin_api(admin_url, options).send("POST", "/cluster/invalidate", body)
+    try:
+        origin, sequence = escape(str(answer["origin"])), int(answer["sequence"])
+    except (TypeError, KeyError, ValueError):
+        raise Failure("the Admin API's answer names no purge; is this a Grapevine node?") from None
+    click.echo(f"purge {sequence} of {origin} is under way to every node")
 
 
 @command.command("fence")

@@ -5,14 +5,17 @@ ahead by, and for the agent's word when the file can't settle it.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gossip.invalidation import By
 from node.channel import Ask, Change, Told, Version
 from node.proxy import limits
 from store.changeset import Change as StoreChange
+from store.cold.cache_key import read_cache_key
 from store.cold.reader import Answer, ColdReader, Found, Reading, Unsettled
 from store.cold.sqlite_file import SqliteColdFile
 from store.version import Version as StoreVersion
@@ -26,6 +29,8 @@ class _Question(NamedTuple):
     kind: str
     field: str
     value: str
+    begun: int
+    """The reader's count of purges when it was asked."""
     answered: "asyncio.Future[Answer]"
 
 
@@ -89,9 +94,26 @@ class ColdLookups:
             return
         reading = Reading(None, StoreVersion(*frame.version), frame.rows)
         answer = self._reader.settle(
-            question.kind, question.field, question.value, reading, self._wall_clock()
+            *question[:3], reading, self._wall_clock(), begun=question.begun
         )
         question.answered.set_result(answer)
+
+    def forget(self, by: By, text: str) -> None:
+        """A purge of ``entities`` (``node.proxy.caches``)."""
+        if by is By.TAG:
+            self._reader.purge_tag(text)
+        elif by is By.ALL:
+            self._reader.purge_all()
+        else:
+            with contextlib.suppress(ValueError):  # of a kind that another version knows
+                self._reader.purge_key(read_cache_key(text))
+
+    def peek(self, key: str) -> tuple[str, ...] | None:
+        """The stored texts cached under a key in Kong's form; None when none are."""
+        try:
+            return self._reader.peek(read_cache_key(key), self._wall_clock())
+        except ValueError:
+            return None
 
     def counters(self) -> dict[str, int]:
         """Look-ups by what answered them, and readings of the file that came to nothing."""
@@ -112,7 +134,7 @@ class ColdLookups:
             raise ColdUnavailable(f"{kind}: too many look-ups wait for the agent")
         number = next(self._numbers)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._asked[number] = _Question(kind, field, value, answered)
+        self._asked[number] = _Question(kind, field, value, self._reader.purges, answered)
         self._ask(Ask(number, kind, field, value))
         try:
             return await answered

@@ -8,10 +8,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from node.caches import ENTITIES
 from node.channel import Ask, Audit, Change, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
+from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
@@ -60,6 +62,8 @@ class Gateway:
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
+        self.caches = Caches()
+        self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
         self.clients: set[Downstream] = set()
         self.draining = False
         self._loading: Table | None = None
@@ -81,6 +85,7 @@ class Gateway:
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
         self.cold.loaded(frame.version)
+        self.caches.reached(frame.version)
         self.waiters.reached(frame.version)
         return True
 
@@ -88,6 +93,7 @@ class Gateway:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
         self.cold.apply(version, changes)
+        self.caches.reached(version)
         self.waiters.reached(version)
 
     def difference(self, frame: Audit) -> str:
@@ -114,7 +120,7 @@ class Gateway:
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
-        counters |= self.cold.counters()
+        counters |= self.cold.counters() | self.caches.counters()
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import uvloop
 
+from gossip.invalidation import By, Invalidation
 from node import logs
 from node.channel import (
     Applied,
@@ -34,7 +35,11 @@ from node.channel import (
     Drain,
     Frame,
     Kept,
+    Level,
     Listen,
+    Peek,
+    Peeked,
+    Purge,
     Ready,
     Snapshot,
     Stats,
@@ -174,6 +179,13 @@ class Worker(asyncio.Protocol):
             gateway.cold.kept(frame.fill, frame.version)
         elif isinstance(frame, Told):
             gateway.cold.told(frame)
+        elif isinstance(frame, Purge):
+            what = Invalidation(frame.cache, By(frame.by), frame.text)
+            gateway.caches.purge(what, frame.version)
+        elif isinstance(frame, Peek):
+            self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
+        elif isinstance(frame, Level):
+            logs.set_level(frame.level)
         elif isinstance(frame, Listen):
             gateway.spawn(self._listen(gateway))
         else:

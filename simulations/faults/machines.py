@@ -4,6 +4,7 @@ import random
 
 from simulations.faults.kind import Timed, duration
 from simulations.operations import (
+    SMALL_FILES,
     Crash,
     Damage,
     Double,
@@ -52,7 +53,7 @@ def torn_write(rng: random.Random, nodes: int) -> list[Timed]:
     end: Operation = rng.choice([Crash(node), Silence(node)])
     timed: list[Timed] = [(0.0, slow), (at, end)]
     if rng.random() < 0.5:
-        timed.append((back, Damage(node, rng.choice(["identity", "keyring", "peers"]))))
+        timed.append((back, Damage(node, rng.choice(SMALL_FILES))))
     return [*timed, (back, Start(node)), (back, SlowDisk(node, 0.005))]
 
 

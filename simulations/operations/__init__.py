@@ -25,10 +25,13 @@ from simulations.operations.operators import (
     Install,
     Leave,
     Name,
+    Purge,
     Rotate,
+    SetRegister,
     Write,
 )
 from simulations.operations.processes import (
+    SMALL_FILES,
     Crash,
     Damage,
     Double,
@@ -47,6 +50,7 @@ from simulations.operations.processes import (
 )
 
 __all__ = [
+    "SMALL_FILES",
     "AuthorityAway",
     "Clog",
     "Crash",
@@ -68,6 +72,7 @@ __all__ = [
     "Operation",
     "Partition",
     "Pause",
+    "Purge",
     "Rebind",
     "RestartAll",
     "Resume",
@@ -75,6 +80,7 @@ __all__ = [
     "SaveDisk",
     "SetLink",
     "SetOwnLink",
+    "SetRegister",
     "Silence",
     "SlowDisk",
     "Start",

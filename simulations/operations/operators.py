@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gossip.identity import Identity
 from gossip.keyring import KEY_BYTES, install, remove, use
+from gossip.purges import TooManyPurges
 from simulations.operations.operation import Operation
 from simulations.software import Software
 from simulations.world import World
@@ -99,6 +100,39 @@ class Write(Operation):
         node = world.nodes[self.node]
         if node.running and not node.paused and not node.left:
             world.commit(node.index, world.rng.randbytes(self.size))
+
+
+@dataclass(frozen=True)
+class Purge(Operation):
+    """Something is purged through a node, so many times at once."""
+
+    node: int
+    times: int = 1
+
+    def __call__(self, world: World) -> None:
+        node = world.nodes[self.node]
+        if node.running and not node.paused and not node.left:
+            try:
+                for _ in range(self.times):
+                    world.checks.rumors.purge(node)
+            except TooManyPurges:
+                return
+
+
+@dataclass(frozen=True)
+class SetRegister(Operation):
+    """A register is set through a node, for good or for a time; or deleted."""
+
+    node: int
+    name: str
+    value: str | None
+    seconds: float | None = None
+
+    def __call__(self, world: World) -> None:
+        node = world.nodes[self.node]
+        if node.running and not node.paused and not node.left:
+            node.core.set_register(self.name, self.value, node.now(), self.seconds)
+            node.flush()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from simulations.disk import Disk
 from simulations.machine import KERNEL_BUFFER_PACKETS
@@ -80,13 +80,17 @@ class SaveDisk(Operation):
         world.saved_disks[node.index] = saved
 
 
+SmallFile = Literal["identity", "keyring", "peers", "registers"]
+SMALL_FILES: tuple[SmallFile, ...] = get_args(SmallFile)
+
+
 @dataclass(frozen=True)
 class Damage(Operation):
     """A disk that lies: of a file that was being written when the power went, or of any, nothing
     is left that could be read."""
 
     node: int
-    file: Literal["identity", "keyring", "peers"]
+    file: SmallFile
 
     def __call__(self, world: World) -> None:
         node = world.nodes[self.node]

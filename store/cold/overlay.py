@@ -21,6 +21,7 @@ class Row(NamedTuple):
     """As stored."""
     expires_at: float | None
     """Unix seconds, from which on it counts for nothing; None: never."""
+    tags: tuple[str, ...] = ()
 
 
 Rows = tuple[Row, ...]

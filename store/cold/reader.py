@@ -14,6 +14,9 @@ The file is believed only under a *fill* that the agent has vouched for, and onl
 on: the version from which the overlay is complete. What can't be settled so is for the agent to
 answer (``Unsettled``), and never "no such entity". What has expired (``expires_at``) is left out,
 wherever it was found.
+
+A purge forgets answers and changes none: what is cached holds at the version served here, or it
+wouldn't be.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,6 +26,7 @@ from store.authority import Entity
 from store.canonical import decode_entity
 from store.changeset import Change
 from store.cold.cache import Cache
+from store.cold.cache_key import CacheKey
 from store.cold.overlay import Entry, Overlay, Row, Rows, Term
 from store.replica_file.layout import term_fields, term_value, terms_of
 from store.schema import cold_kinds, schema
@@ -74,6 +78,9 @@ class ColdReader:
         self.cached = self.read = self.unsettled = 0
         """Look-ups that the cache answered, those that the file was read for, and those that
         neither could answer."""
+        self.purges = 0
+        """How often something was purged. A look-up that is answered by another than the file takes
+        its time: what was asked before a purge isn't cached."""
         self._file = file
         self._overlay = Overlay()
         self._cache = Cache()
@@ -106,7 +113,33 @@ class ColdReader:
         self._fill = fill
         self._prune(version)
 
+    def purge_key(self, key: CacheKey) -> None:
+        """Forget what look-ups of this came to, and those entities under whatever else."""
+        self.purges += 1
+        for term in key.terms():
+            self._cache.purge(term)
+        for value in key.values:
+            self._cache.changed((key.kind, value))
+
+    def purge_tag(self, tag: str) -> None:
+        """Forget the entities with this tag."""
+        self.purges += 1
+        self._cache.purge_tag(tag)
+
+    def purge_all(self) -> None:
+        """Forget all answers. What the overlay holds is no cache."""
+        self.purges += 1
+        self._cache.clear()
+
     # What requests ask
+
+    def peek(self, key: CacheKey, now: float) -> tuple[str, ...] | None:
+        """The stored texts that are cached for this; None when nothing is."""
+        for term in key.terms():
+            rows = self._cache.peek(term)
+            if rows is not None:
+                return _live(rows, now).texts
+        return None
 
     def find(self, kind: str, field: str, value: str, now: float) -> Answer:
         """The entities of a cold kind by ``id``, by a unique field or by a reference's id.
@@ -129,8 +162,17 @@ class ColdReader:
             return UNSETTLED
         return self.settle(kind, field, value, reading, now)
 
-    def settle(self, kind: str, field: str, value: str, reading: Reading, now: float) -> Answer:
-        """What a reading comes to at the version served here."""
+    def settle(
+        self,
+        kind: str,
+        field: str,
+        value: str,
+        reading: Reading,
+        now: float,
+        begun: int | None = None,
+    ) -> Answer:
+        """What a reading comes to at the version served here. ``begun``: ``purges`` when it was
+        asked for, unless that is now."""
         if reading.version > self.version:
             return Ahead(reading.version)
         if reading.version < self._floor:
@@ -142,7 +184,7 @@ class ColdReader:
         read = tuple(_having(reading.rows, field, value))
         kept = tuple(row for row in read if self._overlay.get((kind, row.id)) is None)
         changed = self._changed(term) or ()
-        if not changed and kept == read and read:
+        if not changed and kept == read and read and begun in (None, self.purges):
             self._cache.put(term, read, now)
         return _live(kept + changed, now)
 
@@ -164,7 +206,7 @@ class ColdReader:
         row: Row | None = None
         if text is not None:
             entity = decode_entity(text)
-            row = Row(entity_id, text, _expires_at(entity))
+            row = _row(entity_id, text, entity)
             terms = tuple((kind, *term) for term in terms_of(term_fields(kind), entity))
         for term in terms:
             self._cache.drop(term)
@@ -189,13 +231,19 @@ def _having(rows: Iterable[tuple[str, str]], field: str, value: str) -> Iterator
     for entity_id, text in rows:
         entity = decode_entity(text)
         if term_value(entity.get(field)) == value:
-            yield Row(entity_id, text, _expires_at(entity))
+            yield _row(entity_id, text, entity)
 
 
 def _live(rows: Rows, now: float) -> Found:
     return Found(tuple(row.text for row in rows if row.expires_at is None or row.expires_at > now))
 
 
-def _expires_at(entity: Entity) -> float | None:
-    value = entity.get("expires_at")
-    return value if isinstance(value, int | float) else None
+def _row(entity_id: str, text: str, entity: Entity) -> Row:
+    """Written to stand whatever a newer version puts into these fields."""
+    ends, tags = entity.get("expires_at"), entity.get("tags")
+    return Row(
+        entity_id,
+        text,
+        ends if isinstance(ends, int | float) else None,
+        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+    )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from gossip.invalidation import Invalidation
 from gossip.keyring import configured
 from node.admin.node_view import (
     AuthorityStatus,
@@ -12,6 +13,7 @@ from node.admin.node_view import (
     HistoryStatus,
     HistoryView,
     LiveVersion,
+    Purging,
     ReplicaFileStatus,
 )
 from node.config.settings import Settings
@@ -25,6 +27,46 @@ from tests.agent.key_nodes import K1, Database
 from tests.agent.key_nodes import Node as KeyNode
 
 NODE_ID = "5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a"
+
+
+class SmallCaches:
+    """Satisfies node.admin.node_view.CachesView, and remembers."""
+
+    def __init__(self) -> None:
+        self.invalidated: list[Invalidation] = []
+        self.forgotten: list[str | None] = []
+        self.cached: dict[str, tuple[str, ...]] = {}
+        self.refusal: Exception | None = None
+
+    def invalidate(self, what: Invalidation) -> Purging:
+        if self.refusal is not None:
+            raise self.refusal
+        self.invalidated.append(what)
+        return Purging(NODE_ID, len(self.invalidated))
+
+    def forget(self, key: str | None) -> None:
+        self.forgotten.append(key)
+
+    async def peek(self, key: str) -> Sequence[str] | None:
+        return self.cached.get(key)
+
+
+class SmallLogLevels:
+    """Satisfies node.admin.node_view.LogLevelsView, and remembers."""
+
+    def __init__(self) -> None:
+        self.level = "notice"
+        self.here: list[tuple[str, float]] = []
+        self.everywhere: list[tuple[str, float]] = []
+
+    def current(self) -> str:
+        return self.level
+
+    def set_here(self, level: str, seconds: float) -> None:
+        self.here.append((level, seconds))
+
+    def set_everywhere(self, level: str, seconds: float) -> None:
+        self.everywhere.append((level, seconds))
 
 
 class SmallHistory:
@@ -67,6 +109,8 @@ class SmallNode:
         self.keyring = KeyNode(settings.prefix, configured(K1), Database())
         """To be started by whoever wants keys."""
         self.keys = self.keyring.changes
+        self.caches = SmallCaches()
+        self.log_levels = SmallLogLevels()
         self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
         self.measures = Measures()

@@ -64,11 +64,13 @@ async def test_a_credential_that_stands_for_an_id_is_not_logged(admin: Client, p
     await admin.get("/key-auths/top%20secret")
     await admin.patch("/consumers/bob/key-auth/top%20secret?x=1", json={"tags": ["a"]})
     await admin.get(f"/key-auths/{made['id']}")
-    logged = await lines(path, 5)
+    await admin.get("/cache/keyauth_credentials:top%20secret:::::")
+    logged = await lines(path, 6)
     assert not any("secret" in line for line in logged)
     assert '"GET /key-auths/****** HTTP/1.1" 200' in logged[2]
     assert '"PATCH /consumers/bob/key-auth/******?x=1 HTTP/1.1" 200' in logged[3]
     assert f'"GET /key-auths/{made["id"]} HTTP/1.1" 200' in logged[4]
+    assert '"GET /cache/****** HTTP/1.1" 404' in logged[5]
 
 
 async def test_what_a_client_sends_cant_forge_a_line_or_reach_a_terminal(

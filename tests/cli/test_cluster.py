@@ -328,3 +328,37 @@ def test_an_admin_url_that_is_none_is_named(url: str) -> None:
     result = cluster("members", "--admin-url", url, admin_listen="off")
     assert result.exit_code == 1
     assert f"--admin-url = '{url}'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "input", "body"),
+    [
+        (("--key", "consumers:c1"), "", '{"key": "consumers:c1"}'),
+        (("--key", "-"), "consumers:c1\n", '{"key": "consumers:c1"}'),
+        (("--tag", "mobile"), "", '{"tag": "mobile"}'),
+    ],
+)
+def test_invalidate_says_which_purge_is_under_way(
+    server: Server, words: tuple[str, ...], input: str, body: str
+) -> None:
+    answer = json.dumps({"origin": "a\x1b[31m", "sequence": 4}).encode()
+    server.answers[f"POST /cluster/invalidate {body}"] = (202, answer)
+    words = ("cluster", "invalidate", *words, "--set", f"admin_listen={server.listener}")
+    result = CliRunner().invoke(main, words, input=input, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.output == "purge 4 of a\\x1b[31m is under way to every node\n"
+
+
+@pytest.mark.parametrize("words", [(), ("--key", "a", "--tag", "b")])
+def test_invalidate_takes_exactly_one_of_key_and_tag(server: Server, words: tuple[str]) -> None:
+    result = cluster("invalidate", *words, admin_listen=server.listener)
+    assert result.exit_code == 2
+    assert "exactly one of --key and --tag" in result.stderr
+    assert server.asked == []
+
+
+def test_an_answer_that_names_no_purge_is_said_to_be_none(server: Server) -> None:
+    server.answers['POST /cluster/invalidate {"tag": "x"}'] = (200, b'{"message": "hi"}')
+    result = cluster("invalidate", "--tag", "x", admin_listen=server.listener)
+    assert result.exit_code == 1
+    assert "names no purge" in result.stderr

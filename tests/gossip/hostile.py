@@ -118,6 +118,11 @@ class Victim:
         assert len(core.members(self.now)) <= limits.MEMBERS_MAX
         assert len(core._streams._by_id) <= limits.STREAMS_ACCEPTED_MAX + limits.STREAMS_OPENED_MAX
         assert core._fences.held <= limits.FENCE_QUESTIONS_MAX
+        assert len(core._purges._sources) <= limits.PURGE_SOURCES_MAX
+        assert len(core._purges._awaited) <= limits.PURGES_AWAITED_MAX
+        assert len(core._purges._kept._purges) <= limits.PURGES_KEPT_MAX
+        registers = core.kept_registers(self.now)
+        assert len(registers) <= limits.REGISTERS_MAX + limits.REGISTERS_DELETED_MAX
         sessions, streams = core._sessions, core._outbox.streams
         if sessions is None or streams is None:
             return

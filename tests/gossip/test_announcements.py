@@ -143,11 +143,24 @@ def test_what_one_hears_of_and_lacks_is_asked_of_who_told_first_after_patience()
     driver = cluster_of(10)
     lost = driver.authority.commit(b"lost")
     driver.receive(4, Holds(lost.version, ()))
-    driver.receive(5, Holds(lost.version, ()))
+    driver.receive(4, Holds(lost.version, ()))
+    driver.pass_time(PATIENCE * 0.9)
     assert driver.sent(Request) == []
-    driver.pass_time(PATIENCE)
+    driver.pass_time(PATIENCE * 0.2)
     assert driver.sent(Request) == [(address(4), Request(EMPTY))]
     assert driver.core.counters["news_missing"] == 2
+
+
+def test_when_a_second_one_tells_of_it_patience_is_over() -> None:
+    driver = cluster_of(10)
+    lost = driver.authority.commit(b"lost")
+    driver.receive(4, Holds(lost.version, ()))
+    driver.receive(5, Holds(lost.version, ()))
+    driver.pass_time(0.0)
+    assert driver.sent(Request) == [(address(4), Request(EMPTY))]
+    driver.receive(6, Holds(lost.version, ()))
+    driver.pass_time(PATIENCE)
+    assert driver.sent(Request) == [], "one is asked already"
 
 
 def test_what_comes_within_the_patience_is_not_asked_for() -> None:

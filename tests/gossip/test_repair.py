@@ -70,6 +70,32 @@ def test_announcements_in_a_burst_do_not_use_up_attempts(repair: Repair) -> None
     assert repair.deadline == deadline
 
 
+def test_while_a_pull_takes_its_time_others_are_asked_by_packet(repair: Repair) -> None:
+    repair.announced(HIGH.version, node_id(2), now=0.0)
+    assert at_deadline(repair, EMPTY, peer(2)) == Ask(node_id(2), by_stream=True)
+    asked = []
+    while isinstance(decision := at_deadline(repair, EMPTY, peer(3)), Ask):
+        asked.append(decision)
+        assert repair.deadline is not None
+        assert repair.deadline < 2 * PROFILE.stream_timeout
+    assert asked == [Ask(node_id(3), by_stream=False)] * round(PROFILE.stream_timeout / 0.5 - 1)
+    assert decision == GiveUp(HIGH.version, "silent")
+
+
+def test_an_answer_is_awaited_for_a_few_round_trips(repair: Repair) -> None:
+    near = peer(2)
+    near.rtt = 0.001
+    repair.behind(HIGH.version, node_id(2), now=0.0)
+    at_deadline(repair, EMPTY, near)
+    assert repair.deadline == pytest.approx(PROFILE.repair_patience + 0.004)
+
+
+def test_where_a_round_trip_is_not_known_the_usual_one_is_taken(repair: Repair) -> None:
+    repair.behind(HIGH.version, node_id(2), now=0.0)
+    repair.decide(EMPTY, [peer(2)], PROFILE.repair_patience, typical_rtt=0.002)
+    assert repair.deadline == pytest.approx(PROFILE.repair_patience + 0.008)
+
+
 def test_a_peer_that_refused_is_not_asked_again(repair: Repair) -> None:
     repair.behind(HIGH.version, node_id(2), now=0.0)
     at_deadline(repair, EMPTY, peer(2), peer(3))
@@ -93,7 +119,7 @@ def test_silence_is_given_up_after_its_time_and_tried_again_after_rest(repair: R
         decision = at_deadline(repair, EMPTY, peer(2))
         if isinstance(decision, Ask) and decision.by_stream:
             assert repair.deadline is not None
-            repair.stream_ended(repair.deadline - PROFILE.stream_timeout + 0.01)
+            repair.stream_ended(repair.deadline - 0.5 + 0.01)
     assert decision.reason == "silent"
     assert isinstance(at_deadline(repair, EMPTY, peer(2)), Ask)
 

@@ -7,6 +7,7 @@ import pytest
 
 from gossip import limits
 from gossip.identity import NOBODY, Identity
+from gossip.invalidation import By
 from gossip.keyring import configured, install
 from gossip.member import METADATA_BYTES_MAX, Metadata, Status
 from gossip.messages import Message
@@ -42,6 +43,8 @@ from gossip.messages.membership import (
     Unwatch,
     Watch,
 )
+from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
+from gossip.messages.registers import Register
 from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -63,6 +66,7 @@ from tests.gossip.drive import alive, node_id, packet, verdict, wire
 HEAD = Head((3, 2**64 - 1, 2**63 - 1), b"d" * 32)
 CHANGESET = Changeset(HEAD.version, b"p" * 32, b"d" * 32, b"body")
 KEYRING = install(configured(b"k" * 32), b"l" * 32, Identity(node_id(1), 1, 7))
+SOURCE = Source(node_id(3), limits.COUNTER_MAX, limits.TAG_MAX, "entities")
 STANCE = Stance("h" * 255, 2**32 - 1, HEAD, HEAD, holds=False)
 EVERY_KIND: list[Message] = [
     Ping(0),
@@ -95,6 +99,12 @@ EVERY_KIND: list[Message] = [
     Heartbeat.of(HEAD, 1.5, KEYRING.mark),
     Keys(KEYRING),
     KeysWanted(),
+    TableDigest(b"t" * 16, True, b"b" * limits.BESIDE_BYTES_MAX),
+    Purge(SOURCE, limits.COUNTER_MAX, By.TAG, "t" * limits.PURGE_TEXT_BYTES_MAX, HEAD.version),
+    PurgeMark(SOURCE, 1),
+    Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
+    Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
+    PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
     Question(2**32 - 1, STANCE),
     Answer(7, STANCE._replace(holds=True)),
     Answer(7, None),

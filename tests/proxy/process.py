@@ -21,6 +21,7 @@ from node.channel import (
     Drain,
     Frame,
     Listen,
+    Peeked,
     Ready,
     Snapshot,
     Stats,
@@ -75,6 +76,7 @@ class WorkerProcess:
         self.applied: list[Applied] = []
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
+        self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
         self._decoder = Decoder()
 
@@ -187,6 +189,8 @@ class WorkerProcess:
                         self.applied.append(frame)
                     elif isinstance(frame, Differs):
                         self.differs.append(frame.what)
+                    elif isinstance(frame, Peeked):
+                        self.peeked.append(frame)
                     elif isinstance(frame, Stats):
                         self.stats = frame.counters
                 self._news.notify_all()

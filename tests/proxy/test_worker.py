@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node.channel import Apply, Audit, Drain, Snapshot
+from node.channel import Apply, Audit, Drain, Level, Snapshot
 from node.proxy import limits
 from tests.proxy.certificates import self_signed
 from tests.proxy.client import connected
@@ -289,3 +289,12 @@ def test_the_command_line_wants_a_socket() -> None:
         )
     assert done.returncode == 2
     assert "is not a socket" in done.stderr
+
+
+@pytest.mark.parametrize("level", ["notice", "error"])
+async def test_a_worker_logs_from_the_level_on_that_it_is_told(level: str) -> None:
+    async with running() as worker:
+        worker.send(Level(level))
+        worker.vanish()
+        _, errors = await worker.exited()
+        assert ("the agent is gone" in errors) is (level == "notice")
