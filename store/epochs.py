@@ -136,8 +136,7 @@ def _fork_revision(wanted: Raise, standing: Standing) -> Plan[int]:
     if not standing.proof and (yield from _holds(kept, confirmed)):
         return kept.version.revision  # forced: the whole history goes on
     below = sorted({head for head in wanted.known if head.version < confirmed.version})
-    low, high = 0, len(below)
-    """Those before ``low`` aren't ruled out, those from ``high`` on are."""
+    low, high = 0, len(below)  # those before low aren't ruled out, those from high on are
     shared, differs = 0, wanted.forced or standing.proof != "below"
     while low < high:
         middle = (low + high) // 2
