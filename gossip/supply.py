@@ -51,7 +51,7 @@ class Supply:
     ) -> None:
         """Answer a gap request with packets, to the member's own address; with an announcement if
         that would take too many."""
-        if is_distant(message.after, head):
+        if is_distant(message.after, head, self._replica.size()):
             self._counters.add("repairs_distant")
             self._outbox.send(asker, [Distant(message.after), heartbeat])
             return
@@ -78,7 +78,7 @@ class Supply:
         What waits here for a predecessor goes too: the asker may have that, and large commits made
         at once on many nodes would otherwise cross the cluster one after another.
         """
-        if is_distant(message.after, Head(*self._replica.head())):
+        if is_distant(message.after, Head(*self._replica.head()), self._replica.size()):
             self._counters.add("repairs_distant")
             self._outbox.answer(origin, [Distant(message.after), heartbeat])
             return
@@ -148,7 +148,8 @@ class Supply:
         return Push(changeset, residence, min(hops, limits.HOPS_MAX))
 
 
-def is_distant(after: Head, head: Head) -> bool:
-    """Whether more lies between them than is worth sending one by one."""
+def is_distant(after: Head, head: Head, size: int = 0) -> bool:
+    """Whether more lies between them than is worth sending one by one, where the whole state has so
+    many entities: to take in a changeset costs about what an entity of a state does."""
     one_history = after.version == GENESIS or after.version[:2] == head.version[:2]
-    return one_history and head.version[2] - after.version[2] > limits.GAP_CHANGESETS_MAX
+    return one_history and head.version[2] - after.version[2] > max(size, limits.GAP_CHANGESETS_MAX)

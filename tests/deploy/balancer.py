@@ -72,7 +72,8 @@ class Balancer:
 
     def errors(self) -> str:
         """What nginx has complained of."""
-        return (self._folder / "error.log").read_text()
+        log = self._folder / "error.log"
+        return log.read_text() if log.exists() else ""
 
 
 def sample(port: int, node_ports: Sequence[int]) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from node.demo.cluster import LocalNode
-from tests.deploy.conftest import BODY_MIB_MAX, NODES, Balanced
+from tests.deploy.conftest import BODY_MIB_MAX, NODES, Balanced, balanced_cluster
 from tests.deploy.upstream import PIECE, digest_of
 from tests.system.waiting import until
 
@@ -20,6 +21,15 @@ BIG_MIB = 100
 GROWTH_KIB_MAX = 24 * 1024
 """Buffers and sockets of a transfer; a body held in memory would be four times that."""
 TRANSFER = aiohttp.ClientTimeout(total=60)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def balanced(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Balanced]:
+    """One that all tests here share: they ask, and leave everything as it was."""
+    async with balanced_cluster(tmp_path_factory.mktemp("balanced")) as shared:
+        yield shared
 
 
 async def worker_pids(balanced: Balanced, node: LocalNode) -> list[int]:
