@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked, StateDiffers
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
+from simulations.authority import LogReplica
 from simulations.fences import PlayedFences
 from simulations.verdict import History
 
@@ -115,6 +116,15 @@ class Application:
             node.core.state_confirmed()
         elif event.verdict != "undecided":
             node.core.fetch_snapshot(node.now(), damaged=True)
+
+    def audit(self) -> None:
+        """Look through what lies in memory; what is damaged is replaced."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        if isinstance(node.replica, LogReplica) or node.replica.is_sound():
+            return
+        if not node.core.fetch_snapshot(node.now(), damaged=True) and authority.available:
+            node.replica.replace(authority.head(), authority.state())
+        node.flush()
 
     def poll(self) -> None:
         """Ask the authority for what is new and, while alone, where the others are."""

@@ -5,6 +5,7 @@
 
 import random
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 from gossip.replica import Changeset, Giving, Installation, Reach, Reconciliation, Verdict, Version
 from gossip.replica import Head as GossipHead
@@ -129,19 +130,38 @@ class EntityReplica:
         """Lose what wasn't synced: nothing here, a disk is another's subject."""
 
     def damage(self, rng: random.Random) -> bool:
-        """Change or lose one entity, as a fault of memory does, or code that writes astray: nothing
-        else notices. False when there is none."""
-        tables = self._replica._contents._tables
-        chunks = [chunk for kind in sorted(tables) for chunk in tables[kind]._rows._chunks]
-        if not chunks:
+        """Change one entity, as a fault of memory does, or code that writes astray: nothing else
+        notices. False when there is none."""
+        found = self._place(rng)
+        if found is None:
             return False
-        chunk = rng.choice(chunks)
-        place = rng.randrange(len(chunk.ids))
-        # Not in place: views that others have pinned share it, and are well.
+        chunk, place = found
+        # Not in place: views that others have pinned share the list, and are well.
         texts = [*chunk.texts]
         texts[place] = b'{"name":"damaged"}'
         chunk.texts = texts
         return True
+
+    def lose(self, rng: random.Random) -> bool:
+        """Lose one entity in the same way."""
+        found = self._place(rng)
+        if found is None:
+            return False
+        chunk, place = found
+        for column in ("ids", "texts", "keys"):
+            left = [*getattr(chunk, column)]
+            del left[place]
+            setattr(chunk, column, left)
+        return True
+
+    def _place(self, rng: random.Random) -> tuple[Any, int] | None:
+        tables = self._replica._contents._tables
+        chunks = [chunk for kind in sorted(tables) for chunk in tables[kind]._rows._chunks]
+        able = [chunk for chunk in chunks if len(chunk.ids) > 1]
+        if not able:
+            return None
+        chunk = rng.choice(able)
+        return chunk, rng.randrange(len(chunk.ids))
 
     def misapply(self, rng: random.Random) -> bool:
         """Change an entity as code that is wrong does: this replica's own hash agrees with it."""
