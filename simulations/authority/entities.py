@@ -10,6 +10,7 @@ from typing import Any
 from gossip.replica import Changeset, Giving, Installation, Reach, Reconciliation, Verdict, Version
 from gossip.replica import Head as GossipHead
 from store.authority import State
+from store.changelog import Changelog
 from store.changeset import Body, Change, decode_body, encode_body
 from store.replica import Replica
 from store.version import EMPTY, Head
@@ -188,4 +189,5 @@ class EntityReplica:
         return State(Head(StoreVersion(*version), digest), tuple(self._replica.changes()))
 
     def _begin_log(self) -> None:
-        self._replica.load(self._whole())
+        # Not by loading what is held: what is damaged would come out as sound.
+        self._replica._log = Changelog(self._replica._head)

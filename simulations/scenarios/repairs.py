@@ -16,6 +16,8 @@ _AUDIT_SECONDS = 15.0
 """Each node looks through its entities so often (10 minutes in production)."""
 _SETTLE_SECONDS = 150.0
 """Within which all must be well again: a rest after a verdict, an audit, a poison's long pause."""
+_CLUSTER_AUDIT_SECONDS = 60.0
+"""After so long a node compares what it holds with the authority (hourly in production)."""
 _FAULTS = ("damage", "lose", "misapply", "crash", "erase", "poison", "short log", "outage")
 
 
@@ -92,6 +94,9 @@ def repairs(nodes: int, seed: int, settings: Settings) -> Report:
             held = [(n.index, n.replica.head()[0], truth.is_held(n)) for n in world.nodes]
             raise TimeoutError(f"not all well {_SETTLE_SECONDS:g} s after the last fault: {held}")
         world.run(0.5)
+        if world.now - begun > _CLUSTER_AUDIT_SECONDS:
+            # All may have come to hold the same wrong state while the authority was away.
+            world.nodes[0].application.verify()
     world.measures["well_again"] = world.now - begun
     for name in ("reconciles_installed", "snapshots_installed", "states_outvoted"):
         counted = sum(node.core.counters[name] for node in world.nodes)
