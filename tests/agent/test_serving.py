@@ -179,3 +179,38 @@ async def test_what_was_replaced_or_abandoned_is_let_go_of_in_later_turns(
     for _ in range(COUNT):
         await turn()
     assert not watched.serving.replica._released
+
+
+async def test_a_mistake_of_ours_in_one_changeset_damages_but_ends_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.serving.load(state(5))
+    told: list[str] = []
+    watched.serving.on_broken = told.append
+
+    def fail(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(watched.serving.replica._contents, "apply", fail)
+    assert watched.serving.offer(*following(watched.serving.head())) == "poison"
+    assert watched.serving.version == Version(1, 7, 5)
+    assert told == ["changeset 1.6 failed: KeyError('a mistake')"]
+
+
+async def test_what_is_mended_is_told_as_changes(watched: Watched) -> None:
+    await watched.serving.load(state(5, count=3))
+    source = Replica("a")
+    source.load(state(9, count=4))
+    giving = source.give()
+    reconciliation = watched.serving.begin_reconcile(*giving.head, giving.state_hash)
+    step = reconciliation.proceed()
+    while step != "ready":
+        answer = None
+        while isinstance(step, bytes) and (answer := giving.answer(step)) is None:
+            giving.work()
+        step = reconciliation.proceed(answer or b"")
+    assert reconciliation.finish() == "installed"
+    ((version, changes),) = watched.mended
+    assert version == Version(1, 7, 9)
+    assert len(changes) == 1
+    assert watched.loaded == [Version(1, 7, 5)]
