@@ -45,6 +45,7 @@ class Serving:
         self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
         """Told of what a higher epoch has left behind of what was held."""
         self._early: PinnedState | None = None
+        self._waiting: list[tuple[Version, asyncio.Future[None]]] = []
 
     @property
     def version(self) -> Version:
@@ -80,7 +81,24 @@ class Serving:
         verdict = self.replica.offer(*changeset)
         if verdict == "applied":
             self._on_applied(changeset)
+            for wanted, waiter in self._waiting:
+                if wanted <= changeset.version and not waiter.done():
+                    waiter.set_result(None)
         return verdict
+
+    async def reached(self, version: Version, seconds: float) -> bool:
+        """Whether the replica holds this version or a later one, now or before so long."""
+        if self.version < version:
+            entry = version, asyncio.get_running_loop().create_future()
+            self._waiting.append(entry)
+            try:
+                async with asyncio.timeout(seconds):
+                    await entry[1]
+            except TimeoutError:
+                pass
+            finally:
+                self._waiting.remove(entry)
+        return self.version >= version
 
     def changesets(
         self, after: tuple[int, int, int], digest: bytes, max_bytes: int

@@ -174,3 +174,15 @@ async def test_what_was_replaced_or_abandoned_is_let_go_of_in_later_turns(
     for _ in range(COUNT):
         await turn()
     assert not watched.serving.replica._released
+
+
+async def test_a_version_is_awaited_for_so_long() -> None:
+    serving = Serving(Replica("a"), lambda changeset: None, lambda: None)
+    first = following(EMPTY)
+    waiting = asyncio.create_task(serving.reached(first.version, 30.0))
+    await turn()
+    assert not waiting.done()
+    assert serving.take(first) == "applied"
+    assert await waiting
+    assert await serving.reached(first.version, 0.0), "it is there already"
+    assert not await serving.reached(first.version._replace(revision=2), 0.001)
