@@ -26,7 +26,7 @@ from node.proxy.router import Request
 from node.proxy.table import Table
 from store.authority import State
 from store.changeset import Change
-from store.limits import SKETCH_SYMBOLS_KEPT
+from store.limits import SKETCH_SYMBOLS_MAX
 from store.replica import Replica
 from store.sketch import Sketch, item_of, sketch_key
 from store.state_hash import StateSum, element, identify
@@ -109,13 +109,13 @@ def longest_calls(held: Holding) -> dict[str, float]:
     source, target = held.replica, Replica("benchmark")
     pin = seconds(source.pin)
     slices: list[bytes] = []
-    giving = source.snapshot(SLICE_BYTES)
+    giving = source.give().slices(SLICE_BYTES)
     give = [seconds(slices.append, next(giving))]
     while slices[-1]:
         began = time.thread_time()
         slices.append(next(giving, b""))
         give.append(time.thread_time() - began)
-    installation = target.begin_install(*source.head())
+    installation = target.begin_install(*source.head(), source.state_hash() or b"")
     feed = [seconds(installation.feed, data) for data in slices[:-1]]
     swap = seconds(installation.finish)
     target.load(State(HEAD, ()))
@@ -148,7 +148,7 @@ def worker_calls(changes: list[Change]) -> dict[str, list[float]]:
 
 def parts_of_a_change(changes: list[Change]) -> dict[str, float]:
     """Median microseconds for an entity that is replaced."""
-    total, sketch, key = StateSum(), Sketch(0, SKETCH_SYMBOLS_KEPT), sketch_key("benchmark")
+    total, sketch, key = StateSum(), Sketch(0, SKETCH_SYMBOLS_MAX), sketch_key("benchmark")
 
     def state_hash(message: bytes) -> None:
         total.subtract(element(message))

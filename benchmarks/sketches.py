@@ -19,7 +19,7 @@ import time
 from itertools import repeat
 from typing import NamedTuple
 
-from store.limits import SKETCH_SYMBOLS_KEPT
+from store.limits import SKETCH_SYMBOLS_MAX
 from store.sketch import ITEM_BYTES, SYMBOL_BYTES, Sketch
 from store.sketch_decoder import Decoder
 
@@ -67,7 +67,7 @@ def draw(differing: int, common: list[bytes], rng: random.Random) -> Drawn:
 
 def upkeep_us(items: list[bytes]) -> float:
     """Processor time for an item that comes, in the symbols that a replica keeps."""
-    sketch = Sketch(0, SKETCH_SYMBOLS_KEPT)
+    sketch = Sketch(0, SKETCH_SYMBOLS_MAX)
     began = time.thread_time()
     for item in items:
         sketch.add(item)

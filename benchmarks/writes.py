@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from store.migrations.sqlite_runner import SqliteMigrations
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
 from store.sqlite import SqliteAuthority
+from store.version import EMPTY, Head
 
 LATENCIES_MS = (0.1, 2.0, 10.0)
 SHAPES = ((1, 1), (1, 10), (1, 50), (3, 10))
@@ -40,28 +41,32 @@ SHORT_LATENCIES_MS = (2.0,)
 SHORT_SHAPES = ((1, 1), (1, 50), (3, 10))
 
 
-def authority_of(where: str) -> Authority:
+def authority_of(where: str, confirmed: Callable[[], Head] = lambda: EMPTY) -> Authority:
     """A SQLite file, or ``host:port`` and password of the benchmark's Postgres."""
     if where.startswith("/"):
-        return SqliteAuthority(where)
+        return SqliteAuthority(where, confirmed=confirmed)
     host, port, password = where.split("|")
     hosts = (PostgresHost(host, int(port)),)
-    return PostgresAuthority(PostgresAddress(hosts, "postgres", "postgres", password, timeout=60.0))
+    address = PostgresAddress(hosts, "postgres", "postgres", password, timeout=60.0)
+    return PostgresAuthority(address, confirmed=confirmed)
 
 
 async def be_a_node(where: str, name: str, clients: int, seconds: float, delay: float) -> None:
     """One node: says that it is ready, waits to be told to begin, and prints its latencies."""
     delay_sqlite(delay)
-    authority = authority_of(where)
+    confirmed = EMPTY
+    authority = authority_of(where, lambda: confirmed)
     await authority.open()
     took: list[float] = []
     end = 0.0
 
     async def client(number: int) -> None:
+        nonlocal confirmed
         count = 0
         while (began := time.perf_counter()) < end:
             fields = {"name": f"{name}-{number}-{count}", "host": "bench", "tags": [name]}
-            await authority.write([Create("services", fields)], origin=name)
+            committed = await authority.write([Create("services", fields)], origin=name)
+            confirmed = max(confirmed, committed.head)
             took.append(time.perf_counter() - began)
             count += 1
 

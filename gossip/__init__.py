@@ -4,7 +4,7 @@ Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
     router         which message concerns which part, and who may send it
-    transport      the asyncio side (with sockets, datagrams, knocks)
+    transport      the asyncio side (with sockets, datagrams, outgoing, knocks)
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting
@@ -15,8 +15,10 @@ Where to find what:
     updates        the piggyback queue
     pushpull       joining, table exchange; contacts: whom to call when members are missing; streams
 
-    dissemination  how changesets arrive; early, repair, confirmation
-    supply         how changesets are given to others
+    dissemination  how changesets arrive; early, repair, confirmation; pace: when writers wait
+    supply         how changesets are given to others; burst
+    tree           how what everybody must hear is sent; relaying: passing on for others
+    announcements  telling a few others what has come
     snapshot       taking a peer's whole state; snapshot_supply and pinned: giving ours
     replica        what the protocol needs of the store
 

@@ -48,10 +48,9 @@ from gossip.replica import Changeset, Head, Replica, Version
 from gossip.rotation import Rotation
 from gossip.router import Router
 from gossip.sessions import Sessions
-from gossip.snapshot import SnapshotFetch
-from gossip.snapshot_supply import SnapshotSupply
 from gossip.strays import Strays
 from gossip.streams import Stream, Streams
+from gossip.transfer import Transfer
 from gossip.tree import Tree
 from gossip.updates import Updates
 from gossip.watch import Watches
@@ -128,13 +127,14 @@ class Gossip:
             replica, self._members, self._streams, self._outbox, self._tree, profile, rng,
             self.counters, self._rotation,
         )  # fmt: skip
-        self._snapshot = SnapshotFetch(
+        self._relaying = Relaying(
+            self._members, self._outbox, profile, self.counters,
+            lambda: self._dissemination.head().version,
+        )  # fmt: skip
+        self._transfer = Transfer(
             replica, self._members, self._streams, self._outbox, profile, rng, self.counters,
             self._dissemination.installed,
         )  # fmt: skip
-        self._snapshot_supply = SnapshotSupply(
-            replica, self._streams, self._outbox, profile, self.counters
-        )
         self._history = HistoryInquiry(self._members, self._outbox, rng, self.counters)
         heartbeat = self._dissemination.heartbeat
         prober = Prober(
@@ -181,9 +181,8 @@ class Gossip:
         self._router = Router(
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination,
-            Relaying(self._members, self._outbox, self.counters), self._rotation, self._snapshot,
-            self._snapshot_supply, self._history, self._fences, self._purges, self._registers,
-            self._outbox, self.counters,
+            self._relaying, self._rotation, self._transfer, self._history, self._fences,
+            self._purges, self._registers, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -236,6 +235,10 @@ class Gossip:
         if is_news and self._running():
             self._tree.spread([self._dissemination.heartbeat(now)], now)
 
+    def state_confirmed(self) -> None:
+        """What the replica holds now was compared with the authority's state, or is that."""
+        self._dissemination.comparison.damage.confirm(self._dissemination.head().version)
+
     def confirmation_age(self, now: float) -> float:
         """Seconds since any member is known to have compared its head with the authority's."""
         age = self._dissemination.confirmation.age(now)
@@ -246,13 +249,16 @@ class Gossip:
         keep up: nearly always 0, at most ``limits.WRITE_PAUSE_SECONDS_MAX``."""
         return self._dissemination.write_pause(now)
 
-    def fetch_snapshot(self, now: float) -> bool:
-        """Replace the replica by a peer's whole state, unless that is under way already.
+    def fetch_snapshot(self, now: float, *, damaged: bool = False) -> bool:
+        """Bring the replica to a peer's state, unless that is under way already: by what differs,
+        or where that is much by the whole.
 
-        For when ``Behind`` comes and the authority is away. False when no peer that can be asked
-        holds a higher head; else SnapshotInstalled or SnapshotFailed tells the outcome.
+        For when peers' logs don't lead there (``Behind``) and, with ``damaged``, for when what is
+        held isn't what it should be: then a peer of the same version will do, and everything is
+        replaced, though nothing goes back. False when no peer that can be asked holds such a head;
+        else SnapshotInstalled or SnapshotFailed tells the outcome.
         """
-        return self._running() and self._snapshot.begin(now)
+        return self._running() and self._transfer.begin(now, damaged=damaged)
 
     def purge(self, what: Invalidation, now: float) -> Purge:
         """Have every cache of the cluster forget something; ``Purged`` tells of it here, too.
@@ -478,8 +484,10 @@ class Gossip:
         self._claims.advance(now)
         self._exchange.advance(now)
         self._dissemination.advance(now)
+        self._relaying.release(now)
         self._purges.advance(now)
         self._registers.advance(now)
+        self._transfer.advance(now)
         self._history.advance(now)
         self._contests.advance(now)
         self._fences.advance(now)
@@ -497,6 +505,7 @@ class Gossip:
             self._dissemination.next_deadline(),
             self._purges.next_deadline(),
             self._registers.next_deadline(),
+            self._transfer.next_deadline(),
             self._history.deadline,
             self._contests.next_deadline(),
             self._fences.next_deadline(),
@@ -522,8 +531,7 @@ class Gossip:
         self._detection.stream_ended(stream, refused, now)
         if stream.purpose == "pull":
             self._dissemination.pull_ended(now)
-        elif stream.purpose == "snapshot":
-            self._snapshot.ended(stream, now)
+        self._transfer.ended(stream, now)
 
     def _notice_stall(self, now: float) -> None:
         """A process that was stopped finds all its timers due, and its answers unread: it judges

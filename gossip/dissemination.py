@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from gossip import limits
 from gossip.announcements import Announcements
 from gossip.burst import Burst
+from gossip.comparison import Comparison
 from gossip.confirmation import Confirmation
 from gossip.counters import Counters
 from gossip.early import Arrival, EarlyBuffer, Lineage
@@ -26,11 +27,14 @@ from gossip.outbox import Origin, Outbox
 from gossip.pace import Pace
 from gossip.profiles import Profile
 from gossip.repair import Ask, GiveUp, Repair
-from gossip.replica import Changeset, Head, Replica, Version
+from gossip.replica import GENESIS, Changeset, Head, Replica, Verdict, Version
 from gossip.rotation import Rotation
 from gossip.streams import Stream, Streams
 from gossip.supply import Supply, is_distant
 from gossip.tree import Tree
+
+_PUSH_BYTES = 256
+"""More than what a packet holds beside a changeset's body."""
 
 
 class Dissemination:
@@ -66,13 +70,15 @@ class Dissemination:
         self._pushed = self.head()
         self._pulled_from: Head | None = None
         """Our head when the pull under way last asked."""
+        self._poison: Version = GENESIS
+        """The version that couldn't be applied here."""
+        self.comparison = Comparison(replica, members, outbox, profile, rng, counters)
         self._answered: Stream | None = None
         """The stream of a pull whose answer is still being applied."""
         self._applying = (-math.inf, 0)
         """The call (its time) that last applied changesets, and how many."""
         self._slice_at: float | None = None
         """When the early buffer's next changesets, which fit, are to be applied."""
-        self._fork_told: tuple[Version, bytes] | None = None
         self._epoch_told = (0, 0)
 
     def head(self) -> Head:
@@ -81,12 +87,15 @@ class Dissemination:
 
     def heartbeat(self, now: float) -> Heartbeat:
         record = record_mark(self._members.me)
-        return Heartbeat.of(self.head(), self.confirmation.age(now), self._rotation.mark, record)
+        head, age = self.head(), self.confirmation.age(now)
+        check = self.comparison.check(head.version)
+        assert check is not None, "what is held is remembered"
+        return Heartbeat(head.version, check, age, *self._rotation.mark, record)
 
     def committed(self, now: float, early: Sequence[Changeset]) -> None:
         """Push what this node committed: what the replica applied since the last push, and
         ``early`` ones that it couldn't apply yet. Those of a burst share packets (``burst``)."""
-        fresh = self._unpushed()
+        fresh = self._supply.since(self._pushed)
         if fresh is None or len(fresh) > limits.PUSHES_MAX:
             self._supply.announce(self.head(), self.heartbeat(now), now)
         else:
@@ -114,15 +123,11 @@ class Dissemination:
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
         self.confirmation.heard(message.confirmation_age, slack, now)
         self._saw(message.version, sender, now)
-        mine = self.head()
-        if message.version > mine.version:
+        if message.version > self.head().version:
             self._repair.behind(message.version, sender.node_id, now)
             self._heard_epoch(message.version)
-        elif not message.agrees(mine):
-            self._counters.add("heads_forked")
-            if self._fork_told != (message.version, message.check):
-                self._fork_told = (message.version, message.check)
-                self._outbox.notify(Behind(message.version, "forked"))
+        else:
+            self.comparison.heard(message, sender, now)
 
     def told(self, message: Holds, sender: Member, now: float) -> None:
         """A member has something new: what of it is missing here is asked for, with patience."""
@@ -197,6 +202,7 @@ class Dissemination:
 
     def advance(self, now: float) -> None:
         """Ask for what is missing, when it is time to."""
+        self.comparison.damage.advance(now)
         self._push(now)
         if self._slice_at is not None:
             self._applying = (now, 0)
@@ -205,6 +211,8 @@ class Dissemination:
                 stream, self._answered = self._answered, None
                 self.pull_answered(stream, now)
         self._announcements.tell(self.head().version, self._early, now)
+        if self._slice_at is not None:
+            return  # what is asked for may be in the next slice
         decision = self._repair.decide(
             self.head(), self._members.reachable(), now, self._members.typical_rtt
         )
@@ -212,7 +220,9 @@ class Dissemination:
             self._ask(decision, now)
         elif isinstance(decision, GiveUp):
             self._counters.add("behind")
-            self._outbox.notify(Behind(decision.version, decision.reason))
+            poison = decision.reason == "poison"
+            version = self._poison if poison else decision.version
+            self._outbox.notify(Behind(version, decision.reason))
 
     def next_deadline(self) -> float | None:
         deadlines = (
@@ -220,6 +230,7 @@ class Dissemination:
             self._announcements.deadline,
             self._burst.deadline,
             self._slice_at,
+            self.comparison.damage.next_deadline(),
         )
         return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
@@ -246,7 +257,7 @@ class Dissemination:
             self._supply.push(own, self.heartbeat(now), now)
 
     def _offer(self, arrival: Arrival, now: float) -> None:
-        changeset, sender = arrival.changeset, arrival.sender
+        changeset = arrival.changeset
         full = self._slice_at is not None or self._has_applied_enough(now)
         if full and changeset.version > self.head().version:
             self._keep(arrival, now)
@@ -265,9 +276,17 @@ class Dissemination:
             self._counters.add("epochs_unconfirmed")
             self._heard_epoch(changeset.version)
         else:
-            self._counters.add(f"changesets_{verdict}")
-            self._repair.behind(changeset.version, sender, now)
-            self._repair.refused(sender, "forked" if verdict == "forked" else "silent", now)
+            self._refused(arrival, verdict, now)
+
+    def _refused(self, arrival: Arrival, verdict: Verdict, now: float) -> None:
+        """The replica doesn't take it, and won't."""
+        self._counters.add(f"changesets_{verdict}")
+        version = arrival.changeset.version
+        if verdict == "poison":
+            self._poison = version
+        reason = verdict if verdict in ("forked", "poison") else "silent"
+        self._repair.behind(version, arrival.sender, now)
+        self._repair.refused(arrival.sender, reason, now)
 
     def _applied(self, arrival: Arrival, now: float) -> None:
         version = arrival.changeset.version
@@ -294,10 +313,12 @@ class Dissemination:
     def confirmed(self, now: float) -> None:
         """The authority was read; the replica may have been brought up to date from it."""
         self.confirmation.confirmed(now)
-        self._moved(now)
+        if self.head() != self._pushed:  # else a rest of the repair would end with every reading
+            self._moved(now)
 
     def installed(self, now: float) -> None:
-        """The replica was replaced by a snapshot."""
+        """The replica was replaced, or mended."""
+        self.comparison.damage.renewed()
         self._moved(now)
 
     def _moved(self, now: float) -> None:
@@ -321,12 +342,11 @@ class Dissemination:
             if verdict == "unconfirmed":
                 break
             if verdict != "applied":
-                self._counters.add("changesets_corrupt")
-                self._repair.refused(arrival.sender, "silent", now)
+                self._refused(arrival, verdict, now)
                 break
             self._applied(arrival, now)
             own = arrival.sender == self._members.me.node_id
-            if own and len(arrival.changeset.body) > limits.PACKET_BODY_BYTES_MAX:
+            if own and len(arrival.changeset.body) > limits.SPREAD_BYTES_MAX - _PUSH_BYTES:
                 # Announced before we could serve it: whoever asked in vain asks again.
                 self._supply.announce(self.head(), self.heartbeat(now), now)
 
@@ -334,19 +354,6 @@ class Dissemination:
         """Whether one call has held the event loop for long."""
         call, count = self._applying
         return call == now and count >= limits.APPLIED_AT_ONCE_MAX
-
-    def _unpushed(self) -> list[Changeset] | None:
-        """What the replica holds above the last push; None when its log doesn't tell."""
-        fresh: list[Changeset] = []
-        after = self._pushed
-        while True:
-            held = self._replica.changesets(after.version, after.digest, 2**20)
-            if held is None:
-                return None
-            if not held:
-                return fresh
-            fresh += [Changeset(*changeset) for changeset in held]
-            after = Head(fresh[-1].version, fresh[-1].digest)
 
     def _heard_epoch(self, version: Version) -> None:
         """Of several (two that raised at once) each is told, once while no other is heard of."""

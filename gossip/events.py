@@ -47,11 +47,12 @@ class Behind(NamedTuple):
     is away, a peer's whole state (``Gossip.fetch_snapshot``). Repeated while it stays so."""
 
     version: Version
-    """The newest version heard of."""
-    reason: Literal["log", "silent", "forked", "distant"]
+    """The newest version heard of; of poison, the one that can't be applied."""
+    reason: Literal["log", "silent", "forked", "distant", "poison"]
     """``log``: no peer's log reaches back to here. ``silent``: peers don't answer. ``forked``: a
     peer holds another history at the same version. ``distant``: a peer's log would, but a whole
-    state is less work than so many changes: a peer's, even while the authority is there."""
+    state is less work than so many changes: a peer's, even while the authority is there.
+    ``poison``: a changeset can't be applied here."""
 
 
 class EpochHeard(NamedTuple):
@@ -81,9 +82,22 @@ class HistoryAnswered(NamedTuple):
     """None when it can't reach an authority."""
 
 
+class StateDiffers(NamedTuple):
+    """A member holds another state at the same head, so one of the two is damaged, and it isn't
+    known to be that member."""
+
+    version: Version
+    member: str
+    """Its node id."""
+    verdict: Literal["damaged", "outvoted", "undecided"]
+    """``damaged``: this node's objects don't give its own state hash. ``outvoted``: most of the
+    members that were asked hold another state than this node. ``undecided``: as many do as
+    don't."""
+
+
 class SnapshotInstalled(NamedTuple):
-    """The replica was replaced by a peer's whole state at this head. Changesets that waited for it
-    follow as ChangesetApplied."""
+    """The replica was replaced by a peer's whole state at this head, or what differed from it was
+    made good. Changesets that waited for it follow as ChangesetApplied."""
 
     head: Head
 
@@ -237,6 +251,7 @@ Event = (
     | PathChanged
     | ChangesetApplied
     | Behind
+    | StateDiffers
     | EpochHeard
     | HistoryAsked
     | HistoryAnswered

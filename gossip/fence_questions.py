@@ -30,6 +30,10 @@ _Key = tuple[str, int, int]
 """Asker, the tag of its process, and the number of its fence."""
 
 
+_TOKENS = 2**32
+"""Above the questions of any process."""
+
+
 @dataclass(slots=True)
 class _Held:
     key: _Key
@@ -50,7 +54,8 @@ class FenceQuestions:
         self._counters = counters
         self._held: dict[int, _Held] = {}
         self._tokens: dict[_Key, int] = {}
-        self._last_token = 0
+        # An application outlives this process' part in the cluster, and answers by token.
+        self._last_token = members.me.tag * _TOKENS
         self._due = math.inf
         """No later than the first of all deadlines."""
 

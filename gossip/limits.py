@@ -138,8 +138,13 @@ CHILDREN_MAX = 64
 cluster of 4,096; in a larger one there are more relays."""
 CHILDREN_MIN = 16
 """The list of so many children must fit beside what is spread, or the relays would be too many."""
-SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - 5 - 8 * CHILDREN_MIN
+CHILDREN_LIST_BYTES = 10
+"""What such a list takes beside its wire ids of 8 bytes: kind, a long length, msgpack's marks."""
+SPREAD_BYTES_MAX = PACKET_BODY_BYTES_MAX - CHILDREN_LIST_BYTES - 8 * CHILDREN_MIN
 """Messages that are spread together, in a cluster that needs relays."""
+
+ANNOUNCEMENTS_KEPT_MAX = 16
+"""Announcements that a relay keeps for its children until it has what they are of."""
 
 HELD_RUNS_MAX = 8
 """Runs of early changesets told in one announcement."""
@@ -186,6 +191,40 @@ SNAPSHOTS_GIVEN_MAX = 4
 SNAPSHOT_PEERS_MAX = 8
 """Peers that are tried for one snapshot."""
 
+RESUMES_MAX = 4
+"""Peers that are asked to go on where another broke off."""
+
+RESUME_BYTES_MAX = 1024
+"""Where to go on: a mark, a kind and an id."""
+
+PINS_MAX = 4
+PIN_SECONDS = 30.0
+"""States that are kept for others to go on at, and how long after the last question."""
+
+QUESTION_BYTES_MAX = 16 * 1024
+"""A question about what differs: at most 512 items of 16 bytes."""
+
+RECONCILE_SECONDS = 60.0
+"""How long either side of a reconciliation may work before it says anything."""
+
+WORK_PAUSE = 0.001
+"""Between two pieces of work that take some milliseconds each, so that nothing else waits."""
+
+COMPARE_INTERVAL = 1.0
+"""One member is asked what exactly it holds at most so often."""
+
+COMPARE_MEMBERS_MAX = 8
+"""Members that are asked what they hold, to find out who is damaged (DESIGN 5)."""
+
+DAMAGE_REST_SECONDS = 30.0
+"""After it was found who is damaged, or that it can't be, nothing is looked into for so long."""
+
+POISON_REFUSALS_MAX = 2
+"""Peers from which the same changeset came that can't be applied here, before it is given up."""
+
+POISON_REST_SECONDS_MAX = 60.0
+"""A changeset that can't be applied here is tried again after a pause that doubles up to this."""
+
 LOG_REFUSALS_MAX = 8
 """Peers whose log doesn't reach before the others' logs are taken to be no longer."""
 
@@ -210,6 +249,7 @@ FENCE_RETRY_SECONDS_MAX = 1.0
 FENCE_FAILED_GRACE = 30.0
 """Members that have failed for less count in a fence: they may be proxying beyond a partition."""
 FENCE_NUMBER_MAX = 2**32 - 1
+
 GAP_CHANGESETS_MAX = 4_096
 """Changesets that one member is given one by one: some 0.6 s of work for it. One that lacks more is
 told to take the whole state."""
@@ -332,4 +372,3 @@ assert _REGISTER_BYTES <= SPREAD_BYTES_MAX
 assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
 assert PULL_BYTES_MAX <= EARLY_BYTES_MAX
 assert 3 <= CHILDREN_MIN <= CHILDREN_MAX
-assert SPREAD_BYTES_MAX + 5 + 8 * CHILDREN_MIN <= PACKET_BODY_BYTES_MAX

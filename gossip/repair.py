@@ -20,13 +20,14 @@ from gossip.member import Member
 from gossip.profiles import Profile
 from gossip.replica import Head, Version
 
-Reason = Literal["log", "silent", "forked", "distant"]
+Reason = Literal["log", "silent", "forked", "distant", "poison"]
 
 _STREAM_AFTER_ATTEMPTS = 2
 """After so many packets without progress the next request goes by stream: UDP may be lost."""
 
 
 _DOUBLINGS_MAX = 6
+_BLOCKED_MAX = limits.POISON_REST_SECONDS_MAX / 2  # with the jitter
 
 _HEDGE_SECONDS = 0.5
 """A pull that takes longer may wait for a peer that is gone, or for a lost segment: another peer is
@@ -69,6 +70,8 @@ class Repair:
         self._refusals: dict[str, Reason] = {}
         self._resting = False
         self._starving = False
+        self._blocks = 0
+        """How often in a row peers were given up because a changeset can't be applied here."""
         self.deadline: float | None = None
         """When ``decide`` has something to decide."""
 
@@ -114,7 +117,7 @@ class Repair:
         if mine.version >= self._wanted:
             self._reset()
             return
-        self._attempts = 0
+        self._attempts = self._blocks = 0
         self._since = now
         self._resting = self._starving = False
         patience = self._profile.repair_patience
@@ -154,9 +157,8 @@ class Repair:
         peer = self._choose(mine, peers)
         patience = self._profile.stream_timeout if self._pulling else self._profile.repair_give_up
         too_long = now - self._since >= patience
-        sent_away = "distant" in self._refusals.values()
         none_left = peer is None and bool(self._refusals)
-        if too_long or sent_away or self._all_too_short() or none_left:
+        if too_long or self._refused_enough() or none_left:
             return self._give_up(self._wanted, now)
         if self._pulling:
             self._attempts += 1
@@ -192,11 +194,17 @@ class Repair:
             and member.serving > mine.version
         ]
 
-    def _all_too_short(self) -> bool:
+    def _refused_enough(self) -> bool:
         """Logs are of much the same length everywhere: a few that don't reach speak for all, or a
-        new node would ask a thousand members in turn."""
-        too_short = sum(1 for reason in self._refusals.values() if reason == "log")
-        return too_short >= limits.LOG_REFUSALS_MAX
+        new node would ask a thousand members in turn. One that would have to send too much speaks
+        for all, too. And one may have made up a changeset that can't be applied here; two wouldn't
+        make up the same."""
+        reasons = [*self._refusals.values()]
+        return (
+            reasons.count("log") >= limits.LOG_REFUSALS_MAX
+            or reasons.count("poison") >= limits.POISON_REFUSALS_MAX
+            or "distant" in reasons
+        )
 
     def _hedge(self) -> float:
         return max(_HEDGE_SECONDS, self._profile.repair_timeout)
@@ -210,15 +218,21 @@ class Repair:
         return min(once * 2.0**doublings, self._profile.repair_give_up)
 
     def _give_up(self, wanted: Version, now: float) -> GiveUp:
+        reason = self._reason()
+        # What can't be applied here won't be in a second, either.
+        self._blocks = self._blocks + 1 if reason == "poison" else 0
+        rest = min(self._profile.repair_rest * 2.0**self._blocks, _BLOCKED_MAX)
         self._resting = True
         self._by_stream = self._pulling = self._starving = False
-        self.deadline = now + self._profile.repair_rest * (1 + self._rng.random())
-        return GiveUp(wanted, self._reason())
+        self.deadline = now + rest * (1 + self._rng.random())
+        return GiveUp(wanted, reason)
 
     def _reason(self) -> Reason:
         reasons = self._refusals.values()
         if "forked" in reasons:
             return "forked"
+        if "poison" in reasons:
+            return "poison"
         if "distant" in reasons:
             return "distant"
         return "log" if "log" in reasons else "silent"

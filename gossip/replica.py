@@ -4,7 +4,7 @@ Gossip sees a changeset as (version, predecessor, digest, opaque body). The repl
 ``store`` provides, owns canonical bytes and digests: it alone decides whether a changeset fits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 Version = tuple[int, int, int]
@@ -32,11 +32,12 @@ class Changeset(NamedTuple):
     body: bytes
 
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt", "unconfirmed"]
+Verdict = Literal["applied", "known", "early", "forked", "corrupt", "unconfirmed", "poison"]
 """``applied``: it was the next one and is now served. ``known``: at or below the head.
 ``early``: something before it is missing. ``forked``: it names another predecessor than what this
 replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body.
-``unconfirmed``: it is of a higher epoch, which only counts once the authority confirms it."""
+``unconfirmed``: it is of a higher epoch, which only counts once the authority confirms it.
+``poison``: it is the next one and whole, but can't be applied here; nothing is changed."""
 
 
 Reach = Literal["reached", "behind", "forked"]
@@ -45,7 +46,7 @@ Reach = Literal["reached", "behind", "forked"]
 
 
 Outcome = Literal["installed", "stale", "corrupt"]
-"""``installed``: the snapshot is now served. ``stale``: its version isn't above the head.
+"""``installed``: the peer's state is now served. ``stale``: its version isn't above the head.
 ``corrupt``: it is incomplete, or its slices don't lead to its head. Only the first changes
 anything."""
 
@@ -61,6 +62,9 @@ class Installation(Protocol):
         """Take the next slice. False when it is damaged or not the next one: then only ``abandon``
         is left."""
 
+    def resume(self) -> bytes:
+        """Where to go on after the slices that were fed, for ``Giving.slices``."""
+
     def finish(self) -> Outcome:
         """All slices were fed: serve them, whole or not at all.
 
@@ -69,6 +73,54 @@ class Installation(Protocol):
 
     def abandon(self) -> None:
         """Nothing comes of it."""
+
+
+Step = Literal["working", "ready", "large", "refused"]
+"""``working``: go on soon. ``ready``: ``finish`` it. ``large``: so much differs that everything is
+better taken. ``refused``: the peer's answers lead nowhere."""
+
+
+class Reconciliation(Protocol):
+    """Finding what differs from a peer's state, and making good for it in one go.
+
+    No call takes long. The questions and answers are opaque here.
+    """
+
+    def proceed(self, answer: bytes = b"") -> bytes | Step:
+        """Go on: with the answer to the question that was given last, or with some work. Gives the
+        next question, or how it stands."""
+
+    def finish(self) -> Outcome:
+        """It is ready: serve the peer's state, whole or not at all."""
+
+    def abandon(self) -> None:
+        """Nothing comes of it."""
+
+
+class Giving(Protocol):
+    """The whole state of one moment, as other nodes take it. What is applied later doesn't show."""
+
+    @property
+    def head(self) -> tuple[Version, bytes]: ...
+
+    @property
+    def state_hash(self) -> bytes: ...
+
+    def slices(self, slice_bytes: int, resume: bytes = b"") -> Iterator[bytes]:
+        """Everything, in slices of opaque bytes, at least one; or those that follow where an
+        ``Installation`` stands.
+
+        A slice ends once it has ``slice_bytes`` bytes, so none has more than that plus one entity;
+        it may end before, where more would take long to take in. The same state at the same head
+        gives the same slices, on whatever node. Raises ValueError for a ``resume`` that is none.
+        """
+
+    def answer(self, question: bytes) -> bytes | None:
+        """To a question of a ``Reconciliation``, never empty. None while there is ``work`` to do
+        for it. Raises ValueError for what is no question."""
+
+    def work(self) -> bool:
+        """Do a little of what answers wait for; False when none does."""
 
 
 class Replica(Protocol):
@@ -82,7 +134,18 @@ class Replica(Protocol):
 
     def state_hash(self, version: Version) -> bytes | None:
         """The state hash (32 bytes) at one of the latest versions; None for one that isn't
-        remembered. Two replicas that are well have the same at the same version (DESIGN 5)."""
+        remembered. Two replicas that are well have the same at the same version (DESIGN 5). Empty
+        where the chain digest covers the state, too."""
+
+    def size(self) -> int:
+        """How many entities are held: what a whole state costs. 0 where that is little."""
+
+    def digest(self, version: Version) -> bytes | None:
+        """The chain digest (32 bytes) at a version of the history that led here; None for one that
+        isn't held any more, or never was."""
+
+    def audit(self) -> Generator[None, None, bool]:
+        """Hash what lies in memory anew, some at each step: whether it is what it should be."""
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
         """Check a changeset and apply it if it is the very next one."""
@@ -96,13 +159,20 @@ class Replica(Protocol):
         newer. None when the log kept here doesn't reach back to it or never held that digest.
         """
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        """The whole state at the head of this moment, in slices of opaque bytes; at least one.
+    def give(self) -> Giving:
+        """The whole state at the head of this moment, for others."""
 
-        A slice ends once it has ``slice_bytes`` bytes, so none has more than that plus one entity;
-        it may end before, where more would take long to take in. Changes applied later don't show
-        in it, however slowly it is read. The same state at the same head gives the same slices.
+    def begin_install(
+        self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
+    ) -> Installation:
+        """Begin to replace everything by another replica's snapshot at this head; it must come out
+        at the state hash.
+
+        With ``renew`` it is taken even if what is held is as new, or newer: what was applied since
+        is applied to it first, so that nothing goes back.
         """
 
-    def begin_install(self, version: Version, digest: bytes) -> Installation:
-        """Begin to replace everything by another replica's snapshot at this head."""
+    def begin_reconcile(
+        self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
+    ) -> Reconciliation:
+        """Begin to find what differs from another replica's state at this head. Else as above."""

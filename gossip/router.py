@@ -49,6 +49,7 @@ from gossip.messages.membership import (
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
 from gossip.messages.registers import Register
+from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
 from gossip.messages.spreading import Holds
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
@@ -57,8 +58,7 @@ from gossip.pushpull import TableExchange
 from gossip.registers import Registers
 from gossip.relaying import Relaying
 from gossip.rotation import Rotation
-from gossip.snapshot import SnapshotFetch
-from gossip.snapshot_supply import SnapshotSupply
+from gossip.transfer import Transfer
 from gossip.wire import Parts
 
 
@@ -77,8 +77,7 @@ class Router:
         dissemination: Dissemination,
         relaying: Relaying,
         rotation: Rotation,
-        snapshot: SnapshotFetch,
-        snapshot_supply: SnapshotSupply,
+        transfer: Transfer,
         history: HistoryInquiry,
         fences: Fences,
         purges: Purges,
@@ -96,8 +95,7 @@ class Router:
         self._dissemination = dissemination
         self._relaying = relaying
         self._rotation = rotation
-        self._snapshot = snapshot
-        self._snapshot_supply = snapshot_supply
+        self._transfer = transfer
         self._purges = purges
         self._registers = registers
         self._history = history
@@ -107,7 +105,7 @@ class Router:
 
     def received(self, parts: Parts, origin: Origin, now: float) -> None:
         """What a packet or frame held."""
-        for message, author in self._relaying.unwrap(parts, origin):
+        for message, author in self._relaying.unwrap(parts, origin, now):
             if self._own.ended:
                 return
             self._dispatch(message, author, now)
@@ -115,6 +113,7 @@ class Router:
         if sender is not None and sender is not self._members.me:
             sender.heard_at = now
             self._detection.heard(sender, now)
+        self._relaying.release(now)
         self._claims.compare_records(now)
         self._claims.correct(origin)
 
@@ -173,12 +172,10 @@ class Router:
                 self._dissemination.requested(sender, message, now)
             case Pull() if origin.stream is not None:
                 self._dissemination.pulled(origin, message, now)
-            case Fetch():
-                self._snapshot_supply.fetched(message, origin, now)
-            case Slice():
-                self._snapshot.received(message, sender, origin, now)
-            case NoSlice():
-                self._snapshot.declined(message, sender, origin, now)
+            case Fetch() | Slice() | NoSlice() | Reconcile() | Reconciled() | Unreconciled():
+                self._transfer.received(message, sender, origin, now)
+            case Compare():
+                self._dissemination.comparison.compared(message, sender, now)
             case Keys():
                 if self._rotation.told(message, sender, now):
                     self._outbox.send(sender, [self._dissemination.heartbeat(now)])

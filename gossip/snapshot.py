@@ -1,7 +1,8 @@
-"""Taking a peer's whole state, for a replica that no log can repair while the authority is away.
+"""Taking a peer's whole state, for a replica that no log can repair.
 
     idle --(begin)--> asking a peer --(the last slice)--> installed, or the next peer
-                      asking --(refused, dead, slow, wrong)--> the next peer
+                      asking --(dead, slow)--> another that has the same state, from there on
+                      asking --(refused, wrong, nobody has it)--> the next peer, from the start
                       asking --(no peer left, or enough tried)--> failed
 
 A question per slice: the giver sends no more than was asked for, and a peer that stops giving is
@@ -13,11 +14,11 @@ repaired from its log as ever.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from gossip import limits
 from gossip.counters import Counters
+from gossip.donors import GRAVITY, Failure, choose_donor, choose_successor
 from gossip.events import SnapshotFailed, SnapshotInstalled
 from gossip.identity import wire_id
 from gossip.member import Member
@@ -28,57 +29,32 @@ from gossip.profiles import Profile
 from gossip.replica import Head, Installation, Replica, Version
 from gossip.streams import Stream, Streams
 
-Failure = Literal["busy", "silent", "broken", "oversized", "corrupt"]
-
-_GRAVITY: tuple[Failure, ...] = ("busy", "silent", "broken", "oversized", "corrupt")
-
-_CANDIDATES = 3
-"""Of so many peers drawn by lot the one furthest ahead is asked: newcomers that start together
-spread, and none picks a laggard."""
-
 
 @dataclass(slots=True, eq=False)
-class _Attempt:
-    """A snapshot on its way from one peer."""
+class _Intake:
+    """A snapshot at one head, as far as it has been taken in, from whatever peers."""
 
-    stream: Stream
-    peer: str
-    above: Version
-    """Ours when the peer was asked; it had shown a higher one."""
-    head: Head | None = None
-    """What the snapshot is of, as its first slice said."""
-    installation: Installation | None = None
-    """What has been taken in; None before the first slice."""
+    head: Head
+    state_hash: bytes
+    installation: Installation
     taken: int = 0
     """Slices."""
     size: int = 0
     """Bytes of the slices."""
+    left: list[str] = field(default_factory=list)
+    """Peers that broke off, or couldn't go on."""
 
-    def judge(self, message: Slice) -> Failure | None:
-        """What is wrong with this slice; None when it is the next one."""
-        if message.head.version <= self.above or message.head != (self.head or message.head):
-            return "broken"
-        if message.cursor != self.taken:
-            return "broken"
-        too_large = self.size + len(message.body) > limits.SNAPSHOT_BYTES_MAX
-        if too_large or message.cursor >= limits.SNAPSHOT_SLICES_MAX:
-            return "oversized"
-        return None
 
-    def take(self, message: Slice, replica: Replica) -> bool:
-        """Take in the next one; False when it is damaged."""
-        if self.installation is None:
-            self.head = message.head
-            self.installation = replica.begin_install(*message.head)
-        self.taken += 1
-        self.size += len(message.body)
-        return self.installation.feed(message.body)
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """A peer that is being asked."""
 
-    def abandon(self) -> None:
-        """Nothing comes of it."""
-        if self.installation is not None:
-            self.installation.abandon()
-            self.installation = None
+    stream: Stream
+    peer: str
+    intake: _Intake | None
+    """None before the first slice."""
+    resuming: bool
+    """Whether it hasn't given anything yet of what another began."""
 
 
 class SnapshotFetch:
@@ -106,12 +82,23 @@ class SnapshotFetch:
         self._attempt: _Attempt | None = None
         self._failures: dict[str, Failure] = {}
         """Peers tried in this effort."""
+        self._renew = False
+        self._above: Version = (0, 0, 0)
+        """Ours when the peer was asked; it had shown a higher one, or as high a one to renew us."""
 
-    def begin(self, now: float) -> bool:
-        """Ask a peer, unless that is under way; False when no peer can be asked."""
+    @property
+    def under_way(self) -> bool:
+        return self._attempt is not None
+
+    def begin(self, now: float, renew: bool = False) -> bool:
+        """Ask a peer, unless that is under way; False when no peer can be asked.
+
+        With ``renew`` what is held here is damaged: a state of its own version will do.
+        """
         if self._attempt is None:
             self._failures.clear()
-            self._ask_next(now)
+            self._renew = renew
+            self._ask_next(None, now)
         return self._attempt is not None
 
     def received(self, message: Slice, sender: Member, origin: Origin, now: float) -> None:
@@ -120,18 +107,26 @@ class SnapshotFetch:
         if attempt is None:
             return
         self._counters.add("slices_in")
-        failure = attempt.judge(message)
+        failure = self._judge(message, attempt.intake)
         if failure is not None:
             self._fail(attempt, failure, now)
             return
-        if message.head.version <= self._replica.head()[0]:
+        if message.head.version <= self._replica.head()[0] and not self._renew:
             self._overtaken(attempt)
             return
-        if not attempt.take(message, self._replica):
+        intake = attempt.intake = attempt.intake or _Intake(
+            message.head,
+            message.state_hash,
+            self._replica.begin_install(*message.head, message.state_hash, renew=self._renew),
+        )
+        attempt.resuming = False
+        intake.taken += 1
+        intake.size += len(message.body)
+        if not intake.installation.feed(message.body):
             self._fail(attempt, "corrupt", now)
             return
         if message.last:
-            self._finish(attempt, message.head, now)
+            self._finish(attempt, intake, now)
             return
         attempt.stream.deadline = now + self._profile.slice_timeout
         following = Fetch(message.cursor + 1)
@@ -140,13 +135,42 @@ class SnapshotFetch:
     def declined(self, message: NoSlice, sender: Member, origin: Origin, now: float) -> None:
         """The peer doesn't give one now."""
         attempt = self._answered(sender, origin)
-        if attempt is not None:
+        if attempt is None:
+            return
+        if attempt.resuming:
+            # It hasn't got what was begun elsewhere. It may well give its own.
+            self._break_off(attempt, now)
+        else:
             self._fail(attempt, "busy", now)
 
     def ended(self, stream: Stream, now: float) -> None:
         """A stream of this purpose has closed, or ran out of time."""
-        if self._attempt is not None and self._attempt.stream is stream:
-            self._fail(self._attempt, "silent", now)
+        attempt = self._attempt
+        if attempt is None or attempt.stream is not stream:
+            return
+        self._counters.add("snapshots_silent")
+        self._failures[attempt.peer] = "silent"
+        self._break_off(attempt, now)
+
+    def _judge(self, message: Slice, intake: _Intake | None) -> Failure | None:
+        """What is wrong with this slice; None when it is the next one."""
+        taken = size = 0
+        if intake is None:
+            too_low = message.head.version < self._above or (
+                message.head.version == self._above and not self._renew
+            )
+            if too_low:
+                return "broken"
+        else:
+            taken, size = intake.taken, intake.size
+            if (message.head, message.state_hash) != (intake.head, intake.state_hash):
+                return "broken"
+        if message.cursor != taken:
+            return "broken"
+        too_large = size + len(message.body) > limits.SNAPSHOT_BYTES_MAX
+        if too_large or message.cursor >= limits.SNAPSHOT_SLICES_MAX:
+            return "oversized"
+        return None
 
     def _answered(self, sender: Member, origin: Origin) -> _Attempt | None:
         """The attempt that a message answers."""
@@ -157,39 +181,45 @@ class SnapshotFetch:
             return None
         return attempt
 
-    def _ask_next(self, now: float) -> None:
+    def _ask_next(self, intake: _Intake | None, now: float) -> None:
+        """Ask another peer: to go on with what was begun, if somebody can."""
         self._attempt = None
-        peer = self._choose() if len(self._failures) < limits.SNAPSHOT_PEERS_MAX else None
+        peers = self._members.reachable()
+        self._above = self._replica.head()[0]
+        if intake is not None:
+            successor = None
+            if len(intake.left) < limits.RESUMES_MAX:
+                successor = choose_successor(peers, intake.head, intake.left, self._rng)
+            if successor is not None:
+                self._counters.add("snapshots_resumed")
+                resume = intake.installation.resume()
+                self._ask(successor, Fetch(intake.taken, intake.head, resume), intake, now)
+                return
+            intake.installation.abandon()
+        peer = None
+        if len(self._failures) < limits.SNAPSHOT_PEERS_MAX:
+            peer = choose_donor(peers, self._above, self._failures, self._rng, renew=self._renew)
         if peer is None:
             self._give_up()
             return
         self._counters.add("snapshots_asked")
-        above = self._replica.head()[0]
-        frame = self._outbox.frame(peer.wire, [Fetch(0)])
+        self._ask(peer, Fetch(0), None, now)
+
+    def _ask(self, peer: Member, question: Fetch, intake: _Intake | None, now: float) -> None:
+        frame = self._outbox.frame(peer.wire, [question])
         stream = self._streams.open("snapshot", peer.address, peer.node_id, frame, now)
         if stream is None:
+            if intake is not None:
+                intake.installation.abandon()
             self._failures[peer.node_id] = "silent"
             self._give_up()
             return
         stream.deadline = now + self._profile.slice_timeout
-        self._attempt = _Attempt(stream, peer.node_id, above)
+        self._attempt = _Attempt(stream, peer.node_id, intake, resuming=intake is not None)
 
-    def _choose(self) -> Member | None:
-        mine = self._replica.head()[0]
-        able = [
-            (member.serving, member)
-            for member in self._members.reachable()
-            if member.serving is not None
-            and member.serving > mine
-            and member.node_id not in self._failures
-        ]
-        drawn = self._rng.sample(able, min(len(able), _CANDIDATES))
-        return max(drawn, key=lambda candidate: candidate[0])[1] if drawn else None
-
-    def _finish(self, attempt: _Attempt, head: Head, now: float) -> None:
-        installation, attempt.installation = attempt.installation, None
-        assert installation is not None, "its last slice has just been taken in"
-        outcome = installation.finish()
+    def _finish(self, attempt: _Attempt, intake: _Intake, now: float) -> None:
+        attempt.intake = None
+        outcome = intake.installation.finish()
         if outcome == "corrupt":
             self._fail(attempt, "corrupt", now)
         elif outcome == "stale":
@@ -197,15 +227,23 @@ class SnapshotFetch:
         else:
             self._end(attempt)
             self._counters.add("snapshots_installed")
-            self._outbox.notify(SnapshotInstalled(head))
+            self._outbox.notify(SnapshotInstalled(Head(*self._replica.head())))
             self._installed(now)
 
     def _fail(self, attempt: _Attempt, failure: Failure, now: float) -> None:
-        """Leave this peer, and try another."""
+        """Leave this peer and what it gave, and try another."""
         self._counters.add(f"snapshots_{failure}")
         self._end(attempt)
         self._failures[attempt.peer] = failure
-        self._ask_next(now)
+        self._ask_next(None, now)
+
+    def _break_off(self, attempt: _Attempt, now: float) -> None:
+        """Leave this peer, but keep what has been taken in."""
+        intake, attempt.intake = attempt.intake, None
+        self._end(attempt)
+        if intake is not None:
+            intake.left.append(attempt.peer)
+        self._ask_next(intake, now)
 
     def _overtaken(self, attempt: _Attempt) -> None:
         """Nothing to gain any more: the authority is back, or a log did reach."""
@@ -214,7 +252,9 @@ class SnapshotFetch:
         self._outbox.notify(SnapshotFailed("overtaken"))
 
     def _end(self, attempt: _Attempt) -> None:
-        attempt.abandon()
+        if attempt.intake is not None:
+            attempt.intake.installation.abandon()
+            attempt.intake = None
         self._streams.finish(attempt.stream.id)
         self._attempt = None
 
@@ -222,4 +262,4 @@ class SnapshotFetch:
         failures: Sequence[Failure] = tuple(self._failures.values())
         if failures:
             self._counters.add("snapshots_failed")
-            self._outbox.notify(SnapshotFailed(max(failures, key=_GRAVITY.index)))
+            self._outbox.notify(SnapshotFailed(max(failures, key=GRAVITY.index)))

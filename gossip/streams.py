@@ -14,11 +14,11 @@ from gossip.address import Address
 from gossip.counters import Counters
 from gossip.effects import CloseStream
 from gossip.outbox import Outbox, Question
-from gossip.pinned import PinnedSnapshot
+from gossip.pinned import Taking
 from gossip.profiles import Profile
 
 Purpose = Literal[
-    "push-pull", "probe", "pull", "snapshot", "watch", "contest", "accepted", "watched"
+    "push-pull", "probe", "pull", "snapshot", "reconcile", "watch", "contest", "accepted", "watched"
 ]
 """The last two are those that others opened: still open to any question, and kept for a watch."""
 
@@ -41,8 +41,8 @@ class Stream:
     """Of a watch stream: the life of the peer that it is with."""
     stood_since: float | None = None
     """Of a watch stream: since when it is known to be kept on the other side."""
-    pinned: PinnedSnapshot | None = None
-    """What the other side takes slice by slice on an accepted one. It lives as long as this."""
+    taking: Taking | None = None
+    """What the other side takes of our state on an accepted one."""
 
 
 class Streams:
@@ -91,9 +91,9 @@ class Streams:
         self._by_id[stream] = Stream(stream, "accepted", source, "", deadline, accepted_at=now)
 
     def renew(self, stream: Stream, now: float) -> None:
-        """A whole frame has come on an accepted one: wait for another, though not for ever. Where a
-        snapshot is taken, each slice given sets the deadline instead."""
-        if stream.pinned is None:
+        """A whole frame has come on an accepted one: wait for another, though not for ever. Where
+        our state is taken, each answer sets the deadline instead."""
+        if stream.taking is None:
             end = stream.accepted_at + limits.ACCEPTED_SECONDS_MAX
             stream.deadline = min(now + self._profile.stream_timeout, end)
 
@@ -106,9 +106,9 @@ class Streams:
         """All watch streams, whoever opened them."""
         return [s for s in self._by_id.values() if s.purpose in ("watch", "watched")]
 
-    def taking_snapshots(self) -> int:
-        """On how many another node takes a snapshot of ours."""
-        return sum(1 for stream in self._by_id.values() if stream.pinned is not None)
+    def taking(self) -> int:
+        """On how many another node takes something of our state."""
+        return sum(1 for stream in self._by_id.values() if stream.taking is not None)
 
     def finish(self, stream: int) -> None:
         """Close one: its purpose is served, or it is given up."""

@@ -51,7 +51,7 @@ class Supply:
     ) -> None:
         """Answer a gap request with packets, to the member's own address; with an announcement if
         that would take too many."""
-        if is_distant(message.after, head):
+        if is_distant(message.after, head, self._replica.size()):
             self._counters.add("repairs_distant")
             self._outbox.send(asker, [Distant(message.after), heartbeat])
             return
@@ -78,7 +78,7 @@ class Supply:
         What waits here for a predecessor goes too: the asker may have that, and large commits made
         at once on many nodes would otherwise cross the cluster one after another.
         """
-        if is_distant(message.after, Head(*self._replica.head())):
+        if is_distant(message.after, Head(*self._replica.head()), self._replica.size()):
             self._counters.add("repairs_distant")
             self._outbox.answer(origin, [Distant(message.after), heartbeat])
             return
@@ -93,6 +93,18 @@ class Supply:
             self._as_push(changeset, now) for changeset in changesets[: limits.PULL_COUNT_MAX]
         ]
         self._outbox.answer(origin, [*pushes, heartbeat])
+
+    def since(self, head: Head) -> list[Changeset] | None:
+        """All that the replica holds above a head; None when its log doesn't tell."""
+        found: list[Changeset] = []
+        while True:
+            held = self._replica.changesets(head.version, head.digest, 2**20)
+            if held is None:
+                return None
+            if not held:
+                return found
+            found += [Changeset(*changeset) for changeset in held]
+            head = Head(found[-1].version, found[-1].digest)
 
     def _after(self, after: Head, max_bytes: int) -> list[Changeset] | None:
         if after.version > self._replica.head()[0]:
@@ -116,8 +128,14 @@ class Supply:
         for changeset in changesets:
             part = encode_part(self._as_push(changeset, now)) if len(changeset.body) < room else b""
             if not part or len(part) > room:
+                # By itself: relays keep it back until they have what it is of.
+                if body:
+                    yield body + tail
+                body = b""
                 self._counters.add("announcements")
                 part = encode_part(Announce(Head(changeset.version, changeset.digest)))
+                yield part + tail
+                continue
             if len(body) + len(part) > room:
                 yield body + tail
                 body = b""
@@ -130,7 +148,8 @@ class Supply:
         return Push(changeset, residence, min(hops, limits.HOPS_MAX))
 
 
-def is_distant(after: Head, head: Head) -> bool:
-    """Whether more lies between them than is worth sending one by one."""
+def is_distant(after: Head, head: Head, size: int = 0) -> bool:
+    """Whether more lies between them than is worth sending one by one, where the whole state has so
+    many entities: to take in a changeset costs about what an entity of a state does."""
     one_history = after.version == GENESIS or after.version[:2] == head.version[:2]
-    return one_history and head.version[2] - after.version[2] > limits.GAP_CHANGESETS_MAX
+    return one_history and head.version[2] - after.version[2] > max(size, limits.GAP_CHANGESETS_MAX)

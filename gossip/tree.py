@@ -27,8 +27,6 @@ from gossip.messages.spreading import Relay
 from gossip.outbox import Outbox
 from gossip.wire import encode_part, encode_parts
 
-_LIST_OVERHEAD = 5
-"""Kind and length of the part, and msgpack's marks of an array with a string of bytes."""
 _LIST_LEAST = 3
 """Fewer children aren't worth a relay; and what a relay puts in the list's place is as long."""
 
@@ -83,8 +81,8 @@ class Tree:
     def spread_parts(self, body: bytes) -> Sequence[Member]:
         """Spread messages that are encoded already."""
         receivers = self._members.reachable()
-        fitting = (limits.PACKET_BODY_BYTES_MAX - len(body) - _LIST_OVERHEAD) // WIRE_ID_BYTES
-        children_max = min(fitting, limits.CHILDREN_MAX)
+        room = limits.PACKET_BODY_BYTES_MAX - len(body) - limits.CHILDREN_LIST_BYTES
+        children_max = min(room // WIRE_ID_BYTES, limits.CHILDREN_MAX)
         if not self._branches() or children_max < _LIST_LEAST:
             self._outbox.broadcast_parts(receivers, body)
             return receivers

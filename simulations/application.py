@@ -4,7 +4,7 @@ authority, loads from it, and carries out what operators want.
 
 from typing import TYPE_CHECKING
 
-from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked
+from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked, StateDiffers
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
 from simulations.fences import PlayedFences
@@ -49,7 +49,7 @@ class Application:
         """This node has committed a changeset at the authority."""
         node = self._node
         verdict = node.replica.take(*changeset)
-        node.core.committed(node.now(), (changeset,) if verdict == "early" else ())
+        node.core.committed(node.now(), (changeset,) if verdict in ("early", "poison") else ())
         node.flush()
 
     def offer_keyring(self, keyring: Keyring) -> None:
@@ -82,6 +82,8 @@ class Application:
             self.history.asked(event)
         elif isinstance(event, HistoryAnswered):
             self.history.answered(event)
+        elif isinstance(event, StateDiffers):
+            self._differs(event)
 
     def _look_for(self, event: EpochHeard, life: int) -> None:
         """A higher epoch is read at the authority; where that knows nothing of it, that is told."""
@@ -102,6 +104,17 @@ class Application:
                 self.history.heard()
         else:
             self._node.core.fetch_snapshot(self._node.now())
+
+    def _differs(self, event: StateDiffers) -> None:
+        """A member holds another state at the same head. The authority is right in any case; while
+        it is away, who is known to be damaged is renewed by a peer."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        if authority.available:
+            node.replica.replace(authority.head(), authority.state())
+            node.core.authority_confirmed(authority.head(), node.now())
+            node.core.state_confirmed()
+        elif event.verdict != "undecided":
+            node.core.fetch_snapshot(node.now(), damaged=True)
 
     def poll(self) -> None:
         """Ask the authority for what is new and, while alone, where the others are."""

@@ -19,7 +19,7 @@ from gossip.limits import COUNTER_MAX
 from gossip.member import MemberView, Status
 from gossip.messages.membership import Verdict
 from gossip.replica import Version
-from simulations.evidence import check_held, is_listed, is_whole, told
+from simulations.evidence import check_held, drops, is_listed, is_whole, told
 from simulations.patience import Patience
 from simulations.rumors import Rumors
 from simulations.sometimes import Sometimes
@@ -60,6 +60,8 @@ class Checks:
         self._unexplained: dict[int, tuple[int, int]] = {}
         """By node: an incarnation that it has raised in this step for no reason known yet."""
         self._applied: dict[tuple[int, int], Version] = {}
+        self._dropped = 0
+        """How much the node that is about to read had dropped before."""
         self._audits = False
         self._audited = self._events_before = 0
 
@@ -160,7 +162,10 @@ class Checks:
             return []
         sender, verdicts = told(node, data)
         news = [verdict for verdict in verdicts if self._is_news(node, verdict)]
-        return news if news and is_listed(node, sender) and is_whole(data) else []
+        if not (news and is_listed(node, sender) and is_whole(data)):
+            return []
+        self._dropped = drops(node)
+        return news
 
     def _is_news(self, node: "Node", verdict: Verdict) -> bool:
         held = self._held.get((node.index, node.life, verdict.node_id))
@@ -168,7 +173,7 @@ class Checks:
 
     def read(self, node: "Node", verdicts: list[Verdict]) -> None:
         """It has read it."""
-        if verdicts and node.running:
+        if verdicts and node.running and drops(node) == self._dropped:
             check_held(node, verdicts)
 
     def refused(self, node: "Node", sender: "Node | None") -> None:

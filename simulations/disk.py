@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 from gossip.address import Address
 from gossip.keyring import Keyring
 from gossip.messages.registers import Register
-from simulations.authority import LogReplica
+from simulations.authority import LogReplica, SimulatedReplica
 
 Content = TypeVar("Content")
 
@@ -125,7 +125,7 @@ class Disk:
     """Who was forced out here that the authority hasn't been told of, up to which generation."""
     peers: File[Peers] = field(default_factory=lambda: File(Peers([], 0)))
     registers: "File[tuple[Register, ...]]" = field(default_factory=lambda: File(()))
-    replica: LogReplica = field(default_factory=LogReplica)
+    replica: SimulatedReplica = field(default_factory=LogReplica)
 
     def files(self) -> "dict[str, SmallFile]":
         """The small ones, by name."""

@@ -51,6 +51,11 @@ def is_whole(data: bytes) -> bool:
     return True
 
 
+def drops(node: "Node") -> int:
+    """How often its process has dropped something: what it drops it doesn't read."""
+    return sum(count for name, count in node.core.counters.items() if name.startswith("dropped_"))
+
+
 def check_held(node: "Node", verdicts: list[Verdict]) -> None:
     """It has read them: whatever members it lists are at the incarnations told there."""
     views = {view.id: view for view in node.members()}

@@ -83,7 +83,8 @@ class PlayedFences:
         assert event.version == begun.version
         where = f"node {node.index}'s fence of {event.version}"
         named = [name for names in event[2:] for name in names]
-        real = {other.name.partition("~")[0] for other in world.nodes}
+        # Those of their first configurations: others have been taken from one another.
+        real = {f"node-{other.index}" for other in world.nodes}
         for name in named:
             assert name.partition("~")[0] in real, f"{where} names {name}, which is nobody"
         ids: dict[str, list[str]] = {}

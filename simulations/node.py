@@ -18,7 +18,7 @@ from gossip.messages.membership import Alive
 from gossip.refusal import TcpOutcome, UdpOutcome
 from simulations import facts
 from simulations.application import Application
-from simulations.authority import EMPTY, LogReplica
+from simulations.authority import EMPTY, SimulatedReplica
 from simulations.connection import Connection
 from simulations.disk import Disk, File, StoredIdentity
 from simulations.machine import KERNEL_BUFFER_PACKETS, Machine, Unread
@@ -43,6 +43,7 @@ class Node(Machine):
     ) -> None:
         if disk is None:
             disk = Disk(File(StoredIdentity(new_id(index, world.rng), 0)), File(None))
+            disk.replica = world.new_replica()
         super().__init__(world, index, disk)
         self.id = disk.identity.stored.node_id
         self.name = f"node-{index}"
@@ -90,11 +91,11 @@ class Node(Machine):
         return self._core
 
     @property
-    def replica(self) -> LogReplica:
+    def replica(self) -> SimulatedReplica:
         return self.disk.replica
 
     @replica.setter
-    def replica(self, replica: LogReplica) -> None:
+    def replica(self, replica: SimulatedReplica) -> None:
         self.disk.replica = replica
 
     @property
@@ -216,7 +217,7 @@ class Node(Machine):
     def erase(self) -> None:
         """Lose the replica while it doesn't run."""
         assert not self.running, f"node {self.index} runs"
-        self.replica = LogReplica()
+        self.replica = self._world.new_replica()
         self.highest = EMPTY.version
 
     def restore(self, disk: Disk) -> None:

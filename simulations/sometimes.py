@@ -69,7 +69,6 @@ MEANINGS = {
     "purge_skipped": "a purge couldn't be had, and was made up for",
     "purge_adopted": "a new process took others' purges for done",
     "purge_again": "a purge overtook a change, and was done again after it",
-    "purge_past": "a purge came of a process that another had followed",
     "purge_limited": "a node had purged as often as it may",
     "register_contested": "of two who set a register at once the same one won",
     "register_over": "a register was over by itself",
@@ -91,7 +90,6 @@ _COUNTED = {
     "purges_skipped": "purge_skipped",
     "purges_adopted": "purge_adopted",
     "purges_again": "purge_again",
-    "purges_late": "purge_past",
     "purges_too_many": "purge_limited",
 }
 """A counter of the core -> what it shows."""

@@ -206,12 +206,13 @@ def _draw_operations(
 def _draw_rumors(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
     """Purges and registers: now a few, now many at once."""
     timed: list[Timed] = []
-    gap = 0.2 * 100.0 ** rng.random()
+    gap = 0.5 * 60.0 ** rng.random()
     at = rng.expovariate(1 / gap)
     while at < seconds:
         node = rng.randrange(nodes)
         if rng.random() < 0.7:
-            timed.append((at, Purge(node, rng.choice([1, 1, 1, 5, 300]))))
+            # The last are more than a node may originate.
+            timed.append((at, Purge(node, rng.choice([1] * 12 + [5] * 4 + [250]))))
         else:
             name, value = rng.choice("xyz"), rng.choice([None, *"abc"])
             lasting = rng.choice([None, 0.5, 5.0, 40.0])

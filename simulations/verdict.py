@@ -16,8 +16,10 @@ from store.verdict import (
     HistoryVerdict,
     Look,
     Raise,
+    Reading,
     Split,
     Stance,
+    reading_of,
     stance_of,
 )
 from store.version import Head as StoredHead
@@ -70,9 +72,9 @@ class History:
         if not authority.available:
             node.core.answer_history(event.asker, event.sequence, None)
             return
-        mine = stance_of(authority.standing(self._confirmed), stored(self._confirmed))
+        mine = stance_of(self._read(self._confirmed), stored(self._confirmed))
         node.core.answer_history(event.asker, event.sequence, _told(mine))
-        self._stood()
+        self._verdict.noted(self._read(self._confirmed), stored(self._confirmed))
         self._do(self._verdict.faced(_heard(event.theirs)))
 
     def answered(self, event: HistoryAnswered) -> None:
@@ -103,10 +105,15 @@ class History:
 
     def _stood(self, *, to_write: bool = False) -> None:
         confirmed = self._confirmed
-        standing = self._authority.standing(confirmed)
-        self._do(self._verdict.stood(standing, stored(confirmed), self._now, to_write=to_write))
+        reading = self._read(confirmed)
+        self._do(self._verdict.stood(reading, stored(confirmed), self._now, to_write=to_write))
+
+    def _read(self, head: Head) -> Reading:
+        logged = self._authority.after(head) is not None
+        return reading_of(self._authority.standing(head), stored(head), logged=logged)
 
     def _do(self, effects: Sequence[Effect]) -> None:
+        self._verdict.members = self._node.core.size()
         for effect in effects:
             if isinstance(effect, Ask):
                 asked = self._node.core.ask_history(effect.at_least, _told(effect.mine), self._now)
@@ -116,8 +123,8 @@ class History:
             elif isinstance(effect, Look):
                 self._stood()
             elif isinstance(effect, Compare):
-                standing = self._authority.standing(_plain(effect.head))
-                self._do(self._verdict.compared(standing, self._now))
+                reading = self._read(_plain(effect.head))
+                self._do(self._verdict.compared(reading, self._now))
             elif isinstance(effect, Raise):
                 self._raise()
         self._schedule()

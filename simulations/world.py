@@ -13,7 +13,7 @@ from gossip.keyring import Keyring
 from gossip.profiles import LAN, Profile
 from gossip.replica import Changeset
 from simulations import facts
-from simulations.authority import LogAuthority
+from simulations.authority import LogAuthority, LogReplica, SimulatedReplica
 from simulations.checks import Checks
 from simulations.clock import Clock, Trace
 from simulations.disk import Disk
@@ -51,7 +51,9 @@ class World:
         keyring: Keyring | None = None,
         *,
         skewed: bool = False,
+        new_replica: Callable[[], SimulatedReplica] = LogReplica,
     ) -> None:
+        self.new_replica = new_replica
         self.clock = Clock()
         self.schedule = self.clock.after
         self.seed = seed

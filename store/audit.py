@@ -7,44 +7,40 @@ Three steps, all without I/O:
 1. ``Walk`` goes through the table in one transaction that reads, a slice at a time. It gives the
    state hash at that head, to be compared with the one that the replicas have kept, and names the
    rows that are other than those of a replica.
-2. ``reconcile`` reads these rows again, under their locks and then the head row's: nothing is
+2. ``amend`` reads these rows again, under their locks and then the head row's: nothing is
    committed from there on. What history says at that head is what the replica held and what the log
    has since. Where the table says otherwise, that is the difference.
-3. A row that doesn't validate isn't spread, nor one that refers to what isn't there, nor the
-   absence of one that others refer to: no node would have a whole state any more. It is named.
+3. ``store.amendment``: a row that doesn't validate isn't spread, nor one that refers to what isn't
+   there, nor the absence of one that others refer to: no node would have a whole state any more. It
+   is named.
 
 No row of the state table is changed. The indexes of what is spread are made to say what it says.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from blake3 import blake3
 
-from store.authority import Entity
-from store.canonical import decode_entity
-from store.changeset import Body, Change, Changeset, decode_body, encode_body
+from store.amendment import Amendment, Auditor, History, Refused, judge
+from store.changeset import Body, Change, Changeset, encode_body
 from store.contents import PinnedState
-from store.errors import EntityError
+from store.epochs import Comparison, check_appended
 from store.flush import reindex
 from store.limits import (
     AUDIT_BYTES_MAX,
     AUDIT_LOG_CHANGESETS,
     AUDIT_ROWS_MAX,
-    ENTITY_BYTES_MAX,
     LOG_READ_CHANGESETS,
     PAUSE_MUTATIONS,
-    PAUSE_ROWS,
 )
 from store.plan import PAUSE, Dialect, Plan, Statement
 from store.plan import Rows as TableRows
 from store.read import changeset_from_row, read_head, read_log
 from store.replica import Replica
 from store.rows import Key, in_parts
-from store.schema import Schema, kinds
+from store.schema import kinds
 from store.schema import schema as schema_of
-from store.schema.values import is_uuid
 from store.state_hash import StateSum, element, identify
 from store.version import EMPTY, Head
 
@@ -137,15 +133,7 @@ def referrers(replica: Replica, key: Key) -> list[Key]:
     return found
 
 
-class Refused(NamedTuple):
-    """A row of the table that isn't spread."""
-
-    kind: str
-    id: str
-    reason: str
-
-
-class Reconciled(NamedTuple):
+class Amended(NamedTuple):
     """What became of a difference."""
 
     head: Head
@@ -158,18 +146,10 @@ class Reconciled(NamedTuple):
     when the log doesn't lead from this one's head to the authority's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Auditor:
-    """Who writes it."""
-
-    write_id: bytes
-    origin: str
-    now: float
-    schemas: Callable[[str], Schema]
-
-
-def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Plan[Reconciled]:
-    """Bring history to what the table says."""
+def amend(
+    difference: Difference, auditor: Auditor, comparison: Comparison, dialect: Dialect
+) -> Plan[Amended]:
+    """Bring history to what the table says. Raises HistoryForked."""
     keys = sorted(difference.keys)
     yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2" + dialect.for_update, keys
@@ -178,13 +158,13 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
     head = yield from read_head()
     since = yield from _log_since(difference.held.head)
     if since is None:
-        return Reconciled(head, None, (), is_whole=False)
+        return Amended(head, None, (), is_whole=False)
     found = yield from in_parts(
         "SELECT kind, id, body FROM entity WHERE kind = $1 AND id = $2", keys
     )
     stored = {(kind, entity_id): text for kind, entity_id, text in found}
-    history = _History(difference, since)
-    work = _Work(auditor, history)
+    history = History(difference.held, difference.referrers, since)
+    amendment = Amendment(auditor, history)
     size = 0
     is_whole = True
     for number, key in enumerate(keys, 1):
@@ -194,15 +174,15 @@ def reconcile(difference: Difference, auditor: Auditor, dialect: Dialect) -> Pla
         if text == history.text(key):
             continue
         size += len(text or "")
-        if work.changes and size > AUDIT_BYTES_MAX:
+        if amendment.changes and size > AUDIT_BYTES_MAX:
             is_whole = False
             break
-        work.take(key, text)
-    yield from _judge(work)
-    changeset = yield from _write(work, dialect)
+        amendment.take(key, text)
+    yield from judge(amendment)
+    changeset = yield from _write(amendment, comparison, dialect)
     if changeset is not None:
         head = Head(changeset.version, changeset.digest)
-    return Reconciled(head, changeset, tuple(work.refused), is_whole)
+    return Amended(head, changeset, tuple(amendment.refused), is_whole)
 
 
 def _log_since(head: Head) -> Plan[Sequence[Changeset] | None]:
@@ -219,171 +199,20 @@ def _log_since(head: Head) -> Plan[Sequence[Changeset] | None]:
     return None
 
 
-class _History:
-    """What history says at the authority's head."""
-
-    def __init__(self, difference: Difference, since: Iterable[Changeset]) -> None:
-        self.referrers = difference.referrers
-        self._held = difference.held
-        self._since: dict[Key, str | None] = {
-            (kind, entity_id): text
-            for changeset in since
-            for kind, entity_id, text in decode_body(changeset.body).changes
-        }
-
-    def text(self, key: Key) -> str | None:
-        if key in self._since:
-            return self._since[key]
-        text = self._held.get(*key)
-        return None if text is None else text.decode()
-
-
-@dataclass(slots=True)
-class _Work:
-    """What is to be spread, and what isn't."""
-
-    auditor: Auditor
-    history: _History
-    changes: dict[Key, str | None] = field(default_factory=dict)
-    entities: dict[Key, Entity] = field(default_factory=dict)
-    """Of the changes that are no deletions."""
-    refused: list[Refused] = field(default_factory=list)
-
-    def take(self, key: Key, text: str | None) -> None:
-        """The table says this."""
-        if text is None:
-            self.changes[key] = None
-            return
-        try:
-            self.entities[key] = _read(self.auditor, key, text)
-        except _Invalid as error:
-            self.refused.append(Refused(*key, str(error)))
-        else:
-            self.changes[key] = text
-
-    def refuse(self, key: Key, reason: str) -> None:
-        """It isn't spread after all."""
-        del self.changes[key]
-        self.entities.pop(key, None)
-        self.refused.append(Refused(*key, reason))
-
-    def text(self, key: Key) -> str | None:
-        """What the nodes will hold."""
-        return self.changes[key] if key in self.changes else self.history.text(key)
-
-
-class _Invalid(Exception):
-    """A row that isn't what the write rule would have made."""
-
-
-def _read(auditor: Auditor, key: Key, text: str) -> Entity:
-    """The entity of a row. Raises _Invalid."""
-    kind, entity_id = key
-    if len(text.encode()) > ENTITY_BYTES_MAX:
-        raise _Invalid(f"more than {ENTITY_BYTES_MAX} bytes")
-    try:
-        schema = auditor.schemas(kind)
-    except KeyError:
-        raise _Invalid("of a kind that this version doesn't know") from None
-    try:
-        entity = decode_entity(text)
-        canonical = is_uuid(entity_id) and entity_id == entity_id.lower()
-        if not canonical or entity.get("id") != entity_id:
-            raise _Invalid("its id isn't a UUID in lower case, or another one than the row's")
-        schema.validate_patch(decode_entity(text), {}, auditor.now)
-    except (EntityError, TypeError, ValueError, AttributeError, LookupError) as error:
-        raise _Invalid(str(error)) from error
-    return entity
-
-
-def _judge(work: _Work) -> Plan[None]:
-    """Refuse what would leave no whole state; that may take more with it."""
-    yield from _judge_claims(work)
-    there = yield from _targets(work)
-    while True:
-        before = len(work.refused)
-        for number, key in enumerate(sorted(work.changes), 1):
-            if number % PAUSE_ROWS == 0:
-                yield PAUSE
-            reason = _dangling(work, key, there)
-            if reason:
-                work.refuse(key, reason)
-        if len(work.refused) == before:
-            return
-
-
-def _judge_claims(work: _Work) -> Plan[None]:
-    """Refuse what has a unique value of another."""
-    claims = {
-        (kind, index, value): None
-        for (kind, _), entity in sorted(work.entities.items())
-        for index, value in work.auditor.schemas(kind).claims(entity).items()
-    }
-    rows = yield from in_parts(
-        "SELECT kind, field, value, id FROM entity_unique"
-        " WHERE kind = $1 AND field = $2 AND value = $3",
-        sorted(claims),
-    )
-    # Those of a changed row are what its text says, not what its index still says.
-    holders = {
-        (kind, index, value): entity_id
-        for kind, index, value, entity_id in rows
-        if (kind, entity_id) not in work.changes
-    }
-    for key, entity in sorted(work.entities.items()):
-        kind, entity_id = key
-        own = work.auditor.schemas(kind).claims(entity)
-        taken = [index for index, value in own.items() if (kind, index, value) in holders]
-        if taken:
-            work.refuse(key, f"another one has the same {', '.join(taken)}")
-        else:
-            holders |= {(kind, index, value): entity_id for index, value in own.items()}
-
-
-def _targets(work: _Work) -> Plan[set[Key]]:
-    """Which of the rows referred to the table has."""
-    wanted = {
-        target
-        for (kind, _), entity in work.entities.items()
-        for target in _references(work.auditor.schemas(kind), entity)
-    }
-    rows = yield from in_parts(
-        "SELECT kind, id FROM entity WHERE kind = $1 AND id = $2", sorted(wanted)
-    )
-    return {(kind, entity_id) for kind, entity_id in rows}
-
-
-def _dangling(work: _Work, key: Key, there: set[Key]) -> str:
-    """Why the nodes would hold a reference to nothing; empty when they wouldn't."""
-    entity = work.entities.get(key)
-    if entity is not None:
-        for target in _references(work.auditor.schemas(key[0]), entity):
-            if target not in there or work.text(target) is None:
-                return f"it refers to {' '.join(target)}, which isn't there"
-        return ""
-    for referrer in work.history.referrers.get(key, ()):
-        text = work.text(referrer)
-        if text is None:
-            continue
-        if key in _references(work.auditor.schemas(referrer[0]), decode_entity(text)):
-            return f"it is missing, and {' '.join(referrer)} refers to it"
-    return ""
-
-
-def _references(schema: Schema, entity: Entity) -> Iterator[Key]:
-    for name, target in schema.references.items():
-        if entity.get(name) is not None:
-            yield target, entity[name]["id"]
-
-
-def _write(work: _Work, dialect: Dialect) -> Plan[Changeset | None]:
-    if not work.changes:
+def _write(
+    amendment: Amendment, comparison: Comparison, dialect: Dialect
+) -> Plan[Changeset | None]:
+    if not amendment.changes:
         return None
-    auditor = work.auditor
-    yield from reindex({key: work.entities.get(key) for key in work.changes}, auditor.schemas)
-    changes = tuple(Change(*key, text) for key, text in sorted(work.changes.items()))
+    auditor = amendment.auditor
+    yield from reindex(
+        {key: amendment.entities.get(key) for key in amendment.changes}, auditor.schemas
+    )
+    changes = tuple(Change(*key, text) for key, text in sorted(amendment.changes.items()))
     body = encode_body(Body(auditor.write_id, auditor.now, auditor.origin, changes, "audit"))
     entry = (auditor.write_id, blake3(body).digest(), body, auditor.now)
-    # No revision is asked about: the walk has found that this is the history that nodes follow.
-    ((revision, epoch, tag, predecessor, digest, _),) = yield dialect.append([entry], 0)
+    confirmed = comparison.confirmed()
+    (row,) = yield dialect.append([entry], confirmed.version.revision)
+    yield from check_appended(row, confirmed, comparison, dialect)
+    revision, epoch, tag, predecessor, digest, _ = row
     return changeset_from_row((epoch, tag, revision, predecessor, digest, body))

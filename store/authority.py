@@ -12,7 +12,7 @@ from store.history import Epoch, Standing
 from store.version import Head
 
 if TYPE_CHECKING:
-    from store.audit import Difference, Reconciled
+    from store.audit import Amended, Difference
     from store.read import Visitor
 
 Entity = dict[str, Any]
@@ -239,7 +239,7 @@ class Authority(Protocol):
         """Show the whole state at one head, so many rows at a time, to one who doesn't keep it.
         Possibly in a thread of its own, and again from the beginning."""
 
-    async def reconcile(self, difference: "Difference", *, origin: str) -> "Reconciled":
+    async def amend(self, difference: "Difference", *, origin: str) -> "Amended":
         """Write as a changeset what the state table holds and history doesn't (``store.audit``).
         Done twice it is done once."""
 

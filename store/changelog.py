@@ -6,12 +6,13 @@ from typing import Literal
 
 from store.changeset import Changeset
 from store.limits import LOG_BYTES_MAX, LOG_CHANGESETS_MAX
-from store.version import Head
+from store.version import Head, Version
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt"]
+Verdict = Literal["applied", "known", "early", "forked", "corrupt", "poison"]
 """``applied``: it was the next one and is now served. ``known``: at or below the head.
 ``early``: something before it is missing. ``forked``: it names another history than the one held
-here. ``corrupt``: its digest doesn't fit its body, or its body can't be read."""
+here. ``corrupt``: its digest doesn't fit its body. ``poison``: it is the next one and whole, but
+can't be applied here."""
 
 
 class Changelog:
@@ -68,6 +69,13 @@ class Changelog:
             oldest = self._by_revision.pop(next(iter(self._by_revision)))
             self._bytes -= len(oldest.body)
             self._base = Head(oldest.version, oldest.digest)
+
+    def digest(self, version: Version) -> bytes | None:
+        """The chain digest at a version that is kept; None when it isn't."""
+        if version == self._base.version:
+            return self._base.digest
+        held = self._by_revision.get(version.revision)
+        return held.digest if held is not None and held.version == version else None
 
     def heads(self, count_max: int) -> Sequence[Head]:
         """The heads that are remembered, newest first; the base is the last of them."""

@@ -11,9 +11,8 @@ from store.authority import Page, Query
 from store.changeset import Change
 from store.entity_table import EntityTable
 from store.history import EPOCHS, Epoch
-from store.limits import SKETCH_STEP_ENTITIES, SKETCH_SYMBOLS_KEPT
+from store.limits import SKETCH_STEP_ENTITIES
 from store.lineage import decode_records
-from store.sketch import Sketch, fill, item_of
 from store.sorted_rows import PinnedRows, Row
 from store.state_hash import StateSum, element, identify
 from store.version import Head
@@ -91,21 +90,12 @@ class PinnedState:
         return total.digest() == self.state_hash
 
 
-class _Sketching(NamedTuple):
-    """A sketch that is kept up to date, and the key of its items."""
-
-    sketch: Sketch
-    key: bytes
-
-
 class Contents:
     """Starts empty."""
 
     def __init__(self) -> None:
         self._tables: dict[str, EntityTable] = {}
         self._sum = StateSum()
-        self._sketching: _Sketching | None = None
-        self._sketch_is_whole = False
 
     def __len__(self) -> int:
         return sum(len(table) for table in self._tables.values())
@@ -136,44 +126,12 @@ class Contents:
             if old != message:
                 self._note(old, message)
 
-    def begin_sketch(self, key: bytes, state: PinnedState) -> Iterator[None]:
-        """Keep a sketch up to date from now on, ``state`` being what is held now.
-
-        It is whole once that was gone through: some entities at each step.
-        """
-        self._sketching = _Sketching(Sketch(0, SKETCH_SYMBOLS_KEPT), key)
-        self._sketch_is_whole = False
-        return self._build(self._sketching, state)
-
-    def sketch(self, key: bytes) -> Sketch | None:
-        """The sketch of what is held now; None when none with that key is kept, or it isn't whole
-        yet."""
-        if self._sketching is None or self._sketching.key != key:
-            return None
-        return self._sketching.sketch if self._sketch_is_whole else None
-
-    def _build(self, sketching: _Sketching, state: PinnedState) -> Iterator[None]:
-        # What changes meanwhile goes into the same symbols: they add up in whatever order.
-        for _ in fill(sketching.sketch, sketching.key, state.rows()):
-            yield
-            if self._sketching is not sketching:
-                return
-        if self._sketching is sketching:
-            self._sketch_is_whole = True
-
     def _note(self, gone: bytes, came: bytes) -> None:
-        """Keep the state hash and the sketch up to date."""
+        """Keep the state hash up to date."""
         if gone:
             self._sum.subtract(element(gone))
         if came:
             self._sum.add(element(came))
-        if self._sketching is None:
-            return
-        sketch, key = self._sketching
-        if gone:
-            sketch.remove(item_of(key, gone))
-        if came:
-            sketch.add(item_of(key, came))
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The text of one entity by id or endpoint key."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from store import keyring as keyrings
 from store import nodes
 from store import read as reads
-from store.audit import Auditor, Difference, Reconciled, reconcile
+from store.amendment import Auditor
+from store.audit import Amended, Difference, amend
 from store.authority import (
     AuthorityInfo,
     Committed,
@@ -149,9 +150,10 @@ class Engine(ABC):
     async def walk(self, visitor: reads.Visitor, slice_rows: int) -> None:
         await self._read(lambda: reads.walk_state(visitor, slice_rows))
 
-    async def reconcile(self, difference: Difference, *, origin: str) -> Reconciled:
+    async def amend(self, difference: Difference, *, origin: str) -> Amended:
         auditor = Auditor(self._draw_write_id(), origin, self._clock(), self._schemas)
-        return await self._change(lambda: reconcile(difference, auditor, self._dialect))
+        comparison = self._comparison()
+        return await self._change(lambda: amend(difference, auditor, comparison, self._dialect))
 
     async def log(self, after: Head, limit: int = 1000) -> Sequence[Changeset] | None:
         return await self._read(lambda: reads.read_log(after, limit))

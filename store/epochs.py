@@ -130,15 +130,14 @@ def _fork_revision(wanted: Raise, standing: Standing) -> Plan[int]:
 
     A chain that is equal at one revision is equal below it, so halving finds the last such one
     among the heads that are known. Where none of them tells, commits that were lost from the end
-    are taken for just that, and else nothing is known.
+    are taken for just that, and else (or forced: of two at once) nothing is known.
     """
     kept, confirmed = standing.head, wanted.confirmed
     if not standing.proof and (yield from _holds(kept, confirmed)):
         return kept.version.revision  # forced: the whole history goes on
     below = sorted({head for head in wanted.known if head.version < confirmed.version})
-    low, high = 0, len(below)
-    """Those before ``low`` aren't ruled out, those from ``high`` on are."""
-    shared, differs = 0, standing.proof != "below"
+    low, high = 0, len(below)  # those before low aren't ruled out, those from high on are
+    shared, differs = 0, wanted.forced or standing.proof != "below"
     while low < high:
         middle = (low + high) // 2
         head = below[middle]

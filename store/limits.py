@@ -79,15 +79,52 @@ STATE_HASHES_MAX = 4_096
 SLICE_ENTITIES_MAX = 512
 """Entities in one slice of a snapshot, however small: taking one in must not hold the loop."""
 
-SKETCH_SYMBOLS_KEPT = 512
-"""Symbols of a sketch that are kept up to date: they show some 350 differences (GOSSIP 5.3)."""
-
 SKETCH_SYMBOLS_MAX = 8_192
 """Symbols that a decoder takes in before it gives up: some 5,800 differences. Beyond, whole ranges
 are fewer bytes and less work."""
 
 SKETCH_STEP_ENTITIES = 256
 """Entities that one step of building a sketch, or of an audit, takes in."""
+
+SKETCH_GROWTH = 8
+"""A sketch is asked for on by an eighth of what has come: what is sent in vain is a sixteenth of it
+in the mean, and a thousand differences take some 60 questions."""
+
+SKETCH_BATCH_MAX = 512
+"""Symbols of one answer."""
+
+RANGE_ENTITIES = 256
+"""Entities of one range, of which a fingerprint is told (DESIGN 5, level 2)."""
+
+RANGES_TOLD_MAX = 512
+"""Ranges of one answer."""
+
+RANGES_MAX = 65_536
+"""Ranges that are taken from a peer: 16 million entities."""
+
+RANGES_LISTED_MAX = 32
+"""Ranges whose items one answer lists: with 16 bytes for each item, 128 KiB."""
+
+ITEMS_ASKED_MAX = 512
+"""Entities that one question asks a peer for."""
+
+ENTITIES_TOLD_BYTES = 128 * 1024
+"""An answer ends once its entities have so many bytes."""
+
+SEARCH_STEP_ITEMS = 8_192
+"""Items that one step of a search looks at."""
+
+SEARCHES_MAX = 16
+"""Questions of peers that are being searched for at once."""
+
+DIFFERENCE_SHARE_MAX = 4
+"""A peer's state of which more than one part in so many differs is taken whole."""
+
+DIFFERENCE_SMALL = 1_000
+"""So many entities that differ are never too large a part."""
+
+MEND_CHANGES_MAX = 256
+"""Changes that are applied to what is served in one go: some 10 ms. More go through a shadow."""
 
 RELEASED_STATES_MAX = 4
 """Replaced states that are being let go of by and by."""
@@ -189,5 +226,6 @@ assert WRITERS_TOGETHER_MAX <= MUTATIONS_TOGETHER_MAX <= MUTATIONS_MAX
 assert 0 < LOG_REVISIONS_MIN <= LOG_REVISIONS_MAX
 assert TRIM_EVERY < TRIM_ROWS_MAX, "the log must lose more than it gains"
 assert TAG_CHARS_MAX <= STRING_CHARS_MAX
+assert SKETCH_BATCH_MAX <= SKETCH_SYMBOLS_MAX
+assert RANGE_ENTITIES * RANGES_LISTED_MAX * 16 <= ENTITIES_TOLD_BYTES, "answers are alike in size"
 assert AUDIT_BYTES_MAX + ENTITY_BYTES_MAX < BODY_BYTES_MAX
-assert SKETCH_SYMBOLS_KEPT <= SKETCH_SYMBOLS_MAX

@@ -10,19 +10,20 @@ pinned, whole states come in and go out in slices, between which the caller does
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from store.authority import Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changelog import Changelog, Verdict
 from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
-from store.contents import Contents, PinnedState
+from store.contents import Contents, PinnedState, Prepared
+from store.giving import Giving
 from store.history import Epoch, Reach
 from store.installation import Installation, Loading
 from store.limits import RELEASED_STATES_MAX
 from store.lineage import reach
-from store.sketch import Sketch, sketch_key
-from store.snapshot_slices import encode_slices
+from store.reconcile import Reconciliation
+from store.sketch import sketch_key
 from store.state_hashes import StateHashes
 from store.version import EMPTY, Head, Version
 
@@ -46,6 +47,10 @@ class Replica:
         """What was replaced, and is taken apart step by step; too many of them go at once."""
 
     def __len__(self) -> int:
+        """How many entities are held."""
+        return len(self._contents)
+
+    def size(self) -> int:
         """How many entities are held."""
         return len(self._contents)
 
@@ -90,8 +95,8 @@ class Replica:
             return "corrupt"
         try:
             prepared = [self._contents.prepare(change) for change in decode_body(body).changes]
-        except ValueError:
-            return "corrupt"
+        except Exception:  # whatever the code of a kind makes of an entity that others could read
+            return "poison"
         self._contents.apply(prepared)
         self._head = Head(offered.version, digest)
         self._log.append(offered)
@@ -112,34 +117,47 @@ class Replica:
         """Everything as it is now. What is applied later doesn't show in it."""
         return self._contents.pin(self._head)
 
-    def begin_sketch(self) -> Iterator[None]:
-        """Begin to keep a sketch of what is held (``store.sketch``), which costs each change some
-        microseconds. Its building takes as many steps as the iterator gives, some entities each; it
-        has to begin anew when the whole state is replaced or the authority id changes."""
-        return self._contents.begin_sketch(sketch_key(self.authority_id), self.pin())
+    def digest(self, version: tuple[int, int, int]) -> bytes | None:
+        """The chain digest (32 bytes) at a version of the history that led here; None for one that
+        isn't held any more, or never was."""
+        if tuple(version) == self._head.version:
+            return self._head.digest
+        return self._log.digest(Version(*version))
 
-    def sketch(self) -> Sketch | None:
-        """The sketch of the state held now; None while there is none, or it is being built."""
-        return self._contents.sketch(sketch_key(self.authority_id))
+    def audit(self) -> Generator[None, None, bool]:
+        """Hash what lies in memory anew, some at each step: whether it is what it should be."""
+        return self.pin().audit()
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        """Everything at the head of now, in slices for a peer's ``begin_install``; at least one.
-
-        A slice ends once its entities have ``slice_bytes`` bytes, or SLICE_ENTITIES_MAX are in it.
-        What is applied later doesn't show in it. The same state at the same head gives the same
-        slices.
-        """
-        # Not a generator itself: the state must be pinned by the call, not by the first slice.
-        return encode_slices(self.pin(), slice_bytes)
+    def give(self) -> Giving:
+        """Everything at the head of now, for peers."""
+        return Giving(self.pin(), sketch_key(self.authority_id))
 
     def begin_install(
-        self, version: tuple[int, int, int], digest: bytes, state_hash: bytes | None = None
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
     ) -> Installation:
-        """Begin to take in a peer's snapshot at this head, beside what is held.
+        """Begin to take in a peer's snapshot at this head, beside what is held; it must come out at
+        the state hash.
 
-        With a state hash it must come out at that.
+        With ``renew`` it replaces what is held even if that is as new, or newer.
         """
-        return Installation(self, Head(Version(*version), digest), state_hash)
+        return Installation(self, Head(Version(*version), digest), state_hash, renew=renew)
+
+    def begin_reconcile(
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
+    ) -> Reconciliation:
+        """Begin to find what differs from a peer's state at this head."""
+        head, key = Head(Version(*version), digest), sketch_key(self.authority_id)
+        return Reconciliation(self, self.pin(), key, head, state_hash, renew=renew)
 
     def begin_load(self, head: Head) -> Loading:
         """Begin to take in a whole state that the authority was read for, beside what is held."""
@@ -167,6 +185,19 @@ class Replica:
         self._head = head
         self._log = Changelog(head) if log is None else log
         self._hashes = StateHashes(head.version, contents.state_hash())
+
+    def renew(self, contents: Contents) -> None:
+        """Hold these contents from now on; they are at the head, and as they should be."""
+        self.release(self._contents)
+        self._contents = contents
+        self._hashes = StateHashes(self._head.version, contents.state_hash())
+
+    def mend(self, head: Head, changes: Iterable[Prepared]) -> None:
+        """Make these changes, which lead from the head to this one, in one go."""
+        self._contents.apply(changes)
+        self._head = head
+        self._log = Changelog(head)
+        self._hashes = StateHashes(head.version, self._contents.state_hash())
 
     def release(self, contents: Contents) -> None:
         """Let go of contents that nobody needs any more, by and by."""

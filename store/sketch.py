@@ -6,7 +6,7 @@ coded symbols, each the XOR of those of its items that map to it; the first hold
 i-th each with a chance of 1 / (1 + i/2). The difference of two sets' symbols is the symbols of
 their difference, and 1.35 to 1.72 symbols for each item that differs are enough to read them all.
 So a sketch of a million entities and one of a hundred are of the same size, the same symbols serve
-every peer, and an entity that comes or goes touches a dozen of the first 512.
+every peer, and an entity touches a dozen of the first 512.
 
     item = first 16 bytes of blake3(p(kind) || p(id) || p(blake3(text))), keyed with
            blake3(authority id); p is that of the state hash
@@ -21,14 +21,11 @@ Nothing here is trusted: what a decoder reads leads to entities whose state hash
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import ceil, sqrt
 from typing import NamedTuple
 
 from blake3 import blake3
-
-from store.limits import SKETCH_STEP_ENTITIES
-from store.state_hash import identify
 
 ITEM_BYTES = 16
 CHECK_BYTES = 8
@@ -112,11 +109,3 @@ class Sketch:
         for index in coded.symbols(begin, self.end):
             xors[index - begin] ^= coded.bits
             counts[index - begin] += sign
-
-
-def fill(sketch: Sketch, key: bytes, rows: Iterable[tuple[str, str, bytes]]) -> Iterator[None]:
-    """Add (kind, id, text) after (kind, id, text), some at each step: a million take seconds."""
-    for number, row in enumerate(rows, start=1):
-        sketch.add(item_of(key, identify(*row)))
-        if number % SKETCH_STEP_ENTITIES == 0:
-            yield

@@ -3,6 +3,9 @@
 A slice is a mark (32 bytes) and msgpack of ``[last, [[kind, id, text], …]]``, in order of
 (kind, id). The mark is blake3 of the mark before and the rest; before the first is the head's. So a
 slice that is damaged, missing, moved or of another head is told for what it is when it comes.
+
+Where to go on is the last mark with the last kind and id: whoever holds the same state gives the
+same slices from there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +21,23 @@ from store.version import Head
 _MARK_BYTES = 32
 
 
-def encode_slices(state: PinnedState, slice_bytes: int) -> Iterator[bytes]:
-    """At least one. A slice ends once its entities have ``slice_bytes`` bytes, or there are
-    SLICE_ENTITIES_MAX of them."""
-    mark = _head_mark(state.head)
+def encode_slices(state: PinnedState, slice_bytes: int, resume: bytes = b"") -> Iterator[bytes]:
+    """At least one, or those that follow where a reader stands (``SliceReader.resume``). A slice
+    ends once its entities have ``slice_bytes`` bytes, or there are SLICE_ENTITIES_MAX of them.
+
+    Raises ValueError when it can't be read where the reader stands.
+    """
+    mark, after = _unpack_resume(resume) if resume else (_head_mark(state.head), None)
+    # Not a generator itself: what can't be read must be told by the call.
+    return _encode(state, slice_bytes, mark, after)
+
+
+def _encode(
+    state: PinnedState, slice_bytes: int, mark: bytes, after: tuple[str, str] | None
+) -> Iterator[bytes]:
     entities: list[bytes] = []
     size = 0
-    for kind, entity_id, text in state.rows():
+    for kind, entity_id, text in state.rows(after):
         if size >= slice_bytes or len(entities) >= SLICE_ENTITIES_MAX:
             mark, data = _seal(mark, entities, last=False)
             yield data
@@ -57,6 +70,24 @@ class SliceReader:
             self._previous = change[:2]
         self.complete = last
         return entities
+
+    def resume(self) -> bytes:
+        """Where to go on, for ``encode_slices``; empty at the beginning."""
+        if self._previous is None:
+            return b""
+        encoded: bytes = msgpack.packb([self._mark, *self._previous])
+        return encoded
+
+
+def _unpack_resume(resume: bytes) -> tuple[bytes, tuple[str, str]]:
+    try:
+        unpacked = msgpack.unpackb(resume)
+    except Exception as error:  # msgpack raises a dozen kinds on garbage
+        raise ValueError(f"not where slices go on: {error}") from error
+    match unpacked:
+        case [bytes(mark), str(kind), str(entity_id), *_] if len(mark) == _MARK_BYTES:
+            return mark, (kind, entity_id)
+    raise ValueError("not where slices go on")
 
 
 def _head_mark(head: Head) -> bytes:

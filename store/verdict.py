@@ -39,6 +39,9 @@ ANSWER_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """In a split: how long until it is looked at again, jittered by up to half."""
 
+CROWD = 16
+"""Members up to which each looks at that pace; n of them wait n / CROWD times as long."""
+
 HEARD_SECONDS = 5.0
 """What gossip tells of another history is looked into at most so often."""
 
@@ -60,20 +63,31 @@ class Stance(NamedTuple):
     """Whether the one is part of the other."""
 
 
-def stance_of(standing: Standing, confirmed: Head) -> Stance:
-    """What a node says of its authority after reading how it stands to a head."""
-    return Stance(standing.server, standing.head, confirmed, holds(standing, confirmed))
+class Reading(NamedTuple):
+    """What was read at the own authority about a head."""
+
+    standing: Standing
+    holds: bool
+    """Whether its history has that head."""
 
 
-def holds(standing: Standing, confirmed: Head) -> bool:
-    """Whether the authority's history has that head, as far as can be told. A higher epoch has left
-    the history of a lower one somewhere."""
-    head = standing.head.version
-    return (
-        not standing.proof
-        and head[:2] == confirmed.version[:2]
-        and head.revision >= confirmed.version.revision
-    )
+def leaves_open(standing: Standing, head: Head) -> bool:
+    """Whether only the log can tell if the authority has a head: a higher epoch has left the
+    history of a lower one somewhere."""
+    return not standing.proof and standing.head.version[:2] != head.version[:2]
+
+
+def reading_of(standing: Standing, head: Head, *, logged: bool = False) -> Reading:
+    """``logged``: the log has that head; where the reading ``leaves_open`` whether it is held."""
+    if leaves_open(standing, head):
+        return Reading(standing, logged)
+    reaches = standing.head.version.revision >= head.version.revision
+    return Reading(standing, not standing.proof and reaches)
+
+
+def stance_of(reading: Reading, confirmed: Head) -> Stance:
+    """What a node says of its authority after reading how it stands to what is confirmed."""
+    return Stance(reading.standing.server, reading.standing.head, confirmed, reading.holds)
 
 
 class Split(NamedTuple):
@@ -127,6 +141,8 @@ class HistoryVerdict:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.members = 1
+        """How many run, this node included; kept up to date from outside."""
         self.phase: Phase = "agreed"
         self.split: Split | None = None
         """The one that is known of now."""
@@ -149,11 +165,11 @@ class HistoryVerdict:
         return self.split is not None and self.split.refuses
 
     def stood(
-        self, standing: Standing, confirmed: Head, now: float, *, to_write: bool = False
+        self, reading: Reading, confirmed: Head, now: float, *, to_write: bool = False
     ) -> list[Effect]:
         """The own authority was read. ``to_write``: because a write found proof."""
-        self._mine = stance_of(standing, confirmed)
-        self._proof = bool(standing.proof)
+        self._mine = stance_of(reading, confirmed)
+        self._proof = bool(reading.standing.proof)
         if self.phase != "agreed":
             return []
         if self.split is not None:
@@ -165,6 +181,13 @@ class HistoryVerdict:
         above = self._mine.head.version
         first = above._replace(revision=above.revision + 1)
         return self._ask(min(first, confirmed.version), now)
+
+    def noted(self, reading: Reading, confirmed: Head) -> None:
+        """The own authority was read because a member asked. That one sees to what it proves: a
+        thousand nodes that asked each other would fall upon the authority."""
+        self._mine = stance_of(reading, confirmed)
+        if self.phase == "asking":
+            self._proof = bool(reading.standing.proof)
 
     def heard(self, now: float) -> list[Effect]:
         """A member follows another history at this node's version or above it."""
@@ -190,7 +213,8 @@ class HistoryVerdict:
         return effects
 
     def faced(self, theirs: Stance) -> list[Effect]:
-        """A member has told how its authority stands, asked or not. Before this, ``stood``."""
+        """A member has told how its authority stands, asked (after ``stood``) or not (after
+        ``noted``)."""
         mine = self._mine
         if mine is None or theirs.server == mine.server or theirs in self._faced:
             return []
@@ -199,13 +223,14 @@ class HistoryVerdict:
         self._faced.append(theirs)
         return [Compare(theirs.confirmed)] if len(self._faced) == 1 else []
 
-    def compared(self, standing: Standing, now: float) -> list[Effect]:
+    def compared(self, reading: Reading, now: float) -> list[Effect]:
         """The own authority was read for what the first of those that wait has confirmed."""
         if not self._faced or self._mine is None:
             return []
         theirs = self._faced.popleft()
+        standing = reading.standing
         mine = self._mine._replace(server=standing.server, head=standing.head)
-        if theirs.server != mine.server and theirs.holds != holds(standing, theirs.confirmed):
+        if theirs.server != mine.server and theirs.holds != reading.holds:
             self._faced.clear()
             self._found = Split(mine, theirs)
             if self.phase == "agreed":
@@ -282,4 +307,5 @@ class HistoryVerdict:
         return [Raise(self._mine.confirmed)]
 
     def _next_look(self, now: float) -> float:
-        return now + LOOK_SECONDS * (1 + self._rng.random() / 2)
+        pause = LOOK_SECONDS * max(1.0, self.members / CROWD)
+        return now + pause * (1 + self._rng.random() / 2)

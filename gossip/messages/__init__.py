@@ -17,6 +17,7 @@ from gossip.messages import (
     membership,
     purges,
     registers,
+    repair,
     spreading,
 )
 from gossip.messages.fields import Field, Malformed
@@ -30,6 +31,7 @@ Message = (
     | fence.Message
     | purges.Message
     | registers.Message
+    | repair.Message
     | history.Message
 )
 
@@ -41,6 +43,7 @@ _SUBJECTS = (
     fence,
     purges,
     registers,
+    repair,
     history,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}

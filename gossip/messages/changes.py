@@ -1,17 +1,21 @@
 """Messages about the replica: heads, changesets, repair and snapshots."""
 
+import hashlib
 from typing import NamedTuple
 
 from gossip import limits
 from gossip.messages.fields import (
     HEAD,
+    STATE_HASH,
     Field,
     Kinds,
     integer,
     milliseconds,
+    optional,
     read_bool,
     read_bytes,
     read_changeset,
+    read_head,
     read_version,
     seconds,
 )
@@ -20,13 +24,19 @@ from gossip.replica import Changeset, Head, Version
 CHECK_BYTES = 4
 
 
+def check_of(digest: bytes, state_hash: bytes) -> bytes:
+    """What stands on heartbeats for what is held at a version."""
+    return hashlib.blake2b(digest + state_hash, digest_size=CHECK_BYTES).digest()
+
+
 class Heartbeat(NamedTuple):
     """Rides on pings, acks, pushes and push-pulls: what the sender serves, and how fresh it is."""
 
     version: Version
     check: bytes
-    """The first 4 bytes of the head's digest, by which two that are at one version find that their
-    histories differ. They differ at every version from there on, so 32 bits find it in the end."""
+    """Of the chain digest and the state hash at that version (``check_of``). Whoever remembers both
+    finds by it that the histories differ, or that one of the two is damaged. They differ at every
+    version from there on, so 32 bits find it in the end."""
     confirmation_age: float | None
     """Seconds since a member last compared its head with the authority's; None: never heard.
     Travels in whole milliseconds, rounded up."""
@@ -45,14 +55,12 @@ class Heartbeat(NamedTuple):
         confirmation_age: float | None,
         keyring: tuple[int, int] = (0, 0),
         record: int = 0,
+        state_hash: bytes = b"",
     ) -> "Heartbeat":
-        """What is said of a head that is served, of the keyring (its ``mark``) and of the sender's
-        own record."""
-        return cls(head.version, head.digest[:CHECK_BYTES], confirmation_age, *keyring, record)
-
-    def agrees(self, mine: Head) -> bool:
-        """Whether nothing says that this is another history than that of a head of ours."""
-        return self.version != mine.version or self.check == mine.digest[:CHECK_BYTES]
+        """What is said of a head that is served, of the keyring (its ``mark``), of the sender's own
+        record and of the state."""
+        check = check_of(head.digest, state_hash)
+        return cls(head.version, check, confirmation_age, *keyring, record)
 
 
 class Push(NamedTuple):
@@ -97,9 +105,12 @@ class Distant(NamedTuple):
 
 class Fetch(NamedTuple):
     """On a stream: send me this slice of your whole state. Slices are asked for one after another,
-    from 0; that question pins the state as it is then, for as long as the stream lives."""
+    from 0; that question pins the state as it is then. One that another stream broke off at is
+    asked for with the head, and with where to go on."""
 
     cursor: int
+    head: Head | None = None
+    resume: bytes = b""
 
 
 class Slice(NamedTuple):
@@ -109,6 +120,8 @@ class Slice(NamedTuple):
     cursor: int
     body: bytes
     last: bool
+    state_hash: bytes = b""
+    """Of that state (32 bytes)."""
 
 
 class NoSlice(NamedTuple):
@@ -121,6 +134,7 @@ class NoSlice(NamedTuple):
 Message = Heartbeat | Push | Announce | Request | Pull | Missing | Distant | Fetch | Slice | NoSlice
 
 CURSOR = integer(0, limits.SNAPSHOT_SLICES_MAX)
+RESUME: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.RESUME_BYTES_MAX))
 SLICE: Field = (bytes, lambda raw: read_bytes(raw, 1, limits.SLICE_BYTES_MAX))
 
 KINDS: Kinds = {
@@ -144,7 +158,7 @@ KINDS: Kinds = {
     11: (Pull, (HEAD,)),
     12: (Missing, (HEAD,)),
     53: (Distant, (HEAD,)),
-    14: (Fetch, (CURSOR,)),
-    15: (Slice, (HEAD, CURSOR, SLICE, (bool, read_bool))),
+    14: (Fetch, (CURSOR, optional(list, read_head), RESUME)),
+    15: (Slice, (HEAD, CURSOR, SLICE, (bool, read_bool), STATE_HASH)),
     16: (NoSlice, (CURSOR,)),
 }

@@ -116,6 +116,14 @@ def read_status(raw: object) -> Status:
     return Status(raw)
 
 
+def optional(write: Callable[[Any], object], read: Callable[[object], Any]) -> Field:
+    """A field that may be None."""
+    return (
+        lambda value: None if value is None else write(value),
+        lambda raw: None if raw is None else read(raw),
+    )
+
+
 def fixed(low: int, high: int) -> Field:
     """A number that takes the same room whatever it is."""
 
@@ -152,6 +160,13 @@ def read_head(raw: object) -> Head:
     return Head(read_version(version), read_bytes(digest, 32, 32))
 
 
+def read_state_hash(raw: object) -> bytes:
+    state_hash = read_bytes(raw, 0, 32)
+    if len(state_hash) not in (0, 32):
+        raise Malformed(f"a state hash of {len(state_hash)} bytes")
+    return state_hash
+
+
 def read_keyring(raw: object) -> Keyring:
     try:
         return decode(read_bytes(raw, 1, limits.KEYRING_BYTES_MAX))
@@ -176,3 +191,6 @@ COUNTER = integer(1, limits.COUNTER_MAX)
 NODE_ID: Field = (node_id_bytes, read_node_id)
 
 HEAD: Field = (list, read_head)
+
+STATE_HASH: Field = (bytes, read_state_hash)
+"""Empty where the chain digest covers the state."""

@@ -24,6 +24,7 @@ from store.version import Version
 
 FENCE = "Grapevine-Fence"
 ALL = "all"
+_TIMEOUT_DIGITS_MAX = 12
 _WRITTEN = web.RequestKey("written", Version)
 """Key of a request under which its handler has left the version that it answers."""
 
@@ -46,12 +47,9 @@ def fence_writes(node: NodeView) -> Middleware:
             return answer
         fenced = await node.fence(NamedVersion.of(version), seconds)
         if fenced.outcome == "forked":
-            kept = {
-                name: value
-                for name, value in answer.headers.items()
-                if name == "Grapevine-Revision"
-            }
-            return message(forked(str(version)), 409, {**kept, FENCE: header(fenced)})
+            revision = answer.headers["Grapevine-Revision"]
+            headers = {"Grapevine-Revision": revision, FENCE: header(fenced)}
+            return message(forked(revision), 409, headers)
         if fenced.outcome == "partial":
             answer.set_status(202)
         answer.headers[FENCE] = header(fenced)
@@ -96,9 +94,6 @@ def read_timeout(text: str | None) -> float:
     raise Refusal(
         400, f"timeout: '{text}' is not a number of seconds above 0 and up to {FENCE_SECONDS_MAX:g}"
     )
-
-
-_TIMEOUT_DIGITS_MAX = 12
 
 
 def _check_all(name: str, value: str) -> None:

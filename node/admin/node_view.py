@@ -296,6 +296,10 @@ class NodeView(Protocol):
 
     def replica_file_status(self) -> ReplicaFileStatus: ...
 
+    def replica_problem(self) -> str:
+        """What is wrong with the copy of the authority that is served; empty when nothing is known
+        to be."""
+
     def audits(self) -> Mapping[str, Any]:
         """What the audits have found last, by what was looked at; as ``/status`` shows it."""
 

@@ -74,6 +74,7 @@ class Status:
                 "split": authority.split or None,
                 "changed": authority.changed or None,
             },
+            "replica": {"problem": node.replica_problem()},
             "replica_file": {
                 "revision": str(kept.version) if kept.version is not None else None,
                 "problem": kept.problem,

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from node import logs
 from node.agent.histories import AuthoritySplit, Histories
 from node.agent.limits import EARLY_PATIENCE_SECONDS, LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
-from store.audit import Difference, Reconciled
+from store.audit import Amended, Difference
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
@@ -22,6 +22,10 @@ from store.version import EMPTY, Head
 log = logs.get("authority")
 
 Answer = TypeVar("Answer")
+
+
+class CantFollow(Exception):
+    """The authority was read, but what it holds can't be taken over here: the message says why."""
 
 
 class AuthorityLink:
@@ -76,6 +80,9 @@ class AuthorityLink:
         self._reconnect = Reconnect(rng)
         self._patience = patience
         self._write_pause = write_pause
+        self.from_peers: Callable[[], Awaitable[bool]] | None = None
+        """Brings the replica to a peer's state, where the log doesn't lead on; False when it
+        couldn't."""
         self._catching_up = asyncio.Lock()
         self.changed: tuple[str, str] | None = None
         """(id served here, id found) once another authority answers at the same place."""
@@ -148,21 +155,32 @@ class AuthorityLink:
         """Show the authority's whole state at one head. Raises AuthorityUnavailable."""
         await self._asked(self.authority.walk(visitor, slice_rows))
 
-    async def reconcile(self, difference: Difference) -> Reconciled:
+    async def amend(self, difference: Difference) -> Amended:
         """Write what the authority's state table says and history doesn't, then serve it here.
 
         Raises AuthorityUnavailable.
         """
-        asking = self.authority.reconcile(difference, origin=self._origin())
-        reconciled = await self._asked(asking)
-        await self._take_in(reconciled.head, reconciled.changeset)
-        return reconciled
+        if self.changed or self.info is None:
+            raise AuthorityUnavailable(self.reason)
+        if refusal := self.histories.refusal():
+            raise AuthoritySplit(refusal)
+        try:
+            amended = await self.authority.amend(difference, origin=self._origin())
+        except HistoryForked:
+            raise  # to be settled before anything is written
+        except AuthorityUnavailable as error:
+            self._failed(str(error))
+            raise
+        self._succeeded()
+        await self._take_in(amended.head, amended.changeset)
+        return amended
 
     async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
         """Serve what this node has just committed, and tell the others."""
         verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
-            self._committed([changeset] if verdict == "early" else [])
+            # What can't be applied here, others can.
+            self._committed([changeset] if verdict in ("early", "poison") else [])
         self._has_shown(head)
         if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
@@ -173,7 +191,7 @@ class AuthorityLink:
                 head.version, EARLY_PATIENCE_SECONDS
             ):
                 return
-            with contextlib.suppress(AuthorityUnavailable):  # committed it is, all the same
+            with contextlib.suppress(AuthorityUnavailable, CantFollow):  # committed all the same
                 await self.catch_up(head)
 
     async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
@@ -213,7 +231,7 @@ class AuthorityLink:
     async def catch_up(self, wanted: Head | None = None) -> None:
         """Bring the replica to the authority's head, unless it has reached ``wanted`` meanwhile.
 
-        Raises AuthorityUnavailable.
+        Raises AuthorityUnavailable, and CantFollow when it is read but can't be applied here.
         """
         async with self._catching_up:
             if wanted is not None and self._serving.head().version >= wanted.version:
@@ -232,14 +250,30 @@ class AuthorityLink:
                 self._raised_here = False
                 self._committed([])
 
+    async def verify(self) -> bool:
+        """Whether the replica holds what the authority does; if not, it does afterwards.
+
+        Reads the whole state. Raises AuthorityUnavailable, and CantFollow when it can't be taken.
+        """
+        async with self._catching_up:
+            state = await self._asked(self.authority.state())
+            try:
+                return await self._serving.verify(state)
+            except ValueError as error:
+                raise CantFollow(f"the authority's state can't be read here: {error}") from error
+
     async def reload(self) -> bool:
         """Replace the replica by the authority's state, also at the very version that it has; False
         when the replica's log doesn't tell what it has applied while the state was read.
 
-        Raises AuthorityUnavailable.
+        Raises AuthorityUnavailable, and CantFollow when it can't be taken.
         """
         async with self._catching_up:
-            head = await self._serving.load(await self._asked(self.authority.state()), anew=True)
+            state = await self._asked(self.authority.state())
+            try:
+                head = await self._serving.load(state, anew=True)
+            except ValueError as error:
+                raise CantFollow(f"the authority's state can't be read here: {error}") from error
         if head is None:
             return False
         self._has_shown(head)
@@ -248,6 +282,7 @@ class AuthorityLink:
     async def _read(self) -> Head | None:
         """The authority's head, which the replica has reached; None in a split, where there is
         nothing to follow."""
+        asked_peers = False
         while True:
             if self._serving.loaded:
                 head = await self._read_log()
@@ -256,10 +291,17 @@ class AuthorityLink:
                 if await self._is_apart():
                     return None
                 log.notice(
-                    "the log doesn't lead on from this node's version, reloading",
-                    at=self._serving.version,
+                    "the log doesn't lead on from this node's version", at=self._serving.version
                 )
-            head = await self._serving.load(await self.authority.state())
+                if self.from_peers is not None and not asked_peers:
+                    # The whole state is much for a database that every node may ask at once.
+                    asked_peers = True
+                    if await self.from_peers():
+                        continue
+            try:
+                head = await self._serving.load(await self.authority.state())
+            except ValueError as error:
+                raise CantFollow(f"the authority's state can't be read here: {error}") from error
             if head is not None:
                 return head
 
@@ -274,7 +316,10 @@ class AuthorityLink:
         return self.histories.split is not None
 
     async def _read_log(self) -> Head | None:
-        """The authority's head, once the replica is there; None when its log doesn't lead there."""
+        """The authority's head, once the replica is there; None when its log doesn't lead there.
+
+        Raises CantFollow.
+        """
         while True:
             head = self._serving.head()
             changesets = await self.authority.log(head, LOG_READ_CHANGESETS)
@@ -283,10 +328,11 @@ class AuthorityLink:
             if not changesets:
                 return head
             for changeset in changesets:
-                if self._serving.take(changeset) not in ("applied", "known"):
-                    log.error(
-                        "the log doesn't fit what this node holds, reloading", at=head.version
-                    )
+                verdict = self._serving.take(changeset)
+                if verdict == "poison":
+                    raise CantFollow(f"changeset {changeset.version} can't be applied here")
+                if verdict not in ("applied", "known"):
+                    log.error("the log doesn't fit what this node holds", at=head.version)
                     return None
                 await asyncio.sleep(0)
 

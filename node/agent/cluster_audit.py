@@ -13,7 +13,8 @@ from node import logs
 from node.agent.authority_link import AuthorityLink
 from node.agent.limits import AUDIT_STEPS_MAX, AUDIT_YIELD_ENTITIES, NAMES_SHOWN_MAX
 from node.agent.serving import Serving
-from store.audit import Difference, Refused, Walk, referrers
+from store.amendment import Refused
+from store.audit import Difference, Walk, referrers
 from store.changeset import decode_body
 from store.errors import AuthorityUnavailable
 from store.limits import AUDIT_SLICE_ROWS
@@ -73,9 +74,11 @@ class ClusterAudit:
                 continue
             try:
                 await self.audit()
-            except AuthorityUnavailable as error:
+            except Exception as error:  # whatever stands in the database, the node goes on
                 self.counters["cluster_audits_inconclusive"] += 1
-                log.warning("the database can't be audited now", reason=str(error))
+                expected = isinstance(error, AuthorityUnavailable)
+                reason = str(error) if expected else repr(error)
+                log.warning("the database can't be audited now", reason=reason)
 
     async def audit(self) -> Verdict:
         """Once; until the two are the same, or what differs can't be spread. Raises
@@ -88,11 +91,11 @@ class ClusterAudit:
                 return self._note("spread" if spread else "same", spread, ())
             if known is None or not walk.differing:
                 break  # the replica was replaced meanwhile, or is itself what is damaged
-            reconciled = await self._link.reconcile(await self._difference(walk))
-            if reconciled.changeset is not None:
-                spread += len(decode_body(reconciled.changeset.body).changes)
-            elif reconciled.refused:
-                return self._note("refused", spread, reconciled.refused)
+            amended = await self._link.amend(await self._difference(walk))
+            if amended.changeset is not None:
+                spread += len(decode_body(amended.changeset.body).changes)
+            elif amended.refused:
+                return self._note("refused", spread, amended.refused)
         return self._note("inconclusive", spread, self._refused)
 
     async def _walk(self) -> Walk:

@@ -9,6 +9,7 @@ MEANINGS = {
     "reloads": "reloads of the configuration",
     "replica_audits": "times that all that the replica holds was hashed anew",
     "replica_audits_failed": "times that this showed that the replica is damaged",
+    "replica_verifications": "times that the database was read to compare what is held with it",
     "worker_audits": "times that the workers were told all that they should hold",
     "worker_audits_failed": "times that a worker held something else",
     "cluster_audits": "times that this node has compared the database with what the nodes hold",

@@ -104,9 +104,10 @@ class Fences:
             return Version(wanted.epoch, int(wanted.tag, 16), wanted.revision)
         if wanted.epoch > mine.epoch:
             return None
-        tag = mine.tag
-        if wanted.epoch < mine.epoch or not wanted.is_of(tag):
-            tag = int(wanted.tag.ljust(WHOLE_TAG_DIGITS, "0"), 16)
+        line = [mine, *(epoch.kept.version for epoch in self._serving.replica.epochs())]
+        tags = [one.tag for one in line if one.epoch == wanted.epoch and wanted.is_of(one.tag)]
+        # Of a history that didn't lead here, any tag is as good.
+        tag = tags[0] if tags else int(wanted.tag.ljust(WHOLE_TAG_DIGITS, "0"), 16)
         return Version(wanted.epoch, tag, wanted.revision)
 
     def _unknown(self) -> Fenced:

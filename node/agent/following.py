@@ -16,11 +16,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from gossip.events import Behind
 from node import logs
-from node.agent.authority_link import AuthorityLink
+from node.agent.authority_link import AuthorityLink, CantFollow
 from node.agent.limits import (
     AUTHORITY_RETRY_SECONDS,
+    CANT_FOLLOW_SECONDS,
     EPOCH_SPREAD_SECONDS,
     LISTEN_PATIENCE_SECONDS,
     SILENCE_LOOK_SECONDS,
@@ -53,6 +53,8 @@ class Following:
         self._poll = poll
         self._rng = rng
         self._may_serve = may_serve
+        self.on_stuck: Callable[[str], None] = lambda reason: None
+        """Told whenever what the authority holds can't be taken over here, with the reason."""
         self.served = False
         """Whether ``may_serve`` was called."""
         self._wake = asyncio.Event()
@@ -112,22 +114,16 @@ class Following:
             except AuthorityUnavailable:
                 await asyncio.sleep(AUTHORITY_RETRY_SECONDS * (1 + self._rng.random() / 2))
                 continue
+            except CantFollow as error:
+                self.on_stuck(str(error))
+                await asyncio.sleep(CANT_FOLLOW_SECONDS * (1 + self._rng.random() / 2))
+                continue
             self._serve()
             if self._link.reachable and self._sought[:2] > self._serving.version[:2]:
                 # The authority answers, and knows nothing of that epoch.
                 self._link.histories.heard()
             self._sought = GENESIS
             await self._until_a_look_is_due()
-
-    def behind(self, event: Behind) -> None:
-        """Peers hold a newer state and can't lead this node there change by change."""
-        log.info("peers can't bring this node up to date", version=event.version, why=event.reason)
-        if event.reason == "forked" and self._link.reachable:
-            self._link.histories.heard()
-        if self._link.reachable and event.reason != "distant":
-            self._wake.set()
-        else:
-            self._membership.fetch_snapshot()
 
     def heard_epoch(self, version: tuple[int, int, int]) -> None:
         """Members follow a higher epoch: if the authority answers, it is for that to confirm it.
@@ -189,5 +185,6 @@ class Following:
             if self._poll.due(now):
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._poll.deadline - now)
+                async with asyncio.timeout(self._poll.deadline - now):
+                    await self._wake.wait()
         self._wake.clear()

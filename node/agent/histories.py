@@ -4,6 +4,7 @@ Reads and raises are done one after the other by one task; who needs a verdict w
 """
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
@@ -21,6 +22,7 @@ from node.agent.limits import (
 from store.authority import Authority, Committed
 from store.errors import AuthorityUnavailable
 from store.history import Server, Standing
+from store.replica import Replica
 from store.verdict import (
     ANSWER_SECONDS,
     Ask,
@@ -29,8 +31,11 @@ from store.verdict import (
     HistoryVerdict,
     Look,
     Raise,
+    Reading,
     Split,
     Stance,
+    leaves_open,
+    reading_of,
     stance_of,
 )
 from store.version import Head, Version
@@ -51,11 +56,12 @@ class Asked(NamedTuple):
 
 
 class Histories:
-    """``confirmed()`` is the newest head that this node knows to be confirmed, ``known(count)``
-    heads of that history, newest first. ``still_ours()`` raises AuthorityUnavailable when another
-    authority answers now in this one's place. ``ask(at_least, mine)`` asks members and answers
-    whom, ``answer(asker, sequence, mine)`` is for their questions. ``raised(committed)`` is called
-    after this node has raised the epoch, ``lost(reason)`` when the authority has failed to answer.
+    """``confirmed()`` is the newest head that this node knows to be confirmed; ``replica`` knows
+    the history that led there. ``still_ours()`` raises AuthorityUnavailable when another authority
+    answers now in this one's place. ``ask(at_least, mine)`` asks members and answers whom,
+    ``answer(asker, sequence, mine)`` is for their questions, ``members()`` how many run.
+    ``raised(committed)`` is called after this node has raised the epoch, ``lost(reason)`` when the
+    authority has failed to answer.
     """
 
     def __init__(
@@ -63,10 +69,11 @@ class Histories:
         authority: Authority,
         origin: Callable[[], str],
         confirmed: Callable[[], Head],
-        known: Callable[[int], Sequence[Head]],
+        replica: Replica,
         still_ours: Callable[[], Awaitable[object]],
         ask: Callable[[Version, Stance], Sequence[str]],
         answer: Callable[[str, int, Stance | None], None],
+        members: Callable[[], int],
         raised: Callable[[Committed], None],
         lost: Callable[[str], None],
         rng: random.Random,
@@ -75,10 +82,11 @@ class Histories:
         self._authority = authority
         self._origin = origin
         self._confirmed = confirmed
-        self._known = known
+        self._replica = replica
         self._still_ours = still_ours
         self._ask = ask
         self._answer = answer
+        self._members = members
         self._raised = raised
         self._lost = lost
         self._clock = clock
@@ -113,8 +121,8 @@ class Histories:
         this node's side takes no writes.
         """
         await self._still_ours()
-        bounded = _bounded(standing)
-        self._take(self._verdict.stood(bounded, confirmed, self._clock(), to_write=to_write))
+        reading = reading_of(_bounded(standing), confirmed)
+        self._take(self._verdict.stood(reading, confirmed, self._clock(), to_write=to_write))
         try:
             async with asyncio.timeout(HISTORY_SETTLE_SECONDS):
                 while self._verdict.phase != "agreed":
@@ -150,11 +158,9 @@ class Histories:
         AuthorityUnavailable."""
         split = self._verdict.split
         assert split is not None
+        # Above the other's, of whose history no head is known to be shared: ours aren't its own.
         committed = await self._authority.raise_epoch(
-            split.theirs.head,
-            origin=self._origin(),
-            known=self._known(EPOCH_KNOWN_HEADS),
-            forced=True,
+            split.theirs.head, origin=self._origin(), forced=True
         )
         self._raised(committed)
         self.renew()
@@ -175,12 +181,13 @@ class Histories:
         self._wake.clear()
         deadline = self._verdict.deadline
         timeout = None if deadline is None else max(0.0, deadline - self._clock())
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            pass
+        # Not wait_for: in Python 3.11 that may swallow a cancellation (python/cpython#86296).
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
 
     def _take(self, effects: Sequence[Effect]) -> None:
+        self._verdict.members = self._members()
         for effect in effects:
             if isinstance(effect, Ask):
                 asked = self._ask(effect.at_least, effect.mine)
@@ -205,12 +212,12 @@ class Histories:
             if isinstance(effect, Raise):
                 await self._raise(effect.confirmed)
             elif isinstance(effect, Compare):
-                standing = await self._read(effect.head)
-                self._take(self._verdict.compared(standing, self._clock()))
+                reading = await self._read(effect.head)
+                self._take(self._verdict.compared(reading, self._clock()))
             elif isinstance(effect, Look):
                 confirmed = self._confirmed()
-                standing = await self._read(confirmed)
-                self._take(self._verdict.stood(standing, confirmed, self._clock()))
+                reading = await self._read(confirmed)
+                self._take(self._verdict.stood(reading, confirmed, self._clock()))
         except AuthorityUnavailable as error:
             self._jobs.clear()
             self._take(self._verdict.lost(self._clock()))
@@ -218,7 +225,10 @@ class Histories:
 
     async def _raise(self, confirmed: Head) -> None:
         committed = await self._authority.raise_epoch(
-            confirmed, origin=self._origin(), known=self._known(EPOCH_KNOWN_HEADS)
+            confirmed,
+            origin=self._origin(),
+            known=self._replica.heads(EPOCH_KNOWN_HEADS),
+            epochs=self._replica.epochs(),
         )
         if committed.changeset is not None:
             log.warning(
@@ -236,19 +246,23 @@ class Histories:
         mine: Stance | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                standing = await self._read(confirmed)
-            mine = stance_of(standing, confirmed)
+                reading = await self._read(confirmed)
+            mine = stance_of(reading, confirmed)
         except (AuthorityUnavailable, TimeoutError):
             pass
         for asker, sequence in questions:
             self._answer(asker, sequence, mine)
         if mine is not None:
-            self._take(self._verdict.stood(standing, confirmed, self._clock()))
+            self._verdict.noted(reading, confirmed)
             for theirs in questions.values():
                 self._take(self._verdict.faced(theirs))
 
-    async def _read(self, head: Head) -> Standing:
-        return _bounded(await self._authority.standing(head))
+    async def _read(self, head: Head) -> Reading:
+        standing = _bounded(await self._authority.standing(head))
+        logged = False
+        if leaves_open(standing, head):
+            logged = await self._authority.log(head, 1) is not None
+        return reading_of(standing, head, logged=logged)
 
     def _tell(self) -> None:
         split = self._verdict.split

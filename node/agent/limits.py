@@ -34,6 +34,10 @@ AUTHORITY_PATIENCE_SECONDS = 1.0
 failing is better than ours. The first packet waits for one attempt, which names the generation."""
 AUTHORITY_RETRY_SECONDS = 0.5
 """Before the authority is tried again that was lost while it was read; jittered by up to half."""
+PEERS_PATIENCE_SECONDS = 60.0
+"""How long peers are asked for their state before the authority's is read."""
+CANT_FOLLOW_SECONDS = 30.0
+"""Before an authority is read again whose changes can't be applied here; jittered by up to half."""
 REACHED_ELSEWHERE_SECONDS = 1.0
 """So long ago at most another member has read an authority that counts as back."""
 LISTENERS = 3

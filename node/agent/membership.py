@@ -248,11 +248,18 @@ class Membership:
             default=None,
         )
 
-    def fetch_snapshot(self) -> None:
-        """Get the whole state from a peer that holds a newer one, unless that is under way."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.fetch_snapshot(self._transport.now())
-            self._transport.flush()
+    def fetch_snapshot(self, *, damaged: bool = False) -> bool:
+        """Come to the state of a peer (``Gossip.fetch_snapshot``); False when none can be asked."""
+        if self._gossip is None or self._transport is None:
+            return False
+        begun = self._gossip.fetch_snapshot(self._transport.now(), damaged=damaged)
+        self._transport.flush()
+        return begun
+
+    def state_confirmed(self) -> None:
+        """What this node holds is what the authority does."""
+        if self._gossip is not None:
+            self._gossip.state_confirmed()
 
     def join(self, addresses: Sequence[Address]) -> None:
         """Look for members there, now and whenever nobody runs there."""

@@ -31,6 +31,7 @@ from gossip.events import (
     RegisterChanged,
     SnapshotFailed,
     SnapshotInstalled,
+    StateDiffers,
 )
 from gossip.events import Event as GossipEvent
 from node import logs
@@ -74,6 +75,7 @@ from node.agent.peers import Peers
 from node.agent.proxying import log_path, proxy_settings, replica_path
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.removals import Removals
+from node.agent.repairing import Repairing
 from node.agent.replica_audit import ReplicaAudit
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.revisions import RevisionEvents
@@ -91,12 +93,12 @@ from node.named_version import NamedVersion
 from node.version import VERSION
 from store import off
 from store.authority import AuthorityInfo, Committed, Mutation
-from store.changeset import Changeset, decode_body
+from store.changeset import Change, Changeset, decode_body
 from store.contents import PinnedState
 from store.errors import AuthorityUnavailable
 from store.poll import Poll
 from store.replica import Replica
-from store.version import Head
+from store.version import Head, Version
 
 log = logs.get("node")
 
@@ -126,6 +128,7 @@ class Node:
         self._bus = EventBus()
         self._revisions = RevisionEvents(self._bus.publish)
         self._serving = Serving(self.replica, self._applied, self._loaded)
+        self._serving.on_mended = self._mended
         self._sockets = SlotSockets()
         self._workers = Workers(
             proxy_settings(settings),
@@ -148,10 +151,11 @@ class Node:
             self.authority,
             lambda: self.node_id,
             lambda: self._link.confirmed_head(),
-            self.replica.heads,
+            self.replica,
             lambda: self._link.still_ours(),
             self._membership.ask_history,
             self._membership.answer_history,
+            self._membership.running_count,
             self._raised,
             lambda reason: self._link.failed(reason),
             self._rng,
@@ -212,6 +216,11 @@ class Node:
             self._rng,
             self._workers.listen,
         )
+        self._repairing = Repairing(
+            self._link, self._serving, self._membership, self._following.look
+        )
+        self._link.from_peers = self._repairing.from_peers
+        self._following.on_stuck = self._repairing.cant_follow
         self.history: HistoryView = NoDesk()
         if settings.database != "off":
             self.history = AuthorityDesk(
@@ -402,12 +411,12 @@ class Node:
         self._workers.publish_state()
         self._fences.moved()
 
+    def _mended(self, version: Version, changes: tuple[Change, ...]) -> None:
+        self._keeper.replaced()
+        self._workers.publish(version, changes)
+
     async def _replace_replica(self) -> None:
-        """It is damaged."""
-        with contextlib.suppress(AuthorityUnavailable):
-            if await self._link.reload():
-                return
-        self._membership.fetch_snapshot()
+        self._repairing.damaged("an audit has found that it isn't what was applied")
 
     def _live(self, version: tuple[int, int, int]) -> None:
         self._revisions.live(version, time.time())
@@ -430,7 +439,9 @@ class Node:
             self._peers.changed()
             self._following.moved()
         elif isinstance(event, Behind):
-            self._following.behind(event)
+            self._repairing.behind(event)
+        elif isinstance(event, StateDiffers):
+            self._repairing.differs(event)
         elif isinstance(event, EpochHeard):
             self._following.heard_epoch(event.version)
         elif isinstance(event, HistoryAsked):
@@ -438,10 +449,13 @@ class Node:
         elif isinstance(event, HistoryAnswered):
             theirs = None if event.theirs is None else heard(event.theirs)
             self._histories.answered(event.member, theirs)
-        elif isinstance(event, ChangesetApplied | SnapshotInstalled):
-            if isinstance(event, ChangesetApplied):
-                self.measures.propagation.observe(event.delay, event.hops)
+        elif isinstance(event, ChangesetApplied):
+            self.measures.propagation.observe(event.delay, event.hops)
             self._following.moved()
+            self._repairing.moved()
+        elif isinstance(event, SnapshotInstalled):
+            self._following.moved()
+            self._repairing.installed()
         elif isinstance(event, AuthorityAdopted):
             log.notice(
                 "following the authority of a peer until this node's own has been read",
@@ -465,7 +479,7 @@ class Node:
         elif isinstance(event, KeyUnknown):
             self._keys.unknown(event.key_id)
         elif isinstance(event, SnapshotFailed):
-            log.warning("no peer could give the whole state", reason=event.reason)
+            self._repairing.failed(event.reason)
             self._following.snapshot_failed()
         elif isinstance(event, MemberForgotten):
             if self._membership.is_first():
@@ -529,6 +543,9 @@ class Node:
     def replica_file_status(self) -> ReplicaFileStatus:
         return self._keeper.status()
 
+    def replica_problem(self) -> str:
+        return self._repairing.problem
+
     def audits(self) -> Mapping[str, Any]:
         return {
             "replica": self._replica_audit.status(),
@@ -558,6 +575,7 @@ class Node:
         return {
             **self._membership.counters(),
             **self._keeper.counters(),
+            **self._repairing.counters(),
             **self.authority.counters(),
             **self._replica_audit.counters(),
             **self._worker_audit.counters(),

@@ -61,7 +61,10 @@ class ReplicaAudit:
         """Until cancelled."""
         while True:
             if await self.look() is False:
-                await self._replace()
+                try:
+                    await self._replace()
+                except Exception as error:  # the next pass finds it again; the node goes on
+                    log.error("the state can't be had anew", reason=repr(error))
             await self._sleep(self._pause)
 
     async def look(self) -> bool | None:

@@ -6,9 +6,10 @@ slices, and what they replace is let go of by and by: neither holds up what else
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
-from gossip.replica import Installation, Outcome, Verdict
+from gossip.replica import Giving, Installation, Reconciliation, Verdict
+from node.agent.intake import Installing, Left, Reconciling
 from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.abandoned import abandoned
@@ -18,9 +19,9 @@ from store.changeset import Change, Changeset
 from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.history import Reach
-from store.installation import Installation as Taken
 from store.installation import Loading
 from store.replica import Replica
+from store.state_hash import StateSum, element, identify
 from store.version import EMPTY, Head, Version
 
 
@@ -44,6 +45,8 @@ class Serving:
         """Whether a higher epoch can be read at this node's own authority."""
         self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
         """Told of what a higher epoch has left behind of what was held."""
+        self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
+        """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
         self._waiting: list[tuple[Version, asyncio.Future[None]]] = []
 
@@ -65,6 +68,15 @@ class Serving:
 
     def state_hash(self, version: tuple[int, int, int]) -> bytes | None:
         return self.replica.state_hash(version)
+
+    def size(self) -> int:
+        return len(self.replica)
+
+    def digest(self, version: tuple[int, int, int]) -> bytes | None:
+        return self.replica.digest(version)
+
+    def audit(self) -> Generator[None, None, bool]:
+        return self.replica.audit()
 
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
@@ -116,7 +128,8 @@ class Serving:
         """
         before, head, entities = self.head(), state.head, list(state.entities)
         del state
-        if self.loaded and not anew and head != before and before.version >= head.version:
+        is_over = self.loaded and head != before and before.version >= head.version
+        if is_over and not (anew and self._since(head)):
             return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
         try:
@@ -143,7 +156,21 @@ class Serving:
         self._replaced(left)
         return head
 
-    def _held(self) -> tuple[Head, Changelog]:
+    async def verify(self, state: State) -> bool:
+        """Whether this node holds what the authority was read for, at that version, as far as it
+        remembers; else it does afterwards. Raises ValueError when the state can't be read."""
+        total = StateSum()
+        for number, (kind, entity_id, text) in enumerate(state.entities, start=1):
+            total.add(element(identify(kind, entity_id, (text or "").encode())))
+            if number % LOAD_SLICE_ENTITIES == 0:
+                await asyncio.sleep(0)
+        ours = self.replica.state_hash(state.head.version)
+        if ours in (None, total.digest()):
+            return True
+        await self.load(state, anew=True)
+        return False
+
+    def _held(self) -> Left:
         return self.head(), self.replica.changelog
 
     def _since(self, head: Head) -> Sequence[Changeset]:
@@ -173,12 +200,30 @@ class Serving:
         self.replica.begin_load(EMPTY).finish()
         self._tidy()
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        return self.replica.snapshot(slice_bytes)
+    def give(self) -> Giving:
+        return self.replica.give()
 
-    def begin_install(self, version: tuple[int, int, int], digest: bytes) -> Installation:
-        taken = self.replica.begin_install(version, digest)
-        return _Installing(taken, self._held, self._replaced, self._tidy)
+    def begin_install(
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
+    ) -> Installation:
+        taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
+        return Installing(taken, self._held, self._replaced, self._tidy)
+
+    def begin_reconcile(
+        self,
+        version: tuple[int, int, int],
+        digest: bytes,
+        state_hash: bytes,
+        *,
+        renew: bool = False,
+    ) -> Reconciliation:
+        begun = self.replica.begin_reconcile(version, digest, state_hash, renew=renew)
+        return Reconciling(begun, self._held, self._mended, self._replaced, self._tidy)
 
     def tell(self, question: Ask) -> Told:
         """Answer a worker's question at the version of now."""
@@ -192,48 +237,25 @@ class Serving:
         """At one version what workers hold, if not more; None while there is nothing."""
         return self.replica.pin() if self.loaded else self._early
 
-    def _replaced(self, left: tuple[Head, Changelog] | None = None) -> None:
-        if left is not None and (lost := abandoned(*left, self.replica.epochs())):
-            self.on_abandoned(lost)
+    def _mended(self, left: Left, changes: tuple[Change, ...]) -> None:
+        self._leave(left)
+        self.on_mended(self.version, changes)
+        self._tidy()
+
+    def _replaced(self, left: Left | None = None) -> None:
+        if left is not None:
+            self._leave(left)
         self._on_loaded()
         self._tidy()
+
+    def _leave(self, left: Left) -> None:
+        if lost := abandoned(*left, self.replica.epochs()):
+            self.on_abandoned(lost)
 
     def _tidy(self) -> None:
         """Let go of what was replaced or abandoned, some in each turn of the loop."""
         if self.replica.tidy():
             asyncio.get_running_loop().call_soon(self._tidy)
-
-
-class _Installing:
-    """A peer's snapshot on its way in. Satisfies gossip.replica.Installation."""
-
-    def __init__(
-        self,
-        taken: Taken,
-        held: Callable[[], tuple[Head, Changelog]],
-        replaced: Callable[[tuple[Head, Changelog]], None],
-        abandoned: Callable[[], None],
-    ) -> None:
-        self._taken = taken
-        self._held = held
-        self._replaced = replaced
-        self._abandoned = abandoned
-
-    def feed(self, data: bytes) -> bool:
-        return self._taken.feed(data)
-
-    def finish(self) -> Outcome:
-        left = self._held()
-        outcome = self._taken.finish()
-        if outcome == "installed":
-            self._replaced(left)
-        else:
-            self._abandoned()
-        return outcome
-
-    def abandon(self) -> None:
-        self._taken.abandon()
-        self._abandoned()
 
 
 def _parts(entities: list[Change]) -> Iterator[list[Change]]:

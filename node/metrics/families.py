@@ -141,6 +141,16 @@ _NODE = (
         "Whether the configuration can be kept on this node's disk.",
         lambda node: not node.replica_file_status().problem,
     ),
+    _gauge(
+        "grapevine_replica_damaged",
+        "Whether the last audit of what this node holds in memory found it damaged.",
+        lambda node: node.audits()["replica"]["damaged"],
+    ),
+    _gauge(
+        "grapevine_database_rows_refused",
+        "Rows that this node's last audit of the database found, and that don't validate.",
+        lambda node: node.audits()["database"]["rows_refused"],
+    ),
 )
 
 _MEASURED = (

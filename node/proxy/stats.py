@@ -6,6 +6,8 @@ MEANINGS = {
     "access_log_dropped": "lines of the access log that the disk didn't take",
     "bytes_received": "bytes of requests' bodies from clients",
     "bytes_sent": "bytes of answers' bodies to clients",
+    "cache_purges": "invalidations that reached a worker",
+    "cache_purges_again": "of these, those done again at the version that they were made at",
     "clients_aborted": "requests whose client has gone before its answer",
     "clients_refused": "connections closed at once because too many are open",
     "cold_cached": "look-ups of consumers and credentials answered from memory",

@@ -9,6 +9,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gossip.replica import Changeset as Spread
@@ -21,9 +22,9 @@ from simulations.authority.loop import ProcessLoop
 from store.authority import Committed, Mutation
 from store.changeset import Changeset
 from store.engine import Engine
-from store.errors import AuthorityUnavailable
+from store.errors import AuthorityUnavailable, HistoryForked
 from store.poll import Poll
-from store.version import Head, Version
+from store.version import EMPTY, Head, Version
 
 if TYPE_CHECKING:
     from simulations.node import Node
@@ -62,14 +63,19 @@ class AuthorityClient:
         self._interval = interval
         self._engine: Engine | None = None
         self._drawn = b""
+        self.confirmed = EMPTY
+        """The newest head that this process knows to be the authority's."""
 
     def started(self) -> None:
         """The node has begun a life."""
         world, rng = self._world, self._rng
+        self.confirmed = self._held()
         engine = self._ground.engine(
             self.node.name,
             clock=lambda: _WALL + world.now,
-            draw_write_id=lambda: self._drawn,
+            draw_write_id=self._draw_write_id,
+            draw_tag=lambda: rng.getrandbits(64),
+            confirmed=lambda: self.confirmed,
             new_id=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             died=self._died_within,
         )
@@ -96,6 +102,10 @@ class AuthorityClient:
         except Exception as error:
             answer = error
         self._ledger.answered(write_id, answer)
+        if isinstance(answer, HistoryForked):
+            await self._raise(engine)
+        if isinstance(answer, Committed):
+            self.confirmed = max(self.confirmed, answer.head)
         if isinstance(answer, Committed) and answer.changeset is not None and self.node.running:
             self.node.application.committed(_spread(answer.changeset))
 
@@ -117,16 +127,41 @@ class AuthorityClient:
 
     async def _catch_up(self, engine: Engine) -> None:
         self.polls += 1
-        version, digest = self.node.replica.head()
-        following = await engine.log(Head(Version(*version), digest))
-        assert following is not None, f"{self.node.name} has left the authority's history"
+        if (await engine.standing(self.confirmed)).proof:
+            await self._raise(engine)
+        following = await engine.log(self._held())
+        if following is None:
+            await self._load(engine)
+        for changeset in following or ():
+            self.node.replica.offer(*_spread(changeset))
+        self.confirmed = max(self.confirmed, self._held())
         head = self.node.replica.head()
-        for changeset in following:
-            if self.node.replica.offer(*_spread(changeset)) == "applied":
-                head = self.node.replica.head()
         if self.node.running:
             self.node.core.authority_confirmed(ReplicaHead(*head), self.node.now())
             self.node.flush()
+
+    async def _raise(self, engine: Engine) -> None:
+        """There is one authority here, so who has proof raises at once."""
+        with suppress(AuthorityUnavailable):
+            raised = await engine.raise_epoch(self.confirmed, origin=self.node.id)
+            self.confirmed = max(self.confirmed, raised.head)
+
+    async def _load(self, engine: Engine) -> None:
+        """This node has left the authority's history: read all of it."""
+        log = await engine.log(EMPTY)
+        if log and log[-1].version > self._held().version:
+            _, _, digest, _ = last = log[-1]
+            head = ReplicaHead(_spread(last).version, digest)
+            self.node.replica.replace(head, [changeset.body for changeset in log])
+
+    def _held(self) -> Head:
+        version, digest = self.node.replica.head()
+        return Head(Version(*version), digest)
+
+    def _draw_write_id(self) -> bytes:
+        """A write's, or else one for a raise."""
+        drawn, self._drawn = self._drawn, b""
+        return drawn or self._rng.randbytes(16)
 
     def _died_within(self) -> None:
         """Killed in the middle of its transaction."""

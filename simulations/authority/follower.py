@@ -11,6 +11,7 @@ from store.authority import Committed
 from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable
+from store.history import Proof
 from store.replica import Replica
 from store.version import EMPTY, Head
 
@@ -18,9 +19,12 @@ KNOWN_MAX = 1_000
 
 
 class Follower:
-    """``moved`` is called whenever it knows a newer head to be confirmed."""
+    """``moved`` is called whenever it knows a newer head to be confirmed, ``proved`` when it finds
+    one lost."""
 
-    def __init__(self, name: str, moved: Callable[[Head], None]) -> None:
+    def __init__(
+        self, name: str, moved: Callable[[Head], None], proved: Callable[[Proof], None]
+    ) -> None:
         self.confirmed = EMPTY
         """The newest head that it knows to be the authority's, its own or one that was heard."""
         self.replica = Replica("simulated")
@@ -29,6 +33,7 @@ class Follower:
         """Those raised by who held all of the history that was left."""
         self.name = name
         self._moved = moved
+        self._proved = proved
 
     def forget(self) -> None:
         """Begin anew on an empty disk."""
@@ -50,6 +55,7 @@ class Follower:
         with suppress(AuthorityUnavailable):
             standing = await engine.standing(self.confirmed)
             if standing.proof:
+                self._proved(standing.proof)
                 await self.settle(engine)
             await self._catch_up(engine)
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from simulations.authority.postgres.bootstrap import bootstrapped
 from simulations.authority.postgres.cluster import Cluster
@@ -19,16 +19,34 @@ from store.postgres_address import PostgresAddress, PostgresHost
 from store.schema.entity import Schema
 from store.transaction import WriteRequest
 
+Image = TypeVar("Image")
+
 ADDRESS = PostgresAddress(
     (PostgresHost("db1"), PostgresHost("db2")), "grapevine", "grapevine", timeout=3.0
 )
 
 
+class Lost:
+    """What a database had committed and then lost."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, Values] = {}
+        """Log rows by their chain."""
+        self.returned: dict[bytes, None] = {}
+        """Those that were lost, and then brought back by an image."""
+
+    def note(self, before: list[Values], after: list[Values]) -> None:
+        """The log was this, and is that."""
+        self.rows.update((row["chain"], row) for row in before)
+        for row in after:
+            if self.rows.pop(row["chain"], None) is not None and row not in before:
+                self.returned[row["chain"]] = None
+
+
 class Ground(Protocol):
     """An authority and its faults."""
 
-    lost: dict[bytes, Values]
-    """Log rows that were committed and then lost, by their chain."""
+    lost: "Lost"
 
     def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
         """One process's tie to it. ``sources`` are the engine's of time and randomness; ``died`` is
@@ -72,7 +90,7 @@ class PostgresGround:
         """Whether a standby takes over only when it has all that the primary has flushed."""
         self._waits = rng.random() < 0.7 or lossless
         self._stream = self._follow()
-        self.lost: dict[bytes, Values] = {}
+        self.lost = Lost()
         self._images = [self._primary.database.copy()]
         self._drivers: dict[str, Driver] = {}
         self._changing = False
@@ -155,7 +173,7 @@ class PostgresGround:
         self.cluster.promote(self._standby)
         before = self.log
         self._primary, self._standby = self._standby, self._primary
-        _note_lost(self.lost, before, self.log)
+        self.lost.note(before, self.log)
         self._clock.after(seconds, self._rejoin)
 
     def remember(self) -> None:
@@ -167,10 +185,10 @@ class PostgresGround:
             return
         self._primary.crash()
         before = self.log
-        self.cluster.restore(self._primary, self._rng.choice(self._images))
+        self.cluster.restore(self._primary, _one_of(self._images, self._rng))
         self._primary.start()
         self._stream = self._follow()
-        _note_lost(self.lost, before, self.log)
+        self.lost.note(before, self.log)
 
     def _rejoin(self) -> None:
         if not self._changing:
@@ -181,6 +199,11 @@ class PostgresGround:
 
     def _follow(self) -> Any:
         return self.cluster.follow(self._standby, self._primary, self._lag, wait=self._waits)
+
+
+def _one_of(images: list[Image], rng: random.Random) -> Image:
+    """The last one rather than another."""
+    return rng.choice((rng.choice(images), images[-1]))
 
 
 def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
@@ -194,14 +217,6 @@ def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
     return engine
 
 
-def _note_lost(lost: dict[bytes, Values], before: list[Values], after: list[Values]) -> None:
-    """What was in the log and isn't any more is lost; what an image brings back is not."""
-    for row in before:
-        lost[row["chain"]] = row
-    for row in after:
-        lost.pop(row["chain"], None)
-
-
 class SqliteGround:
     """One file that all processes share."""
 
@@ -209,7 +224,7 @@ class SqliteGround:
         self._clock = clock
         self._rng = rng
         self._file = SqliteFile.bootstrapped(clock, rng)
-        self.lost: dict[bytes, Values] = {}
+        self.lost = Lost()
         self._images = [self._file.image()]
 
     def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
@@ -236,8 +251,8 @@ class SqliteGround:
 
     def rewind(self) -> None:
         before = self.log
-        self._file.restore(self._rng.choice(self._images))
-        _note_lost(self.lost, before, self.log)
+        self._file.restore(_one_of(self._images, self._rng))
+        self.lost.note(before, self.log)
 
     @property
     def log(self) -> list[Values]:

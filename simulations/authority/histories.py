@@ -16,6 +16,7 @@ from simulations.authority.writers import Run, Writer
 from store.authority import Committed, Mutation, State
 from store.changeset import Changeset, decode_body
 from store.errors import HistoryForked
+from store.history import Proof
 from store.lineage import decode_record
 from store.version import EMPTY, Head
 
@@ -25,7 +26,7 @@ class FollowingWriter(Writer):
 
     def __init__(self, run: "Histories", name: str, writes: int) -> None:
         super().__init__(run, name, writes)
-        self.follower = Follower(name, lambda head: run.tell(self, head))
+        self.follower = Follower(name, lambda head: run.tell(self, head), run.proved)
         self._histories = run
 
     def sources(self) -> dict[str, Any]:
@@ -40,7 +41,10 @@ class FollowingWriter(Writer):
         if self._histories.rng.random() < self._histories.forgets:
             self.follower.forget()
         super().start()
-        self.loop.create_task(self._follow())
+
+    def write_more(self, writes: int) -> None:
+        """Before it is done."""
+        self._left += writes
 
     def _draw_write_id(self) -> bytes:
         """A write's, or else one for a raise."""
@@ -53,7 +57,7 @@ class FollowingWriter(Writer):
         confirmed = self.follower.confirmed
         answer = await super()._once(write_id, mutations, named=named)
         if isinstance(answer, HistoryForked):
-            self._histories.count(f"forked_{answer.standing.proof}")
+            self._histories.proved(answer.standing.proof)
             await self.follower.settle(self.engine)
         elif isinstance(answer, Committed):
             if answer.changeset is not None and not named:
@@ -61,8 +65,11 @@ class FollowingWriter(Writer):
             self.follower.committed(answer)
         return answer
 
+    async def _opened(self) -> None:
+        await super()._opened()
+        self.loop.create_task(self._follow())
+
     async def _follow(self) -> None:
-        await self._opened()
         while True:
             await self.follower.follow(self.engine)
             await asyncio.sleep(self._histories.looks * self._histories.rng.uniform(0.5, 1.5))
@@ -74,10 +81,14 @@ class Histories(Run):
     def __init__(self, seed: int, writers: int, writes: int) -> None:
         self._followers: list[FollowingWriter] = []
         super().__init__(seed, writers, writes)
+        self.pause = self.rng.choice((0.01, 0.1, 0.5))  # so that histories grow between faults
+        self._faults = self.rng.choice((0.1, 0.3, 1.0))
         self.forgets = self.rng.choice((0.1, 0.5, 0.9))
         """How often a process begins on an empty disk."""
         self.looks = self.rng.choice((0.1, 0.5, 5.0))
         """Mean seconds between two looks at the authority."""
+        self._newcomers = self.rng.choice((0, 1, 3))
+        """How often one that knows nothing will be alone after a rewind."""
         self._tells = self.rng.choice((0.0, 0.2, 1.0))
         """How often what one knows to be confirmed is heard by another."""
         self.written: list[tuple[Head, Changeset]] = []
@@ -94,6 +105,10 @@ class Histories(Run):
             if other is not teller and self.rng.random() < self._tells:
                 self.clock.after(self.rng.choice((0.001, 0.5)), other.follower.hear, head)
 
+    def proved(self, proof: Proof) -> None:
+        """One of them has found that the authority lost commits."""
+        self.count(f"found_{proof}")
+
     def harm(self, victim: Writer) -> None:
         match self.rng.randrange(4):
             case 0:
@@ -101,15 +116,30 @@ class Histories(Run):
             case 1:
                 self.trace.add(self.clock.now, 3, 0, b"")
                 self.ground.rewind()
+                if self._newcomers:
+                    self._newcomers -= 1
+                    self._let_one_newcomer_write(victim)
             case _:
                 super().harm(victim)
 
+    def _let_one_newcomer_write(self, newcomer: Writer) -> None:
+        """One that knows nothing is alone with the authority for a while."""
+        for writer in self._followers:
+            if writer is newcomer:
+                writer.follower.forget()
+                writer.restart()
+                writer.write_more(8)
+            else:
+                writer.loop.pause()
+                self.clock.after(self.rng.uniform(2.0, 6.0), writer.loop.resume)
+
     def judge(self) -> list[Changeset]:
         log, state, tables = self.read()
-        lost = self.ledger.check(log, state, tables, SCHEMAS)
+        ground = self.ground
+        lost = self.ledger.check(log, state, tables, SCHEMAS, ground.lost.returned)
         for item in lost:
-            assert item.digest in self.ground.lost, f"{item.version} is abandoned, and wasn't lost"
-        rows = (*self.ground.lost.values(), *self.ground.log)
+            assert item.digest in ground.lost.rows, f"{item.version} is abandoned, and wasn't lost"
+        rows = (*ground.lost.rows.values(), *ground.log)
         past = Past({row["chain"]: row for row in rows})
         for writer in self._followers:
             _check_copy(writer.follower, state)

@@ -5,7 +5,7 @@ gives the state, the tables beside the entities say what the entities say, every
 patch has undone another's work, and a deletion has taken with it only what hung on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,10 +68,18 @@ class Ledger:
                 write.denial = answer  # that one try came to nothing says nothing of another
 
     def check(
-        self, log: Sequence[Changeset], state: State, tables: "Tables", schemas: dict[str, Schema]
+        self,
+        log: Sequence[Changeset],
+        state: State,
+        tables: "Tables",
+        schemas: dict[str, Schema],
+        returned: Collection[bytes] = (),
     ) -> list[Changeset]:
         """Raises AssertionError for what must not be; answers the commits that were answered and
-        then lost, which only a database that loses commits may do."""
+        then lost, which only a database that loses commits may do.
+
+        ``returned``: digests of what was lost for a time, when it was true to deny it.
+        """
         rows: dict[Key, Entity] = {}
         version, digest = EMPTY
         logged: dict[bytes, Changeset] = {}
@@ -97,14 +105,15 @@ class Ledger:
         found = {(kind, id): decode_entity(text or "") for kind, id, text in state.entities}
         assert found == rows, "replaying the log doesn't give the state"
         _check_tables(rows, tables, schemas)
-        return [lost for key in self.writes for lost in self._check_answers(key, logged.get(key))]
+        for key, write in self.writes.items():
+            done = logged.get(key)
+            untrue = write.denial and done is not None and done.digest not in returned
+            assert not untrue, f"it was answered that nothing was written: {write.denial}"
+        return [lost for key in self.writes for lost in self._lost(key, logged.get(key))]
 
-    def _check_answers(self, write_id: bytes, changeset: Changeset | None) -> list[Changeset]:
-        write = self.writes[write_id]
-        untrue = write.denial is not None and changeset is not None
-        assert not untrue, f"it was answered that nothing was written: {write.denial}"
+    def _lost(self, write_id: bytes, changeset: Changeset | None) -> list[Changeset]:
         # A lost commit may have been done anew by another try, as another revision.
-        told = (answer.changeset for answer in write.committed)
+        told = (answer.changeset for answer in self.writes[write_id].committed)
         return [other for other in told if other is not None and other != changeset]
 
 

@@ -6,12 +6,12 @@ anything in this model: the state is all bodies since the beginning, so the chai
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import msgpack
 from blake3 import blake3
 
-from gossip.replica import GENESIS, Changeset, Head, Outcome, Reach, Verdict, Version
+from gossip.replica import GENESIS, Changeset, Head, Outcome, Reach, Step, Verdict, Version
 from store.history import Server, Standing, proof_of
 from store.version import Head as StoredHead
 from store.version import Version as StoredVersion
@@ -127,12 +127,23 @@ class LogReplica:
     def reach(self, version: Version) -> Reach:
         return "reached" if self.head()[0] >= version else "behind"
 
-    def state_hash(self, version: Version) -> bytes | None:
-        """The chain covers the state here: its digest at a version that the log has."""
+    def size(self) -> int:
+        """Nothing: its whole state is its log."""
+        return 0
+
+    def digest(self, version: Version) -> bytes | None:
         if version == self.head()[0]:
             return self.head()[1]
         held = (one.digest for one in self._log if one.version == version)
         return next(held, None)
+
+    def state_hash(self, version: Version) -> bytes | None:
+        """The chain covers the state here."""
+        return None if self.digest(version) is None else b""
+
+    def audit(self) -> Generator[None, None, bool]:
+        yield
+        return True
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
         """What gossip brings (``node.agent.serving``)."""
@@ -179,16 +190,27 @@ class LogReplica:
             self.state += [changeset.body for changeset in log]
             self._begin_log(Head(log[-1].version, log[-1].digest))
 
-    def snapshot(self, slice_bytes: int) -> Iterator[bytes]:
-        return self._slices(tuple(self.state), slice_bytes)
+    def give(self) -> "LogGiving":
+        return LogGiving(Head(*self.head()), tuple(self.state))
 
-    def begin_install(self, version: Version, digest: bytes) -> "LogInstallation":
+    def begin_install(
+        self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
+    ) -> "LogInstallation":
         return LogInstallation(self, Head(version, digest))
+
+    def begin_reconcile(
+        self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
+    ) -> "LogReconciliation":
+        return LogReconciliation()
 
     def replace(self, head: Head, state: list[bytes]) -> None:
         """Take over a whole state: the log here begins anew."""
         self.state = state
         self._begin_log(head)
+
+    def keep_log(self, count_max: int) -> None:
+        """Keep so many changesets for others from now on."""
+        self._log_max = count_max
 
     def copy(self) -> "LogReplica":
         """The same, apart from this one: a disk's image."""
@@ -202,15 +224,6 @@ class LogReplica:
             self._log.pop()
             self.state.pop()
 
-    def _slices(self, state: Sequence[bytes], slice_bytes: int) -> Iterator[bytes]:
-        begin = size = 0
-        for end, body in enumerate(state):
-            if size >= slice_bytes:
-                yield msgpack.packb(state[begin:end])
-                begin, size = end, 0
-            size += len(body)
-        yield msgpack.packb(state[begin:])
-
     def _begin_log(self, head: Head) -> None:
         self._start = head
         self._log.clear()
@@ -219,6 +232,49 @@ class LogReplica:
         while len(self._log) > self._log_max:
             oldest = self._log.pop(0)
             self._start = Head(oldest.version, oldest.digest)
+
+
+class LogGiving:
+    """All bodies since the beginning, for others."""
+
+    def __init__(self, head: Head, state: Sequence[bytes]) -> None:
+        self.head = head
+        self.state_hash = b""
+        self._state = state
+
+    def slices(self, slice_bytes: int, resume: bytes = b"") -> Iterator[bytes]:
+        begin = int(resume or b"0")
+        if not 0 <= begin <= len(self._state):
+            raise ValueError("not a place among the bodies")
+        return self._slices(begin, slice_bytes)
+
+    def answer(self, question: bytes) -> bytes | None:
+        raise ValueError("nothing is asked here: whole states are taken")
+
+    def work(self) -> bool:
+        return False
+
+    def _slices(self, begin: int, slice_bytes: int) -> Iterator[bytes]:
+        size = 0
+        for end in range(begin, len(self._state)):
+            if size >= slice_bytes:
+                yield msgpack.packb(self._state[begin:end])
+                begin, size = end, 0
+            size += len(self._state[end])
+        yield msgpack.packb(self._state[begin:])
+
+
+class LogReconciliation:
+    """A log differs from its beginning on or not at all: whole states are taken instead."""
+
+    def proceed(self, answer: bytes = b"") -> bytes | Step:
+        return "large"
+
+    def finish(self) -> Outcome:
+        raise AssertionError("it is never ready")
+
+    def abandon(self) -> None:
+        pass
 
 
 class LogInstallation:
@@ -238,6 +294,9 @@ class LogInstallation:
         except (ValueError, TypeError):
             return False
         return True
+
+    def resume(self) -> bytes:
+        return b"%d" % len(self._state)
 
     def finish(self) -> Outcome:
         if self._head.version <= self._replica.head()[0]:

@@ -1,9 +1,10 @@
 """Known mistakes of membership protocols and of the write rule, as patches: are they found?
 
 A simulator that passes a broken protocol shows nothing. Each patch here breaks one rule that
-``gossip.members`` and its neighbours keep, those in ``store/`` one of the write rule's; it is
-applied to a copy of the code, and runs of the copy must fail. A patch finds its place by its text,
-not by line numbers, so it keeps applying while the code around it moves.
+``gossip.members`` and its neighbours keep, those in ``store/`` one of the write rule's, those in
+``history/`` one of those by which epochs are raised; it is applied to a copy of the code, and runs
+of the copy must fail. A patch finds its place by its text, not by line numbers, so it keeps
+applying while the code around it moves.
 """
 
 import json
@@ -21,7 +22,11 @@ PATCHES = Path(__file__).resolve().parent
 SEEDS_MAX = 60
 """Within so many seeds each mutant must be caught."""
 _PACKAGES = ("gossip", "simulations", "store")
-_RUNS = {"mutants": ("swarm",), "store": ("writers", "--nodes=5", "--set=writes=25")}
+_RUNS = {
+    "mutants": ("swarm",),
+    "store": ("writers", "--nodes=5", "--set=writes=25"),
+    "history": ("histories", "--nodes=5"),
+}
 """What is run, by the patch's folder."""
 
 

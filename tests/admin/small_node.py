@@ -158,8 +158,15 @@ class SmallNode:
     def replica_file_status(self) -> ReplicaFileStatus:
         return ReplicaFileStatus(self.head().version, "")
 
+    def replica_problem(self) -> str:
+        return ""
+
     def audits(self) -> Mapping[str, Any]:
-        return {"replica": {"finished_at": None, "damaged": False}}
+        return {
+            "replica": {"finished_at": None, "damaged": False},
+            "workers": {"finished_at": None, "last_difference": None},
+            "database": {"finished_at": None, "rows_refused": 2, "refused": ["a", "b"]},
+        }
 
     def ready(self) -> tuple[bool, str]:
         return self.readiness

@@ -3,8 +3,6 @@
 import math
 
 from node.metrics.families import METRICS
-from node.proxy import stats
-from node.proxy.stats import Stats
 from tests.admin.client import Client
 from tests.admin.small_node import SmallNode
 from tests.metrics.exposition import Exposed, read
@@ -66,6 +64,8 @@ async def test_the_node_and_its_database_are_told(status_api: Client, node: Smal
     assert exposed.value("grapevine_ready") == 0
     assert exposed.value("grapevine_confirmation_age_seconds") == 2.5
     assert exposed.value("grapevine_info", version="0.1.0") == 1
+    assert exposed.value("grapevine_replica_damaged") == 0
+    assert exposed.value("grapevine_database_rows_refused") == 2
 
 
 async def test_a_head_that_nobody_has_seen_is_infinitely_old(
@@ -101,8 +101,3 @@ async def test_propagation_is_in_metrics_cluster_and_status(admin: Client, node:
     summary = {"count": 3, "p50": 0.004, "p99": 0.03, "max": 0.03}
     assert (await admin.get("/cluster")).json["propagation"] == summary
     assert (await admin.get("/status")).json["cluster"]["propagation"] == summary
-
-
-def test_everything_that_a_worker_counts_is_declared() -> None:
-    labelled = {f"responses_{n}xx" for n in range(1, 6)} | {"latency"}
-    assert set(Stats.__slots__) - labelled <= set(stats.MEANINGS)

@@ -5,6 +5,7 @@ import random
 
 from node.agent.histories import Histories
 from store.authority import Authority
+from store.replica import Replica
 from store.version import EMPTY
 
 
@@ -14,10 +15,11 @@ def idle_histories(authority: Authority) -> Histories:
         authority,
         lambda: "n",
         lambda: EMPTY,
-        lambda _: (),
+        Replica("a"),
         asyncio.Event().wait,
         lambda *_: (),
         lambda *_: None,
+        lambda: 1,
         lambda _: None,
         lambda _: None,
         random.Random(1),

@@ -5,13 +5,17 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from node.agent.authority_link import AuthorityLink
+import pytest
+
+from node.agent.authority_link import AuthorityLink, CantFollow
 from node.agent.serving import Serving
-from store.authority import AuthorityInfo, Committed, Create, Mutation, State
+from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.errors import OutcomeUnknown
+from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
-from store.version import GENESIS_DIGEST, Head, Version
+from store.version import EMPTY, GENESIS_DIGEST, Head, Version
 from tests.agent.histories import idle_histories
 
 
@@ -19,6 +23,31 @@ def following(revision: int, digest: bytes) -> Changeset:
     change = Change("services", f"{revision:036d}", "{}")
     body = encode_body(Body(b"%016d" % revision, 1.0, "n", (change,)))
     return Changeset(Version(1, 7, revision), digest, chain(digest, body), body)
+
+
+class Holds(NoAuthority):
+    """Has a log, or a state, that the test gives it."""
+
+    def __init__(self) -> None:
+        self.changesets: list[Changeset] | None = None
+        self.whole: State | None = None
+        self.states = 0
+
+    async def open(self) -> AuthorityInfo:
+        return AuthorityInfo("5c4b5b0e-7d2c-4b6e-9d0a-0f1e2d3c4b5a", bytes(32), 3)
+
+    async def log(self, after: Head, limit: int = 1_000) -> Sequence[Changeset] | None:
+        if self.changesets is None:
+            return None
+        return [one for one in self.changesets if one.version > after.version]
+
+    async def standing(self, confirmed: Head) -> Standing:
+        return Standing(confirmed, Server("a", 1), "")
+
+    async def state(self) -> State:
+        self.states += 1
+        assert self.whole is not None
+        return self.whole
 
 
 class CommitsAndIsGone(NoAuthority):
@@ -35,11 +64,20 @@ class CommitsAndIsGone(NoAuthority):
         return Committed(Head(mine.version, mine.digest), mine, ({},))
 
 
+class LosesTheAnswer(CommitsAndIsGone):
+    """Its connection dies in COMMIT, and the write can't be looked up."""
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        raise OutcomeUnknown("connection lost", bytes(16))
+
+
 def linked(
     pushed: list[Changeset],
     lost: list[None],
     write_pause: Callable[[], float] = lambda: 0.0,
-    authority: NoAuthority | None = None,
+    authority: Authority | None = None,
     serving: Serving | None = None,
 ) -> AuthorityLink:
     authority = authority or CommitsAndIsGone()
@@ -122,3 +160,88 @@ async def test_what_another_node_has_committed_and_not_told_is_read() -> None:
     await link.commit([Create("services", {"host": "a"})])
     assert serving.version.revision == 2
     assert authority.reads == 1
+
+
+async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confirmed() -> None:
+    pushed: list[Changeset] = []
+    link = linked(pushed, [], authority=LosesTheAnswer())
+    assert await link.open()
+    with pytest.raises(OutcomeUnknown):
+        await link.commit([Create("services", {"host": "a"})])
+    assert pushed == []
+    assert link.confirmed_head() == EMPTY
+
+
+def link_to(authority: Holds, serving: Serving) -> AuthorityLink:
+    return AuthorityLink(
+        authority,
+        serving,
+        idle_histories(authority),
+        lambda: "n",
+        lambda _: None,
+        lambda _: None,
+        lambda _: None,
+        lambda: None,
+        lambda: "",
+        lambda: 1,
+        lambda: 0.0,
+        random.Random(1),
+        1.0,
+    )
+
+
+def holding(revision: int) -> tuple[Serving, State]:
+    serving = Serving(Replica("a"), lambda _: None, lambda: None)
+    state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())
+    serving.replica.load(state)
+    return serving, state
+
+
+@pytest.mark.parametrize("helped", [True, False])
+async def test_where_the_log_does_not_reach_peers_are_asked_before_the_whole_state(
+    helped: bool,
+) -> None:
+    authority = Holds()
+    serving, _ = holding(1)
+    _, ahead = holding(9)
+    authority.whole = ahead
+
+    async def from_peers() -> bool:
+        if helped:
+            serving.replica.load(ahead)
+            authority.changesets = []
+        return helped
+
+    link = link_to(authority, serving)
+    link.from_peers = from_peers
+    assert await link.open()
+    await link.catch_up()
+    assert serving.head() == ahead.head
+    assert authority.states == (0 if helped else 1)
+
+
+async def test_a_changeset_that_can_not_be_applied_is_no_reason_to_read_everything() -> None:
+    authority = Holds()
+    serving, state = holding(1)
+    body = encode_body(Body(bytes(16), 1.0, "n", (Change("services", "a", "{"),)))
+    digest = chain(state.head.digest, body)
+    authority.changesets = [Changeset(Version(1, 7, 2), state.head.digest, digest, body)]
+    link = link_to(authority, serving)
+    assert await link.open()
+    with pytest.raises(CantFollow, match=r"changeset 1\.2 can't be applied here"):
+        await link.catch_up()
+    assert (serving.head(), authority.states) == (state.head, 0)
+    assert link.reachable, "nothing is wrong with the authority"
+
+
+async def test_a_state_that_can_not_be_read_leaves_what_is_served() -> None:
+    authority = Holds()
+    serving, state = holding(1)
+    broken = (Change("services", "a", "{"),)
+    authority.whole = State(state.head, broken)
+    link = link_to(authority, serving)
+    assert await link.open()
+    for attempt in (link.catch_up, link.verify, link.reload):
+        with pytest.raises(CantFollow, match="can't be read here"):
+            await attempt()
+    assert serving.head() == state.head

@@ -198,6 +198,12 @@ async def test_an_authority_that_is_away_is_told_and_tried_again(audited: Audite
     assert audited.audit.counters["cluster_audits_inconclusive"] >= 1
 
 
+async def test_a_table_that_can_not_be_read_does_not_end_the_node(audited: Audited) -> None:
+    audited.by_hand("UPDATE entity SET body = CAST(X'ff' AS TEXT)")
+    await audited.until_slept(3)
+    assert audited.audit.counters["cluster_audits_inconclusive"] >= 2
+
+
 async def test_writes_go_on_while_the_database_is_audited(audited: Audited) -> None:
     service = await audited.make("busy")
     changed = await audited.make("changed")

@@ -19,6 +19,7 @@ from node.agent.membership import Membership
 from node.named_version import NamedVersion, parse_named
 from simulations.authority import LogReplica
 from store.authority import State
+from store.history import Epoch
 from store.version import Head, Version
 from tests.agent.test_workers import Node, version
 from tests.gossip.drive import address, metadata, node_id
@@ -195,6 +196,21 @@ async def test_a_tag_that_is_not_given_is_that_of_the_history_that_is_served(
     fencing.membership.ends = ended("a")
     await fencing.fences.fence(parse_named(text), 2.0)
     assert fencing.membership.begun[0][0] == meant
+
+
+async def test_the_tag_of_an_earlier_epoch_is_that_of_the_line_that_led_here(
+    fencing: Fencing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, nowhere = Head(version(40, 1, 7), bytes(32)), Head(version(50, 1, 6), bytes(32))
+    raised = Epoch(2, 8, 40, kept, nowhere, 0.0, "n")
+    replica = fencing.node.serving.replica
+    replica.load(State(Head(version(41, 2, 8), bytes(32)), ()))
+    monkeypatch.setattr(replica, "epochs", lambda: [raised])
+    fencing.membership.ends = ended("a")
+    for text in ("1.9", "2.9", "1.9-ffffffff"):
+        await fencing.fences.fence(parse_named(text), 2.0)
+    meant = [asked for asked, _ in fencing.membership.begun]
+    assert meant == [(1, 7, 9), (2, 8, 9), (1, 0xFFFFFFFF << 32, 9)]
 
 
 async def test_an_epoch_that_nobody_here_knows_is_waited_for(fencing: Fencing) -> None:

@@ -99,6 +99,24 @@ async def test_a_corrupted_entity_is_found_and_the_state_replaced(audited: Audit
     assert audited.now <= 2 * PERIOD + 1
 
 
+async def test_a_state_that_can_not_be_had_is_asked_for_again(audited: Audited) -> None:
+    tries: list[float] = []
+
+    async def fail() -> None:
+        tries.append(audited.now)
+        raise ValueError("not an entity")
+
+    audited.audit._replace = fail
+    corrupt(audited.serving.replica)
+    running = asyncio.create_task(audited.audit.run())
+    async with asyncio.timeout(20):
+        while len(tries) < 3:
+            await asyncio.sleep(0)
+    running.cancel()
+    assert audited.audit.status()["damaged"] is True
+    assert tries[2] - tries[1] > 0.8 * PERIOD
+
+
 async def test_damage_shows_until_it_is_repaired(audited: Audited) -> None:
     corrupt(audited.serving.replica)
     assert await audited.audit.look() is False

@@ -33,13 +33,18 @@ class Watched:
     def __init__(self) -> None:
         self.applied: list[Version] = []
         self.loaded: list[Version] = []
+        self.mended: list[tuple[Version, tuple[Change, ...]]] = []
         self.serving = Serving(Replica("a"), self._applied, self._loaded)
+        self.serving.on_mended = self._mended
 
     def _applied(self, changeset: Changeset) -> None:
         self.applied.append(changeset.version)
 
     def _loaded(self) -> None:
         self.loaded.append(self.serving.version)
+
+    def _mended(self, version: Version, changes: tuple[Change, ...]) -> None:
+        self.mended.append((version, changes))
 
 
 @pytest.fixture
@@ -148,14 +153,14 @@ async def test_a_state_that_can_not_be_read_changes_nothing(watched: Watched) ->
 async def test_a_peers_snapshot_is_told_once_it_is_served(watched: Watched) -> None:
     source = Replica("a")
     source.load(state(5))
-    installation = watched.serving.begin_install(*source.head())
-    for data in source.snapshot(10_000):
+    installation = watched.serving.begin_install(*source.head(), source.state_hash() or b"")
+    for data in source.give().slices(10_000):
         assert installation.feed(data)
         assert watched.loaded == []
     assert installation.finish() == "installed"
     assert watched.loaded == [Version(1, 7, 5)]
-    late = watched.serving.begin_install(*source.head())
-    assert all(late.feed(data) for data in source.snapshot(10_000))
+    late = watched.serving.begin_install(*source.head(), source.state_hash() or b"")
+    assert all(late.feed(data) for data in source.give().slices(10_000))
     assert late.finish() == "stale"
     assert watched.loaded == [Version(1, 7, 5)]
 
@@ -166,8 +171,8 @@ async def test_what_was_replaced_or_abandoned_is_let_go_of_in_later_turns(
     source = Replica("a")
     source.load(state(9))
     await watched.serving.load(state(5))
-    abandoned = watched.serving.begin_install(*source.head())
-    assert abandoned.feed(next(source.snapshot(10_000)))
+    abandoned = watched.serving.begin_install(*source.head(), source.state_hash() or b"")
+    assert abandoned.feed(next(source.give().slices(10_000)))
     abandoned.abandon()
     await watched.serving.load(state(6, count=1))
     assert watched.serving.replica._released

@@ -23,7 +23,7 @@ from gossip.wire import (
     encode_header,
     encode_parts,
 )
-from simulations.authority import LogAuthority, LogReplica
+from simulations.authority import EntityReplica, LogAuthority, LogReplica
 
 CLUSTER = "test"
 PROFILE = replace(LAN, reconnect_interval=1e6, join_retry_min=1e6, push_pull_interval=1e6)
@@ -84,6 +84,7 @@ class Driver:
         keyring: Keyring | None = None,
         number: int = 1,
         replica: LogReplica | None = None,
+        holds: EntityReplica | None = None,
     ) -> None:
         self.now = 100.0
         self.number = number
@@ -95,7 +96,7 @@ class Driver:
             address(number),
             CLUSTER,
             profile,
-            self.replica,
+            holds or self.replica,
             random.Random(number),
             self.now,
             keyring=keyring,

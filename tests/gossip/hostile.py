@@ -117,6 +117,7 @@ class Victim:
         core = self.core
         assert len(core.members(self.now)) <= limits.MEMBERS_MAX
         assert len(core._streams._by_id) <= limits.STREAMS_ACCEPTED_MAX + limits.STREAMS_OPENED_MAX
+        assert len(core._relaying._kept) <= limits.ANNOUNCEMENTS_KEPT_MAX
         assert core._fences.held <= limits.FENCE_QUESTIONS_MAX
         assert len(core._purges._sources) <= limits.PURGE_SOURCES_MAX
         assert len(core._purges._awaited) <= limits.PURGES_AWAITED_MAX

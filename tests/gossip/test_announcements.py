@@ -317,3 +317,16 @@ def test_what_arrives_between_two_slices_takes_its_turn(monkeypatch: pytest.Monk
         driver.receive(2, Push(changeset, 0.0, 0))
     driver.pass_time(0.0)
     assert driver.replica.head()[0] == all_of_them[-1].version
+
+
+def test_what_waits_for_its_slice_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "APPLIED_AT_ONCE_MAX", 10)
+    driver = cluster_of(3)
+    pushes = [Push(driver.authority.commit(b"%d" % number), 0.0, 0) for number in range(50)]
+    driver.receive_table(2, *pushes, heartbeat(pushes[-1].changeset))
+    while driver.core.next_deadline() == driver.now:
+        driver.now += 0.015
+        driver.core.advance(driver.now)
+        driver.effects = driver.core.effects()
+        assert driver.sent(Request) == []
+    assert driver.core.counters["changesets_applied"] == 50

@@ -338,7 +338,7 @@ def test_a_node_whose_gap_no_log_covers_loads_from_the_authority() -> None:
     world = World(2, seed=17)
     world.form()
     world.nodes[1].crash()
-    world.nodes[0].replica._log_max = 10
+    world.nodes[0].replica.keep_log(10)
     for _ in range(50):
         world.commit(0, b"x")
     world.run(0.1)

@@ -8,6 +8,7 @@ from gossip.events import Behind, ChangesetApplied
 from gossip.member import Status
 from gossip.messages.changes import Announce, Heartbeat, Missing, Pull, Push, Request
 from gossip.messages.membership import Ping
+from gossip.messages.repair import Compare
 from gossip.replica import Changeset, Head
 from simulations.authority import EMPTY, LogAuthority
 from tests.gossip.drive import PROFILE, Driver, address, alive, packet, verdict
@@ -267,11 +268,13 @@ def test_a_forked_changeset_is_counted_and_not_applied(driver: Driver) -> None:
 
 
 def test_another_digest_at_our_version_is_told_once(driver: Driver) -> None:
-    commit(driver)
+    mine = head_of(commit(driver))
     other = head_of(LogAuthority().commit(b"another"))
     driver.receive(2, Heartbeat.of(other, None))
+    assert driver.sent(Compare) == [(address(2), Compare(mine, b"", answer=False))]
+    driver.receive(2, Compare(other, b"", answer=True))
     assert driver.events(Behind) == [Behind(other.version, "forked")]
-    driver.receive(2, Heartbeat.of(other, None))
+    driver.receive(2, Compare(other, b"", answer=True))
     assert driver.events(Behind) == []
     assert driver.core.counters["heads_forked"] == 2
 

@@ -292,7 +292,7 @@ def test_a_node_far_behind_takes_one_state_instead_of_a_storm_of_changes() -> No
     world.form()
     world.nodes[2].crash()
     for node in world.nodes[:2]:
-        node.replica._log_max = 10
+        node.replica.keep_log(10)
     for number in range(500):
         world.commit(number % 2, b"x")
         world.run(0.001)

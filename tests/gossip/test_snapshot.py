@@ -29,7 +29,7 @@ class Asking:
         for number in range(5):
             self.source.offer(*self.driver.authority.commit(b"body %d" % number))
         self.head = Head(*self.source.head())
-        self.slices = list(self.source.snapshot(10))
+        self.slices = list(self.source.give().slices(10))
         assert len(self.slices) == 3
         self.asked: list[int] = []
         """The peers asked so far."""
@@ -165,15 +165,68 @@ def test_a_peer_that_is_busy_is_left_for_another(asking: Asking) -> None:
     assert asking.count("snapshots_busy") == 1
 
 
-def test_a_peer_that_dies_in_mid_stream_is_left_for_another_from_the_start(asking: Asking) -> None:
+def test_a_peer_that_dies_in_mid_stream_is_followed_by_another_from_there_on(
+    asking: Asking,
+) -> None:
     asking.begin()
     asking.give_slice(0)
     asking.give_slice(1)
     asking.die()
-    assert asking.requested == [0]
-    asking.give_all()
+    (question,) = asking.driver.framed(Fetch)
+    assert question == Fetch(2, asking.head, b"4"), "four bodies have been taken in"
+    asking.give_slice(2)
     assert asking.driver.replica.state == asking.source.state
     assert asking.count("snapshots_silent") == 1
+    assert asking.count("snapshots_resumed") == 1
+    assert len(set(asking.asked)) == 2
+
+
+def test_who_stands_at_that_head_is_asked_to_go_on(asking: Asking) -> None:
+    further = Head((1, 1, 9), b"f" * 32)
+    for _ in range(5):
+        asking.driver.receive(4, Heartbeat.of(further, None))
+        asking.driver.receive(3, Heartbeat.of(further, None))
+        asking.begin()
+        asking.give_slice(0)
+        if asking.peer != 2:
+            asking.die()
+            assert asking.peer == 2, "the others have gone further"
+            return
+    raise AssertionError("the one that lags was asked each time")
+
+
+def test_where_nobody_can_go_on_it_begins_anew(asking: Asking) -> None:
+    asking.begin()
+    asking.give_slice(0)
+    first = asking.peer
+    asking.die()
+    asking.give(NoSlice(1))
+    assert asking.requested == [1]
+    asking.give(NoSlice(1))
+    assert asking.requested == [0]
+    assert asking.peer != first
+    asking.give_all()
+    assert asking.driver.replica.state == asking.source.state
+    assert asking.count("snapshots_busy") == 0
+
+
+def test_who_goes_on_with_something_else_is_refused(asking: Asking) -> None:
+    asking.begin()
+    asking.give_slice(0)
+    asking.die()
+    asking.give(Slice(Head(asking.head.version, b"x" * 32), 1, asking.slices[1], False))
+    assert asking.count("snapshots_broken") == 1
+    assert asking.requested == [0], "nothing of that is kept"
+
+
+def test_a_bounded_number_of_peers_is_asked_to_go_on(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RESUMES_MAX", 1)
+    asking.begin()
+    asking.give_slice(0)
+    asking.die()
+    assert asking.requested == [0]
 
 
 def test_the_deadline_is_for_each_slice_and_not_for_the_whole(asking: Asking) -> None:
@@ -192,7 +245,7 @@ def test_a_peer_that_stands_still_is_left(asking: Asking) -> None:
     first = asking.peer
     asking.driver.pass_time_answering(PROFILE.slice_timeout + 0.1, *PEERS)
     assert asking.count("snapshots_silent") == 1
-    assert asking.count("snapshots_asked") == 2
+    assert asking.count("snapshots_resumed") == 1
     assert asking.begin(), "another is being asked"
     assert asking.asked == [first]
 
@@ -251,6 +304,8 @@ def test_what_was_taken_of_a_peer_that_failed_is_let_go(
     asking.begin()
     asking.give_slice(0)
     asking.die()
+    asking.give(NoSlice(1))
+    asking.give(NoSlice(1))
     asking.give_slice(0)
     asking.give(Slice(asking.head, 1, b"\xc1", False))
     asking.give_all()
@@ -431,6 +486,74 @@ def test_a_question_in_the_middle_of_nothing_is_declined(giving: Giving) -> None
     assert giving.declined() == [1]
 
 
+def test_another_stream_goes_on_at_a_state_that_is_kept(giving: Giving) -> None:
+    giving.connect(1)
+    given: list[Slice] = []
+    for cursor in range(2):
+        giving.ask(1, Fetch(cursor))
+        given += giving.given()
+    giving.commit(b"meanwhile")
+    giving.driver.core.stream_closed(1, giving.driver.now)
+    giving.driver.pass_time_answering(limits.PIN_SECONDS * 0.9, *PEERS)
+    giving.connect(3)
+    giving.ask(3, Fetch(2, given[0].head, b"2"))
+    (third,) = giving.given()
+    assert (third.head, third.cursor) == (given[0].head, 2)
+    assert msgpack.unpackb(third.body) == giving.driver.replica.state[2:3]
+
+
+def test_a_state_that_nobody_has_asked_for_lately_is_let_go(giving: Giving) -> None:
+    giving.connect(1)
+    giving.ask(1, Fetch(0))
+    (first,) = giving.given()
+    giving.commit(b"meanwhile")
+    giving.driver.core.stream_closed(1, giving.driver.now)
+    giving.driver.pass_time_answering(limits.PIN_SECONDS + 0.1, *PEERS)
+    giving.connect(3)
+    giving.ask(3, Fetch(1, first.head, b"1"))
+    assert giving.declined() == [1]
+
+
+def test_a_bounded_number_of_states_is_kept(giving: Giving) -> None:
+    heads = []
+    for number in range(limits.PINS_MAX + 1):
+        stream = 2 * number + 1
+        giving.connect(stream)
+        giving.ask(stream, Fetch(0))
+        heads += [piece.head for piece in giving.given()]
+        giving.driver.core.stream_closed(stream, giving.driver.now)
+        giving.commit(b"meanwhile")
+    answers = []
+    for number, head in enumerate(heads):
+        giving.connect(2 * number + 101)
+        giving.ask(2 * number + 101, Fetch(1, head, b"1"))
+        answers.append(len(giving.given()))
+        giving.driver.core.stream_closed(2 * number + 101, giving.driver.now)
+    assert answers == [0] + [1] * limits.PINS_MAX
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Fetch(0, None, b"1"),
+        Fetch(1, None, b"1"),
+        Fetch(1, Head((9, 9, 9), b"x" * 32), b"1"),
+        Fetch(1, Head((9, 9, 9), b"x" * 32)),
+    ],
+)
+def test_where_it_is_not_known_how_to_go_on_it_is_declined(giving: Giving, question: Fetch) -> None:
+    giving.connect(1)
+    giving.ask(1, question)
+    assert giving.declined() == [question.cursor]
+
+
+def test_a_place_that_is_none_is_declined(giving: Giving) -> None:
+    giving.connect(1)
+    giving.ask(1, Fetch(1, Head(*giving.driver.replica.head()), b"99"))
+    assert giving.declined() == [1]
+    assert giving.driver.core.counters["messages_malformed"] == 1
+
+
 def test_who_holds_nothing_gives_nothing() -> None:
     driver = Driver()
     driver.meet(2)
@@ -504,7 +627,7 @@ def test_the_model_replica_refuses_a_snapshot_that_does_not_fit_its_head() -> No
     for _ in range(3):
         source.offer(*authority.commit(b"x"))
     head = Head(*source.head())
-    slices = list(source.snapshot(1))
+    slices = list(source.give().slices(1))
     assert outcome(target, head, slices[:-1]) == "corrupt"
     assert outcome(target, Head(head.version, bytes(32)), slices) == "corrupt"
     assert outcome(target, head, [b"\xc1"]) == "corrupt"
@@ -516,7 +639,7 @@ def test_the_model_replica_takes_a_snapshot_once() -> None:
     for _ in range(3):
         source.offer(*authority.commit(b"x"))
     head = Head(*source.head())
-    slices = list(source.snapshot(1))
+    slices = list(source.give().slices(1))
     assert outcome(target, head, slices) == "installed"
     assert outcome(target, head, slices) == "stale"
     assert target.changesets(*head, 1) == []
@@ -524,6 +647,6 @@ def test_the_model_replica_takes_a_snapshot_once() -> None:
 
 
 def outcome(target: LogReplica, head: Head, slices: Sequence[bytes]) -> str:
-    installation = target.begin_install(*head)
+    installation = target.begin_install(*head, b"")
     fed = all(installation.feed(data) for data in slices)
     return installation.finish() if fed else "corrupt"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
+from gossip import limits
 from gossip.address import format_address
 from gossip.core import Gossip
 from gossip.events import (
@@ -199,6 +200,22 @@ async def test_a_peer_that_does_not_read_delays_nobody_and_is_cut_off(pair: Pair
     await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
     writer.close()
     del reader
+
+
+async def test_what_waits_on_all_streams_together_is_bounded(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STREAMS_BUFFER_BYTES_MAX", 1024 * 1024)
+    first, second = pair
+    large = LogAuthority().commit(b"x" * 4 * 1024 * 1024)
+    first.replica.offer(*large)
+    _, writer = await asyncio.open_connection(*first.address)
+    for message in (alive(3), Pull(EMPTY)):
+        frame = packet(3, message, cluster="loopback", receiver=1)
+        writer.write(len(frame).to_bytes(4, "big") + frame)
+    await eventually(lambda: first.transport.counters["streams_cut_off"] == 1)
+    writer.close()
+    assert second.transport.counters["streams_cut_off"] == 0
 
 
 async def test_a_stream_that_trickles_is_cut_off(pair: Pair) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from gossip import limits
-from gossip.effects import SendDatagram
+from gossip.effects import OpenStream, SendDatagram
 from gossip.events import ChangesetApplied
 from gossip.member import Member, Status
 from gossip.messages import Message
-from gossip.messages.changes import Heartbeat, Push, Request
-from gossip.messages.membership import Ack, Ping
+from gossip.messages.changes import Announce, Heartbeat, Push, Request
+from gossip.messages.membership import Ack, Alive, Ping
 from gossip.messages.spreading import Relay, Relayed
 from gossip.replica import Changeset, Head
 from gossip.tree import Branch, branches, by_zone, permuted
@@ -186,6 +186,25 @@ def test_a_change_that_fits_a_packet_leaves_room_for_lists_or_is_announced(size:
     assert len(packets) < 40
 
 
+def test_whatever_is_spread_fits_beside_its_list() -> None:
+    driver = Driver()
+    many = [replace_address(alive(number), number) for number in range(2, 5_000)]
+    driver.core.acquaint(many, driver.now)
+    tree = driver.core._tree
+    for size in (1, limits.PACKET_BODY_BYTES_MAX - 8 * limits.CHILDREN_MAX - 12):
+        for more in range(16):
+            driver.core.effects()
+            assert len(tree.spread_parts(bytes(size + more))) == 4_998
+            packets = [one.data for one in driver.core.effects() if isinstance(one, SendDatagram)]
+            bodies = [len(data) - limits.HEADER_BYTES for data in packets]
+            assert max(bodies) <= limits.PACKET_BODY_BYTES_MAX
+            assert len(packets) < 100
+
+
+def replace_address(claim: Alive, number: int) -> Alive:
+    return claim._replace(address=(f"10.1.{number >> 8}.{number & 255}", 8005))
+
+
 def told_by(sender: int, *children: int, changeset: Changeset) -> list[Message]:
     heartbeat = Heartbeat.of(Head(changeset.version, changeset.digest), None)
     return [Relay(tuple(map(wire, children))), Push(changeset, 0.0, 0), heartbeat]
@@ -236,6 +255,17 @@ def test_a_stranger_has_nothing_passed_on() -> None:
     driver.receive(77, *told_by(77, 3, 4, changeset=driver.authority.commit(b"body")))
     assert driver.done(SendDatagram) == []
     assert driver.core.counters["packets_unrelayed"] == 1
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_what_would_not_fit_a_packet_any_more_is_not_passed_on(excess: int) -> None:
+    driver = cluster_of(10)
+    parts = encode_parts([Relay((wire(3),))])
+    rest = limits.PACKET_BODY_BYTES_MAX - len(encode_parts([Relayed(wire(2), None)])) + excess
+    unknown = bytes((250, 255)) + (rest - 6).to_bytes(4, "big") + bytes(rest - 6)
+    driver.core.datagram_received(packet(2) + parts + unknown, address(2), driver.now)
+    assert len(driver.core.effects()) == (0 if excess else 1)
+    assert driver.core.counters["packets_unrelayed"] == excess
 
 
 def test_what_was_passed_on_is_not_passed_on_again() -> None:
@@ -326,3 +356,84 @@ def test_what_is_passed_on_is_as_it_came() -> None:
     (sent,) = driver.done(SendDatagram)
     assert sent.data.endswith(encode_parts(messages[1:]))
     assert read(sent.data)[0] == Relayed(wire(2), None)
+
+
+# What doesn't fit a packet
+
+
+def announced_by(sender: int, *children: int, changeset: Changeset) -> list[Message]:
+    head = Head(changeset.version, changeset.digest)
+    return [Relay(tuple(map(wire, children))), Announce(head), Heartbeat.of(head, None)]
+
+
+def test_what_is_announced_is_passed_on_once_the_relay_has_it() -> None:
+    driver = cluster_of(10)
+    large = driver.authority.commit(b"x" * 10_000)
+    driver.receive(2, *announced_by(2, 3, 4, changeset=large))
+    assert driver.sent(Announce) == []
+    driver.pass_time(0.0)
+    (stream,) = driver.done(OpenStream)
+    driver.core.frame_received(stream.stream, packet(2, Push(large, 0.0, 0)), driver.now)
+    driver.effects = driver.core.effects()
+    assert [where for where, _ in driver.sent(Announce)] == [address(3), address(4)]
+    assert {relayed.origin for _, relayed in driver.sent(Relayed)} == {wire(2)}
+
+
+def test_a_child_pulls_from_its_relay() -> None:
+    driver = cluster_of(10)
+    large = driver.authority.commit(b"x" * 10_000)
+    driver.receive(5, Relayed(wire(2), 0.0), *announced_by(2, changeset=large)[1:])
+    driver.pass_time(0.0)
+    assert [stream.address for stream in driver.done(OpenStream)] == [address(5)]
+
+
+def test_a_relay_that_never_gets_it_keeps_an_announcement_for_a_bounded_time() -> None:
+    driver = cluster_of(10)
+    large = driver.authority.commit(b"x" * 10_000)
+    driver.receive(2, *announced_by(2, 3, 4, changeset=large))
+    driver.pass_time_answering(PROFILE.stream_timeout + 1.0, *range(2, 11))
+    driver.receive(2, Ping(1))
+    assert driver.core.counters["announcements_unrelayed"] == 1
+    driver.receive(2, Push(large, 0.0, 0))
+    assert driver.sent(Announce) == []
+
+
+def test_a_relay_keeps_few_announcements() -> None:
+    driver = cluster_of(10)
+    for number in range(limits.ANNOUNCEMENTS_KEPT_MAX + 3):
+        large = driver.authority.commit(b"%d" % number * 5_000)
+        driver.receive(2, *announced_by(2, 3, changeset=large))
+    assert driver.core.counters["announcements_unrelayed"] == 3
+
+
+def test_small_changes_do_not_wait_for_the_large_one_beside_them() -> None:
+    driver = cluster_of(DIRECT + 1)
+    for body in (b"small", b"x" * 10_000, b"small, too"):
+        driver.replica.offer(*driver.authority.commit(body))
+    driver.core.committed(driver.now)
+    driver.effects = driver.core.effects()
+    packets = [read(one.data) for one in driver.done(SendDatagram)]
+    assert all(
+        len({type(message) for message in packet} & {Push, Announce}) == 1 for packet in packets
+    )
+
+
+@pytest.mark.parametrize("dies", ["at once", "in the middle"])
+def test_a_peer_that_dies_while_it_gives_a_large_change_is_replaced(dies: str) -> None:
+    driver = cluster_of(10)
+    first, second = (driver.authority.commit(b"x" * 10_000) for _ in range(2))
+    head = Head(second.version, second.digest)
+    driver.receive(3, Heartbeat.of(head, None))
+    driver.receive(2, Announce(head), Heartbeat.of(head, None))
+    driver.pass_time(0.0)
+    (stream,) = driver.done(OpenStream)
+    assert stream.address == address(2)
+    if dies == "in the middle":
+        part = packet(2, Push(first, 0.0, 0), Heartbeat.of(head, None))
+        driver.core.frame_received(stream.stream, part, driver.now)
+    driver.core.stream_closed(stream.stream, driver.now, refused=True)
+    driver.receive(2, verdict(2, Status.LEFT, by=2))
+    driver.pass_time(0.2)
+    asked = [where for where, _ in driver.sent(Request)]
+    asked += [stream.address for stream in driver.done(OpenStream)]
+    assert address(3) in asked

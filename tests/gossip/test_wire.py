@@ -45,6 +45,7 @@ from gossip.messages.membership import (
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.messages.registers import Register
+from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
 from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -92,7 +93,15 @@ EVERY_KIND: list[Message] = [
     Checked(node_id(3), 2, Outcome.REFUSED),
     TableDigest(b"t" * 16, False),
     Fetch(0),
+    Fetch(1, HEAD, b"on"),
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
+    Slice(HEAD, 0, b"slice", True, b"s" * 32),
+    Compare(HEAD, b"s" * 32, answer=True),
+    Compare(HEAD, b"", answer=False, confirmed=True),
+    Reconcile(None, b""),
+    Reconcile(HEAD, b"question"),
+    Reconciled(HEAD, b"s" * 32, b"answer"),
+    Unreconciled(),
     NoSlice(1),
     Identify(2**32 - 1, 1, 0, ("2001:db8::1", 8005)),
     Identified(0, limits.COUNTER_MAX, limits.TAG_MAX),
@@ -196,14 +205,18 @@ def test_a_golden_ping_with_a_clock_is_read_and_written() -> None:
 @pytest.mark.parametrize(
     ("message", "golden"),
     [
-        (Fetch(300), "0e 04 91 cd012c"),
+        (Fetch(0), "0e 05 93 00 c0 c400"),
         (
-            Slice(Head((1, 2, 3), b"d" * 32), 7, b"abc", False),
-            "0f 2f 94 92 93010203 c420" + "64" * 32 + "07 c403616263 c2",
+            Fetch(300, Head((1, 2, 3), b"d" * 32), b"on"),
+            "0e 2f 93 cd012c 92 93010203 c420" + "64" * 32 + "c4026f6e",
+        ),
+        (
+            Slice(Head((1, 2, 3), b"d" * 32), 7, b"abc", False, b"s" * 32),
+            "0f 51 95 92 93010203 c420" + "64" * 32 + "07 c403616263 c2 c420" + "73" * 32,
         ),
         (NoSlice(0), "10 02 91 00"),
     ],
-    ids=["Fetch", "Slice", "NoSlice"],
+    ids=["Fetch", "Fetch on", "Slice", "NoSlice"],
 )
 def test_golden_messages_of_a_snapshot_are_still_read(message: Message, golden: str) -> None:
     assert decode_parts(bytes.fromhex(golden), 1).messages == (message,)

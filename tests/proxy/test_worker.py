@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from node.channel import Apply, Audit, Drain, Level, Snapshot
-from node.proxy import limits
+from node.metrics.histogram import Histogram
+from node.proxy import limits, stats
 from tests.proxy.certificates import self_signed
 from tests.proxy.client import connected
 from tests.proxy.conftest import Origin, answering, origin
@@ -42,6 +43,15 @@ async def test_a_snapshot_in_slices_replaces_what_was_served(echo: Origin) -> No
         await worker.until(lambda: worker.applied[-1].version == (2, 7, 5))
         assert (await client.get("/old")).status == 404
         assert (await client.get("/new")).status == 200
+
+
+async def test_everything_that_a_worker_counts_is_declared_with_its_meaning(echo: Origin) -> None:
+    """Else /metrics wouldn't show it."""
+    async with running(everything(echo.url)) as worker:
+        await worker.until(lambda: worker.stats)
+        labelled = {f"responses_{number}xx" for number in range(1, 6)}
+        latencies = Histogram(stats.LATENCY_BOUNDS).counters(stats.LATENCY)
+        assert set(worker.stats) == {*stats.MEANINGS, *labelled, *latencies}
 
 
 async def test_a_worker_that_holds_something_else_says_so_once_until_it_gets_a_state(

@@ -57,7 +57,7 @@ def test_the_runs_are_not_all_of_one_kind() -> None:
 
 def test_histories_part_in_every_way() -> None:
     seen = seen_in("histories", "engine=sqlite")
-    wanted = {"forked_below", "forked_reused", "raised", "epochs_kept", "lost_by_database"}
+    wanted = {"HistoryForked", "found_below", "found_reused", "raised", "lost_by_database"}
     assert wanted <= {name for name, number in seen.items() if number}, seen
 
 
@@ -75,6 +75,16 @@ def test_a_cluster_follows_an_authority_that_fails_over(seed: int) -> None:
     shown = outcome("authority", seed, "seconds=20", nodes=4)
     assert shown["ok"], (shown["error"], shown["replay"])
     assert shown["measures"]["revisions"] > 20
+
+
+@pytest.mark.timeout(300)
+def test_a_cluster_follows_an_authority_that_loses_commits() -> None:
+    epochs = 0.0
+    for seed in range(1, 9):
+        shown = outcome("authority", seed, "seconds=20", "loses=1", nodes=4)
+        assert shown["ok"], (shown["error"], shown["replay"])
+        epochs += shown["measures"]["epochs"] - 1
+    assert epochs > 0, "none was raised"
 
 
 def test_an_engine_that_does_not_exist_is_named() -> None:

@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 
 from store import audit
-from store.audit import Auditor, Difference, Reconciled, Walk, referrers
+from store.amendment import Auditor, read_row
+from store.audit import Amended, Difference, Walk, referrers
 from store.authority import Authority, Create, Delete, Mutation, Patch, State
 from store.canonical import decode_entity, encode_entity
 from store.changeset import Change, decode_body
-from store.errors import EntityError
+from store.errors import EntityError, HistoryForked
 from store.limits import AUDIT_SLICE_ROWS
 from store.postgres_address import PostgresAddress
 from store.replica import Replica
 from store.schema import schema
+from store.version import Head
 from tests.store.conftest import EVERY_ENGINE, Engine
 from tests.store.history import check_history
 from tests.store.pems import pair
+from tests.store.writer_process import write_at_random
 
 pytestmark = EVERY_ENGINE
 
@@ -37,6 +40,12 @@ class Audited:
 
     async def follow(self) -> None:
         self.replica.load(await self.authority.state())
+
+    async def catch_up(self) -> None:
+        """By the log, as nodes do: the state would show what was done by hand."""
+        while changesets := await self.authority.log(self.replica.pin().head):
+            for changeset in changesets:
+                assert self.replica.offer(*changeset) == "applied"
 
     async def write(self, *mutations: Mutation) -> list[Entity]:
         committed = await self.authority.write(mutations, origin="n1")
@@ -98,34 +107,34 @@ class Audited:
         told = {key: referrers(self.replica, key) for key in walk.missing}
         return Difference(held, walk.differing, told)
 
-    async def reconcile(self) -> Reconciled:
-        reconciled = await self.authority.reconcile(await self.difference(), origin="n1")
-        if reconciled.changeset is not None:
-            assert self.replica.offer(*reconciled.changeset) == "applied"
-        assert reconciled.head == self.replica.head()
-        return reconciled
+    async def amend(self) -> Amended:
+        amended = await self.authority.amend(await self.difference(), origin="n1")
+        if amended.changeset is not None:
+            assert self.replica.offer(*amended.changeset) == "applied"
+        assert amended.head == self.replica.head()
+        return amended
 
     async def spread(self) -> tuple[Change, ...]:
         """What one audit writes, nothing being refused."""
         assert not await self.is_as_history_says()
-        reconciled = await self.reconcile()
-        assert reconciled.refused == ()
-        assert reconciled.is_whole
-        assert reconciled.changeset is not None
-        body = decode_body(reconciled.changeset.body)
+        amended = await self.amend()
+        assert amended.refused == ()
+        assert amended.is_whole
+        assert amended.changeset is not None
+        body = decode_body(amended.changeset.body)
         assert (body.mark, body.origin) == ("audit", "n1")
         assert await self.is_as_history_says()
-        assert await self.reconcile() == (reconciled.head, None, (), True)
+        assert await self.amend() == (amended.head, None, (), True)
         await check_history(self.authority)
         return body.changes
 
     async def refusals(self) -> list[str]:
         """Why nothing of what differs is written."""
         before = await self.authority.head()
-        reconciled = await self.reconcile()
-        assert reconciled.changeset is None
+        amended = await self.amend()
+        assert amended.changeset is None
         assert await self.authority.head() == before
-        return [reason for _, _, reason in reconciled.refused]
+        return [reason for _, _, reason in amended.refused]
 
 
 @pytest.fixture
@@ -242,10 +251,10 @@ async def test_what_validates_is_spread_beside_what_does_not(audited: Audited) -
     bad = await audited.make("services", name="bad", host="h")
     text = await audited.edit("services", good, port=81)
     await audited.edit("services", bad, port=-1)
-    reconciled = await audited.reconcile()
-    assert reconciled.changeset is not None
-    assert decode_body(reconciled.changeset.body).changes == (Change("services", good["id"], text),)
-    assert [refused.id for refused in reconciled.refused] == [bad["id"]]
+    amended = await audited.amend()
+    assert amended.changeset is not None
+    assert decode_body(amended.changeset.body).changes == (Change("services", good["id"], text),)
+    assert [refused.id for refused in amended.refused] == [bad["id"]]
 
 
 async def test_a_name_that_another_one_has_is_not_spread(audited: Audited) -> None:
@@ -261,9 +270,9 @@ async def test_of_two_inserted_with_one_name_one_is_spread(audited: Audited) -> 
     for _ in range(2):
         made = {**service, "id": str(uuid.uuid4()), "name": "twice"}
         await audited.insert("services", encode_entity(made), made["id"])
-    reconciled = await audited.reconcile()
-    assert reconciled.changeset is not None
-    assert len(decode_body(reconciled.changeset.body).changes) == len(reconciled.refused) == 1
+    amended = await audited.amend()
+    assert amended.changeset is not None
+    assert len(decode_body(amended.changeset.body).changes) == len(amended.refused) == 1
 
 
 async def test_a_reference_to_nothing_is_not_spread(audited: Audited) -> None:
@@ -283,9 +292,9 @@ async def test_a_service_and_its_route_that_were_inserted_are_spread_together(
 
 async def test_a_route_is_not_spread_without_its_service(audited: Audited) -> None:
     _, route = await inserted_pair(audited, port=-1)
-    reconciled = await audited.reconcile()
-    assert reconciled.changeset is None
-    assert {refused.kind for refused in reconciled.refused} == {"services", "routes"}
+    amended = await audited.amend()
+    assert amended.changeset is None
+    assert {refused.kind for refused in amended.refused} == {"services", "routes"}
     assert await audited.authority.get("routes", route["id"]) == route, "the table keeps it"
 
 
@@ -334,8 +343,8 @@ async def test_what_was_written_meanwhile_is_no_difference(audited: Audited) -> 
     difference = await audited.difference()
     keys = {service["id"], gone["id"], made["id"]}
     assert {entity_id for _, entity_id in difference.keys} == keys
-    reconciled = await audited.authority.reconcile(difference, origin="n1")
-    assert reconciled == (other.replica.head(), None, (), True)
+    amended = await audited.authority.amend(difference, origin="n1")
+    assert amended == (other.replica.head(), None, (), True)
 
 
 async def test_a_write_upon_what_was_changed_by_hand_has_spread_it(audited: Audited) -> None:
@@ -353,8 +362,23 @@ async def test_a_replica_of_another_history_proves_nothing(audited: Audited) -> 
     foreign.load(State(head._replace(digest=bytes(32)), entities))
     await audited.edit("services", service, port=81)
     difference = Difference(foreign.pin(), [("services", service["id"])], {})
-    reconciled = await audited.authority.reconcile(difference, origin="n1")
-    assert (reconciled.changeset, reconciled.is_whole) == (None, False)
+    amended = await audited.authority.amend(difference, origin="n1")
+    assert (amended.changeset, amended.is_whole) == (None, False)
+
+
+async def test_nothing_is_written_where_commits_were_lost(audited: Audited) -> None:
+    """First it has to be settled which history goes on (DESIGN 3)."""
+    service = await audited.make("services", name="s", host="h")
+    head = await audited.authority.head()
+    revision = head.version.revision + 5
+    lost = Head(head.version._replace(revision=revision), bytes(32))
+    behind = audited.engine.authority(confirmed=lambda: lost)
+    audited.engine.opened.append(behind)
+    await behind.open()
+    await audited.edit("services", service, port=81)
+    with pytest.raises(HistoryForked):
+        await behind.amend(await audited.difference(), origin="n1")
+    assert await audited.authority.head() == head
 
 
 async def test_twice_at_once_writes_it_once(audited: Audited) -> None:
@@ -363,11 +387,40 @@ async def test_twice_at_once_writes_it_once(audited: Audited) -> None:
     second = await audited.engine.connect()
     difference = await audited.difference()
     outcomes = await asyncio.gather(
-        audited.authority.reconcile(difference, origin="n1"),
-        second.reconcile(difference, origin="n2"),
+        audited.authority.amend(difference, origin="n1"),
+        second.amend(difference, origin="n2"),
     )
     assert [outcome.changeset is not None for outcome in outcomes].count(True) == 1
     assert await check_history(audited.authority) == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_after_audits_among_writers_the_log_still_replays_to_the_state(
+    audited: Audited, seed: int
+) -> None:
+    mine = [await audited.make("services", name=f"mine{number}", host="h") for number in range(8)]
+    others = [await audited.engine.connect() for _ in range(3)]
+    writing = asyncio.gather(
+        *(
+            write_at_random(other, 100 * seed + number, 30, show=False)
+            for number, other in enumerate(others)
+        )
+    )
+    audits = 0
+    for number, entity in enumerate(mine):
+        if number % 4 == 3:
+            await audited.remove("services", entity["id"])
+        else:
+            await audited.edit("services", entity, port=1000 + number)
+        await audited.catch_up()
+        amended = await audited.authority.amend(await audited.difference(), origin="n1")
+        assert amended.refused == ()
+        audits += amended.changeset is not None
+    await writing
+    await audited.catch_up()
+    assert audits > 0
+    assert await audited.is_as_history_says()
+    await check_history(audited.authority)
 
 
 async def test_much_is_written_in_parts(audited: Audited, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,9 +431,9 @@ async def test_much_is_written_in_parts(audited: Audited, monkeypatch: pytest.Mo
     parts = 0
     whole = False
     while not whole:
-        reconciled = await audited.reconcile()
-        assert reconciled.changeset is not None
-        whole = reconciled.is_whole
+        amended = await audited.amend()
+        assert amended.changeset is not None
+        whole = amended.is_whole
         parts += 1
     assert parts > 1
     assert await audited.is_as_history_says()
@@ -395,7 +448,7 @@ async def test_so_many_rows_are_looked_at_in_one_step(
         await audited.edit("services", entity, port=81)
     for left in (4, 2):
         assert len((await audited.walk()).differing) == min(left, 2)
-        await audited.reconcile()
+        await audited.amend()
     assert await audited.is_as_history_says()
 
 
@@ -434,5 +487,5 @@ async def test_whatever_the_write_rule_has_made_validates(audited: Audited) -> N
     auditor = Auditor(bytes(16), "", 1_800_000_000.0, schema)
     for change in (await audited.authority.state()).entities:
         assert change.entity is not None
-        entity = audit._read(auditor, (change.kind, change.id), change.entity)
+        entity = read_row(auditor, (change.kind, change.id), change.entity)
         assert entity == decode_entity(change.entity)

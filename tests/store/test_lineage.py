@@ -207,8 +207,8 @@ def test_a_snapshot_brings_the_records() -> None:
     (first,) = history(source, 1)
     source.offer(*raised_after(first, record(2, B, 1, first, head(1, T, 9))))
     version, digest = source.head()
-    installation = replica.begin_install(version, digest, source.state_hash())
-    assert all(installation.feed(data) for data in source.snapshot(1_000))
+    installation = replica.begin_install(version, digest, source.state_hash() or b"")
+    assert all(installation.feed(data) for data in source.give().slices(1_000))
     assert installation.finish() == "installed"
     assert replica.epochs() == source.epochs() != ()
 

@@ -96,7 +96,7 @@ def test_a_new_epoch_goes_on_from_the_head() -> None:
     assert replica.head()[0] == (2, 1, 3)
 
 
-def test_a_corrupt_changeset_changes_nothing() -> None:
+def test_a_changeset_that_is_corrupt_or_can_not_be_read_changes_nothing() -> None:
     replica, history = filled(1)
     good = changeset(head_of(history[-1]), service(1), service(2))
     flipped = good._replace(body=good.body[:-1] + bytes([good.body[-1] ^ 1]))
@@ -113,16 +113,17 @@ def test_a_corrupt_changeset_changes_nothing() -> None:
     ]
     before = list(replica.changes())
     for item in offered:
-        assert replica.offer(*item) == "corrupt"
+        fits = chain(item.predecessor, item.body) == item.digest
+        assert replica.offer(*item) == ("poison" if fits else "corrupt")
     assert list(replica.changes()) == before
     assert replica.offer(*good) == "applied"
 
 
-def test_what_is_corrupt_leaves_no_trace_of_its_kinds() -> None:
+def test_what_can_not_be_read_leaves_no_trace_of_its_kinds() -> None:
     replica, history = filled(1)
     changes = (Change("made-up", "x", "{}"), Change("another", "x", None), service(1))
     bad = changeset(head_of(history[-1]), *changes, Change("services", IDS[2], "no json"))
-    assert replica.offer(*bad) == "corrupt"
+    assert replica.offer(*bad) == "poison"
     gone = changeset(head_of(history[-1]), Change("another", "x", None))
     assert replica.offer(*gone) == "applied"
     assert list(replica._contents._tables) == ["services"]

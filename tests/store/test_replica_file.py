@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from store.authority import State
-from store.changeset import Changeset
+from store.changeset import Change, Changeset
+from store.history import EPOCHS, Epoch
+from store.lineage import encode_record
 from store.replica import Replica
 from store.replica_file.aside import kept_aside, set_aside
 from store.replica_file.file import ReplicaFile, problem_of
 from store.replica_file.layout import FileDamaged, OutOfStep
-from store.version import EMPTY, Head
+from store.version import EMPTY, Head, Version
 from tests.store.replica_history import changeset, head_of, random_history, read_file, service
 
 AUTHORITY = "0c3f4b52-4d0a-4b2e-9a55-6a3c0a4f6f11"
@@ -68,6 +70,26 @@ def filled(file: ReplicaFile, count: int = 50) -> tuple[Replica, list[Changeset]
 def test_nothing_stands_in_a_new_file(file: ReplicaFile) -> None:
     assert file.about() is None
     assert read_file(file) is None
+
+
+def test_the_records_of_raised_epochs_are_read_after_a_restart(
+    file: ReplicaFile, path: Path
+) -> None:
+    _, history = filled(file)
+    kept = head_of(history[-1])
+    epoch = Epoch(2, 5, 50, kept, Head(Version(1, kept.version.tag, 60), bytes(32)), 1.0, "n")
+    raised = changeset(kept, Change(EPOCHS, "r", encode_record("r", epoch)), epoch=2, tag=5)
+    above = changeset(head_of(raised), service(1), epoch=2, tag=5)
+    file.write_batch(kept, [raised, above], AUTHORITY)
+    file.close()
+    found = read_file(ReplicaFile(path))
+    assert found is not None
+    again = Replica(AUTHORITY)
+    again.load(found.state, found.log)
+    assert again.head() == head_of(above)
+    assert again.epochs() == (epoch,)
+    assert again.reach(kept.version) == "reached"
+    assert again.heads(2) == (head_of(above), head_of(raised))
 
 
 def test_what_was_written_is_read_after_a_restart(file: ReplicaFile, path: Path) -> None:

@@ -15,6 +15,7 @@ from store.authority import Query, State
 from store.canonical import encode_entity
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.replica import Replica
+from store.snapshot_slices import SliceReader
 from store.version import EMPTY, Head, Version
 
 IDS = [str(uuid.UUID(int=number, version=4)) for number in range(40)]
@@ -51,9 +52,19 @@ def content(replica: Replica) -> tuple[Head, list[Change]]:
     return Head(*replica.head()), list(replica.changes())
 
 
+def hash_of(head: Head, slices: Sequence[bytes]) -> bytes:
+    """The state hash of what slices hold, if they can be read."""
+    reader = SliceReader(head)
+    try:
+        entities = [change for data in slices for change in reader.read(data)]
+        return holding({change[:2]: change.entity or "" for change in entities}).state_hash() or b""
+    except ValueError:
+        return b""
+
+
 def install(target: WantedByGossip, head: Head, slices: Sequence[bytes]) -> str:
     """Feed it all slices, as gossip does: until one is refused."""
-    installation = target.begin_install(*head)
+    installation = target.begin_install(*head, hash_of(head, slices))
     if all(installation.feed(data) for data in slices):
         return installation.finish()
     installation.abandon()
@@ -74,17 +85,17 @@ def sealed(head: Head, *payloads: object) -> list[bytes]:
 def test_gossip_can_take_and_install_snapshots() -> None:
     source: WantedByGossip = holding({("services", IDS[0]): "{}"})
     target: WantedByGossip = Replica("a")
-    assert install(target, HEAD, list(source.snapshot(1))) == "installed"
+    assert install(target, HEAD, list(source.give().slices(1))) == "installed"
     assert target.head() == HEAD
 
 
 @given(states, slice_sizes)
 def test_a_snapshot_of_any_state_installs_to_the_same_state(texts: Texts, size: int) -> None:
     source, target = holding(texts), holding({("services", IDS[39]): "{}"}, EMPTY)
-    slices = list(source.snapshot(size))
+    slices = list(source.give().slices(size))
     assert install(target, HEAD, slices) == "installed"
     assert content(target) == content(source)
-    assert list(target.snapshot(size)) == slices
+    assert list(target.give().slices(size)) == slices
     for kind in ("services", "routes", "newer"):
         assert target.list(Query(kind)) == source.list(Query(kind))
 
@@ -93,14 +104,16 @@ def test_a_snapshot_of_any_state_installs_to_the_same_state(texts: Texts, size: 
 def test_slices_depend_on_the_state_alone(texts: Texts, size: int, rng: Any) -> None:
     items = list(texts.items())
     rng.shuffle(items)
-    assert list(holding(dict(items)).snapshot(size)) == list(holding(texts).snapshot(size))
+    assert list(holding(dict(items)).give().slices(size)) == list(
+        holding(texts).give().slices(size)
+    )
 
 
 @given(states, slice_sizes, st.data())
 def test_damaged_slices_are_corrupt_and_change_nothing(
     texts: Texts, size: int, data: st.DataObject
 ) -> None:
-    slices = list(holding(texts).snapshot(size))
+    slices = list(holding(texts).give().slices(size))
     number = data.draw(st.integers(0, len(slices) - 1), "slice")
     position = data.draw(st.integers(0, len(slices[number]) - 1), "position")
     flipped = bytearray(slices[number])
@@ -124,7 +137,7 @@ def test_damaged_slices_are_corrupt_and_change_nothing(
 
 
 def test_a_snapshot_of_another_head_is_corrupt() -> None:
-    slices = list(holding({("services", IDS[0]): "{}"}).snapshot(100))
+    slices = list(holding({("services", IDS[0]): "{}"}).give().slices(100))
     target = Replica("a")
     assert install(target, HEAD._replace(digest=b"x" * 32), slices) == "corrupt"
     assert install(target, Head(Version(2, 7, 41), HEAD.digest), slices) == "corrupt"
@@ -172,15 +185,15 @@ def test_a_version_that_is_not_above_the_head_is_stale() -> None:
     before = content(target)
     for version in (HEAD.version, Version(2, 7, 39), Version(2, 6, 99), Version(1, 9, 99)):
         head = Head(version, b"o" * 32)
-        assert install(target, head, list(holding({}, head).snapshot(1))) == "stale"
+        assert install(target, head, list(holding({}, head).give().slices(1))) == "stale"
     assert content(target) == before
     above = Head(Version(2, 8, 1), b"o" * 32)
-    assert install(target, above, list(holding({}, above).snapshot(1))) == "installed"
+    assert install(target, above, list(holding({}, above).give().slices(1))) == "installed"
 
 
 def test_an_empty_state_is_one_slice() -> None:
     source, target = holding({}), holding({("services", IDS[39]): "{}"}, EMPTY)
-    slices = list(source.snapshot(100))
+    slices = list(source.give().slices(100))
     assert len(slices) == 1
     assert install(target, HEAD, slices) == "installed"
     assert len(target) == 0
@@ -188,15 +201,15 @@ def test_an_empty_state_is_one_slice() -> None:
 
 def test_slices_are_about_as_large_as_asked_for() -> None:
     texts = {("services", key): encode_entity({"name": "x" * 100}) for key in IDS}
-    slices = list(holding(texts).snapshot(1_000))
+    slices = list(holding(texts).give().slices(1_000))
     assert len(slices) > 4
     assert all(1_000 <= len(data) < 1_300 for data in slices[:-1])
 
 
 def test_what_is_applied_after_the_call_does_not_show() -> None:
     source = holding({("services", key): "{}" for key in IDS[:10]})
-    expected = list(source.snapshot(1))
-    snapshot = source.snapshot(1)
+    expected = list(source.give().slices(1))
+    snapshot = source.give().slices(1)
     changes = [
         Change("services", IDS[0], None),
         Change("services", IDS[1], '{"name":"new"}'),
@@ -210,7 +223,7 @@ def test_what_is_applied_after_the_call_does_not_show() -> None:
 
 def test_after_it_the_log_begins_at_its_head() -> None:
     target = Replica("a")
-    assert install(target, HEAD, list(holding({}).snapshot(1))) == "installed"
+    assert install(target, HEAD, list(holding({}).give().slices(1))) == "installed"
     assert target.changesets(*EMPTY, max_bytes=1) is None
     assert target.changesets(*HEAD, max_bytes=1) == []
     item = following(HEAD, Change("services", IDS[0], "{}"))

@@ -11,22 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import sketch_decoder
-from store.authority import State
-from store.changeset import Body, Change, Changeset, chain, encode_body
-from store.limits import SKETCH_SYMBOLS_KEPT
-from store.replica import Replica
 from store.sketch import (
     ITEM_BYTES,
     SYMBOL_BYTES,
     Sketch,
     code,
-    fill,
     item_of,
     sketch_key,
 )
 from store.sketch_decoder import Decoder
 from store.state_hash import identify
-from store.version import Head, Version
 
 GOLDEN = json.loads((Path(__file__).parent / "sketch.json").read_text())
 SYMBOLS = 2_048
@@ -204,79 +198,3 @@ def test_items_and_symbols_are_those_that_every_version_agrees_on() -> None:
 
 
 # In the replica
-
-
-def following(replica: Replica, *changes: Change) -> Changeset:
-    head = Head(*replica.head())
-    body = encode_body(Body(bytes(16), 1.0, "n", changes))
-    version = head.version._replace(revision=head.version.revision + 1)
-    return Changeset(version, head.digest, chain(head.digest, body), body)
-
-
-def replica_of(count: int) -> Replica:
-    replica = Replica("a")
-    changes = tuple(Change("services", f"{number:04d}", "{}") for number in range(count))
-    replica.load(State(Head(Version(1, 7, 1), bytes(32)), changes))
-    return replica
-
-
-def from_scratch(replica: Replica) -> bytes:
-    sketch = Sketch(0, SKETCH_SYMBOLS_KEPT)
-    for _ in fill(sketch, sketch_key(replica.authority_id), replica.pin().rows()):
-        pass
-    return sketch.encode(0, SKETCH_SYMBOLS_KEPT)
-
-
-def test_a_replica_keeps_its_sketch_while_it_is_built_and_after() -> None:
-    replica = replica_of(1_000)
-    building = replica.begin_sketch()
-    for number, _ in enumerate(building):
-        assert replica.sketch() is None
-        changes = (
-            Change("services", f"{number:04d}", None),
-            Change("services", f"{999 - number:04d}", '{"n":1}'),
-            Change("routes", f"{number:04d}", "{}"),
-        )
-        assert replica.offer(*following(replica, *changes)) == "applied"
-    sketch = replica.sketch()
-    assert sketch is not None
-    assert sketch.encode(0, SKETCH_SYMBOLS_KEPT) == from_scratch(replica)
-    change = Change("services", "0500", '{"n":2}')
-    assert replica.offer(*following(replica, change, Change("gone", "x", None))) == "applied"
-    assert sketch.encode(0, SKETCH_SYMBOLS_KEPT) == from_scratch(replica)
-
-
-def test_a_sketch_of_what_was_replaced_is_none() -> None:
-    replica = replica_of(600)
-    building = replica.begin_sketch()
-    next(building)
-    replica.load(State(Head(Version(1, 7, 2), bytes(32)), ()))
-    assert list(building) == [None]
-    assert replica.sketch() is None
-    for _ in replica.begin_sketch():
-        pass
-    assert replica.sketch() is not None
-    replica.authority_id = "b"
-    assert replica.sketch() is None
-
-
-def test_a_small_one_that_was_begun_before_says_nothing_of_the_one_begun_after() -> None:
-    replica = replica_of(1)
-    first, second = replica.begin_sketch(), replica.begin_sketch()
-    assert list(first) == []
-    assert replica.sketch() is None
-    assert list(second) == []
-    assert replica.sketch() is not None
-
-
-def test_a_sketch_begun_anew_takes_the_place_of_the_one_under_way() -> None:
-    replica = replica_of(600)
-    first = replica.begin_sketch()
-    next(first)
-    second = replica.begin_sketch()
-    assert list(first) == []
-    assert replica.sketch() is None
-    assert list(second) == [None, None]
-    sketch = replica.sketch()
-    assert sketch is not None
-    assert sketch.encode(0, SKETCH_SYMBOLS_KEPT) == from_scratch(replica)

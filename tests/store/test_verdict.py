@@ -17,6 +17,7 @@ from store.verdict import (
     Look,
     Raise,
     Stance,
+    reading_of,
     stance_of,
 )
 from store.version import GENESIS, Head, Version
@@ -48,11 +49,13 @@ class Case:
         self.verdict = HistoryVerdict(random.Random(1))
         self.now = 100.0
         self.wants: list[Effect] = []
+        self.comparing: list[Effect] = []
 
     def stood(
         self, standing: Standing = LACKS, confirmed: Head = CONFIRMED, *, to_write: bool = False
     ) -> list[Effect]:
-        self.wants = self.verdict.stood(standing, confirmed, self.now, to_write=to_write)
+        reading = reading_of(standing, confirmed)
+        self.wants = self.verdict.stood(reading, confirmed, self.now, to_write=to_write)
         return self.wants
 
     def asked(self, *members: str) -> list[Effect]:
@@ -61,10 +64,19 @@ class Case:
 
     def answered(self, member: str, theirs: Stance | None) -> list[Effect]:
         self.wants = self.verdict.answered(member, theirs, self.now)
+        self.comparing = self.wants or self.comparing
         return self.wants
 
-    def compared(self, standing: Standing) -> list[Effect]:
-        self.wants = self.verdict.compared(standing, self.now)
+    def faced(self, theirs: Stance) -> list[Effect]:
+        self.wants = self.verdict.faced(theirs)
+        self.comparing = self.wants or self.comparing
+        return self.wants
+
+    def compared(self, standing: Standing, *, logged: bool = False) -> list[Effect]:
+        """With the head that it wanted compared."""
+        (compare,) = [effect for effect in self.comparing if isinstance(effect, Compare)]
+        reading = reading_of(standing, compare.head, logged=logged)
+        self.wants = self.comparing = self.verdict.compared(reading, self.now)
         return self.wants
 
     def later(self, seconds: float) -> list[Effect]:
@@ -97,7 +109,7 @@ def test_without_proof_nothing_is_asked(case: Case) -> None:
 
 def test_proof_asks_those_who_claim_more_than_the_authority_has(case: Case) -> None:
     (ask,) = case.stood()
-    mine = stance_of(LACKS, CONFIRMED)
+    mine = stance_of(reading_of(LACKS, CONFIRMED), CONFIRMED)
     assert ask == Ask(Version(1, 7, 11), mine)
     assert not mine.holds
 
@@ -194,7 +206,7 @@ def test_the_lower_timeline_refuses_and_at_equal_ones_the_lower_head(
 
 def test_a_history_that_was_raised_goes_on_whatever_its_timeline(case: Case) -> None:
     case.stood(stands(head(12), server=NEW))
-    (compare,) = case.verdict.faced(said(OLD, head(13, b"b", epoch=2)))
+    (compare,) = case.faced(said(OLD, head(13, b"b", epoch=2)))
     assert compare == Compare(head(13, b"b", epoch=2))
     case.compared(stands(head(12), "below", NEW))
     assert case.verdict.refuses
@@ -204,7 +216,7 @@ def test_who_is_asked_finds_the_split_too(case: Case) -> None:
     """Its own authority has everything; that of the asker, elsewhere, has not."""
     case.stood(stands(head(12), server=OLD))
     theirs = said(NEW, head(10), CONFIRMED, holds=False)
-    assert case.verdict.faced(theirs) == [Compare(CONFIRMED)]
+    assert case.faced(theirs) == [Compare(CONFIRMED)]
     case.compared(stands(head(12), server=OLD))
     assert case.verdict.refuses
 
@@ -224,7 +236,7 @@ def test_both_sides_come_to_opposite_answers() -> None:
             for mine, my, yours, your in ((server, at, other, their), (other, their, server, at)):
                 case = Case()
                 case.stood(stands(my, server=mine))
-                case.verdict.faced(said(yours, your))
+                case.faced(said(yours, your))
                 case.compared(stands(my, "below" if my.version < your.version else "reused", mine))
                 answers.append(case.verdict.refuses)
             assert sorted(answers) == [False, True]
@@ -278,6 +290,27 @@ def test_a_look_that_fails_is_made_again(case: Case) -> None:
     case.verdict.lost(case.now)
     assert case.verdict.split is not None
     assert case.later(2 * LOOK_SECONDS) == [Look()]
+
+
+def test_who_has_raised_knows_of_the_other_server_all_the_same(case: Case) -> None:
+    """What it left open is in its log: the other server lacks what this one has."""
+    case.stood(stands(head(13, epoch=2), server=OLD), head(13, epoch=2))
+    case.faced(said(NEW, head(10), CONFIRMED, holds=False))
+    case.compared(stands(head(13, epoch=2), server=OLD), logged=True)
+    assert case.verdict.split is not None
+    assert not case.verdict.refuses
+
+
+def test_who_is_asked_does_not_begin_to_ask_by_itself(case: Case) -> None:
+    case.verdict.noted(reading_of(LACKS, CONFIRMED), CONFIRMED)
+    assert (case.verdict.phase, case.verdict.deadline) == ("agreed", None)
+
+
+def test_of_many_members_each_looks_at_a_split_less_often(case: Case) -> None:
+    case.verdict.members = 160
+    case.split()
+    assert case.later(10 * LOOK_SECONDS - 0.1) == []
+    assert case.later(5 * LOOK_SECONDS + 0.2) == [Look()]
 
 
 # Histories that gossip shows

@@ -127,7 +127,7 @@ async def test_everything_that_a_node_counts_is_in_its_metrics(
     exposed = await scrape(cluster, second)
     assert set(exposed.types) == {metric.family.name for metric in METRICS}
     counters = (await cluster.get_json(f"{second.admin_url}/status"))["cluster"]["counters"]
-    prefixes = ("", "authority_", "gossip_")
+    prefixes = ("", "authority_", "gossip_", "proxy_")
     missing = [
         name
         for name in counters

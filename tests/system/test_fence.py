@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 
 from gossip.limits import FENCE_FAILED_GRACE
@@ -16,6 +17,8 @@ from tests.system.conftest import StartCluster
 from tests.system.processes import grapevine
 from tests.system.test_cluster import slow_request, status, worker_pids
 from tests.system.waiting import until
+
+PATIENT = aiohttp.ClientTimeout(total=60)
 
 
 class Answer(NamedTuple):
@@ -34,12 +37,13 @@ async def write(
     async with cluster.session.put(
         f"{node.admin_url}/services/{name}",
         json={"host": "h.test"},
-        headers={"Grapevine-Fence": fence},
+        headers={"Grapevine-Fence": fence} if fence else {},
+        timeout=PATIENT,
     ) as response:
         body = await response.json()
         return Answer(
             response.status,
-            response.headers["Grapevine-Fence"],
+            response.headers.get("Grapevine-Fence", ""),
             body,
             response.headers["Grapevine-Revision"],
             time.monotonic() - began,
@@ -70,6 +74,7 @@ async def test_a_fenced_write_is_served_by_every_node_when_it_is_answered(
         async with cluster.session.post(
             f"{writer.admin_url}/services/sample/routes?fence=all&timeout=20",
             json={"name": f"r{turn}", "paths": [f"/r{turn}"]},
+            timeout=PATIENT,
         ) as response:
             assert response.status == 201
             assert response.headers["Grapevine-Fence"] == "complete; members=3"
@@ -83,10 +88,13 @@ async def test_a_worker_that_stands_still_makes_its_node_missing(
     cluster = await start_cluster(3)
     first, second, _ = cluster.nodes
     with stopped(*await worker_pids(cluster, second)):
-        answer = await write(cluster, first, "late", "all; timeout=1.5")
+        answer = await write(cluster, first, "late", "all; timeout=3")
         assert (answer.status, answer.fence) == (202, "partial; missing=node2")
         assert answer.body["name"] == "late"
-        assert 1.4 < answer.seconds < 5
+        assert 2.9 < answer.seconds < 20
+        unfenced = await write(cluster, second, "unfenced", "")
+        assert (unfenced.status, unfenced.fence) == (200, "")
+        assert 0.1 <= unfenced.seconds < 2.9, "its own worker is waited for a tenth of a second"
     command = await grapevine(
         "cluster", "fence", answer.revision, "--timeout", "20", "--admin-url", first.admin_url
     )
@@ -94,12 +102,22 @@ async def test_a_worker_that_stands_still_makes_its_node_missing(
     assert "3 members" in command.output
 
 
+async def test_a_worker_that_died_is_not_waited_for(start_cluster: StartCluster) -> None:
+    cluster = await start_cluster(2)
+    first, second = cluster.nodes
+    for turn in range(3):
+        for pid in await worker_pids(cluster, second):
+            os.kill(pid, signal.SIGKILL)
+        answer = await write(cluster, first, f"s{turn}", "all; timeout=30")
+        assert (answer.status, answer.fence) == (200, "complete; members=2")
+
+
 async def test_a_node_that_stands_still_is_unreachable(start_cluster: StartCluster) -> None:
     cluster = await start_cluster(3)
     first, second, third = cluster.nodes
     assert third.process is not None
     with stopped(*await worker_pids(cluster, third), third.process.pid):
-        answer = await write(cluster, second, "silent", "all; timeout=1.5")
+        answer = await write(cluster, second, "silent", "all; timeout=3")
         assert (answer.status, answer.fence) == (202, "partial; unreachable=node3")
         command = await grapevine(
             *("cluster", "fence", answer.revision, "--timeout", "0.5"),
@@ -150,7 +168,7 @@ async def test_an_old_worker_with_a_request_in_flight_counts(start_cluster: Star
         await until(is_replaced, "a new worker serves")
         assert (await write(cluster, first, "both")).fence == "complete; members=2"
         with stopped(*old):
-            answer = await write(cluster, first, "late", "all; timeout=1")
+            answer = await write(cluster, first, "late", "all; timeout=3")
             assert (answer.status, answer.fence) == (202, "partial; missing=node2")
         writer.write(b"c" * 10)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")

@@ -16,6 +16,7 @@ from tests.postgres_server import PostgresDatabases, execute, fetch, running_ser
 from tests.postgres_standby import Standby, running_standby
 from tests.system.conftest import StartCluster
 from tests.system.test_authority_away import add_sample, until_serves
+from tests.system.test_backup import run_tool
 from tests.system.waiting import until
 
 
@@ -86,9 +87,21 @@ async def until_epoch(cluster: LocalCluster, epoch: int) -> None:
     await until(is_there, f"all nodes serve epoch {epoch}")
 
 
-async def served_epoch(cluster: LocalCluster, node: LocalNode) -> int:
+async def served(cluster: LocalCluster, node: LocalNode) -> str:
     answer = await cluster.get_json(f"{node.admin_url}/cluster/revision")
-    return int(answer["revision"].partition(".")[0])
+    revision: str = answer["revision"]
+    return revision
+
+
+async def served_epoch(cluster: LocalCluster, node: LocalNode) -> int:
+    return int((await served(cluster, node)).partition(".")[0])
+
+
+async def fenced(cluster: LocalCluster, revision: str) -> int:
+    """What the last node answers to whether everyone has a revision."""
+    url = f"{cluster.nodes[-1].admin_url}/cluster/revision?fence={revision}&timeout=4"
+    async with cluster.session.get(url) as response:
+        return response.status
 
 
 async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_is_left(
@@ -102,12 +115,15 @@ async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_
     cluster = await start_cluster(3, {**settings_for(address), "pg_host": hosts})
     await add_sample(cluster, upstream)
     await add(cluster, "kept")
+    revision = await served(cluster, cluster.nodes[0])
     await until_copied(primary, standby)
     await cut_off(standby)
     await add(cluster, "lost")
     await add(cluster, "lost-too", node=1)
     for node in cluster.nodes:
         await until_serves(cluster, node, "/lost-too")
+    lost = await served(cluster, cluster.nodes[1])
+    assert await fenced(cluster, lost) == 200
     primary.kill()
     await execute(standby.address(), "SELECT pg_promote()")
 
@@ -120,6 +136,9 @@ async def test_a_failover_that_lost_commits_is_found_and_everybody_follows_what_
     for node in cluster.nodes:
         await until_serves(cluster, node, "/after")
         assert await served_epoch(cluster, node) == 2, "nobody has raised twice"
+    assert await fenced(cluster, revision) == 200
+    assert await fenced(cluster, lost) == 409
+    assert await fenced(cluster, await served(cluster, cluster.nodes[0])) == 200
 
     async def are_kept() -> bool:
         return all(kept(node) == ["lost", "lost-too"] for node in cluster.nodes)
@@ -148,12 +167,14 @@ async def until_refuses(cluster: LocalCluster, node: LocalNode, reason: str) -> 
     await until(refuses, f"{node.name} refuses writes: {reason}")
 
 
-async def test_of_two_databases_at_once_one_goes_on_and_the_other_side_refuses_writes(
+async def two_databases(
     primary: LocalPostgres,
     standby: Standby,
     start_cluster: StartCluster,
     upstream: SampleUpstream,
-) -> None:
+) -> tuple[LocalCluster, list[LocalNode], list[LocalNode]]:
+    """A cluster of which two nodes write to the primary and two to its standby, which was promoted
+    all the same; a write at the primary has shown that to all."""
     address = await PostgresDatabases(primary.address()).create()
     cluster = await start_cluster(2, settings_for(address), spare=2)
     await add_sample(cluster, upstream)
@@ -176,6 +197,17 @@ async def test_of_two_databases_at_once_one_goes_on_and_the_other_side_refuses_w
         await until_known(cluster, node, refuses=False)
     for node in old:
         await until_known(cluster, node, refuses=True)
+    return cluster, old, new
+
+
+async def test_of_two_databases_at_once_one_goes_on_and_the_other_side_refuses_writes(
+    primary: LocalPostgres,
+    standby: Standby,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+) -> None:
+    cluster, old, new = await two_databases(primary, standby, start_cluster, upstream)
+    for node in old:
         await until_refuses(cluster, node, "authority split: ")
         await until_serves(cluster, node, "/old-side")
     assert {await served_epoch(cluster, node) for node in cluster.nodes} == {1}, "nobody raises"
@@ -191,6 +223,27 @@ async def test_of_two_databases_at_once_one_goes_on_and_the_other_side_refuses_w
     for node in cluster.nodes:
         await until_serves(cluster, node, "/new-side")
         await until_gone(cluster, node, "/old-side")
+
+
+async def test_of_two_databases_at_once_an_operator_keeps_the_other_one(
+    primary: LocalPostgres,
+    standby: Standby,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+) -> None:
+    cluster, old, new = await two_databases(primary, standby, start_cluster, upstream)
+    status, message = await adopt(cluster, old[1])
+    assert (status, message[:27]) == (200, "the epoch was raised to 2.4")
+    for node in new:
+        await until_known(cluster, node, refuses=True)
+        await until_refuses(cluster, node, "authority split: ")
+    for node in old:
+        await until_known(cluster, node, refuses=False)
+    assert (await status_of_write(cluster, old[0], "goes-on"))[0] == 201
+    standby.kill()
+    for node in cluster.nodes:
+        await until_serves(cluster, node, "/old-side")
+        await until_serves(cluster, node, "/goes-on")
 
 
 async def until_known(cluster: LocalCluster, node: LocalNode, *, refuses: bool) -> None:
@@ -259,6 +312,26 @@ async def test_a_restored_backup_is_found_though_nobody_removed_what_the_nodes_h
         return all(kept(node) == ["lost"] for node in cluster.nodes)
 
     await until(are_kept, "each node has kept what was lost")
+
+
+async def test_a_dump_is_restored_under_running_nodes(
+    postgres_database: PostgresAddress,
+    start_cluster: StartCluster,
+    upstream: SampleUpstream,
+    tmp_path: Path,
+) -> None:
+    cluster = await start_cluster(2, settings_for(postgres_database))
+    await add_sample(cluster, upstream)
+    await add(cluster, "kept")
+    dump, name = tmp_path / "grapevine.dump", postgres_database.database
+    run_tool(postgres_database, "pg_dump", "-Fc", "-n", "grapevine", "-f", dump, name)
+    await add(cluster, "lost")
+    await all_serve(cluster, "kept", "lost", gone=[])
+    await execute(postgres_database, "DROP SCHEMA grapevine CASCADE")
+    run_tool(postgres_database, "pg_restore", "--single-transaction", "-d", name, dump)
+    await until_epoch(cluster, 2)
+    await add(cluster, "after")
+    await all_serve(cluster, "kept", "after", gone=["lost"])
 
 
 async def test_a_restored_backup_that_was_written_to_is_found_by_its_revisions(

@@ -1,0 +1,63 @@
+"""Messages by which replicas that differ find and repair it (DESIGN 5)."""
+
+from typing import NamedTuple
+
+from gossip import limits
+from gossip.messages.fields import (
+    HEAD,
+    STATE_HASH,
+    Field,
+    Kinds,
+    optional,
+    read_bool,
+    read_bytes,
+    read_head,
+)
+from gossip.replica import Head
+
+
+class Compare(NamedTuple):
+    """What I hold at this version, exactly; answered alike by whoever remembers it."""
+
+    head: Head
+    state_hash: bytes
+    answer: bool
+    confirmed: bool = False
+    """Whether that was compared with the authority's state."""
+
+
+class Reconcile(NamedTuple):
+    """On a stream: a question about what differs between your state at this head and mine.
+
+    Without a head it is your state of now, which is pinned by that. Without a question I only want
+    to know whether you have it.
+    """
+
+    head: Head | None
+    question: bytes
+
+
+class Reconciled(NamedTuple):
+    """The answer about my state at this head. An empty one to a question: not yet, ask again."""
+
+    head: Head
+    state_hash: bytes
+    answer: bytes
+
+
+class Unreconciled(NamedTuple):
+    """That state isn't to be had here now, or the question made no sense. Ask another node."""
+
+
+Message = Compare | Reconcile | Reconciled | Unreconciled
+
+
+_QUESTION: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.QUESTION_BYTES_MAX))
+_ANSWER: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.SLICE_BYTES_MAX))
+
+KINDS: Kinds = {
+    80: (Compare, (HEAD, STATE_HASH, (bool, read_bool), (bool, read_bool))),
+    81: (Reconcile, (optional(list, read_head), _QUESTION)),
+    82: (Reconciled, (HEAD, STATE_HASH, _ANSWER)),
+    83: (Unreconciled, ()),
+}
