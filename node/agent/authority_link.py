@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from node import logs
 from node.agent.histories import AuthoritySplit, Histories
-from node.agent.limits import LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
+from node.agent.limits import EARLY_PATIENCE_SECONDS, LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
 from node.agent.serving import Serving
 from store.audit import Amended, Difference
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
@@ -184,9 +184,13 @@ class AuthorityLink:
         self._has_shown(head)
         if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
-            # way by gossip; the authority has it now, and our own client waits. Of several such
-            # writes the first one to read brings what the others need. Or an epoch was raised, and
-            # what is held here isn't what that follows.
+            # way by gossip; should that take long, the authority has it, and our own client waits.
+            # Of several such writes the first one to read brings what the others need. Or an epoch
+            # was raised, and what is held here isn't what that follows.
+            if verdict == "early" and await self._serving.reached(
+                head.version, EARLY_PATIENCE_SECONDS
+            ):
+                return
             with contextlib.suppress(AuthorityUnavailable, CantFollow):  # committed all the same
                 await self.catch_up(head)
 

@@ -48,6 +48,10 @@ LISTEN_PATIENCE_SECONDS = 0.1
 """How long a commit that was heard of at the authority may take to come by gossip."""
 ALONE_LOOKUP_SECONDS = 1.0
 """How often a node without a peer reads the other nodes' rows."""
+EARLY_PATIENCE_SECONDS = 0.1
+"""How long a commit of this node's own waits for another node's before it to come by gossip, until
+that is read at the authority: a push that is lost and asked for again takes less, so nodes which
+write side by side hardly ever read what the others wrote."""
 LOG_READ_CHANGESETS = 1_000
 HISTORY_SETTLE_SECONDS = 10.0
 """How long a read or a write waits for the verdict on a history that lacks what was confirmed: two

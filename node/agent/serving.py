@@ -50,6 +50,7 @@ class Serving:
         self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
         """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
+        self._waiting: list[tuple[Version, asyncio.Future[None]]] = []
 
     @property
     def version(self) -> Version:
@@ -99,7 +100,24 @@ class Serving:
             return "poison"
         if verdict == "applied":
             self._on_applied(changeset)
+            for wanted, waiter in self._waiting:
+                if wanted <= changeset.version and not waiter.done():
+                    waiter.set_result(None)
         return verdict
+
+    async def reached(self, version: Version, seconds: float) -> bool:
+        """Whether the replica holds this version or a later one, now or before so long."""
+        if self.version < version:
+            entry = version, asyncio.get_running_loop().create_future()
+            self._waiting.append(entry)
+            try:
+                async with asyncio.timeout(seconds):
+                    await entry[1]
+            except TimeoutError:
+                pass
+            finally:
+                self._waiting.remove(entry)
+        return self.version >= version
 
     def changesets(
         self, after: tuple[int, int, int], digest: bytes, max_bytes: int

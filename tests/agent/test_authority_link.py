@@ -1,5 +1,6 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -77,11 +78,12 @@ def linked(
     lost: list[None],
     write_pause: Callable[[], float] = lambda: 0.0,
     authority: Authority | None = None,
+    serving: Serving | None = None,
 ) -> AuthorityLink:
     authority = authority or CommitsAndIsGone()
     return AuthorityLink(
         authority,
-        Serving(Replica("a"), lambda _: None, lambda: None),
+        serving or Serving(Replica("a"), lambda _: None, lambda: None),
         idle_histories(authority),
         lambda: "n",
         pushed.extend,
@@ -121,6 +123,43 @@ async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -
     assert committed.head.version.revision == 2
     assert [changeset.version.revision for changeset in pushed] == [2], "it waits for the first"
     assert lost, "that the authority is gone is seen to"
+
+
+class CommitsAfterAnother(CommitsAndIsGone):
+    """The same, but it can be asked for what was committed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    async def state(self) -> State:
+        self.reads += 1
+        mine = following(2, following(1, GENESIS_DIGEST).digest)
+        return State(Head(mine.version, mine.digest), ())
+
+
+async def test_what_another_node_has_just_committed_is_awaited_before_it_is_read() -> None:
+    pushed: list[Changeset] = []
+    authority, serving = CommitsAfterAnother(), Serving(Replica("a"), lambda _: None, lambda: None)
+    link = linked(pushed, [], authority=authority, serving=serving)
+    assert await link.open()
+    committing = asyncio.create_task(link.commit([Create("services", {"host": "a"})]))
+    while not pushed:
+        await asyncio.sleep(0)
+    for changeset in (following(1, GENESIS_DIGEST), *pushed):
+        serving.take(changeset)  # by gossip
+    await committing
+    assert serving.version.revision == 2
+    assert authority.reads == 0
+
+
+async def test_what_another_node_has_committed_and_not_told_is_read() -> None:
+    authority, serving = CommitsAfterAnother(), Serving(Replica("a"), lambda _: None, lambda: None)
+    link = linked([], [], authority=authority, serving=serving)
+    assert await link.open()
+    await link.commit([Create("services", {"host": "a"})])
+    assert serving.version.revision == 2
+    assert authority.reads == 1
 
 
 async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confirmed() -> None:

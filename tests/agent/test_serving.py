@@ -214,3 +214,15 @@ async def test_what_is_mended_is_told_as_changes(watched: Watched) -> None:
     assert version == Version(1, 7, 9)
     assert len(changes) == 1
     assert watched.loaded == [Version(1, 7, 5)]
+
+
+async def test_a_version_is_awaited_for_so_long() -> None:
+    serving = Serving(Replica("a"), lambda changeset: None, lambda: None)
+    first = following(EMPTY)
+    waiting = asyncio.create_task(serving.reached(first.version, 30.0))
+    await turn()
+    assert not waiting.done()
+    assert serving.take(first) == "applied"
+    assert await waiting
+    assert await serving.reached(first.version, 0.0), "it is there already"
+    assert not await serving.reached(first.version._replace(revision=2), 0.001)

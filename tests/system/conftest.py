@@ -19,6 +19,9 @@ PORTS_FIRST, PORTS_LAST = 10_000, 32_000
 PORTS_PER_BASE = 1_000
 """Room for ten nodes; a range belongs to one test process until that ends."""
 
+TOGETHER = 3
+"""Nodes that start at a time: on two cores five take longer than each may."""
+
 StartCluster = Callable[..., Awaitable[LocalCluster]]
 
 _ranges: list[int] = []
@@ -96,7 +99,7 @@ async def start_cluster(
         cluster = LocalCluster(home, nodes, free_base(nodes + spare), settings, own)
         clusters.append(cluster)
         await cluster.bootstrap()
-        await cluster.start()
+        await cluster.start(TOGETHER)
         return cluster
 
     yield start

@@ -106,7 +106,7 @@ async def test_a_newcomer_goes_on_with_another_peer_when_one_dies_in_mid_snapsho
     newcomer = cluster.add_node(away)
     between.hold = Hold(HELD_AFTER_BYTES)
     await newcomer.start()
-    giver = await asyncio.wait_for(asyncio.shield(between.hold.held), 20)
+    giver = await asyncio.wait_for(asyncio.shield(between.hold.held), 60)
     assert giver is not newcomer
     await kill_whole(cluster, giver)
     between.hold.released.set()
@@ -134,7 +134,7 @@ async def test_a_node_that_catches_up_goes_on_with_another_peer_when_one_dies_in
     cluster.configure(late, {"sqlite_path": str(cluster.home / "nowhere" / "authority.db")})
     between.hold = Hold(HELD_AFTER_BYTES)
     await late.start()
-    giver = await asyncio.wait_for(asyncio.shield(between.hold.held), 20)
+    giver = await asyncio.wait_for(asyncio.shield(between.hold.held), 60)
     assert giver is not late
     await kill_whole(cluster, giver)
     between.hold.released.set()
@@ -153,7 +153,7 @@ async def test_a_node_that_catches_up_goes_on_with_another_peer_when_one_dies_in
 async def test_what_a_writer_committed_before_it_was_killed_is_followed_within_1_5_polls(
     start_cluster: StartCluster, between: Wires
 ) -> None:
-    poll_seconds = 3.0
+    poll_seconds = 5.0
     settings = {"db_update_frequency": str(int(poll_seconds))}
     cluster = await start_cluster(3, settings, own=between.own)
     first = cluster.nodes[0]
