@@ -263,15 +263,21 @@ class Gossip:
     def purge(self, what: Invalidation, now: float) -> Purge:
         """Have every cache of the cluster forget something; ``Purged`` tells of it here, too.
 
-        Raises ``gossip.purges.TooManyPurges``, and ValueError for what can't be purged from here.
+        Raises ``gossip.purges.TooManyPurges``; ValueError for what can't be purged from here, and
+        on a node that takes no part any more.
         """
+        if self._own.ended:
+            raise ValueError("this node takes no part in the cluster any more")
         return self._purges.originate(what, now)
 
     def set_register(
         self, name: str, value: str | None, now: float, seconds: float | None = None
     ) -> Register:
         """Set a register everywhere, for good or for so many seconds; None deletes it.
-        ``RegisterChanged`` tells of it here, too. Raises ValueError for what can't be set."""
+        ``RegisterChanged`` tells of it here, too. Raises ValueError for what can't be set, and on a
+        node that takes no part any more."""
+        if self._own.ended:
+            raise ValueError("this node takes no part in the cluster any more")
         return self._registers.set(name, value, seconds, now)
 
     def registers(self, now: float) -> list[Register]:

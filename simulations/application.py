@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked, StateDiffers
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
+from simulations.authority import LogReplica
 from simulations.fences import PlayedFences
 from simulations.verdict import History
 
@@ -108,13 +109,27 @@ class Application:
     def _differs(self, event: StateDiffers) -> None:
         """A member holds another state at the same head. The authority is right in any case; while
         it is away, who is known to be damaged is renewed by a peer."""
-        node, authority = self._node, self._world.authority_of(self._node)
-        if authority.available:
-            node.replica.replace(authority.head(), authority.state())
-            node.core.authority_confirmed(authority.head(), node.now())
-            node.core.state_confirmed()
+        node = self._node
+        if self._world.authority_of(node).available:
+            self.verify()
         elif event.verdict != "undecided":
             node.core.fetch_snapshot(node.now(), damaged=True)
+
+    def verify(self) -> None:
+        """Take what the authority holds, and tell that this is it."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        node.replica.replace(authority.head(), authority.state())
+        node.core.authority_confirmed(authority.head(), node.now())
+        node.core.state_confirmed()
+
+    def audit(self) -> None:
+        """Look through what lies in memory; what is damaged is replaced."""
+        node, authority = self._node, self._world.authority_of(self._node)
+        if isinstance(node.replica, LogReplica) or node.replica.is_sound():
+            return
+        if not node.core.fetch_snapshot(node.now(), damaged=True) and authority.available:
+            node.replica.replace(authority.head(), authority.state())
+        node.flush()
 
     def poll(self) -> None:
         """Ask the authority for what is new and, while alone, where the others are."""

@@ -50,3 +50,18 @@ def nobody_says(subject: int, *statuses: str) -> Condition:
 def counted(node: int, counter: str, at_least: int) -> Condition:
     """A counter of a node's core."""
     return lambda world: world.nodes[node].core.counters[counter] >= at_least
+
+
+def at_epoch(epoch: int) -> Condition:
+    """Every running node serves the newest head, which is of this epoch."""
+    return lambda world: world.authority.head().version[0] == epoch and world.has_spread()
+
+
+def all_know_of_the_split(world: World) -> bool:
+    """Every node knows that there are two databases."""
+    return all(node.application.history.split is not None for node in world.nodes)
+
+
+def nobody_knows_of_a_split(world: World) -> bool:
+    """No node knows of two databases any more."""
+    return all(node.application.history.split is None for node in world.nodes)

@@ -197,8 +197,11 @@ def _draw_operations(
     while at < seconds:
         timed.append((at, Write(rng.randrange(nodes), rng.choice([10, 100, 3_000]))))
         if fences.random() < share:
-            waits = fences.choice([0.1, 2.0, 20.0])
-            timed.append((at + fences.choice([0.0, 1.0]), Fence(fences.randrange(nodes), waits)))
+            begins = at + fences.choice([0.0, 1.0])
+            # Over before it is counted what a cluster at rest sends.
+            waits = min(fences.choice([0.1, 2.0, 20.0]), seconds - begins)
+            if waits > 0.0:
+                timed.append((begins, Fence(fences.randrange(nodes), waits)))
         at += rng.expovariate(1 / writes)
     return heapq.nsmallest(len(timed), timed, key=lambda one: one[0])
 

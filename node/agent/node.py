@@ -221,6 +221,7 @@ class Node:
         )
         self._link.from_peers = self._repairing.from_peers
         self._following.on_stuck = self._repairing.cant_follow
+        self._serving.on_broken = self._repairing.damaged
         self.history: HistoryView = NoDesk()
         if settings.database != "off":
             self.history = AuthorityDesk(

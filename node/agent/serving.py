@@ -45,6 +45,8 @@ class Serving:
         """Whether a higher epoch can be read at this node's own authority."""
         self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
         """Told of what a higher epoch has left behind of what was held."""
+        self.on_broken: Callable[[str], None] = lambda reason: None
+        """Told when what is held may have been damaged by what was to be applied."""
         self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
         """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
@@ -90,7 +92,12 @@ class Serving:
 
     def take(self, changeset: Changeset) -> Verdict:
         """What the authority itself has shown, or confirmed."""
-        verdict = self.replica.offer(*changeset)
+        try:
+            verdict = self.replica.offer(*changeset)
+        except Exception as error:
+            # A mistake of ours in one changeset must not take the node down. Half of it may be in.
+            self.on_broken(f"changeset {changeset.version} failed: {error!r}")
+            return "poison"
         if verdict == "applied":
             self._on_applied(changeset)
             for wanted, waiter in self._waiting:

@@ -133,7 +133,7 @@ class AuthorityClient:
         if following is None:
             await self._load(engine)
         for changeset in following or ():
-            self.node.replica.offer(*_spread(changeset))
+            self.node.replica.take(*_spread(changeset))
         self.confirmed = max(self.confirmed, self._held())
         head = self.node.replica.head()
         if self.node.running:

@@ -5,10 +5,12 @@
 
 import random
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 from gossip.replica import Changeset, Giving, Installation, Reach, Reconciliation, Verdict, Version
 from gossip.replica import Head as GossipHead
 from store.authority import State
+from store.changelog import Changelog
 from store.changeset import Body, Change, decode_body, encode_body
 from store.replica import Replica
 from store.version import EMPTY, Head
@@ -129,19 +131,38 @@ class EntityReplica:
         """Lose what wasn't synced: nothing here, a disk is another's subject."""
 
     def damage(self, rng: random.Random) -> bool:
-        """Change or lose one entity, as a fault of memory does, or code that writes astray: nothing
-        else notices. False when there is none."""
-        tables = self._replica._contents._tables
-        chunks = [chunk for kind in sorted(tables) for chunk in tables[kind]._rows._chunks]
-        if not chunks:
+        """Change one entity, as a fault of memory does, or code that writes astray: nothing else
+        notices. False when there is none."""
+        found = self._place(rng)
+        if found is None:
             return False
-        chunk = rng.choice(chunks)
-        place = rng.randrange(len(chunk.ids))
-        # Not in place: views that others have pinned share it, and are well.
+        chunk, place = found
+        # Not in place: views that others have pinned share the list, and are well.
         texts = [*chunk.texts]
         texts[place] = b'{"name":"damaged"}'
         chunk.texts = texts
         return True
+
+    def lose(self, rng: random.Random) -> bool:
+        """Lose one entity in the same way."""
+        found = self._place(rng)
+        if found is None:
+            return False
+        chunk, place = found
+        for column in ("ids", "texts", "keys"):
+            left = [*getattr(chunk, column)]
+            del left[place]
+            setattr(chunk, column, left)
+        return True
+
+    def _place(self, rng: random.Random) -> tuple[Any, int] | None:
+        tables = self._replica._contents._tables
+        chunks = [chunk for kind in sorted(tables) for chunk in tables[kind]._rows._chunks]
+        able = [chunk for chunk in chunks if len(chunk.ids) > 1]
+        if not able:
+            return None
+        chunk = rng.choice(able)
+        return chunk, rng.randrange(len(chunk.ids))
 
     def misapply(self, rng: random.Random) -> bool:
         """Change an entity as code that is wrong does: this replica's own hash agrees with it."""
@@ -168,4 +189,5 @@ class EntityReplica:
         return State(Head(StoreVersion(*version), digest), tuple(self._replica.changes()))
 
     def _begin_log(self) -> None:
-        self._replica.load(self._whole())
+        # Not by loading what is held: what is damaged would come out as sound.
+        self._replica._log = Changelog(self._replica._head)

@@ -6,6 +6,7 @@ that doesn't run) does nothing, so any list of operations is a valid one, also a
 deleted from it.
 """
 
+from simulations.operations.databases import Client, FailOver, SplitDatabase, StopFormer
 from simulations.operations.network import (
     Clog,
     Cut,
@@ -52,12 +53,14 @@ from simulations.operations.processes import (
 __all__ = [
     "SMALL_FILES",
     "AuthorityAway",
+    "Client",
     "Clog",
     "Crash",
     "Cut",
     "Damage",
     "Double",
     "Expect",
+    "FailOver",
     "Fence",
     "FillDisk",
     "ForceOut",
@@ -83,8 +86,10 @@ __all__ = [
     "SetRegister",
     "Silence",
     "SlowDisk",
+    "SplitDatabase",
     "Start",
     "StepWallClock",
+    "StopFormer",
     "Stranger",
     "SwapAddresses",
     "Until",

@@ -1,5 +1,6 @@
 """What operators and applications do."""
 
+import contextlib
 from dataclasses import dataclass
 
 from gossip.identity import Identity
@@ -112,11 +113,10 @@ class Purge(Operation):
     def __call__(self, world: World) -> None:
         node = world.nodes[self.node]
         if node.running and not node.paused and not node.left:
-            try:
+            # As often as it may, unless it has just ended its part.
+            with contextlib.suppress(TooManyPurges, ValueError):
                 for _ in range(self.times):
                     world.checks.rumors.purge(node)
-            except TooManyPurges:
-                return
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class SetRegister(Operation):
     def __call__(self, world: World) -> None:
         node = world.nodes[self.node]
         if node.running and not node.paused and not node.left:
-            node.core.set_register(self.name, self.value, node.now(), self.seconds)
+            with contextlib.suppress(ValueError):
+                node.core.set_register(self.name, self.value, node.now(), self.seconds)
             node.flush()
 
 

@@ -12,6 +12,7 @@ from simulations.operations import Operation, perform
 from simulations.report import Report, report
 from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
+from simulations.scenarios.repairs import repairs
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
 from simulations.settings import Settings
@@ -54,6 +55,7 @@ SCENARIOS: dict[str, Scenario] = {
         for scenario in (
             spread,
             newcomer,
+            repairs,
             scale,
             swarm,
             swim,

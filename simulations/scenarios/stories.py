@@ -3,12 +3,23 @@
 import math
 
 from gossip.profiles import Profile
-from simulations.conditions import anybody_says, hold, nobody_says, spread, whole
+from simulations.conditions import (
+    all_know_of_the_split,
+    anybody_says,
+    at_epoch,
+    hold,
+    nobody_knows_of_a_split,
+    nobody_says,
+    spread,
+    whole,
+)
 from simulations.operations import (
+    Client,
     Crash,
     Cut,
     Double,
     Expect,
+    FailOver,
     ForceOut,
     Heal,
     Install,
@@ -22,7 +33,9 @@ from simulations.operations import (
     Resume,
     SaveDisk,
     Silence,
+    SplitDatabase,
     Start,
+    StopFormer,
     SwapAddresses,
     Until,
     Wait,
@@ -225,9 +238,51 @@ def standstill(n: int, profile: Profile) -> Story:
     ]
 
 
+def failover(n: int, profile: Profile) -> Story:
+    """The database fails over to a standby that lacks the last commits: one node raises its epoch,
+    all follow what is left."""
+    return [
+        *formed(n),
+        *[Write(node) for node in range(n)],
+        Write(0),
+        Until("spread", spread, within=30.0),
+        FailOver(lost=2),
+        Mark(),
+        Until("followed", at_epoch(2), within=60.0),
+        Write(-1),
+        Mark(),
+        Until("caught_up", spread, within=30.0),
+        Expect("nobody has raised twice", at_epoch(2)),
+    ]
+
+
+def split_database(n: int, profile: Profile) -> Story:
+    """Two databases take writes at once: one side refuses them until the other database is gone."""
+    if n < 2:
+        return formed(n)
+    old, new = range(n // 2), range(n // 2, n)
+    return [
+        *formed(n),
+        Write(0),
+        Until("spread", spread, within=30.0),
+        SplitDatabase(new),
+        Client(0, accepted=True),
+        Mark(),
+        Until("known", all_know_of_the_split, within=60.0),
+        *[Client(node, accepted=False) for node in old],
+        *[Client(node, accepted=True) for node in new],
+        StopFormer(),
+        Mark(),
+        Until("over", nobody_knows_of_a_split, within=60.0),
+        Until("followed", at_epoch(2), within=60.0),
+        *[Client(node, accepted=True) for node in (*old, *new)],
+        Until("caught_up", spread, within=30.0),
+    ]
+
+
 STORIES = (
     crash, silence, partition, deaf, no_udp, leave, forced_out, upgrade, restart_storm,
-    old_disk, swapped, double, standstill,
+    old_disk, swapped, double, standstill, failover, split_database,
 )  # fmt: skip
 
 

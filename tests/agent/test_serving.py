@@ -191,3 +191,38 @@ async def test_a_version_is_awaited_for_so_long() -> None:
     assert await waiting
     assert await serving.reached(first.version, 0.0), "it is there already"
     assert not await serving.reached(first.version._replace(revision=2), 0.001)
+
+
+async def test_a_mistake_of_ours_in_one_changeset_damages_but_ends_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.serving.load(state(5))
+    told: list[str] = []
+    watched.serving.on_broken = told.append
+
+    def fail(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(watched.serving.replica._contents, "apply", fail)
+    assert watched.serving.offer(*following(watched.serving.head())) == "poison"
+    assert watched.serving.version == Version(1, 7, 5)
+    assert told == ["changeset 1.6 failed: KeyError('a mistake')"]
+
+
+async def test_what_is_mended_is_told_as_changes(watched: Watched) -> None:
+    await watched.serving.load(state(5, count=3))
+    source = Replica("a")
+    source.load(state(9, count=4))
+    giving = source.give()
+    reconciliation = watched.serving.begin_reconcile(*giving.head, giving.state_hash)
+    step = reconciliation.proceed()
+    while step != "ready":
+        answer = None
+        while isinstance(step, bytes) and (answer := giving.answer(step)) is None:
+            giving.work()
+        step = reconciliation.proceed(answer or b"")
+    assert reconciliation.finish() == "installed"
+    ((version, changes),) = watched.mended
+    assert version == Version(1, 7, 9)
+    assert len(changes) == 1
+    assert watched.loaded == [Version(1, 7, 5)]

@@ -7,14 +7,15 @@ import msgpack
 import pytest
 
 from gossip import limits
-from gossip.events import RegisterChanged
-from gossip.member import Metadata
+from gossip.events import ForcedOut, RegisterChanged
+from gossip.invalidation import By, Invalidation
+from gossip.member import Metadata, Status
 from gossip.messages.membership import TableDigest
 from gossip.messages.registers import Register
 from simulations.links import Link
 from simulations.node import Node
 from simulations.world import World
-from tests.gossip.drive import Driver, address, alive, node_id, packet
+from tests.gossip.drive import Driver, address, alive, node_id, packet, verdict
 
 SOMEBODY, ANOTHER = address(2), address(3)
 OWNER = bytes(14) + b"\x00\x02"
@@ -334,3 +335,13 @@ def test_what_is_out_of_bounds_is_counted_and_changes_nothing(fields: list[objec
     driver.core.datagram_received(packet(2) + part, SOMEBODY, driver.now)
     assert driver.core.counters["messages_malformed"] == 1
     assert driver.core.kept_registers(driver.now) == []
+
+
+def test_who_takes_no_part_any_more_can_not_tell_the_others() -> None:
+    driver = among_two()
+    driver.receive(2, verdict(1, Status.LEFT, limits.COUNTER_MAX))
+    assert driver.events(ForcedOut)
+    with pytest.raises(ValueError, match="no part"):
+        driver.core.set_register("r", "a", driver.now)
+    with pytest.raises(ValueError, match="no part"):
+        driver.core.purge(Invalidation("entities", By.TAG, "a"), driver.now)

@@ -113,19 +113,19 @@ def test_who_does_not_hear_the_origin_hears_of_its_changes_from_others() -> None
 
 ROUGH = dataclasses.replace(
     CALM, loss=0.03, duplication=0.2, corruption=0.02, truncation=0.01, replay=0.05,
-    replay_seconds=120.0, spike=0.02, spike_seconds=0.02,
+    replay_seconds=200.0, spike=0.02, spike_seconds=0.02,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("nodes", [8, 80])
-def test_rough_links_change_nothing_but_the_time(nodes: int) -> None:
+@pytest.mark.parametrize(("nodes", "seconds"), [(8, 120.0), (70, 5.0)])
+def test_rough_links_change_nothing_but_the_time(nodes: int, seconds: float) -> None:
     """Lost, doubled, damaged, cut short, overtaken, and turning up again minutes later."""
     world = formed(nodes, ROUGH)
     for number in range(20):
         world.commit(number % nodes, b"change %d" % number)
         world.run(0.02)
     assert world.run_until(world.has_spread, within=10.0) < 5.0
-    world.run(60.0)
+    world.run(seconds)
     assert all(len(node.replica.state) == 20 for node in world.nodes)
 
 

@@ -311,6 +311,18 @@ async def test_a_reused_revision_is_never_taken_for_shared(
     assert epoch.kept.version.revision == 6
 
 
+@pytest.mark.parametrize(("known", "fork"), [(False, 0), (True, 2)])
+async def test_a_side_of_a_split_that_is_adopted_shares_only_what_is_known(
+    engine: Engine, node: Node, known: bool, fork: int
+) -> None:
+    """The other side is ahead, and both have written."""
+    await node.write("a", "b")
+    await lose(engine, node, "c", "d", "e")
+    await overwrite(engine, "x")
+    await node.raise_epoch(known=node.known if known else (), forced=True)
+    assert (await replica_of(node.authority)).epochs()[0].fork_revision == fork
+
+
 @pytest.mark.parametrize(("oldest_known", "fork"), [(0, 2), (3, 0), (99, 0)])
 async def test_where_a_longer_history_has_left_is_found_among_what_is_known(
     engine: Engine, node: Node, oldest_known: int, fork: int

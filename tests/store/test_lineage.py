@@ -7,10 +7,13 @@ import pytest
 
 from store.authority import State
 from store.changeset import Change, Changeset
+from store.declarative.document import read_document
+from store.errors import EntityError
 from store.history import EPOCHS, Epoch, Reach
 from store.lineage import decode_record, encode_record, reach
 from store.off import state_of, tag_of
 from store.replica import Replica
+from store.schema import kinds, schema
 from store.version import EMPTY, Head, Version
 from tests.store.replica_history import changeset, head_of, service
 
@@ -152,6 +155,16 @@ def test_a_record_is_read_as_it_was_written() -> None:
 def test_what_is_no_record_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_record(text)
+
+
+def test_no_api_and_no_document_knows_the_kind() -> None:
+    """Paths, exports and imports are made of the kinds that have a schema."""
+    assert EPOCHS not in kinds()
+    with pytest.raises(KeyError):
+        schema(EPOCHS)
+    with pytest.raises(EntityError) as caught:
+        read_document(f"_format_version: '3.0'\n{EPOCHS}: []")
+    assert caught.value.fields == {EPOCHS: "unknown field"}
 
 
 # The replica
