@@ -157,7 +157,11 @@ class Parts:
             self.link,
             self.serving,
             self.membership,
-            Poll(settings.db_update_frequency, self.rng),
+            Poll(
+                settings.db_update_frequency,
+                self.rng,
+                patience=lambda: self.listening.poll_patience(settings.db_update_frequency),
+            ),
             self.rng,
             self.workers.listen,
         )
