@@ -9,9 +9,10 @@ so that case is Postgres' alone).
 
 Phases, in seconds from the start of the process or from SIGCONT: ``answers``, the status listener
 answers; ``state``, the agent holds the last revision; ``ready``, /status/ready is 200; ``live``,
-every worker serves it, as the node itself notes (``live_at``). The first three are asked for on
-one kept connection every 20 ms, and are late by up to that and the answer's own time. The yardstick
-is an interpreter that imports what a node imports, and ends.
+every worker that listens serves it, as the node itself notes (``live_at``): while none listens yet
+that is the agent's state, so a starting node serves at the later of ``ready`` and ``live``. The
+first three are asked for on one kept connection every 20 ms, and are late by up to that and the
+answer's own time. The yardstick is an interpreter that imports what a node imports, and ends.
 
     python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
         [--rounds 1] [--database sqlite|postgres] [--base-port 28000]

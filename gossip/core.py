@@ -27,7 +27,7 @@ from gossip.history import HistoryInquiry
 from gossip.identity import Identity, check_identity
 from gossip.invalidation import Invalidation
 from gossip.keyring import Keyring
-from gossip.limits import CONFIRMATION_NEWS_SECONDS, COUNTER_MAX
+from gossip.limits import COUNTER_MAX
 from gossip.member import Member, MemberView, Metadata, Status, check_metadata, view
 from gossip.members import Members
 from gossip.messages.history import Stance
@@ -223,16 +223,13 @@ class Gossip:
         """This node has just read its head at the authority, or committed it there.
 
         Raises ValueError on a node without authority access. A head above the replica's is fine:
-        the application is loading it. What it has loaded from there isn't pushed by ``committed``:
-        everyone else finds it there, too. All members are told at once: were it left to probes to
-        spread it, those whose turn comes meanwhile would ask as well, and the more the more members
-        there are.
+        the application is loading it. What it has loaded from there isn't pushed by ``committed``,
+        but all members are told of the head at once: whoever lacks it asks a member, and not the
+        authority, for it.
         """
         if not self._authority_access:
             raise ValueError(f"version {head.version} confirmed by a node without authority access")
-        is_news = self.confirmation_age(now) > CONFIRMATION_NEWS_SECONDS
-        self._dissemination.confirmed(now)
-        if is_news and self._running():
+        if self._dissemination.confirmed(now) and self._running():
             self._tree.spread([self._dissemination.heartbeat(now)], now)
 
     def state_confirmed(self) -> None:

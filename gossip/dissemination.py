@@ -310,11 +310,13 @@ class Dissemination:
             )
         self._repair.behind(arrival.changeset.version, arrival.sender, now)
 
-    def confirmed(self, now: float) -> None:
-        """The authority was read; the replica may have been brought up to date from it."""
+    def confirmed(self, now: float) -> bool:
+        """The authority was read; whether that has brought the replica something new."""
         self.confirmation.confirmed(now)
-        if self.head() != self._pushed:  # else a rest of the repair would end with every reading
+        brought = self.head() != self._pushed
+        if brought:  # else a rest of the repair would end with every reading
             self._moved(now)
+        return brought
 
     def installed(self, now: float) -> None:
         """The replica was replaced, or mended."""

@@ -262,9 +262,6 @@ WRITE_PAUSE_SECONDS_MAX = 0.25
 
 RESIDENCE_MAX = 86_400.0
 CONFIRMATION_AGE_MAX = 365 * 86_400.0
-CONFIRMATION_NEWS_SECONDS = 1.0
-"""Older than this, what is known of the authority is worth a packet to everybody when it is known
-anew. Writes spread it by their pushes, so a busy cluster sends none."""
 HOPS_MAX = 255
 
 STREAMS_OPENED_MAX = 64

@@ -6,24 +6,46 @@ that has come by, its own or one heard by gossip, and looks itself when that age
 ``interval × (1 + U(0, ½))``. The node with the shortest draw asks first; its answer spreads and
 puts the others off. Bound: 1.5 intervals, whatever the number of nodes.
 
+Where news of a reading needs a while to spread, that alone would have the more nodes ask the more
+there are. So all but a few nodes, on which everybody agrees (``store.poll.patience``), give those
+time: they only ask when none of them seems to reach the authority.
+
 Clocked from outside: ``now`` is a monotonic clock, in seconds.
 """
 
+import math
 import random
+from collections.abc import Callable
 
 SPREAD = 0.5
+
+ROUND_SECONDS = 1.0
+"""In which what one node knows reaches about twice as many: a probe interval."""
+
+
+def patience(interval: float, nodes: int) -> float:
+    """Seconds that a node which isn't among the first gives those, in a cluster of so many."""
+    return interval + ROUND_SECONDS * math.log2(max(2, nodes))
 
 
 class Poll:
     """One node's part in it.
 
-    ``interval`` is ``db_update_frequency`` in seconds, above 0.
+    ``interval`` is ``db_update_frequency`` in seconds, above 0. ``patience()``: how many seconds
+    this node gives others beyond that, now.
     """
 
-    def __init__(self, interval: float, rng: random.Random, now: float = 0.0) -> None:
+    def __init__(
+        self,
+        interval: float,
+        rng: random.Random,
+        now: float = 0.0,
+        patience: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         if interval <= 0:
             raise ValueError(f"db_update_frequency must be above 0 s, not {interval:g}")
         self._interval = interval
+        self._patience = patience
         self._rng = rng
         self._confirmed_at = now
         self._deadline = now
@@ -37,7 +59,7 @@ class Poll:
     @property
     def deadline(self) -> float:
         """When the head is to be read unless a newer confirmation comes by."""
-        return self._deadline
+        return self._deadline + self._patience()
 
     def confirmed(self, at: float) -> None:
         """The head was read at the authority at ``at``, by this node or (as gossip tells) another.
@@ -54,7 +76,7 @@ class Poll:
         A True answer puts the next one off by another interval, so that a read that fails or
         hangs is repeated at the same pace and not in a storm.
         """
-        if now < self._deadline:
+        if now < self.deadline:
             return False
         self._put_off(now)
         return True

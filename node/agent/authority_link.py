@@ -86,6 +86,8 @@ class AuthorityLink:
         self._catching_up = asyncio.Lock()
         self.changed: tuple[str, str] | None = None
         """(id served here, id found) once another authority answers at the same place."""
+        self._shown_epoch: tuple[int, int] = EMPTY.version[:2]
+        """Epoch and tag, as the authority itself has shown them last."""
         self._newest = EMPTY
         """The newest head that was committed or read here."""
         self._raised_here = False
@@ -310,6 +312,7 @@ class AuthorityLink:
         await self.still_ours()  # of another authority nothing must be taken for a higher epoch
         confirmed = self.confirmed_head()
         standing = await self.authority.standing(confirmed)
+        self._shown_epoch = standing.head.version[:2]
         if not standing.proof:
             return False
         await self.histories.settle(standing, confirmed)
@@ -381,7 +384,13 @@ class AuthorityLink:
         """The authority has failed to answer somebody else."""
         self._failed(reason)
 
+    def confirms(self, version: tuple[int, int, int]) -> bool:
+        """Whether a version of a higher epoch than the one served counts, heard from a member: if
+        the authority has shown that epoch itself, or while it can't be asked."""
+        return not self.reachable or tuple(version[:2]) == self._shown_epoch
+
     def _has_shown(self, head: Head) -> None:
+        self._shown_epoch = head.version[:2]
         if head.version > self._newest.version:
             self._newest = head
         self._confirmed(head)

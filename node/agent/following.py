@@ -23,6 +23,7 @@ from node.agent.limits import (
     CANT_FOLLOW_SECONDS,
     EPOCH_SPREAD_SECONDS,
     LISTEN_PATIENCE_SECONDS,
+    LISTENERS_LOOK_SECONDS,
     SILENCE_LOOK_SECONDS,
     SILENCE_SECONDS,
 )
@@ -185,6 +186,7 @@ class Following:
             if self._poll.due(now):
                 break
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll.deadline - now):
+                # No longer than a moment: whose turn it is to look depends on who lives.
+                async with asyncio.timeout(min(self._poll.deadline - now, LISTENERS_LOOK_SECONDS)):
                     await self._wake.wait()
         self._wake.clear()

@@ -1,4 +1,7 @@
-"""A peer's state on its way into what this node serves: what is told, and let go of, at its end."""
+"""A peer's state on its way into what this node serves: what is told, and let go of, at its end.
+
+``counts()`` says then whether its epoch counts: a higher one must be confirmed (DESIGN 3).
+"""
 
 from collections.abc import Callable
 
@@ -19,11 +22,13 @@ class Installing:
     def __init__(
         self,
         taken: Installation,
+        counts: Callable[[], bool],
         held: Callable[[], Left],
         replaced: Callable[[Left], None],
         abandoned: Callable[[], None],
     ) -> None:
         self._taken = taken
+        self._counts = counts
         self._held = held
         self._replaced = replaced
         self._abandoned = abandoned
@@ -35,6 +40,9 @@ class Installing:
         return self._taken.resume()
 
     def finish(self) -> Outcome:
+        if not self._counts():
+            self.abandon()
+            return "stale"
         left = self._held()
         outcome = self._taken.finish()
         if outcome == "installed":
@@ -54,12 +62,14 @@ class Reconciling:
     def __init__(
         self,
         begun: Reconciliation,
+        counts: Callable[[], bool],
         held: Callable[[], Left],
         mended: Callable[[Left, tuple[Change, ...]], None],
         replaced: Callable[[Left], None],
         abandoned: Callable[[], None],
     ) -> None:
         self._begun = begun
+        self._counts = counts
         self._held = held
         self._mended = mended
         self._replaced = replaced
@@ -69,6 +79,9 @@ class Reconciling:
         return self._begun.proceed(answer)
 
     def finish(self) -> Outcome:
+        if not self._counts():
+            self.abandon()
+            return "stale"
         left = self._held()
         outcome = self._begun.finish()
         if outcome != "installed":

@@ -16,6 +16,7 @@ from node.agent.authority_link import AuthorityLink
 from node.agent.limits import LISTENERS, LISTENERS_LOOK_SECONDS
 from node.agent.membership import Membership
 from store.errors import AuthorityUnavailable
+from store.poll import patience
 
 log = logs.get("authority")
 
@@ -45,6 +46,14 @@ class Listening:
         self._membership = membership
         self._heard = heard
         self._told = ""
+
+    def poll_patience(self, interval: float) -> float:
+        """How many seconds this node leaves it to those that listen to poll, too."""
+        info = self._link.info
+        alive = self._membership.alive()
+        if info is None or self._own_id() in listeners(alive, info.id):
+            return 0.0
+        return patience(interval, len(alive))
 
     async def run(self) -> None:
         """Listen whenever it is for this node to, until cancelled."""

@@ -124,7 +124,7 @@ class Parts:
         )
         self.abandoned = Abandoned(settings.prefix)
         self.serving.on_abandoned = self.abandoned.keep
-        self.serving.authority_answers = lambda: self.link.reachable
+        self.serving.confirms = lambda version: self.link.confirms(version)
         self.keys = Keys(
             settings.prefix,
             configured_keyring(settings.cluster_keyring_file, settings.cluster_encrypt_key),
@@ -157,7 +157,11 @@ class Parts:
             self.link,
             self.serving,
             self.membership,
-            Poll(settings.db_update_frequency, self.rng),
+            Poll(
+                settings.db_update_frequency,
+                self.rng,
+                patience=lambda: self.listening.poll_patience(settings.db_update_frequency),
+            ),
             self.rng,
             self.workers.listen,
         )

@@ -7,6 +7,7 @@ slices, and what they replace is let go of by and by: neither holds up what else
 
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 
 from gossip.replica import Giving, Installation, Reconciliation, Verdict
 from node.agent.intake import Installing, Left, Reconciling
@@ -41,8 +42,8 @@ class Serving:
         self.replica = replica
         self._on_applied = on_applied
         self._on_loaded = on_loaded
-        self.authority_answers: Callable[[], bool] = lambda: False
-        """Whether a higher epoch can be read at this node's own authority."""
+        self.confirms: Callable[[tuple[int, int, int]], bool] = lambda version: True
+        """Whether a version of a higher epoch that a member holds counts."""
         self.on_abandoned: Callable[[Sequence[Changeset]], None] = lambda changesets: None
         """Told of what a higher epoch has left behind of what was held."""
         self.on_broken: Callable[[str], None] = lambda reason: None
@@ -85,10 +86,12 @@ class Serving:
     ) -> Verdict:
         """What gossip brings. A higher epoch counts only when confirmed: where the authority
         answers, it is read there, even if what a peer pushes would follow (DESIGN 3)."""
-        is_new_epoch = self.loaded and version[0] > self.version.epoch
-        if is_new_epoch and self.authority_answers():
+        if not self._counts(version):
             return "unconfirmed"
         return self.take(Changeset(Version(*version), predecessor, digest, body))
+
+    def _counts(self, version: tuple[int, int, int]) -> bool:
+        return not self.loaded or version[0] <= self.version.epoch or self.confirms(version)
 
     def take(self, changeset: Changeset) -> Verdict:
         """What the authority itself has shown, or confirmed."""
@@ -219,7 +222,8 @@ class Serving:
         renew: bool = False,
     ) -> Installation:
         taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
-        return Installing(taken, self._held, self._replaced, self._tidy)
+        counts = partial(self._counts, version)
+        return Installing(taken, counts, self._held, self._replaced, self._tidy)
 
     def begin_reconcile(
         self,
@@ -230,7 +234,8 @@ class Serving:
         renew: bool = False,
     ) -> Reconciliation:
         begun = self.replica.begin_reconcile(version, digest, state_hash, renew=renew)
-        return Reconciling(begun, self._held, self._mended, self._replaced, self._tidy)
+        counts = partial(self._counts, version)
+        return Reconciling(begun, counts, self._held, self._mended, self._replaced, self._tidy)
 
     def tell(self, question: Ask) -> Told:
         """Answer a worker's question at the version of now."""

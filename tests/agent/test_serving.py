@@ -11,6 +11,7 @@ from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.history import EPOCHS, Epoch
 from store.lineage import encode_record
 from store.replica import Replica
+from store.snapshot_slices import encode_slices
 from store.version import EMPTY, Head, Version
 
 COUNT = 10 * LOAD_SLICE_ENTITIES
@@ -110,18 +111,36 @@ async def test_a_higher_epoch_is_taken_from_gossip_only_while_the_authority_is_a
     await watched.serving.load(state(9, count=1))
     head = watched.serving.head()
     following_epoch = following(head)._replace(version=Version(2, 8, 10))
-    watched.serving.authority_answers = lambda: True
+    watched.serving.confirms = lambda version: False
     assert watched.serving.offer(*following_epoch) == "unconfirmed"
     assert watched.serving.head() == head
     assert watched.serving.offer(*following(head)) == "applied", "of this epoch"
-    watched.serving.authority_answers = lambda: False
+    watched.serving.confirms = lambda version: True
     after = following(watched.serving.head())._replace(version=Version(2, 8, 11))
     assert watched.serving.offer(*after) == "applied"
 
 
+async def test_a_peers_whole_state_of_a_higher_epoch_must_be_confirmed_too(
+    watched: Watched,
+) -> None:
+    await watched.serving.load(state(9, count=1))
+    held = watched.serving.head()
+    source = Replica("a")
+    source.load(State(Head(Version(2, 8, 12), b"e" * 32), ()))
+    source_hash = source.state_hash(source.head()[0])
+    assert source_hash is not None
+    for confirmed in (False, True):
+        watched.serving.confirms = lambda version, answer=confirmed: answer  # type: ignore[misc]
+        installation = watched.serving.begin_install(*source.head(), source_hash)
+        for data in encode_slices(source.pin(), 1_000):
+            assert installation.feed(data)
+        assert installation.finish() == ("installed" if confirmed else "stale")
+        assert (watched.serving.head() == held) is not confirmed
+
+
 async def test_what_the_authority_shows_of_a_higher_epoch_is_taken(watched: Watched) -> None:
     await watched.serving.load(state(9, count=1))
-    watched.serving.authority_answers = lambda: True
+    watched.serving.confirms = lambda version: False
     after = following(watched.serving.head())._replace(version=Version(2, 8, 10))
     assert watched.serving.take(after) == "applied"
 

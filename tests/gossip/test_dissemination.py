@@ -315,18 +315,15 @@ def test_a_confirmation_of_ours_rides_on_the_next_heartbeat(driver: Driver) -> N
     assert [message.confirmation_age for _, message in driver.sent(Heartbeat)] == [1.5]
 
 
-def test_who_has_read_the_authority_tells_everybody_at_once(driver: Driver) -> None:
-    driver.core.authority_confirmed(EMPTY, driver.now)
+def test_what_was_read_at_the_authority_is_told_to_everybody_at_once(driver: Driver) -> None:
+    driver.replica.load([driver.authority.commit(b"of a writer that died")])
+    driver.core.authority_confirmed(driver.authority.head(), driver.now)
     driver.effects = driver.core.effects()
-    told = [(to, message.confirmation_age) for to, message in driver.sent(Heartbeat)]
-    assert [age for _, age in told] == [0.0, 0.0]
-    assert len({to for to, _ in told}) == 2, "both others"
+    told = {to: message.version for to, message in driver.sent(Heartbeat)}
+    assert told == dict.fromkeys((address(2), address(3)), driver.authority.head().version)
 
 
-def test_what_everybody_knows_of_the_authority_is_not_told_again(driver: Driver) -> None:
-    driver.core.authority_confirmed(EMPTY, driver.now)
-    driver.core.effects()
-    driver.now += limits.CONFIRMATION_NEWS_SECONDS / 2
+def test_a_reading_that_has_brought_nothing_costs_no_packet(driver: Driver) -> None:
     driver.core.authority_confirmed(EMPTY, driver.now)
     driver.effects = driver.core.effects()
     assert driver.sent(Heartbeat) == []

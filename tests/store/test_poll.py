@@ -2,13 +2,14 @@
 
 import heapq
 import itertools
+import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.poll import Poll
+from store.poll import Poll, patience
 
 
 def test_a_node_that_hears_nothing_asks_within_one_and_a_half_intervals() -> None:
@@ -47,28 +48,49 @@ def test_an_interval_must_be_positive() -> None:
         Poll(0, random.Random(1))
 
 
-@given(st.integers(1, 200), st.integers(0, 2**32))
-def test_the_cluster_asks_about_once_per_interval_whatever_its_size(nodes: int, seed: int) -> None:
+def asked_in(nodes: int, seconds: float, first: int, seed: int) -> list[float]:
+    """When nodes of a cluster ask in which news reaches three times as many each second."""
     rng = random.Random(seed)
-    polls = [Poll(5.0, random.Random(rng.random())) for _ in range(nodes)]
-    spread_seconds = 0.2
-    arrivals: list[float] = []
+    polls = [
+        Poll(
+            5.0,
+            random.Random(rng.random()),
+            patience=lambda number=number: 0.0 if number < first else patience(5.0, nodes),  # type: ignore[misc]
+        )
+        for number in range(nodes)
+    ]
+    news: list[tuple[float, int, float]] = []
     asked: list[float] = []
     now = 0.0
-    while now < 200.0:
-        now = min(min(poll.deadline for poll in polls), *(arrivals[:1] or [float("inf")]))
-        if arrivals and arrivals[0] <= now:
-            at = heapq.heappop(arrivals) - spread_seconds
-            for poll in polls:
-                poll.confirmed(at)
-        for poll in polls:
+    while now < seconds:
+        next_news = news[0][0] if news else math.inf
+        now = min(next_news, *(poll.deadline for poll in polls))
+        while news and news[0][0] <= now:
+            _, number, at = heapq.heappop(news)
+            polls[number].confirmed(at)
+        for number, poll in enumerate(polls):
             if poll.due(now):
                 asked.append(now)
                 poll.confirmed(now)
-                heapq.heappush(arrivals, now + spread_seconds)
-    rounds = [later for earlier, later in itertools.pairwise(asked) if later > earlier + 1]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(rounds)]
-    assert all(4.5 <= gap <= 7.5 + spread_seconds for gap in gaps)
-    # Beside one per round, only those ask whose turn comes before the news of it does.
-    assert len(rounds) <= 200 / 5.0
-    assert len(asked) <= (len(rounds) + 1) * (2 + 2 * nodes * spread_seconds / 2.5)
+                others = [other for other in range(nodes) if other != number]
+                rng.shuffle(others)
+                for place, other in enumerate(others):
+                    heapq.heappush(news, (now + math.log(place + 3, 3), other, now))
+    return asked
+
+
+@given(st.integers(1, 60), st.integers(0, 2**32))
+@settings(max_examples=15)
+def test_the_cluster_asks_about_once_per_interval_whatever_its_size(nodes: int, seed: int) -> None:
+    first = min(3, nodes)
+    asked = asked_in(nodes, 200.0, first, seed)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert all(gap <= 7.5 for gap in gaps)
+    # Of the first, those ask beside the one whose turn it is whose own comes before the news.
+    assert len(asked) <= first * 200 / 5.0
+
+
+def test_when_the_first_do_not_reach_the_authority_the_others_ask() -> None:
+    asked = asked_in(40, 100.0, 0, seed=1)
+    assert asked[0] <= 7.5 + patience(5.0, 40)
+    assert all(later - earlier < 20 for earlier, later in itertools.pairwise(asked))
