@@ -234,6 +234,7 @@ class Gossip:
 
     def state_confirmed(self) -> None:
         """What the replica holds now was compared with the authority's state, or is that."""
+        self._transfer.forget()
         self._dissemination.comparison.damage.confirm(self._dissemination.head().version)
 
     def confirmation_age(self, now: float) -> float:

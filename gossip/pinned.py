@@ -36,6 +36,10 @@ class Pins:
         """The state at a head, or that of now; None when it isn't to be had."""
         head = Head(*self._replica.head())
         pin = self._by_head.get(head if wanted is None else wanted)
+        if pin is not None and self._replica.state_hash(pin.head.version) != pin.giving.state_hash:
+            # What was held at that head isn't what is known to belong there: it was damaged.
+            del self._by_head[pin.head]
+            pin = None
         if pin is None:
             if head.version == GENESIS or wanted not in (None, head):
                 return None
@@ -44,6 +48,10 @@ class Pins:
                 del self._by_head[next(iter(self._by_head))]
         self.use(pin, now)
         return pin
+
+    def forget(self) -> None:
+        """Let go of all."""
+        self._by_head.clear()
 
     def use(self, pin: Pin, now: float) -> None:
         """Somebody has just asked for something of it."""

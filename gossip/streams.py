@@ -110,6 +110,11 @@ class Streams:
         """On how many another node takes something of our state."""
         return sum(1 for stream in self._by_id.values() if stream.taking is not None)
 
+    def end_takings(self) -> None:
+        """What others take of our state isn't to be had any more; who asks on is declined."""
+        for stream in self._by_id.values():
+            stream.taking = None
+
     def finish(self, stream: int) -> None:
         """Close one: its purpose is served, or it is given up."""
         if self._by_id.pop(stream, None) is not None:

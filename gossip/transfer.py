@@ -36,11 +36,13 @@ class Transfer:
         installed: Callable[[float], None],
     ) -> None:
         self._replica = replica
+        self._streams = streams
+        self._tell_installed = installed
         self._snapshot = SnapshotFetch(
-            replica, members, streams, outbox, profile, rng, counters, installed
+            replica, members, streams, outbox, profile, rng, counters, self._installed
         )
         self._reconcile = ReconcileWithPeers(
-            replica, members, streams, outbox, profile, rng, counters, installed,
+            replica, members, streams, outbox, profile, rng, counters, self._installed,
             self._snapshot.begin,
         )  # fmt: skip
         self.pins = Pins(replica)
@@ -83,6 +85,15 @@ class Transfer:
         self.pins.advance(now)
         self._reconcile.advance(now)
         self._reconcile_supply.advance(now)
+
+    def _installed(self, now: float) -> None:
+        self.forget()
+        self._tell_installed(now)
+
+    def forget(self) -> None:
+        """What was held was replaced, as it may have been damaged: nobody is given more of it."""
+        self.pins.forget()
+        self._streams.end_takings()
 
     def next_deadline(self) -> float | None:
         deadlines = (

@@ -4,10 +4,18 @@ authority, loads from it, and carries out what operators want.
 
 from typing import TYPE_CHECKING
 
-from gossip.events import Behind, EpochHeard, Event, HistoryAnswered, HistoryAsked, StateDiffers
+from gossip.events import (
+    Behind,
+    EpochHeard,
+    Event,
+    HistoryAnswered,
+    HistoryAsked,
+    SnapshotFailed,
+    StateDiffers,
+)
 from gossip.keyring import Keyring
 from gossip.replica import Changeset, Head
-from simulations.authority import LogReplica
+from simulations.authority import EntityReplica, LogReplica
 from simulations.fences import PlayedFences
 from simulations.verdict import History
 
@@ -85,6 +93,8 @@ class Application:
             self.history.answered(event)
         elif isinstance(event, StateDiffers):
             self._differs(event)
+        elif isinstance(event, SnapshotFailed):
+            self._failed()
 
     def _look_for(self, event: EpochHeard, life: int) -> None:
         """A higher epoch is read at the authority; where that knows nothing of it, that is told."""
@@ -114,6 +124,13 @@ class Application:
             self.verify()
         elif event.verdict != "undecided":
             node.core.fetch_snapshot(node.now(), damaged=True)
+
+    def _failed(self) -> None:
+        """No peer could help: where what is held is damaged, the authority can."""
+        node = self._node
+        available = self._world.authority_of(node).available
+        if available and isinstance(node.replica, EntityReplica) and not node.replica.is_sound():
+            self.verify()
 
     def verify(self) -> None:
         """Take what the authority holds, and tell that this is it."""

@@ -46,13 +46,14 @@ class _Truth:
     def check(self) -> None:
         """Nobody comes to a wrong state but by misapplying, or from whoever has one."""
         self.follow()
+        sources = dict(self.wrong)  # one that is well again may just have been asked
         for node in self._world.nodes:
             if self.is_held(node):
                 self.wrong.pop(node.index, None)
                 if node.index in self.damaged and _replica(node).is_sound():
                     del self.damaged[node.index]
             elif node.index not in self.damaged or _replica(node).is_sound():
-                assert self.wrong, f"node {node.index} holds what nobody has written"
+                assert sources, f"node {node.index} holds what nobody has written"
                 self.wrong[node.index] = None
 
 

@@ -10,7 +10,7 @@ from gossip.events import Behind, SnapshotFailed, SnapshotInstalled
 from gossip.identity import NOBODY, wire_id
 from gossip.messages.changes import Push
 from gossip.profiles import LAN
-from gossip.replica import Changeset
+from gossip.replica import Changeset, Head
 from gossip.wire import CLEAR, cluster_digest, encode_header, encode_parts
 from simulations.authority import EntityReplica, chain
 from simulations.authority.entities import body_of, random_body
@@ -265,6 +265,20 @@ def test_pins_are_let_go_of() -> None:
     assert sum(map(len, pins)) == 1
     world.run(limits.PIN_SECONDS + 1.0)
     assert sum(map(len, pins)) == 0
+
+
+def test_what_was_pinned_of_a_damaged_state_is_not_given_once_it_is_renewed() -> None:
+    world = world_with_entities(3, 65)
+    damaged = world.nodes[1]
+    replica_of(damaged).misapply(world.rng)
+    head = Head(*damaged.replica.head())
+    pins = damaged.core._transfer.pins
+    wrong = pins.get(head, damaged.now())
+    assert wrong is not None
+    world.run_until(lambda: alike(world.nodes), within=10.0)
+    fresh = pins.get(head, damaged.now())
+    assert fresh is not None
+    assert fresh.giving.state_hash != wrong.giving.state_hash
 
 
 def test_more_askers_than_may_ask_at_once_are_all_served() -> None:
