@@ -242,7 +242,8 @@ async def behind(entities: Sequence[Change], rng: random.Random) -> tuple[Taken,
         version = head.version._replace(revision=head.version.revision + 1)
         changeset = Changeset(version, head.digest, chain(head.digest, body), body)
         assert source_replica.offer(*changeset) == "applied"
-    source, target = Node(1, source_replica, []), Node(2, target_replica, [])
+    source = Node(1, source_replica, [])
+    target = Node(2, target_replica, [source])
     async with source:
         watch = Watch()
         async with target, asyncio.timeout(PATIENCE_SECONDS):
