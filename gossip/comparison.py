@@ -106,8 +106,7 @@ class Comparison:
         digest, state_hash = self._replica.digest(version), self._replica.state_hash(version)
         if digest is None or state_hash is None:
             return None
-        confirmed = self.damage.is_confirmed(version)
-        return Compare(Head(version, digest), state_hash, answer, confirmed)
+        return Compare(Head(version, digest), state_hash, answer, self.damage.confirmed)
 
     def _differs_in_history(self, head: Head) -> None:
         self._counters.add("heads_forked")

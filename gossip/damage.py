@@ -5,8 +5,8 @@
     asking --(most of them hold another)--> outvoted      asking --(most hold the same)--> upheld
     asking --(as many as not)--> undecided
 
-The authority's word is above every vote: who has compared its state with the authority's says so in
-its answers, is upheld itself, and outvotes whoever differs.
+The authority's word is above every vote: who has compared its state with the authority's tells at
+which version, and outvotes whoever held something else there.
 
 First each looks at itself: whose objects don't give its own hash is the one, and nobody else need
 be asked. A state that is what its own hash says may still be wrong, when a change was applied
@@ -25,6 +25,7 @@ from gossip.counters import Counters
 from gossip.events import StateDiffers
 from gossip.member import Member
 from gossip.members import Members
+from gossip.messages.repair import Confirmed
 from gossip.outbox import Outbox
 from gossip.profiles import Profile
 from gossip.replica import Replica, Version
@@ -44,7 +45,7 @@ class _Case:
     """Who holds the same as we."""
     unlike: list[str] = field(default_factory=list)
     contradicted: bool = False
-    """Whether one of these has compared its state with the authority's."""
+    """Whether what one of the asked has compared with the authority isn't what we held."""
 
 
 class Damage:
@@ -71,16 +72,18 @@ class Damage:
         self._at: float | None = None
         """When the case goes on."""
         self._rest_until = 0.0
-        self._confirmed: Version | None = None
-        """Where the authority's state was found to be ours."""
+        self.confirmed: Confirmed | None = None
+        """Where the authority's state was last found to be ours."""
 
     def confirm(self, version: Version) -> None:
-        """What is held at this version is what the authority holds; from there on changes alone
-        have led."""
-        self._confirmed = version
+        """What is held at this version is what the authority holds."""
+        state_hash = self._replica.state_hash(version)
+        self.confirmed = None if state_hash is None else Confirmed(version, state_hash)
 
-    def is_confirmed(self, version: Version) -> bool:
-        return self._confirmed is not None and version >= self._confirmed
+    def _agrees(self, confirmed: Confirmed | None) -> bool | None:
+        """Whether we hold, or held, what the authority did; None when that isn't remembered."""
+        ours = None if confirmed is None else self._replica.state_hash(confirmed.version)
+        return None if ours is None or confirmed is None else ours == confirmed.state_hash
 
     def found(self, version: Version, member: Member, now: float) -> None:
         """A member holds another state at this head, which we remember."""
@@ -90,7 +93,13 @@ class Damage:
             self._at = now
 
     def voted(
-        self, version: Version, member: Member, now: float, *, alike: bool, confirmed: bool
+        self,
+        version: Version,
+        member: Member,
+        now: float,
+        *,
+        alike: bool,
+        confirmed: Confirmed | None,
     ) -> None:
         """A member has answered what it holds at a version."""
         case = self._case
@@ -98,13 +107,13 @@ class Damage:
             return
         case.asked.remove(member.node_id)
         (case.alike if alike else case.unlike).append(member.node_id)
-        case.contradicted |= confirmed and not alike
+        case.contradicted |= self._agrees(confirmed) is False
         if not case.asked:
             self._at = now
 
     def renewed(self) -> None:
         """Something else is held now: what was found is of the past."""
-        self._case = self._at = self._confirmed = None
+        self._case = self._at = self.confirmed = None
 
     def advance(self, now: float) -> None:
         """Go on with the case."""
@@ -141,8 +150,8 @@ class Damage:
 
     def _count_votes(self, case: _Case, now: float) -> None:
         alike, unlike = 1 + len(case.alike), len(case.unlike)
-        if self.is_confirmed(case.version):
-            unlike = min(unlike, 1)
+        ours = self.confirmed
+        if ours is not None and ours.version == case.version and self._agrees(ours):
             alike = unlike + 1
         elif case.contradicted:
             unlike = alike + 1

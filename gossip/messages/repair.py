@@ -9,11 +9,21 @@ from gossip.messages.fields import (
     Field,
     Kinds,
     optional,
+    read_array,
     read_bool,
     read_bytes,
     read_head,
+    read_state_hash,
+    read_version,
 )
-from gossip.replica import Head
+from gossip.replica import Head, Version
+
+
+class Confirmed(NamedTuple):
+    """A state that is the authority's."""
+
+    version: Version
+    state_hash: bytes
 
 
 class Compare(NamedTuple):
@@ -22,8 +32,8 @@ class Compare(NamedTuple):
     head: Head
     state_hash: bytes
     answer: bool
-    confirmed: bool = False
-    """Whether that was compared with the authority's state."""
+    confirmed: Confirmed | None = None
+    """What the sender has compared with the authority's state last."""
 
 
 class Reconcile(NamedTuple):
@@ -52,11 +62,16 @@ class Unreconciled(NamedTuple):
 Message = Compare | Reconcile | Reconciled | Unreconciled
 
 
+def _read_confirmed(raw: object) -> Confirmed:
+    version, state_hash = read_array(raw, 2)[:2]
+    return Confirmed(read_version(version), read_state_hash(state_hash))
+
+
 _QUESTION: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.QUESTION_BYTES_MAX))
 _ANSWER: Field = (bytes, lambda raw: read_bytes(raw, 0, limits.SLICE_BYTES_MAX))
 
 KINDS: Kinds = {
-    80: (Compare, (HEAD, STATE_HASH, (bool, read_bool), (bool, read_bool))),
+    80: (Compare, (HEAD, STATE_HASH, (bool, read_bool), optional(list, _read_confirmed))),
     81: (Reconcile, (optional(list, read_head), _QUESTION)),
     82: (Reconciled, (HEAD, STATE_HASH, _ANSWER)),
     83: (Unreconciled, ()),

@@ -51,7 +51,7 @@ class _Truth:
                 self.wrong.pop(node.index, None)
                 if node.index in self.damaged and _replica(node).is_sound():
                     del self.damaged[node.index]
-            elif node.index not in self.damaged:
+            elif node.index not in self.damaged or _replica(node).is_sound():
                 assert self.wrong, f"node {node.index} holds what nobody has written"
                 self.wrong[node.index] = None
 

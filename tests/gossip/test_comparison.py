@@ -7,8 +7,8 @@ import pytest
 from gossip import limits
 from gossip.events import Behind, StateDiffers
 from gossip.messages.changes import Heartbeat
-from gossip.messages.repair import Compare
-from gossip.replica import Head
+from gossip.messages.repair import Compare, Confirmed
+from gossip.replica import Head, Version
 from simulations.authority import EntityReplica, LogAuthority
 from simulations.authority.entities import body_of
 from tests.gossip.drive import PROFILE, Driver, address, alive
@@ -209,19 +209,34 @@ def test_the_authoritys_word_is_above_every_vote(comparing: Comparing) -> None:
     comparing.pass_time(0.1)
     for number in (3, 4, 5):
         comparing.tell(number, comparing.hashes[-1])
-    comparing.driver.receive(2, Compare(comparing.head, OTHER_STATE, answer=True, confirmed=True))
+    confirmed = Confirmed(comparing.heads[1].version, OTHER_STATE)
+    answer = Compare(comparing.head, OTHER_STATE, answer=True, confirmed=confirmed)
+    comparing.driver.receive(2, answer)
     comparing.pass_time(0.01)
     assert comparing.verdicts() == ["outvoted"]
 
 
+@pytest.mark.parametrize("version", [(1, 1, 2), (9, 9, 9)])
+def test_what_we_held_too_or_do_not_remember_contradicts_nobody(
+    comparing: Comparing, version: Version
+) -> None:
+    comparing.find()
+    comparing.pass_time(0.1)
+    for number in (3, 4, 5):
+        comparing.tell(number, comparing.hashes[-1])
+    confirmed = Confirmed(version, comparing.hashes[1])
+    answer = Compare(comparing.head, OTHER_STATE, answer=True, confirmed=confirmed)
+    comparing.driver.receive(2, answer)
+    comparing.pass_time(0.01)
+    assert comparing.verdicts() == []
+
+
 def test_who_has_compared_with_the_authority_is_upheld_and_says_so(comparing: Comparing) -> None:
     comparing.driver.core.state_confirmed()
-    comparing.driver.receive(2, Compare(comparing.head, OTHER_STATE, answer=False))
-    ((_, answer),) = comparing.driver.sent(Compare)
-    assert answer.confirmed
     comparing.driver.receive(2, Compare(comparing.heads[0], OTHER_STATE, answer=False))
     ((_, answer),) = comparing.driver.sent(Compare)
-    assert not answer.confirmed, "what was before wasn't compared"
+    assert answer.confirmed == (comparing.head.version, comparing.hashes[-1])
+    comparing.pass_time(limits.DAMAGE_REST_SECONDS + 5.0)
     comparing.find()
     comparing.pass_time(0.1)
     for number in PEERS:
@@ -229,3 +244,14 @@ def test_who_has_compared_with_the_authority_is_upheld_and_says_so(comparing: Co
     comparing.pass_time(PROFILE.probe_timeout)
     assert comparing.verdicts() == []
     assert comparing.count("states_upheld") == 1
+
+
+def test_what_has_changed_without_a_change_is_confirmed_no_more(comparing: Comparing) -> None:
+    comparing.driver.core.state_confirmed()
+    assert comparing.replica.misapply(random.Random(1))
+    comparing.find()
+    comparing.pass_time(0.1)
+    for number in PEERS:
+        comparing.tell(number, OTHER_STATE)
+    comparing.pass_time(0.01)
+    assert comparing.verdicts() == ["outvoted"]

@@ -45,7 +45,7 @@ from gossip.messages.membership import (
 )
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.messages.registers import Register
-from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
+from gossip.messages.repair import Compare, Confirmed, Reconcile, Reconciled, Unreconciled
 from gossip.messages.spreading import Holds, Relay, Relayed, Run
 from gossip.replica import Changeset, Head
 from gossip.wire import (
@@ -97,7 +97,7 @@ EVERY_KIND: list[Message] = [
     Slice(HEAD, limits.SNAPSHOT_SLICES_MAX, b"slice", True),
     Slice(HEAD, 0, b"slice", True, b"s" * 32),
     Compare(HEAD, b"s" * 32, answer=True),
-    Compare(HEAD, b"", answer=False, confirmed=True),
+    Compare(HEAD, b"", False, Confirmed(HEAD.version, b"s" * 32)),
     Reconcile(None, b""),
     Reconcile(HEAD, b"question"),
     Reconciled(HEAD, b"s" * 32, b"answer"),
