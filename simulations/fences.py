@@ -92,7 +92,9 @@ class PlayedFences:
             ids.setdefault(member.name, []).append(member.id)
         for name in event.reached:
             for other in world.nodes:
-                if ids.get(name) != [other.id] or self._has_double(other):
+                # Two that are about to settle which of them is called that may both be named.
+                ambiguous = named.count(name) > 1 or self._has_double(other)
+                if ids.get(name) != [other.id] or ambiguous:
                     continue
                 lives_on = other.running and begun.lives.get(other.index) == other.life
                 assert not lives_on or other.replica.reach(event.version) == "reached", (

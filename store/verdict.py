@@ -230,13 +230,22 @@ class HistoryVerdict:
         theirs = self._faced.popleft()
         standing = reading.standing
         mine = self._mine._replace(server=standing.server, head=standing.head)
-        if theirs.server != mine.server and theirs.holds != reading.holds:
+        apart = theirs.server != mine.server and theirs.holds != reading.holds
+        if apart and not self._is_outdated(theirs):
             self._faced.clear()
             self._found = Split(mine, theirs)
             if self.phase == "agreed":
                 self._part(now)
         effects: list[Effect] = [Compare(self._faced[0].confirmed)] if self._faced else []
         return effects + self._decide(now)
+
+    def _is_outdated(self, theirs: Stance) -> bool:
+        """Whether more is known of that server: an answer that comes late mustn't undo what an
+        operator has decided meanwhile."""
+        known = self._found or self.split
+        if known is None or known.theirs.server != theirs.server:
+            return False
+        return theirs.head.version < known.theirs.head.version
 
     def raised(self) -> list[Effect]:
         """The epoch was raised, here or by another node before."""

@@ -13,7 +13,7 @@ from node.admin.node_view import (
 )
 from node.agent.documents import Documents
 from node.agent.events import Event
-from node.agent.membership import MembershipRefused
+from node.agent.gossip_address import MembershipRefused
 from node.agent.parts import Parts
 from node.agent.reload import Reloader
 from node.config.settings import Settings

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from node import logs
 from node.agent.histories import AuthoritySplit, Histories
@@ -28,16 +28,32 @@ class CantFollow(Exception):
     """The authority was read, but what it holds can't be taken over here: the message says why."""
 
 
+class Others(Protocol):
+    """The other nodes, as far as this one's tie to the authority concerns them."""
+
+    def committed(self, early: Sequence[Changeset]) -> None:
+        """This node's own commit was offered to the replica just now; ``early`` is the changeset
+        if something before it is missing here."""
+
+    def confirmed(self, head: Head) -> None:
+        """The authority itself has shown its head."""
+
+    def running_count(self) -> int:
+        """How many nodes run, this one included."""
+
+    def confirmation_age(self) -> float:
+        """Seconds since any of them has read the authority."""
+
+    def write_pause(self) -> float:
+        """Seconds that a write is to wait because the others are behind."""
+
+
 class AuthorityLink:
-    """``origin()`` is this node's id. ``committed(early)`` is called right after this node's own
-    commit was offered to the replica, with the changeset if something before it is missing here;
-    ``confirmed(head)`` whenever the authority itself has shown its head; ``identified(info)`` when
-    it was opened; ``lost()`` when it has failed to answer. ``serves()`` is the id of the authority
-    whose state this node serves already, empty before it does. ``members()`` is how many run, and
-    ``confirmation_age()`` how long ago any of them has read it, in seconds. ``patience`` bounds one
-    attempt to open it, in seconds. ``write_pause()`` is how long a write is to wait because the
-    other nodes are behind, in seconds. ``histories`` judges what it is when the authority lacks
-    what was confirmed before.
+    """``histories`` judges what it is when the authority lacks what was confirmed before.
+    ``origin()`` is this node's id; ``identified(info)`` is called when the authority was opened,
+    ``lost()`` when it has failed to answer; ``serves()`` is the id of the authority whose state
+    this node serves already, empty before it does. ``patience`` bounds one attempt to open it, in
+    seconds.
 
     Confirmed is what this node has committed or read at the authority, or has from a member: nodes
     serve nothing else, and what the replica file holds was served. So the highest confirmed head is
@@ -50,17 +66,13 @@ class AuthorityLink:
         authority: Authority,
         serving: Serving,
         histories: Histories,
+        others: Others,
         origin: Callable[[], str],
-        committed: Callable[[Sequence[Changeset]], None],
-        confirmed: Callable[[Head], None],
         identified: Callable[[AuthorityInfo], None],
         lost: Callable[[], None],
         serves: Callable[[], str],
-        members: Callable[[], int],
-        confirmation_age: Callable[[], float],
         rng: random.Random,
         patience: float,
-        write_pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.authority = authority
         self.info: AuthorityInfo | None = None
@@ -69,17 +81,13 @@ class AuthorityLink:
         """Why the authority can't be used now; empty when it can."""
         self._serving = serving
         self.histories = histories
+        self._others = others
         self._origin = origin
-        self._committed = committed
-        self._confirmed = confirmed
         self._identified = identified
         self._lost = lost
         self._serves = serves
-        self._members = members
-        self._confirmation_age = confirmation_age
         self._reconnect = Reconnect(rng)
         self._patience = patience
-        self._write_pause = write_pause
         self.from_peers: Callable[[], Awaitable[bool]] | None = None
         """Brings the replica to a peer's state, where the log doesn't lead on; False when it
         couldn't."""
@@ -120,13 +128,13 @@ class AuthorityLink:
 
     async def keep_open(self) -> None:
         """Return once the authority can be used, however long it takes."""
-        clock = time.monotonic
+        clock, others = time.monotonic, self._others
         while not await self.open():
-            due = self._reconnect.failed(clock(), self._members())
+            due = self._reconnect.failed(clock(), others.running_count())
             while clock() < due:
                 await asyncio.sleep(min(due - clock(), REACHED_ELSEWHERE_SECONDS / 2))
-                if self._confirmation_age() < REACHED_ELSEWHERE_SECONDS:
-                    due = self._reconnect.reached_elsewhere(clock(), self._members(), due)
+                if others.confirmation_age() < REACHED_ELSEWHERE_SECONDS:
+                    due = self._reconnect.reached_elsewhere(clock(), others.running_count(), due)
         self._reconnect.succeeded()
 
     async def commit(
@@ -140,7 +148,7 @@ class AuthorityLink:
             raise AuthorityUnavailable(self.reason)
         if refusal := self.histories.refusal():
             raise AuthoritySplit(refusal)
-        if pause := self._write_pause():
+        if pause := self._others.write_pause():
             await asyncio.sleep(pause)
         try:
             committed = await self._write(mutations, write_id)
@@ -182,7 +190,7 @@ class AuthorityLink:
         verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
             # What can't be applied here, others can.
-            self._committed([changeset] if verdict in ("early", "poison") else [])
+            self._others.committed([changeset] if verdict in ("early", "poison") else [])
         self._has_shown(head)
         if verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
@@ -250,7 +258,7 @@ class AuthorityLink:
             self._has_shown(head)
             if self._raised_here:
                 self._raised_here = False
-                self._committed([])
+                self._others.committed([])
 
     async def verify(self) -> bool:
         """Whether the replica holds what the authority does; if not, it does afterwards.
@@ -376,7 +384,7 @@ class AuthorityLink:
         """This node has raised the epoch: others read it at the authority once they hear of it."""
         changeset = committed.changeset
         if changeset is not None and self._serving.take(changeset) == "applied":
-            self._committed([])
+            self._others.committed([])
         self._newest = max(self._newest, committed.head)
         self._raised_here = changeset is not None
 
@@ -393,7 +401,7 @@ class AuthorityLink:
         self._shown_epoch = head.version[:2]
         if head.version > self._newest.version:
             self._newest = head
-        self._confirmed(head)
+        self._others.confirmed(head)
 
     def _failed(self, reason: str) -> None:
         if reason != self.reason:

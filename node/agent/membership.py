@@ -1,13 +1,13 @@
 """This node's part in gossip: who it is there, its key, its transport."""
 
 import asyncio
+import math
 import random
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from gossip.address import Address, format_address
 from gossip.core import Gossip
@@ -34,8 +34,8 @@ from gossip.sockets import Sockets, bind
 from gossip.transport import Transport
 from node import logs
 from node.admin.node_view import NoSuchMember, NotAvailable, TooManyRequests
-from node.agent.advertise import default_advertise, is_loopback, is_numeric
-from node.agent.authorities import database_addresses
+from node.agent.advertise import is_numeric
+from node.agent.gossip_address import MembershipRefused, advertised, keyring_to_use, resolve
 from node.agent.identity import OwnIdentity
 from node.agent.keys import KeyHolder
 from node.agent.registers import KeptRegisters
@@ -50,9 +50,7 @@ from store.version import Head, Version
 
 log = logs.get("cluster")
 
-
-class MembershipRefused(Exception):
-    """This node must not gossip; the message says why and what to do. It proxies all the same."""
+Answer = TypeVar("Answer")
 
 
 class Membership:
@@ -90,12 +88,12 @@ class Membership:
         Raises PortTaken and MembershipRefused.
         """
         settings = self._settings
-        listen = await _resolve(settings.cluster_listen)
+        listen = await resolve(settings.cluster_listen)
         sockets = _bind(listen)
         try:
             listen = sockets.address
-            address = await self._advertised(listen)
-            keyring = self._keyring(listen, address, keyring)
+            address = await advertised(settings, listen)
+            keyring = keyring_to_use(settings, listen, address, keyring)
         except BaseException:
             sockets.close()
             raise
@@ -164,7 +162,7 @@ class Membership:
     async def look_up_address(self) -> None:
         """Resolve the host name in ``cluster_advertise`` again; tell the others when it moved."""
         try:
-            address = await _resolve(self._settings.cluster_advertise or HostPort("", 0))
+            address = await resolve(self._settings.cluster_advertise or HostPort("", 0))
         except MembershipRefused as error:
             log.warning("cluster_advertise can't be looked up again", reason=str(error))
             return
@@ -221,10 +219,12 @@ class Membership:
 
     def removed(self, removals: Sequence[Removal]) -> None:
         """These were forced out, whatever gossip says."""
-        if self._gossip is not None and self._transport is not None:
+
+        def tell(gossip: Gossip, now: float) -> None:
             for removal in removals:
-                self._gossip.removed(removal.id, removal.generation, self._transport.now())
-            self._transport.flush()
+                gossip.removed(removal.id, removal.generation, now)
+
+        self._tell(tell)
 
     def force_leave(self, node_id: str) -> Removal:
         """Force another member out; answers up to which generation. Raises NoSuchMember."""
@@ -250,11 +250,7 @@ class Membership:
 
     def fetch_snapshot(self, *, damaged: bool = False) -> bool:
         """Come to the state of a peer (``Gossip.fetch_snapshot``); False when none can be asked."""
-        if self._gossip is None or self._transport is None:
-            return False
-        begun = self._gossip.fetch_snapshot(self._transport.now(), damaged=damaged)
-        self._transport.flush()
-        return begun
+        return self._ask(lambda gossip, now: gossip.fetch_snapshot(now, damaged=damaged), False)
 
     def state_confirmed(self) -> None:
         """What this node holds is what the authority does."""
@@ -263,37 +259,29 @@ class Membership:
 
     def join(self, addresses: Sequence[Address]) -> None:
         """Look for members there, now and whenever nobody runs there."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.join(addresses, self._transport.now())
-            self._transport.flush()
+        self._tell(lambda gossip, now: gossip.join(addresses, now))
 
     async def join_names(self, addresses: Sequence[str]) -> None:
         """Join by ``host:port`` texts. Raises MembershipRefused for one that doesn't resolve."""
-        self.join([await _resolve(parse_host_port(address)) for address in addresses])
+        self.join([await resolve(parse_host_port(address)) for address in addresses])
 
     def committed(self, early: Sequence[tuple[Version, bytes, bytes, bytes]]) -> None:
         """Push what this node has just committed; ``early`` is what the replica can't take yet."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.committed(self._transport.now(), [Changeset(*one) for one in early])
-            self._transport.flush()
+        waiting = [Changeset(*one) for one in early]
+        self._tell(lambda gossip, now: gossip.committed(now, waiting))
 
     def write_pause(self) -> float:
         """Seconds that a write here is to wait so that the other nodes keep up."""
-        if self._gossip is None or self._transport is None:
-            return 0.0
-        return self._gossip.write_pause(self._transport.now())
+        return self._look(Gossip.write_pause, 0.0)
 
     def announce(self) -> None:
         """The replica was replaced here by what others should have, too."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.committed(self._transport.now())
-            self._transport.flush()
+        self._tell(Gossip.committed)
 
     def confirmed(self, head: Head) -> None:
         """The authority itself has shown this head."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.authority_confirmed(GossipHead(*head), self._transport.now())
-            self._transport.flush()
+        shown = GossipHead(*head)
+        self._tell(lambda gossip, now: gossip.authority_confirmed(shown, now))
 
     def purge(self, what: Invalidation) -> Purge:
         """Have every member forget something. Raises NotAvailable where it can't be told, and
@@ -321,9 +309,7 @@ class Membership:
         self._transport.flush()
 
     def _registers(self) -> list[Register]:
-        if self._gossip is None or self._transport is None:
-            return []
-        return self._gossip.kept_registers(self._transport.now())
+        return self._look(Gossip.kept_registers, [])
 
     def begin_fence(self, version: Version, seconds: float) -> int | None:
         """Ask everyone who has this version, with the next ``flush``; FenceEnded with this number
@@ -338,9 +324,7 @@ class Membership:
 
     def answer_fence(self, token: int, answer: FenceAnswer) -> None:
         """How this node stands, which FenceAsked has asked for."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.fence_answered(token, answer, self._transport.now())
-            self._transport.flush()
+        self._tell(lambda gossip, now: gossip.fence_answered(token, answer, now))
 
     def flush(self) -> None:
         """Send what waits to be sent."""
@@ -349,23 +333,17 @@ class Membership:
 
     def confirmation_age(self) -> float:
         """Seconds since any member has seen the authority's head; infinite when none has."""
-        if self._gossip is None or self._transport is None:
-            return float("inf")
-        return self._gossip.confirmation_age(self._transport.now())
+        return self._look(Gossip.confirmation_age, math.inf)
 
     def ask_history(self, at_least: Version, mine: Stance) -> list[str]:
         """Ask members at this version or above how their authority stands; their node ids."""
-        if self._gossip is None or self._transport is None:
-            return []
-        asked = self._gossip.ask_history(at_least, told(mine), self._transport.now())
-        self._transport.flush()
-        return asked
+        stance = told(mine)
+        return self._ask(lambda gossip, now: gossip.ask_history(at_least, stance, now), [])
 
     def answer_history(self, asker: str, sequence: int, mine: Stance | None) -> None:
         """Answer a member's question; None when the authority can't be read."""
-        if self._gossip is not None and self._transport is not None:
-            self._gossip.answer_history(asker, sequence, None if mine is None else told(mine))
-            self._transport.flush()
+        stance = None if mine is None else told(mine)
+        self._tell(lambda gossip, _: gossip.answer_history(asker, sequence, stance))
 
     def members(self) -> list[dict[str, Any]]:
         """What ``GET /cluster`` lists."""
@@ -381,11 +359,7 @@ class Membership:
 
     def offer_keyring(self, keyring: Keyring) -> bool:
         """Adopt and spread it if it is newer than what is in use."""
-        if self._gossip is None or self._transport is None:
-            return False
-        is_newer = self._gossip.offer_keyring(keyring, self._transport.now())
-        self._transport.flush()
-        return is_newer
+        return self._ask(lambda gossip, now: gossip.offer_keyring(keyring, now), False)
 
     def key_holders(self) -> list[KeyHolder]:
         """All listed members, and which change of keys each has told last."""
@@ -402,9 +376,22 @@ class Membership:
         return {**core, **self._transport.counters}
 
     def _views(self) -> list[MemberView]:
+        return self._look(Gossip.members, [])
+
+    def _look(self, look: Callable[[Gossip, float], Answer], otherwise: Answer) -> Answer:
+        """What the core says; ``otherwise`` while there is none."""
         if self._gossip is None or self._transport is None:
-            return []
-        return self._gossip.members(self._transport.now())
+            return otherwise
+        return look(self._gossip, self._transport.now())
+
+    def _ask(self, ask: Callable[[Gossip, float], Answer], otherwise: Answer) -> Answer:
+        """The same, and what follows is sent."""
+        answer = self._look(ask, otherwise)
+        self.flush()
+        return answer
+
+    def _tell(self, tell: Callable[[Gossip, float], None]) -> None:
+        self._ask(tell, None)
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, AuthorityAdopted):
@@ -431,54 +418,12 @@ class Membership:
             authority=self.authority_id,
         )
 
-    async def _advertised(self, listen: Address) -> Address:
-        advertise = self._settings.cluster_advertise
-        if advertise is not None:
-            return await _resolve(advertise)
-        others = [parse_host_port(seed) for seed in self._settings.cluster_seeds]
-        routes_to = []
-        for other in (*database_addresses(self._settings), *others):
-            try:
-                routes_to.append(await _resolve(other))
-            except MembershipRefused:
-                continue
-        return default_advertise(listen, routes_to)
-
-    def _keyring(
-        self, listen: Address, address: Address, keyring: Keyring | None
-    ) -> Keyring | None:
-        """The keys to talk under, or None to talk in clear, which is for loopback alone."""
-        settings = self._settings
-        named = settings.cluster_encrypt_key or settings.cluster_keyring_file
-        if not named and is_loopback(listen[0]) and is_loopback(address[0]):
-            return None
-        if keyring is None:
-            raise MembershipRefused(
-                f"cluster_listen: {format_address(listen)} is reachable from other machines and no "
-                "cluster key is known: the authority has not told it yet and cluster_encrypt_key "
-                "is not set"
-            )
-        return keyring
-
 
 def _bind(listen: Address) -> Sockets:
     try:
         return bind(listen)
     except OSError as error:
         raise PortTaken(str(error.strerror)) from error
-
-
-async def _resolve(address: HostPort) -> Address:
-    """The numeric address of a host, as getaddrinfo prefers. Raises MembershipRefused."""
-    loop = asyncio.get_running_loop()
-    try:
-        infos = await loop.getaddrinfo(*address, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise MembershipRefused(
-            f"'{address}' does not resolve ({error.strerror}); name an address that this node has "
-            "and the others can reach"
-        ) from error
-    return str(infos[0][4][0]), address.port
 
 
 def _first(listeners: Sequence[ListenAddress]) -> str:

@@ -20,10 +20,11 @@ from gossip.events import (
 )
 from gossip.limits import CONTACTS_MAX
 from node import logs
+from node.agent.gossip_address import MembershipRefused
 from node.agent.identity import OwnIdentity
 from node.agent.keys import Keys
 from node.agent.limits import GOSSIP_RETRY_SECONDS, NOTICES_MAX
-from node.agent.membership import Membership, MembershipRefused
+from node.agent.membership import Membership
 from node.agent.peers import Peers
 from node.agent.removals import Removals
 from store.authority import Authority

@@ -110,17 +110,13 @@ class Parts:
             self.authority,
             self.serving,
             self.histories,
+            self.membership,
             lambda: self.identity.node_id,
-            self.membership.committed,
-            self.membership.confirmed,
             telling.identified,
             telling.lost_authority,
             lambda: self.replica.authority_id if self.following.served else "",
-            self.membership.running_count,
-            self.membership.confirmation_age,
             self.rng,
             settings.pg_timeout / 1000 + AUTHORITY_PATIENCE_SECONDS,
-            self.membership.write_pause,
         )
         self.abandoned = Abandoned(settings.prefix)
         self.serving.on_abandoned = self.abandoned.keep

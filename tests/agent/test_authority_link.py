@@ -1,22 +1,21 @@
 """What a client is told of its write, whatever becomes of the authority right after it."""
 
 import asyncio
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from node.agent.authority_link import AuthorityLink, CantFollow
+from node.agent.authority_link import CantFollow
 from node.agent.serving import Serving
-from store.authority import Authority, AuthorityInfo, Committed, Create, Mutation, State
+from store.authority import AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.errors import OutcomeUnknown
 from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import EMPTY, GENESIS_DIGEST, Head, Version
-from tests.agent.histories import idle_histories
+from tests.agent.links import Nobody, link_to
 
 
 def following(revision: int, digest: bytes) -> Changeset:
@@ -73,55 +72,31 @@ class LosesTheAnswer(CommitsAndIsGone):
         raise OutcomeUnknown("connection lost", bytes(16))
 
 
-def linked(
-    pushed: list[Changeset],
-    lost: list[None],
-    write_pause: Callable[[], float] = lambda: 0.0,
-    authority: Authority | None = None,
-    serving: Serving | None = None,
-) -> AuthorityLink:
-    authority = authority or CommitsAndIsGone()
-    return AuthorityLink(
-        authority,
-        serving or Serving(Replica("a"), lambda _: None, lambda: None),
-        idle_histories(authority),
-        lambda: "n",
-        pushed.extend,
-        lambda _: None,
-        lambda _: None,
-        lambda: lost.append(None),
-        lambda: "",
-        lambda: 1,
-        lambda: 0.0,
-        random.Random(1),
-        1.0,
-        write_pause,
-    )
+def serving() -> Serving:
+    return Serving(Replica("a"), lambda _: None, lambda: None)
 
 
 async def test_a_write_waits_as_long_as_the_other_nodes_need() -> None:
-    paused: list[float] = []
-
-    def write_pause() -> float:
-        paused.append(0.001)
-        return paused[-1]
-
-    link = linked([], [], write_pause)
+    others = Nobody()
+    others.pauses.append(0.001)
+    link = link_to(CommitsAndIsGone(), serving(), others)
     assert await link.open()
     begun = time.monotonic()
     await link.commit([Create("services", {"host": "a"})])
     assert time.monotonic() - begun >= 0.001
-    assert len(paused) == 1
+    assert others.pauses == []
 
 
 async def test_a_commit_is_told_though_the_authority_vanishes_right_after_it() -> None:
-    pushed: list[Changeset] = []
+    others = Nobody()
     lost: list[None] = []
-    link = linked(pushed, lost)
+    link = link_to(CommitsAndIsGone(), serving(), others, lambda: lost.append(None))
     assert await link.open()
     committed = await link.commit([Create("services", {"host": "a"})])
     assert committed.head.version.revision == 2
-    assert [changeset.version.revision for changeset in pushed] == [2], "it waits for the first"
+    assert [changeset.version.revision for changeset in others.early] == [2], (
+        "it waits for the first"
+    )
     assert lost, "that the authority is gone is seen to"
 
 
@@ -139,55 +114,37 @@ class CommitsAfterAnother(CommitsAndIsGone):
 
 
 async def test_what_another_node_has_just_committed_is_awaited_before_it_is_read() -> None:
-    pushed: list[Changeset] = []
-    authority, serving = CommitsAfterAnother(), Serving(Replica("a"), lambda _: None, lambda: None)
-    link = linked(pushed, [], authority=authority, serving=serving)
+    others = Nobody()
+    authority, here = CommitsAfterAnother(), serving()
+    link = link_to(authority, here, others)
     assert await link.open()
     committing = asyncio.create_task(link.commit([Create("services", {"host": "a"})]))
-    while not pushed:
+    while not others.early:
         await asyncio.sleep(0)
-    for changeset in (following(1, GENESIS_DIGEST), *pushed):
-        serving.take(changeset)  # by gossip
+    for changeset in (following(1, GENESIS_DIGEST), *others.early):
+        here.take(changeset)  # by gossip
     await committing
-    assert serving.version.revision == 2
+    assert here.version.revision == 2
     assert authority.reads == 0
 
 
 async def test_what_another_node_has_committed_and_not_told_is_read() -> None:
-    authority, serving = CommitsAfterAnother(), Serving(Replica("a"), lambda _: None, lambda: None)
-    link = linked([], [], authority=authority, serving=serving)
+    authority, here = CommitsAfterAnother(), serving()
+    link = link_to(authority, here, Nobody())
     assert await link.open()
     await link.commit([Create("services", {"host": "a"})])
-    assert serving.version.revision == 2
+    assert here.version.revision == 2
     assert authority.reads == 1
 
 
 async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confirmed() -> None:
-    pushed: list[Changeset] = []
-    link = linked(pushed, [], authority=LosesTheAnswer())
+    others = Nobody()
+    link = link_to(LosesTheAnswer(), serving(), others)
     assert await link.open()
     with pytest.raises(OutcomeUnknown):
         await link.commit([Create("services", {"host": "a"})])
-    assert pushed == []
+    assert others.early == []
     assert link.confirmed_head() == EMPTY
-
-
-def link_to(authority: Holds, serving: Serving) -> AuthorityLink:
-    return AuthorityLink(
-        authority,
-        serving,
-        idle_histories(authority),
-        lambda: "n",
-        lambda _: None,
-        lambda _: None,
-        lambda _: None,
-        lambda: None,
-        lambda: "",
-        lambda: 1,
-        lambda: 0.0,
-        random.Random(1),
-        1.0,
-    )
 
 
 def holding(revision: int) -> tuple[Serving, State]:
@@ -212,7 +169,7 @@ async def test_where_the_log_does_not_reach_peers_are_asked_before_the_whole_sta
             authority.changesets = []
         return helped
 
-    link = link_to(authority, serving)
+    link = link_to(authority, serving, Nobody())
     link.from_peers = from_peers
     assert await link.open()
     await link.catch_up()
@@ -226,7 +183,7 @@ async def test_a_changeset_that_can_not_be_applied_is_no_reason_to_read_everythi
     body = encode_body(Body(bytes(16), 1.0, "n", (Change("services", "a", "{"),)))
     digest = chain(state.head.digest, body)
     authority.changesets = [Changeset(Version(1, 7, 2), state.head.digest, digest, body)]
-    link = link_to(authority, serving)
+    link = link_to(authority, serving, Nobody())
     assert await link.open()
     with pytest.raises(CantFollow, match=r"changeset 1\.2 can't be applied here"):
         await link.catch_up()
@@ -239,7 +196,7 @@ async def test_a_state_that_can_not_be_read_leaves_what_is_served() -> None:
     serving, state = holding(1)
     broken = (Change("services", "a", "{"),)
     authority.whole = State(state.head, broken)
-    link = link_to(authority, serving)
+    link = link_to(authority, serving, Nobody())
     assert await link.open()
     for attempt in (link.catch_up, link.verify, link.reload):
         with pytest.raises(CantFollow, match="can't be read here"):

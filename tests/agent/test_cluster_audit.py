@@ -1,14 +1,12 @@
 """One node compares the database with what the nodes hold, and brings the two together."""
 
 import asyncio
-import random
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from node.agent.authority_link import AuthorityLink
 from node.agent.cluster_audit import ClusterAudit
 from node.agent.serving import Serving
 from store.authority import Create, Patch
@@ -18,8 +16,7 @@ from store.errors import AuthorityUnavailable
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.replica import Replica
 from store.sqlite import SqliteAuthority
-from store.version import Head
-from tests.agent.histories import idle_histories
+from tests.agent.links import Nobody, link_to
 
 INTERVAL = 3600.0
 
@@ -30,28 +27,13 @@ class Audited:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.applied: list[Changeset] = []
-        self.confirmed: list[Head] = []
+        self.others = Nobody()
         self.due = True
         self.now = 0.0
         self.pauses: list[float] = []
         self.serving = Serving(Replica("a"), self.applied.append, lambda: None)
         self.authority = SqliteAuthority(path)
-        self.link = AuthorityLink(
-            self.authority,
-            self.serving,
-            idle_histories(self.authority),
-            lambda: "n1",
-            lambda _: None,
-            self.confirmed.append,
-            lambda _: None,
-            lambda: None,
-            lambda: "",
-            lambda: 1,
-            lambda: 0.0,
-            random.Random(1),
-            1.0,
-            lambda: 0.0,
-        )
+        self.link = link_to(self.authority, self.serving, self.others)
         self.audit = ClusterAudit(
             self.link, self.serving, lambda: self.due, INTERVAL, self._sleep, lambda: self.now
         )
@@ -115,7 +97,7 @@ async def test_a_row_changed_by_hand_is_served_and_pushed(audited: Audited) -> N
     assert await audited.audit.audit() == "spread"
     (change,) = decode_body(audited.applied[-1].body).changes
     assert change.entity == text
-    assert audited.confirmed[-1] == audited.serving.head()
+    assert audited.others.heads[-1] == audited.serving.head()
     assert audited.counted() == {
         "cluster_audits": 1,
         "cluster_audits_failed": 1,

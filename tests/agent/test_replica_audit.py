@@ -1,12 +1,10 @@
 """A replica whose memory has gone bad is found and replaced, whatever else goes on."""
 
 import asyncio
-import random
 from collections.abc import Callable
 
 import pytest
 
-from node.agent.authority_link import AuthorityLink
 from node.agent.replica_audit import ReplicaAudit
 from node.agent.serving import Serving
 from store.authority import AuthorityInfo, State
@@ -16,7 +14,7 @@ from store.limits import SKETCH_STEP_ENTITIES
 from store.off import NoAuthority
 from store.replica import Replica
 from store.version import Head, Version
-from tests.agent.histories import idle_histories
+from tests.agent.links import Nobody, link_to
 
 COUNT = 10 * SKETCH_STEP_ENTITIES
 PERIOD = 600.0
@@ -193,38 +191,19 @@ class Holds(NoAuthority):
         return state()
 
 
-def link_to(authority: Holds, serving: Serving, confirmed: list[Head]) -> AuthorityLink:
-    return AuthorityLink(
-        authority,
-        serving,
-        idle_histories(authority),
-        lambda: "n",
-        lambda _: None,
-        confirmed.append,
-        lambda _: None,
-        lambda: None,
-        lambda: "",
-        lambda: 1,
-        lambda: 0.0,
-        random.Random(1),
-        1.0,
-        lambda: 0.0,
-    )
-
-
 async def test_the_authority_gives_the_same_version_anew(audited: Audited) -> None:
     corrupt(audited.serving.replica)
-    confirmed: list[Head] = []
-    link = link_to(Holds(), audited.serving, confirmed)
+    others = Nobody()
+    link = link_to(Holds(), audited.serving, others)
     await link.open()
     assert await link.reload()
-    assert confirmed == [state().head]
+    assert others.heads == [state().head]
     assert await audited.audit.look() is True
 
 
 async def test_an_authority_that_is_gone_is_told_apart(audited: Audited) -> None:
     authority = Holds()
-    link = link_to(authority, audited.serving, [])
+    link = link_to(authority, audited.serving, Nobody())
     with pytest.raises(AuthorityUnavailable):
         await link.reload()
     await link.open()

@@ -212,6 +212,16 @@ def test_a_history_that_was_raised_goes_on_whatever_its_timeline(case: Case) -> 
     assert case.verdict.refuses
 
 
+def test_what_is_told_late_of_a_server_does_not_undo_what_is_known_of_it(case: Case) -> None:
+    case.stood(stands(head(12), server=NEW))
+    case.faced(said(OLD, head(13, b"b", epoch=2)))
+    case.compared(stands(head(12), "below", NEW))
+    assert case.verdict.refuses, "an operator has raised the other one's epoch"
+    case.faced(said(OLD, head(12, b"b"), head(13, b"c")))
+    case.compared(stands(head(12), "below", NEW))
+    assert case.verdict.refuses
+
+
 def test_who_is_asked_finds_the_split_too(case: Case) -> None:
     """Its own authority has everything; that of the asker, elsewhere, has not."""
     case.stood(stands(head(12), server=OLD))
