@@ -10,6 +10,7 @@ until then every further push shows by itself what is missing. And there is a ra
 telling waits in any case, so that a thousand changes a second don't cost six thousand packets.
 """
 
+import math
 import random
 
 from gossip import limits
@@ -61,6 +62,12 @@ class Announcements:
         due = min(now + self._profile.announce_delay, self._hold_until)
         self.deadline = max(due, self._paid_until - (_AT_ONCE - 1) / _PER_SECOND)
 
+    def _fanout(self, peers: int) -> int:
+        """Half as many where the origin tells everybody itself: no relay takes others with it when
+        it is lost, and the same members are drawn again and again."""
+        fanout = self._profile.announce_fanout
+        return fanout if peers >= limits.DIRECT_MEMBERS_MAX else math.ceil(fanout / 2)
+
     def tell(self, serving: Version, early: EarlyBuffer, now: float) -> None:
         """Tell what is held, if it is time to."""
         if self.deadline is None or self.deadline > now:
@@ -68,7 +75,7 @@ class Announcements:
         self.deadline = None
         sources, self._sources = self._sources, {}
         peers = self._members.reachable()
-        fanout = self._profile.announce_fanout
+        fanout = self._fanout(len(peers))
         drawn = self._rng.sample(peers, min(fanout + len(sources), len(peers)))
         ignorant = [
             peer

@@ -18,6 +18,7 @@ DELAY, FANOUT, PATIENCE = (
     PROFILE.announce_fanout,
     PROFILE.repair_patience,
 )
+STRAIGHT_FANOUT = FANOUT // 2
 
 
 def cluster_of(size: int) -> Driver:
@@ -43,13 +44,15 @@ def told(driver: Driver, seconds: float) -> list[Holds]:
     return [message for _, message in driver.sent(Holds)]
 
 
-def test_what_came_is_told_to_a_few_others_a_little_later() -> None:
-    driver = cluster_of(50)
+@pytest.mark.parametrize(("members", "fanout"), [(50, STRAIGHT_FANOUT), (80, FANOUT)])
+def test_what_came_is_told_to_a_few_others_a_little_later(members: int, fanout: int) -> None:
+    """To fewer where the origin tells everybody itself."""
+    driver = cluster_of(members)
     changeset = receive_new(driver)
     assert driver.sent(Holds) == []
     assert told(driver, DELAY * 0.9) == []
-    assert told(driver, DELAY * 0.2) == [Holds(changeset.version, ())] * FANOUT
-    assert len({where for where, _ in driver.sent(Holds)}) == FANOUT
+    assert told(driver, DELAY * 0.2) == [Holds(changeset.version, ())] * fanout
+    assert len({where for where, _ in driver.sent(Holds)}) == fanout
 
 
 def test_whoever_commits_tells_nobody_afterwards() -> None:
@@ -120,14 +123,16 @@ def test_the_end_of_a_burst_is_told_at_once() -> None:
     for _ in range(250):
         changeset = receive_new(driver)
         driver.pass_time(0.001)
-    assert [message.serving for message in told(driver, DELAY)] == [changeset.version] * FANOUT
+    assert [message.serving for message in told(driver, DELAY)] == [
+        changeset.version
+    ] * STRAIGHT_FANOUT
 
 
 def test_changes_further_apart_are_told_one_by_one() -> None:
     driver = cluster_of(50)
     for _ in range(20):
         receive_new(driver)
-        assert len(told(driver, 0.2)) == FANOUT
+        assert len(told(driver, 0.2)) == STRAIGHT_FANOUT
 
 
 def test_an_idle_node_tells_nothing() -> None:
