@@ -34,11 +34,12 @@ class VirtualTime:
         self.clock = Clock()
         self.rng = random.Random(seed)
         self.loop = ProcessLoop.on(self.clock)
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
+        """Held by whoever uses what lives in this time: it runs in another thread."""
 
     async def until_done(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine in virtual time; others that the test has begun run beside it."""
-        with self._turn:
+        with self.turn:
             task = self.loop.create_task(work)
         await asyncio.sleep(0)  # whoever was begun together with this
         # In a thread of its own: a thread can't run two loops at once.
@@ -46,7 +47,7 @@ class VirtualTime:
         return task.result()
 
     def _run(self, task: asyncio.Task[Any]) -> None:
-        with self._turn:
+        with self.turn:
             took = self.clock.run_until(task.done, WITHIN_SECONDS)
         assert took is not None, "it takes for ever"
         assert self.loop.errors == []
@@ -92,13 +93,16 @@ class SqliteModelUnderTest:
         return InVirtualTime(self._time, model)
 
     async def sql(self, text: str) -> None:
-        self._file.sql(text)
+        with self._time.turn:
+            self._file.sql(text)
 
     def backup(self) -> bytes:
-        return self._file.image()
+        with self._time.turn:
+            return self._file.image()
 
     def restore(self, image: bytes) -> None:
-        self._file.restore(image)
+        with self._time.turn:
+            self._file.restore(image)
 
 
 class PostgresModelUnderTest:
@@ -115,10 +119,12 @@ class PostgresModelUnderTest:
         return InVirtualTime(self._time, model)
 
     def backup(self) -> Database:
-        return self._cluster.servers["db1"].database.copy()
+        with self._time.turn:
+            return self._cluster.servers["db1"].database.copy()
 
     def restore(self, image: Database) -> None:
-        self._cluster.restore(self._cluster.servers["db1"], image)
+        with self._time.turn:
+            self._cluster.restore(self._cluster.servers["db1"], image)
 
     async def sql(self, text: str) -> None:
         server = self._cluster.servers["db1"]
@@ -126,7 +132,8 @@ class PostgresModelUnderTest:
             del server.database.tables[text.removeprefix("DROP TABLE ")]
             return
         answers: list[Answer] = []
-        session = server.open(Settings(), lambda: None)
-        session.receive(text, ((),), answers.append)
-        session.hang_up()
+        with self._time.turn:
+            session = server.open(Settings(), lambda: None)
+            session.receive(text, ((),), answers.append)
+            session.hang_up()
         assert not isinstance(answers[0], Exception), answers
