@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from gossip import limits
 from gossip.counters import Counters
-from gossip.donors import GRAVITY, Failure, choose_donor, choose_successor
+from gossip.donors import Donors, Failure
 from gossip.events import SnapshotFailed, SnapshotInstalled
 from gossip.identity import wire_id
 from gossip.member import Member
@@ -25,7 +25,7 @@ from gossip.members import Members
 from gossip.messages.repair import Reconcile, Reconciled, Unreconciled
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
-from gossip.replica import Head, Reconciliation, Replica, Step, Version
+from gossip.replica import Head, Reconciliation, Replica, Step
 from gossip.streams import Stream, Streams
 
 
@@ -75,20 +75,14 @@ class ReconcileWithPeers:
         take_whole: Callable[[float, bool], bool],
     ) -> None:
         self._replica = replica
-        self._members = members
         self._streams = streams
         self._outbox = outbox
         self._profile = profile
-        self._rng = rng
         self._counters = counters
         self._installed = installed
         self._take_whole = take_whole
         self._attempt: _Attempt | None = None
-        self._failures: dict[str, Failure] = {}
-        """Peers tried since it was begun."""
-        self._renew = False
-        self._above: Version = (0, 0, 0)
-        """Ours when the peer was asked; it had shown a higher one, or as high a one to renew us."""
+        self._donors = Donors(members, replica, rng)
         self._work_at: float | None = None
 
     @property
@@ -101,8 +95,7 @@ class ReconcileWithPeers:
         With ``renew`` what is held here is damaged: a state of its own version will do.
         """
         if self._attempt is None:
-            self._failures.clear()
-            self._renew = renew
+            self._donors.begin(renew=renew)
             self._ask_next(None, now)
         return self._attempt is not None
 
@@ -119,7 +112,7 @@ class ReconcileWithPeers:
         effort = attempt.effort
         if effort is None:
             begun = self._replica.begin_reconcile(
-                *message.head, message.state_hash, renew=self._renew
+                *message.head, message.state_hash, renew=self._donors.renew
             )
             effort = attempt.effort = _Effort(message.head, message.state_hash, begun)
             attempt.greeted = True
@@ -155,7 +148,7 @@ class ReconcileWithPeers:
         if attempt is None or attempt.stream is not stream:
             return
         self._counters.add("reconciles_silent")
-        self._failures[attempt.peer] = "silent"
+        self._donors.failures[attempt.peer] = "silent"
         self._break_off(attempt, now)
 
     def advance(self, now: float) -> None:
@@ -173,9 +166,7 @@ class ReconcileWithPeers:
     def _judge(self, message: Reconciled, effort: _Effort | None) -> Failure | None:
         """What is wrong with this answer, apart from what it says."""
         if effort is None:
-            high = message.head.version > self._above
-            same = message.head.version == self._above and self._renew
-            return None if high or same else "broken"
+            return None if self._donors.is_of_use(message.head.version) else "broken"
         if (message.head, message.state_hash) != (effort.head, effort.state_hash):
             return "broken"
         too_large = effort.size + len(message.answer) > limits.SNAPSHOT_BYTES_MAX
@@ -204,7 +195,7 @@ class ReconcileWithPeers:
         elif step == "large":
             self._counters.add("reconciles_large")
             self._end(attempt)
-            self._take_whole(now, self._renew)
+            self._take_whole(now, self._donors.renew)
         else:
             self._fail(attempt, "corrupt", now)
 
@@ -222,26 +213,20 @@ class ReconcileWithPeers:
             self._ask_on(attempt, effort, now)
             return
         self._counters.add("reconciles_silent")
-        self._failures[attempt.peer] = "silent"
+        self._donors.failures[attempt.peer] = "silent"
         self._break_off(attempt, now)
 
     def _ask_next(self, effort: _Effort | None, now: float) -> None:
         """Ask another peer: to go on with what was begun, if somebody can."""
         self._attempt = None
-        peers = self._members.reachable()
-        self._above = self._replica.head()[0]
         if effort is not None:
-            successor = None
-            if len(effort.left) < limits.RESUMES_MAX:
-                successor = choose_successor(peers, effort.head, effort.left, self._rng)
+            successor = self._donors.successor(effort.head, effort.left)
             if successor is not None:
                 self._counters.add("reconciles_resumed")
                 self._greet(successor, effort, now)
                 return
             effort.reconciliation.abandon()
-        peer = None
-        if len(self._failures) < limits.SNAPSHOT_PEERS_MAX:
-            peer = choose_donor(peers, self._above, self._failures, self._rng, renew=self._renew)
+        peer = self._donors.next()
         if peer is None:
             self._give_up(now)
         else:
@@ -255,7 +240,7 @@ class ReconcileWithPeers:
         if stream is None:
             if effort is not None:
                 effort.reconciliation.abandon()
-            self._failures[peer.node_id] = "silent"
+            self._donors.failures[peer.node_id] = "silent"
             self._give_up(now)
             return
         stream.deadline = now + self._profile.slice_timeout
@@ -280,7 +265,7 @@ class ReconcileWithPeers:
         """Leave this peer and what it said, and try another."""
         self._counters.add(f"reconciles_{failure}")
         self._end(attempt)
-        self._failures[attempt.peer] = failure
+        self._donors.failures[attempt.peer] = failure
         self._ask_next(None, now)
 
     def _break_off(self, attempt: _Attempt, now: float) -> None:
@@ -299,10 +284,10 @@ class ReconcileWithPeers:
         self._attempt = None
 
     def _give_up(self, now: float) -> None:
-        failures = tuple(self._failures.values())
-        if not failures:
+        gravest = self._donors.gravest()
+        if gravest is None:
             return
         self._counters.add("reconciles_failed")
-        if "corrupt" in failures and self._take_whole(now, self._renew):
+        if gravest == "corrupt" and self._take_whole(now, self._donors.renew):
             return  # what lies here may be why no answer led anywhere; the whole doesn't need it
-        self._outbox.notify(SnapshotFailed(max(failures, key=GRAVITY.index)))
+        self._outbox.notify(SnapshotFailed(gravest))

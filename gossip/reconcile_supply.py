@@ -48,9 +48,8 @@ class ReconcileSupply:
 
     def asked(self, message: Reconcile, origin: Origin, now: float) -> None:
         """A member asks on a stream that it opened."""
-        stream = None if origin.stream is None else self._streams.get(origin.stream)
-        if stream is None or stream.purpose != "accepted":
-            self._counters.add("messages_malformed")
+        stream = self._streams.asked_on(origin.stream)
+        if stream is None:
             return
         full = self._streams.taking() >= limits.SNAPSHOTS_GIVEN_MAX
         if stream.taking is None and not full:

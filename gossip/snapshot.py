@@ -13,12 +13,12 @@ repaired from its log as ever.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gossip import limits
 from gossip.counters import Counters
-from gossip.donors import GRAVITY, Failure, choose_donor, choose_successor
+from gossip.donors import Donors, Failure
 from gossip.events import SnapshotFailed, SnapshotInstalled
 from gossip.identity import wire_id
 from gossip.member import Member
@@ -26,7 +26,7 @@ from gossip.members import Members
 from gossip.messages.changes import Fetch, NoSlice, Slice
 from gossip.outbox import Origin, Outbox
 from gossip.profiles import Profile
-from gossip.replica import Head, Installation, Replica, Version
+from gossip.replica import Head, Installation, Replica
 from gossip.streams import Stream, Streams
 
 
@@ -72,19 +72,13 @@ class SnapshotFetch:
         installed: Callable[[float], None],
     ) -> None:
         self._replica = replica
-        self._members = members
         self._streams = streams
         self._outbox = outbox
         self._profile = profile
-        self._rng = rng
         self._counters = counters
         self._installed = installed
         self._attempt: _Attempt | None = None
-        self._failures: dict[str, Failure] = {}
-        """Peers tried in this effort."""
-        self._renew = False
-        self._above: Version = (0, 0, 0)
-        """Ours when the peer was asked; it had shown a higher one, or as high a one to renew us."""
+        self._donors = Donors(members, replica, rng)
 
     @property
     def under_way(self) -> bool:
@@ -96,8 +90,7 @@ class SnapshotFetch:
         With ``renew`` what is held here is damaged: a state of its own version will do.
         """
         if self._attempt is None:
-            self._failures.clear()
-            self._renew = renew
+            self._donors.begin(renew=renew)
             self._ask_next(None, now)
         return self._attempt is not None
 
@@ -111,13 +104,15 @@ class SnapshotFetch:
         if failure is not None:
             self._fail(attempt, failure, now)
             return
-        if message.head.version <= self._replica.head()[0] and not self._renew:
+        if message.head.version <= self._replica.head()[0] and not self._donors.renew:
             self._overtaken(attempt)
             return
         intake = attempt.intake = attempt.intake or _Intake(
             message.head,
             message.state_hash,
-            self._replica.begin_install(*message.head, message.state_hash, renew=self._renew),
+            self._replica.begin_install(
+                *message.head, message.state_hash, renew=self._donors.renew
+            ),
         )
         attempt.resuming = False
         intake.taken += 1
@@ -149,17 +144,14 @@ class SnapshotFetch:
         if attempt is None or attempt.stream is not stream:
             return
         self._counters.add("snapshots_silent")
-        self._failures[attempt.peer] = "silent"
+        self._donors.failures[attempt.peer] = "silent"
         self._break_off(attempt, now)
 
     def _judge(self, message: Slice, intake: _Intake | None) -> Failure | None:
         """What is wrong with this slice; None when it is the next one."""
         taken = size = 0
         if intake is None:
-            too_low = message.head.version < self._above or (
-                message.head.version == self._above and not self._renew
-            )
-            if too_low:
+            if not self._donors.is_of_use(message.head.version):
                 return "broken"
         else:
             taken, size = intake.taken, intake.size
@@ -184,21 +176,15 @@ class SnapshotFetch:
     def _ask_next(self, intake: _Intake | None, now: float) -> None:
         """Ask another peer: to go on with what was begun, if somebody can."""
         self._attempt = None
-        peers = self._members.reachable()
-        self._above = self._replica.head()[0]
         if intake is not None:
-            successor = None
-            if len(intake.left) < limits.RESUMES_MAX:
-                successor = choose_successor(peers, intake.head, intake.left, self._rng)
+            successor = self._donors.successor(intake.head, intake.left)
             if successor is not None:
                 self._counters.add("snapshots_resumed")
                 resume = intake.installation.resume()
                 self._ask(successor, Fetch(intake.taken, intake.head, resume), intake, now)
                 return
             intake.installation.abandon()
-        peer = None
-        if len(self._failures) < limits.SNAPSHOT_PEERS_MAX:
-            peer = choose_donor(peers, self._above, self._failures, self._rng, renew=self._renew)
+        peer = self._donors.next()
         if peer is None:
             self._give_up()
             return
@@ -211,7 +197,7 @@ class SnapshotFetch:
         if stream is None:
             if intake is not None:
                 intake.installation.abandon()
-            self._failures[peer.node_id] = "silent"
+            self._donors.failures[peer.node_id] = "silent"
             self._give_up()
             return
         stream.deadline = now + self._profile.slice_timeout
@@ -234,7 +220,7 @@ class SnapshotFetch:
         """Leave this peer and what it gave, and try another."""
         self._counters.add(f"snapshots_{failure}")
         self._end(attempt)
-        self._failures[attempt.peer] = failure
+        self._donors.failures[attempt.peer] = failure
         self._ask_next(None, now)
 
     def _break_off(self, attempt: _Attempt, now: float) -> None:
@@ -259,7 +245,7 @@ class SnapshotFetch:
         self._attempt = None
 
     def _give_up(self) -> None:
-        failures: Sequence[Failure] = tuple(self._failures.values())
-        if failures:
+        gravest = self._donors.gravest()
+        if gravest is not None:
             self._counters.add("snapshots_failed")
-            self._outbox.notify(SnapshotFailed(max(failures, key=GRAVITY.index)))
+            self._outbox.notify(SnapshotFailed(gravest))

@@ -33,9 +33,8 @@ class SnapshotSupply:
 
     def fetched(self, message: Fetch, origin: Origin, now: float) -> None:
         """A member asks for a slice on a stream that it opened."""
-        stream = None if origin.stream is None else self._streams.get(origin.stream)
-        if stream is None or stream.purpose != "accepted":
-            self._counters.add("messages_malformed")
+        stream = self._streams.asked_on(origin.stream)
+        if stream is None:
             return
         if stream.taking is None:
             self._begin(stream, message, now)

@@ -58,6 +58,14 @@ class Streams:
     def get(self, stream: int) -> Stream | None:
         return self._by_id.get(stream)
 
+    def asked_on(self, stream: int | None) -> Stream | None:
+        """The stream that another node opened and asks on; None, counted, for anything else."""
+        found = None if stream is None else self._by_id.get(stream)
+        if found is None or found.purpose != "accepted":
+            self._counters.add("messages_malformed")
+            return None
+        return found
+
     def leads_to(self, purpose: Purpose, address: Address) -> bool:
         """Whether one is open to this address for this purpose."""
         return any(s.purpose == purpose and s.address == address for s in self._by_id.values())

@@ -95,9 +95,9 @@ class Engine(ABC):
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         """Run a plan in one transaction that may be done twice. Raises AuthorityUnavailable."""
 
+    @abstractmethod
     def _server(self, row: Row | None) -> Server:
         """Which server has answered ``Dialect.server``; None where there is no such statement."""
-        raise NotImplementedError
 
     def _comparison(self) -> Comparison:
         return Comparison(self._confirmed, self._server)

@@ -25,8 +25,8 @@ from store.changeset import chain
 from store.declarative.document import Document
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, EntityError
-from store.history import Epoch, Standing
-from store.plan import Plan, Result
+from store.history import Epoch, Server, Standing
+from store.plan import Plan, Result, Row
 from store.version import GENESIS_DIGEST, Head, Version
 
 NO_DATABASE = "there is no database (database = off)"
@@ -104,4 +104,7 @@ class NoAuthority(Engine):
         raise AuthorityUnavailable(NO_DATABASE)
 
     async def _change(self, make_plan: Callable[[], Plan[Result]]) -> Result:
+        raise AuthorityUnavailable(NO_DATABASE)
+
+    def _server(self, row: Row | None) -> Server:
         raise AuthorityUnavailable(NO_DATABASE)
