@@ -9,9 +9,7 @@ for which nodes on machines of their own don't wait.
     python -m benchmarks.fence [--nodes 3,20] [--writes 200] [--base-port 28000] [--seed 1]
 """
 
-import argparse
 import asyncio
-import json
 import random
 import statistics
 import tempfile
@@ -19,8 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
+from benchmarks.cluster_sizes import run
 from benchmarks.propagation import percentile
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.ports import choose_base
@@ -135,20 +132,11 @@ def report(figures: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nodes", default="3,20", help="cluster sizes (default 3,20)")
-    parser.add_argument("--writes", type=int, default=200, help="of each kind (default 200)")
-    parser.add_argument("--base-port", type=int, default=28000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    print("A write's answer through the Admin API in ms, without and with a fence on all members")
-    print("nodes  writes  complete  without:      p99    fenced:      p99   ratio     p99  again")
-    for size in options.nodes.split(","):
-        figures = uvloop.run(measure(int(size), options.writes, options.base_port, rng))
-        print(report(figures))
-        fields = {name: round(getattr(figures, name), 3) for name in Figures.__slots__}
-        print(json.dumps({"benchmark": "fence", **fields}))
+    heading = (
+        "A write's answer through the Admin API in ms, without and with a fence on all members\n"
+        "nodes  writes  complete  without:      p99    fenced:      p99   ratio     p99  again"
+    )
+    run("fence", heading, measure, report, about=__doc__, sizes="3,20", writes="of each kind")
 
 
 if __name__ == "__main__":

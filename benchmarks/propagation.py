@@ -9,9 +9,7 @@ the measurement itself.
     python -m benchmarks.propagation [--nodes 3,10] [--writes 200] [--base-port 28000] [--seed 1]
 """
 
-import argparse
 import asyncio
-import json
 import math
 import random
 import statistics
@@ -20,8 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
+from benchmarks.cluster_sizes import run
 from benchmarks.kept_connection import KeptConnection
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.ports import HOST, choose_base
@@ -137,20 +134,19 @@ def report(figures: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nodes", default="3,10", help="cluster sizes (default 3,10)")
-    parser.add_argument("--writes", type=int, default=200, help="writes for each (default 200)")
-    parser.add_argument("--base-port", type=int, default=28000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    print("Admin API's answer to the first correct answer of each other node's proxy, in ms")
-    print("nodes  writes      p50      p99      max   live p50   live p99   ratio  write p50")
-    for size in options.nodes.split(","):
-        figures = uvloop.run(measure(int(size), options.writes, options.base_port, rng))
-        print(report(figures))
-        fields = {name: round(getattr(figures, name), 3) for name in Figures.__slots__}
-        print(json.dumps({"benchmark": "propagation", **fields}))
+    heading = (
+        "Admin API's answer to the first correct answer of each other node's proxy, in ms\n"
+        "nodes  writes      p50      p99      max   live p50   live p99   ratio  write p50"
+    )
+    run(
+        "propagation",
+        heading,
+        measure,
+        report,
+        about=__doc__,
+        sizes="3,10",
+        writes="writes for each",
+    )
 
 
 if __name__ == "__main__":
