@@ -126,14 +126,21 @@ def test_changes_that_come_meanwhile_follow() -> None:
     assert sound(world.nodes)
 
 
+def in_the_middle(world: World, away: Node) -> Node:
+    """Start a node that has fallen behind; who answers it, once it has had a first answer."""
+    away.start()
+    world.run_until(lambda: away.core.counters["reconcile_bytes_in"] > 26, within=20.0)
+    others = [node for node in world.nodes if node is not away]
+    (source,) = (node for node in others if node.core.counters["reconciles_answered"])
+    return source
+
+
 def test_a_peer_that_dies_in_the_middle_is_followed_by_another_from_there_on() -> None:
     world = world_with_entities(3, 45)
     away = world.nodes[2]
     fall_behind(world, away, 60)
-    away.start()
+    source = in_the_middle(world, away)
     counters = away.core.counters
-    world.run_until(lambda: counters["reconcile_bytes_in"] > 26, within=20.0)
-    (source,) = (node for node in world.nodes[:2] if node.core.counters["reconciles_answered"])
     source.crash()
     rest = [node for node in world.nodes if node is not source]
     world.run_until(lambda: alike(rest), within=20.0)
@@ -146,10 +153,8 @@ def test_a_peer_that_is_cut_off_in_the_middle_is_followed_by_another() -> None:
     world = world_with_entities(3, 46)
     away = world.nodes[2]
     fall_behind(world, away, 60)
-    away.start()
+    source = in_the_middle(world, away)
     counters = away.core.counters
-    world.run_until(lambda: counters["reconcile_bytes_in"] > 26, within=20.0)
-    (source,) = (node for node in world.nodes[:2] if node.core.counters["reconciles_answered"])
     world.network.partition([source.index], [away.index])
     other = [node for node in world.nodes if node is not source]
     world.run_until(lambda: alike(other), within=LAN.slice_timeout + 10.0)
@@ -160,10 +165,7 @@ def test_when_nobody_has_that_state_any_more_another_is_asked_for() -> None:
     world = world_with_entities(4, 47)
     away = world.nodes[3]
     fall_behind(world, away, 60)
-    away.start()
-    counters = away.core.counters
-    world.run_until(lambda: counters["reconcile_bytes_in"] > 26, within=20.0)
-    (source,) = (node for node in world.nodes[:3] if node.core.counters["reconciles_answered"])
+    source = in_the_middle(world, away)
     rest = [node for node in world.nodes if node is not source]
     for _ in range(6):
         world.commit(rest[0].index, random_body(world.rng, ENTITIES))
