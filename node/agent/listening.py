@@ -46,14 +46,16 @@ class Listening:
         self._membership = membership
         self._heard = heard
         self._told = ""
+        self._judged: tuple[str, set[str]] | None = None
+        """(authority id, node ids of the live members) when it was judged last who listens."""
+        self._is_listener = False
 
     def poll_patience(self, interval: float) -> float:
         """How many seconds this node leaves it to those that listen to poll, too."""
         info = self._link.info
-        alive = self._membership.alive()
-        if info is None or self._own_id() in listeners(alive, info.id):
+        if info is None or self._is_for_this_node(info.id):
             return 0.0
-        return patience(interval, len(alive))
+        return patience(interval, len(self._membership.alive()))
 
     async def run(self) -> None:
         """Listen whenever it is for this node to, until cancelled."""
@@ -77,7 +79,15 @@ class Listening:
         info = self._link.info
         if info is None or not self._link.reachable:
             return False
-        return self._own_id() in listeners(self._membership.alive(), info.id)
+        return self._is_for_this_node(info.id)
+
+    def _is_for_this_node(self, authority_id: str) -> bool:
+        """Asked each second: members are ranked anew only when other ones live."""
+        among = authority_id, self._membership.alive()
+        if among != self._judged:
+            self._judged = among
+            self._is_listener = self._own_id() in listeners(among[1], authority_id)
+        return self._is_listener
 
     async def _watch(self) -> None:
         """Until it fails, which is told once for each reason: commits are then found by polling."""
