@@ -59,7 +59,7 @@ def dispatch(
             return NEEDS_HTTP2
         if forwarded.scheme(peer, head) != b"https":
             return _use_https(route, head, peer)
-    service = table.services.get(route.service_id)
+    service = table.services.held.get(route.service_id)
     if service is None:
         return NO_SERVICE
     target = paths.escape(paths.upstream_path(service.path, path, matched, route.strip_path))

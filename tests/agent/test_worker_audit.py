@@ -97,8 +97,8 @@ def node() -> Node:
 
 
 def corrupt(table: Table) -> None:
-    entity_id = sorted(table._routes)[-1]
-    table._routes[entity_id] = table._routes[entity_id]._replace(name="corrupted")
+    entity_id = sorted(table.routes.held)[-1]
+    table.routes.held[entity_id] = table.routes.held[entity_id]._replace(name="corrupted")
 
 
 async def test_all_hot_entities_are_told_once_in_a_pass(node: Node) -> None:
@@ -141,7 +141,7 @@ async def test_changes_during_a_pass_are_no_difference(node: Node) -> None:
     def change() -> None:
         nonlocal number
         number += 1
-        gone = sorted(node.table._routes)[number]
+        gone = sorted(node.table.routes.held)[number]
         changes = (
             Change(*route(SERVICE, paths=[f"/new/{number}"])),
             Change("routes", gone, None),

@@ -220,7 +220,7 @@ def test_a_table_is_let_go_of_in_steps() -> None:
     assert table.match(request) is not None
     assert sum(1 for _ in table.dismantle()) == 4
     assert table.match(request) is None
-    assert table.services == {}
+    assert table.services.held == {}
 
 
 class Names:

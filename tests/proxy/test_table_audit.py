@@ -66,21 +66,21 @@ def candidate(held: Held) -> Any:
 
 
 def replace_route(held: Held) -> None:
-    held.table._routes[ROUTE[1]] = held.table._routes[ROUTE[1]]._replace(strip_path=False)
+    held.table.routes.held[ROUTE[1]] = held.table.routes.held[ROUTE[1]]._replace(strip_path=False)
 
 
 def replace_service(held: Held) -> None:
-    held.table.services[TARGET[1]] = held.table.services[TARGET[1]]._replace(port=81)
+    held.table.services.held[TARGET[1]] = held.table.services.held[TARGET[1]]._replace(port=81)
 
 
 def lose_route(held: Held) -> None:
-    del held.table._routes[ROUTE[1]]
-    held.table._left_out["routes"].add(ROUTE[1])
+    del held.table.routes.held[ROUTE[1]]
+    held.table.routes._left_out.add(ROUTE[1])
 
 
 def lose_service(held: Held) -> None:
-    del held.table.services[TARGET[1]]
-    held.table.services["other"] = next(iter(Held(TARGET).table.services.values()))
+    del held.table.services.held[TARGET[1]]
+    held.table.services.held["other"] = next(iter(Held(TARGET).table.services.held.values()))
 
 
 def add_route(held: Held) -> None:
@@ -93,7 +93,7 @@ def add_service(held: Held) -> None:
 
 def route_by_another_object(held: Held) -> None:
     held.router.remove(ROUTE[1])
-    held.router.add(held.table._routes[ROUTE[1]]._replace(methods=frozenset((b"POST",))))
+    held.router.add(held.table.routes.held[ROUTE[1]]._replace(methods=frozenset((b"POST",))))
 
 
 def lose_from_router(held: Held) -> None:
