@@ -96,8 +96,9 @@ class Table:
             if misplaced := holding.misplaced():
                 return misplaced
         for kind, entity_id, text in rows:
-            holding = self._holdings.get(kind)
-            if holding is not None and text is not None and not holding.is_as(entity_id, text):
+            if text is None or kind not in self._holdings:
+                continue
+            if not self._holdings[kind].is_as(entity_id, text):
                 return f"{kind} {entity_id}"
         return ""
 

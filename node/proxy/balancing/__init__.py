@@ -1,0 +1,1 @@
+"""Upstreams and their targets: which address a request goes to, and whether it can."""
