@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from node.config import plugins, postgres
 from node.config.listen import HostPort
 from node.config.settings import Settings
+from node.plugins.served import served_rules
 from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
@@ -32,7 +33,9 @@ def make_authority(
     if settings.database == "off":
         return NoAuthority()
     schemas = schemas_with_plugins(
-        enabled=plugins.enabled(settings.plugins), unbuilt=plugins.BUNDLED - plugins.BUILT
+        enabled=plugins.enabled(settings.plugins),
+        unbuilt=plugins.BUNDLED - plugins.BUILT,
+        more=served_rules(settings.plugins),
     )
     if settings.database == "sqlite":
         return SqliteAuthority(settings.sqlite_path, schemas=schemas, confirmed=confirmed)

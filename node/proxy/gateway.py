@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
 from node.channel import Ask, Audit, Change, Snapshot, Version
+from node.plugins import registry
+from node.plugins.counters import SharedCounters
+from node.plugins.making import Maker
+from node.plugins.worker import PluginWorker
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -60,8 +64,15 @@ class Gateway:
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
-        self.table = Table(self._refused)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
+        self.plugins = PluginWorker(
+            log, self.cold, SharedCounters(settings.counters_fd, settings.worker), self.spawn
+        )
+        classes, problems = registry.classes(settings.plugins)
+        for problem in problems:
+            log.error("a plugin can't be loaded", reason=problem)
+        self._maker = Maker(classes, self.plugins)
+        self.table = Table(self._refused, self._maker)
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
         self.clients: set[Downstream] = set()
@@ -78,7 +89,7 @@ class Gateway:
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
-            self._loading = Table(self._refused)
+            self._loading = Table(self._refused, self._maker)
         self._loading.apply(frame.version, frame.changes)
         if not frame.last:
             return False
@@ -115,12 +126,13 @@ class Gateway:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("a connection attempt failed", error=repr(error))
+            self.log.error("work beside the requests failed", error=repr(error))
 
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
         counters |= self.cold.counters() | self.caches.counters()
+        counters["rate_limits_evicted"] = self.plugins.counters.evictions
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )
@@ -148,6 +160,7 @@ class Gateway:
             client.abort()
         self.pool.close()
         self.cold.close()
+        self.plugins.counters.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()

@@ -45,3 +45,7 @@ class ProxySettings(NamedTuple):
     """``traditional_compatible`` or ``traditional``."""
     replica_file: str = ""
     """Where consumers and credentials are looked up."""
+    plugins: tuple[str, ...] = ("bundled",)
+    """The key ``plugins``."""
+    counters_fd: int = -1
+    """Memory that the workers of a node share for counters (node.plugins.counters); -1: none."""

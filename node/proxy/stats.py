@@ -22,6 +22,7 @@ MEANINGS = {
     "connections_waiting": "connections of clients on which nothing is going on",
     "connections_writing": "connections of clients on which a request is answered",
     "entities_refused": "entities that a worker couldn't use",
+    "rate_limits_evicted": "counters of rate limits that others took the place of too early",
     "requests_malformed": "what was no HTTP request",
     "requests_timed_out": "requests that came too slowly",
     "responses_truncated": "answers cut off because the upstream's ended early",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
+from node.plugins.holding import Plugins
+from node.plugins.making import NO_PLUGINS, Maker
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
@@ -68,12 +70,13 @@ class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: Refused, maker: Maker = NO_PLUGINS) -> None:
         self.version: Version = (0, 0, 0)
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        holdings: tuple[Holding[Any], ...] = (self.services, self.routes)
+        self.plugins = Plugins(maker, refused)
+        holdings: tuple[Holding[Any], ...] = (self.services, self.routes, self.plugins)
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:

@@ -15,7 +15,11 @@ async def test_root_is_what_kongs_clients_parse(admin: Client) -> None:
     assert root["edition"] == "community"
     assert root["tagline"] == "Welcome to grapevine"
     assert (root["node_id"], root["hostname"]) == (NODE_ID, "host1")
-    assert root["plugins"] == {"available_on_server": {}, "enabled_in_cluster": []}
+    plugins = root["plugins"]
+    assert plugins["available_on_server"]["key-auth"] == {"version": "0.1.0", "priority": 1250}
+    assert "jwt" in plugins["unavailable"]
+    assert "key-auth" not in plugins["unavailable"]
+    assert plugins["enabled_in_cluster"] == []
     assert root["pids"] == {"master": os.getpid(), "workers": [1]}
     assert isinstance(root["lua_version"], str)
     assert set(root["timers"]) == {"running", "pending"}

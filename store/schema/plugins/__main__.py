@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from store.schema.field import Field
-from store.schema.plugins import plugin_names, plugin_schema
+from store.schema.plugins import bundled_names, plugin_schema
 from store.schema.plugins.plugin import SCOPES, PluginSchema
 from store.schema.tables import table
 
@@ -34,7 +34,7 @@ endorsed by Kong Inc.
 
 def page() -> str:
     """The whole of docs/plugins.md."""
-    plugins = [_known(name) for name in sorted(plugin_names())]
+    plugins = [_known(name) for name in sorted(bundled_names())]
     index = "".join(
         f"| [{plugin.name}](#{plugin.name}) | {plugin.priority} |\n"
         for plugin in sorted(plugins, key=lambda plugin: -plugin.priority)
