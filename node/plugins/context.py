@@ -100,7 +100,7 @@ class Response:
         return self._fields is not None and self._fields.edited
 
     @property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> Sequence[Pair]:
         """Its fields, once it is there."""
         return [] if self._pairs is None else self._headers().pairs
 
@@ -318,7 +318,8 @@ class Context:
         """The head with what plugins have changed of it."""
         head = self.head
         if self._headers is not None and self._headers.edited:
-            head = head._replace(plain=self._headers.pairs)
+            # Nothing of what was made of the client's fields holds for these.
+            head = head._replace(plain=tuple(self._headers.pairs), remembered={})
         if self._arguments is not None and self._arguments.edited:
             encoded = self._arguments.encode()
             head = head._replace(query=b"?" + encoded if encoded else b"")

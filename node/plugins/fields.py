@@ -4,7 +4,7 @@ Text is UTF-8 where it is, and bytes that aren't survive a round trip (``surroga
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from node.proxy import fields
@@ -54,9 +54,9 @@ class Headers:
 
     __slots__ = ("_by_name", "_special", "edited", "pairs")
 
-    def __init__(self, pairs: list[Pair], special: dict[str, str] | None = None) -> None:
+    def __init__(self, pairs: Sequence[Pair], special: dict[str, str] | None = None) -> None:
         self.pairs = pairs
-        """In order; not to be changed by others."""
+        """In order."""
         self.edited = False
         self._special = special or {}
         self._by_name: dict[str, list[str]] | None = None
@@ -92,27 +92,21 @@ class Headers:
         key = bytes_of(name)
         if not is_settable(key):
             return
-        self._edit()
         index = self._index().setdefault(name.lower(), [])
-        for value in values:
-            encoded = field_value(value)
-            self.pairs.append((key, encoded))
-            index.append(text_of(encoded))
+        added = [(key, field_value(value)) for value in values]
+        index += [text_of(value) for _, value in added]
+        self.pairs = [*self.pairs, *added]
+        self.edited = True
 
     def remove(self, name: str) -> None:
         """Take all values out."""
         lowered = name.lower()
         if lowered not in self._index():
             return
-        self._edit()
         self._index().pop(lowered)
         key = bytes_of(lowered)
         self.pairs = [pair for pair in self.pairs if pair[0].lower() != key]
-
-    def _edit(self) -> None:
-        if not self.edited:
-            self.edited = True
-            self.pairs = list(self.pairs)
+        self.edited = True
 
 
 class Arguments:

@@ -12,8 +12,10 @@ _HEAD = """\
 
 This page is made by `python -m store.schema.plugins`; a test compares the two.
 
-**None of these plugins runs yet.** What stands is what their configurations may say: names, types,
-defaults, rules and error texts are those of Kong 3.9, whose bundled plugins these are.
+What plugins' configurations may say: names, types, defaults, rules and error texts are those of
+Kong 3.9, whose bundled plugins these are. **This version runs these of them: cors, key-auth,
+prometheus, rate-limiting, request-transformer.** The others can't be created. How they run, what
+differs from Kong, and how to write one, is on [another page](writing-plugins.md).
 
 Of two plugins the one with the higher priority runs first. A field that is *required* can't be
 null, but most have a default; a record is filled with the defaults of its fields. Fields marked
