@@ -40,6 +40,11 @@ def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in named if word != "bundled" and word not in BUILT)
 
 
+def wanted_but_unbuilt(named: tuple[str, ...]) -> frozenset[str]:
+    """The same, and what ``bundled`` stands for, too."""
+    return (BUNDLED if "bundled" in named else frozenset(named)) - BUILT - {"bundled"}
+
+
 def enabled(named: tuple[str, ...]) -> frozenset[str]:
     """Plugins that may be configured: those asked for that this version runs."""
     return BUILT if "bundled" in named else BUILT & frozenset(named)
