@@ -134,6 +134,14 @@ def error_answer(error: Exception) -> web.Response | None:
     return None
 
 
+def status_of(error: Exception) -> int:
+    """The status with which an error is answered."""
+    if isinstance(error, web.HTTPException):
+        return error.status
+    answer = error_answer(error)
+    return 500 if answer is None else answer.status
+
+
 def entity_error_answer(error: EntityError) -> web.Response | None:
     """Kong's error object; None when its code stands for a fault of the server."""
     status = STATUS_BY_CODE.get(error.code, 500)

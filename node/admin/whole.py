@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from node.admin.answers import json_answer
+from node.admin.audit_log import note_commit, note_read
 from node.admin.conditions import if_match
 from node.admin.errors import Refusal
 from node.admin.fence import note_written
@@ -48,6 +49,8 @@ async def put_in_place(request: web.Request, node: NodeView, text: str) -> web.R
     Raises Refusal, and what ``store.declarative.bring.bring`` does.
     """
     dry_run = wished(request.query, "dry_run", default=False)
+    if dry_run:
+        note_read(request)
     prune = wished(request.query, "prune", default=True)
     key = write_id(request.headers)
 
@@ -62,7 +65,9 @@ async def put_in_place(request: web.Request, node: NodeView, text: str) -> web.R
         await node.authority.walk(state, STATE_ROWS_MAX)
 
     async def commit(replace: Replace) -> Committed:
-        return await node.commit([replace], key)
+        committed = await node.commit([replace], key)
+        note_commit(request, replace, committed)
+        return committed
 
     bringer = Bringer(see, commit, time.time, plugins.schemas(node.settings.plugins))
     try:
