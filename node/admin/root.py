@@ -18,11 +18,6 @@ from node.config.listen import ListenAddress
 from node.config.plugins import enabled as enabled_plugins
 from node.config.plugins import on_server
 from node.version import KONG_API_VERSION
-from store.authority import Query
-
-_LOOKED_THROUGH = 1_000
-"""Configurations of plugins of which ``GET /`` tells the names: Kong, which reads all, takes
-seconds where there are many (issue 9117)."""
 
 
 class Root:
@@ -43,10 +38,7 @@ class Root:
             "node_id": node.node_id,
             "lua_version": f"{platform.python_implementation()} {platform.python_version()}",
             "timers": {"running": len(asyncio.all_tasks()), "pending": 0},
-            "plugins": {
-                **on_server(node.settings.plugins),
-                "enabled_in_cluster": self._configured(),
-            },
+            "plugins": self._plugins(),
             "pids": {"master": os.getpid(), "workers": sorted(node.worker_pids())},
             "configuration": {**node.settings_public(), **self._listeners()},
             "grapevine": {
@@ -58,10 +50,13 @@ class Root:
         }
         return json_answer(body)
 
-    def _configured(self) -> list[str]:
-        """The names of the plugins that are configured, of the first _LOOKED_THROUGH."""
-        page = self._node.replica.list(Query("plugins", size=_LOOKED_THROUGH))
-        return sorted({str(entity["name"]) for entity in page.entities})
+    def _plugins(self) -> dict[str, Any]:
+        """Kong reads every plugin that is configured here (Kong/kong#9117: 18 s); an index has what
+        they are called."""
+        return {
+            **on_server(self._node.settings.plugins),
+            "enabled_in_cluster": sorted(self._node.replica.variants("plugins")),
+        }
 
     async def enabled_plugins(self, request: web.Request) -> web.Response:
         """``GET /plugins/enabled``: what may be configured."""

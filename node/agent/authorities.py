@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from node.config import plugins, postgres
 from node.config.listen import HostPort
 from node.config.settings import Settings
-from node.plugins.served import served_rules
 from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.off import NoAuthority
-from store.schema import schemas_with_plugins
 from store.sqlite import SqliteAuthority
 from store.version import EMPTY, Head, Version
 
@@ -32,11 +30,7 @@ def make_authority(
     ``confirmed`` the head that every write is compared with."""
     if settings.database == "off":
         return NoAuthority()
-    schemas = schemas_with_plugins(
-        enabled=plugins.enabled(settings.plugins),
-        unbuilt=plugins.BUNDLED - plugins.BUILT,
-        more=served_rules(settings.plugins),
-    )
+    schemas = plugins.schemas(settings.plugins)
     if settings.database == "sqlite":
         return SqliteAuthority(settings.sqlite_path, schemas=schemas, confirmed=confirmed)
     from store.postgres import PostgresAuthority

@@ -1,9 +1,11 @@
 """The names of plugins that a configuration may speak of."""
 
+from collections.abc import Callable
 from typing import Any
 
 from node.config.limits import LIST_ITEMS_MAX
 from node.plugins import registry
+from store.schema import Schema, schemas_with_plugins
 
 _BUNDLED = """
     acl acme ai-prompt-decorator ai-prompt-guard ai-prompt-template ai-proxy
@@ -42,6 +44,14 @@ def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
     """Plugins asked for by name that this node can't run."""
     runnable = registry.names(named)
     return tuple(word for word in named if word != "bundled" and word not in runnable)
+
+
+def schemas(named: tuple[str, ...]) -> Callable[[str], Schema]:
+    """The schemas of all kinds; of plugins, only those can be configured that are asked for and
+    run here, with what they can do here."""
+    from node.plugins.served import served_rules
+
+    return schemas_with_plugins(enabled(named), BUNDLED - BUILT, served_rules(named))
 
 
 def enabled(named: tuple[str, ...]) -> frozenset[str]:

@@ -10,7 +10,7 @@ import re2
 from node.plugins import limits
 from node.plugins.context import Context, Response
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
-from node.version import VERSION
+from node.version import KONG_API_VERSION
 from store.schema.plugins import cors
 
 _LITERAL = re.compile(r"[A-Za-z0-9.:/-]+")
@@ -69,7 +69,7 @@ class Cors(Plugin):
     """See the module's text."""
 
     schema = cors.PLUGIN
-    version = VERSION
+    version = KONG_API_VERSION
 
     def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
         origins: list[str] = config.get("origins") or []

@@ -7,7 +7,7 @@ from node.plugins import bodies
 from node.plugins.authentication import count_as_anonymous, find_consumer, set_consumer
 from node.plugins.context import Context
 from node.plugins.interface import Bound, Plugin, Worker
-from node.version import VERSION
+from node.version import KONG_API_VERSION
 from store.schema.plugins import key_auth
 
 _NO_KEY = "No API key found in request"
@@ -25,7 +25,7 @@ class KeyAuth(Plugin):
     """See the module's text."""
 
     schema = key_auth.PLUGIN
-    version = VERSION
+    version = KONG_API_VERSION
 
     def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
         self._names: list[str] = config["key_names"]

@@ -19,7 +19,7 @@ from node.metrics.kong_names import (
 from node.plugins.context import Context
 from node.plugins.interface import Bound, Plugin, Worker
 from node.plugins.series import HistogramNames, series_name
-from node.version import VERSION
+from node.version import KONG_API_VERSION
 from store.schema.plugins import prometheus
 
 _NAMES_MAX = 4_096
@@ -36,7 +36,7 @@ class Prometheus(Plugin):
     """See the module's text."""
 
     schema = prometheus.PLUGIN
-    version = VERSION
+    version = KONG_API_VERSION
 
     def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
         self._per_consumer = bool(config.get("per_consumer"))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from node.plugins.context import Context
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
-from node.version import VERSION
+from node.version import KONG_API_VERSION
 from store.schema.plugins import rate_limiting
 from store.schema.plugins.periods import PERIODS
 
@@ -53,7 +53,7 @@ class RateLimiting(Plugin):
     """See the module's text."""
 
     schema = rate_limiting.PLUGIN
-    version = VERSION
+    version = KONG_API_VERSION
 
     def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
         problem = self.problem(config)

@@ -16,7 +16,7 @@ from node.plugins.context import Context
 from node.plugins.fields import Arguments
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
 from node.plugins.templates import Template, TemplateRefused
-from node.version import VERSION
+from node.version import KONG_API_VERSION
 from store.schema.plugins import request_transformer
 
 _PAIR = re.compile(r"([^:]+):*(.*)", re.DOTALL)
@@ -72,7 +72,7 @@ class RequestTransformer(Plugin):
     """See the module's text."""
 
     schema = request_transformer.PLUGIN
-    version = VERSION
+    version = KONG_API_VERSION
 
     def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
         try:
