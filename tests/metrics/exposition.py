@@ -40,7 +40,7 @@ def read(text: str) -> Exposed:
             name, _, kind = line.removeprefix("# TYPE ").partition(" ")
             assert name == family, line
             assert kind in ("counter", "gauge", "histogram")
-            assert kind != "counter" or name.endswith("_total"), name
+            assert kind != "counter" or name.endswith("_total") or name.startswith("kong_"), name
             exposed.types[name] = kind
         else:
             _sample(line, family, exposed)

@@ -20,6 +20,7 @@ from node.channel import (
     Differs,
     Drain,
     Frame,
+    Labelled,
     Listen,
     Peeked,
     Ready,
@@ -76,6 +77,9 @@ class WorkerProcess:
         self.applied: list[Applied] = []
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
+        self.labelled: dict[str, int] = {}
+        self.errors = ""
+        """What it has said in its log, once it has ended."""
         self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
         self._decoder = Decoder()
@@ -177,7 +181,8 @@ class WorkerProcess:
         async with asyncio.timeout(DEADLINE_SECONDS):
             _, errors = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, errors.decode()
+        self.errors = errors.decode()
+        return self.process.returncode, self.errors
 
     async def _read(self) -> None:
         while data := await self._reader.read(65536):
@@ -193,6 +198,8 @@ class WorkerProcess:
                         self.peeked.append(frame)
                     elif isinstance(frame, Stats):
                         self.stats = frame.counters
+                    elif isinstance(frame, Labelled):
+                        self.labelled |= frame.counters
                 self._news.notify_all()
 
     async def stop(self) -> None:
