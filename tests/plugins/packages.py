@@ -83,9 +83,9 @@ ENTRY_POINTS = "[grapevine.plugins]\nstamp = stamping:Stamp\nbroken = stamping:N
 
 def install(folder: Path) -> Path:
     """Put the package there; the folder is then to be on the path."""
-    (folder / "stamping.py").write_text(SOURCE)
     about = folder / "stamping-2.5.0.dist-info"
     about.mkdir(parents=True)
+    (folder / "stamping.py").write_text(SOURCE)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: stamping\nVersion: 2.5.0\n")
     (about / "entry_points.txt").write_text(ENTRY_POINTS)
     return folder

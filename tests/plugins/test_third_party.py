@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,8 +133,11 @@ async def test_a_client_that_goes_ends_what_it_waited_for(installed: None, echo:
         async with connected(worker.port) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await worker.counted("total_requests")
+            raw = client.writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.writer.transport.abort()
         await worker.counted("clients_aborted")
-        await worker.counted("connections_active", 0)
+        await worker.until(lambda: worker.stats["connections_active"] == 0)
     assert echo.heads == []
 
 
