@@ -294,7 +294,8 @@ class Gossip:
 
     def tell_observation(self, body: bytes, now: float) -> bool:
         """Tell every member what this node has observed, once and without any assurance;
-        ``Observed`` tells it there. False when that was too often lately, or this node takes no part.
+        ``Observed`` tells it there. False when that was too often lately, or this node takes no
+        part.
 
         Raises ValueError for what is empty or above ``limits.OBSERVATION_BYTES_MAX``.
         """

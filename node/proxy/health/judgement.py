@@ -67,10 +67,15 @@ class Judgement:
         self.out.difference_update(self._standings.pop(target_id, ()))
 
     def forget_strangers(self) -> None:
-        """Forget whatever is of no target, or of one whose upstream checks nothing any more."""
+        """Forget whatever is of no target, of one without weight, or of one whose upstream checks
+        nothing any more."""
         for target_id in list(self._standings):
             target = self.upstreams.targets.get(target_id)
-            if target is None or target.upstream_id not in self.upstreams.checked:
+            if (
+                target is None
+                or not target.weight
+                or target.upstream_id not in self.upstreams.checked
+            ):
                 self.forget_target(target_id)
 
     def _put(self, address: TargetAddress, before: Standing, standing: Standing) -> bool:

@@ -3,13 +3,15 @@
 What is missing there has Kong's defaults (kong/db/schema/entities/upstreams.lua), all off.
 """
 
+import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 TARGET_PORT_DEFAULT = 8000
 _HEALTHY_PASSIVE = (*range(200, 209), 226, *range(300, 309))
 _KINDS = ("upstreams", "targets")
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 
 
 class Limits(NamedTuple):
@@ -124,35 +126,43 @@ class CheckedUpstreams:
 def read_checks(text: str) -> Checks | None:
     """The health checks in an upstream's text; None when it can't be read."""
     try:
-        fields = json.loads(text)
-        checks = fields.get("healthchecks") or {}
-        return Checks(
-            upstream_id=str(fields["id"]),
-            name=str(fields.get("name") or ""),
-            host_header=str(fields.get("host_header") or ""),
-            threshold=float(checks.get("threshold") or 0),
-            active=_active(checks.get("active") or {}),
-            passive=_limits(checks.get("passive") or {}, _HEALTHY_PASSIVE, (429, 500, 503)),
-        )
-    except (ValueError, TypeError, AttributeError, KeyError):
+        return checks_of(json.loads(text))
+    except _UNREADABLE:
         return None
+
+
+def checks_of(fields: Mapping[str, Any]) -> Checks:
+    """The same of its fields. Raises ValueError, TypeError, AttributeError or KeyError."""
+    checks = fields.get("healthchecks") or {}
+    return Checks(
+        upstream_id=str(fields["id"]),
+        name=str(fields.get("name") or ""),
+        host_header=str(fields.get("host_header") or ""),
+        threshold=float(checks.get("threshold") or 0),
+        active=_active(checks.get("active") or {}),
+        passive=_limits(checks.get("passive") or {}, _HEALTHY_PASSIVE, (429, 500, 503)),
+    )
 
 
 def read_target(text: str) -> Target | None:
     """A target of its text; None when it can't be read."""
     try:
-        fields = json.loads(text)
-        host, port = split_target(str(fields["target"]))
-        weight = fields.get("weight")
-        return Target(
-            id=str(fields["id"]),
-            upstream_id=str(fields["upstream"]["id"]),
-            host=host,
-            port=port,
-            weight=100 if weight is None else int(weight),
-        )
-    except (ValueError, TypeError, AttributeError, KeyError):
+        return target_of(json.loads(text))
+    except _UNREADABLE:
         return None
+
+
+def target_of(fields: Mapping[str, Any]) -> Target:
+    """The same of its fields. Raises ValueError, TypeError, AttributeError or KeyError."""
+    host, port = split_target(str(fields["target"]))
+    weight = fields.get("weight")
+    return Target(
+        id=str(fields["id"]),
+        upstream_id=str(fields["upstream"]["id"]),
+        host=host,
+        port=port,
+        weight=100 if weight is None else int(weight),
+    )
 
 
 def split_target(text: str) -> tuple[str, int]:
@@ -160,8 +170,17 @@ def split_target(text: str) -> tuple[str, int]:
     ValueError."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (text.count(":") > 1 and not text.startswith("[")):
-        return text.strip("[]"), TARGET_PORT_DEFAULT
-    return host.strip("[]"), int(port)
+        return short(text), TARGET_PORT_DEFAULT
+    return short(host), int(port)
+
+
+def short(host: str) -> str:
+    """A host without brackets; an address as it is written for short, whatever it came as."""
+    host = host.strip("[]")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def _active(fields: dict[str, Any]) -> Active:
