@@ -31,7 +31,7 @@ RESOLVE_SECONDS = 10.0
 RESOLVED_AT_ONCE_MAX = 16
 LOOK_SECONDS = 1.0
 """How often it is looked who lives, and whether what is held is still the replica's."""
-WORDS_PER_OBSERVATION_MAX = 8
+WORDS_PER_OBSERVATION_MAX = 10
 LOADED_AT_ONCE = 64
 """Upstreams and targets of a whole state that are read before others get their turn."""
 MANUAL_MAX = 512
@@ -41,5 +41,6 @@ MANUAL_HEALTHY_SECONDS = 60.0
 REPORT_RESOLVE_SECONDS = 2.0
 """How long the Admin API waits for a name."""
 
-_WORD_BYTES_MAX = 16 + 16 + 39 + 2 + 8
+_WORD_BYTES_MAX = 3 * (2 + 16) + 1 + 3 + 1
+"""Three binaries, an array, a port and a boolean, as msgpack writes them."""
 assert WORDS_PER_OBSERVATION_MAX * _WORD_BYTES_MAX + 8 <= OBSERVATION_BYTES_MAX

@@ -89,6 +89,6 @@ class ManualHealth:
 def _read(value: str) -> Setting | None:
     try:
         upstream_id, target_id, host, port, healthy = json.loads(value)
+        return Setting(str(upstream_id), str(target_id), str(host), int(port), healthy is True)
     except (ValueError, TypeError):
         return None
-    return Setting(str(upstream_id), str(target_id), str(host), int(port), healthy is True)

@@ -16,6 +16,8 @@ from node.proxy.entities import host_and_port
 from node.proxy.health.counters import Result, result_of_status
 from node.proxy.health.settings import Active
 
+TIMEOUT_DEFAULT = 1.0
+"""In place of a timeout of 0, of which Kong says nothing."""
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d ([1-9]\d\d)(?: [^\r\n]*)?\r?\n?")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -34,7 +36,7 @@ class Prober:
         ``name`` is the target's host as it was given.
         """
         try:
-            async with asyncio.timeout(active.timeout or None):
+            async with asyncio.timeout(active.timeout or TIMEOUT_DEFAULT):
                 status = await self._ask(address, name, host_header, active)
         except TimeoutError:
             return Result.TIMEOUT

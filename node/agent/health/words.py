@@ -48,7 +48,7 @@ def write(words: Words) -> bytes:
         (
             uuid.UUID(address.upstream_id).bytes,
             uuid.UUID(address.target_id).bytes,
-            address.host,
+            ipaddress.ip_address(address.host).packed,
             address.port,
             available,
         )
@@ -72,8 +72,10 @@ def read(body: bytes) -> Words:
 
 
 def _read_word(
-    upstream_id: bytes, target_id: bytes, host: str, port: int, available: bool
+    upstream_id: bytes, target_id: bytes, host: bytes, port: int, available: bool
 ) -> tuple[TargetAddress, bool]:
+    if type(host) is not bytes:
+        raise NoWords("no address")
     if type(port) is not int or not 0 < port < 65536 or type(available) is not bool:
         raise NoWords("no port, or no state")
     address = TargetAddress(
