@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -19,6 +19,7 @@ from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
+from node.proxy.health.health import WorkerHealth
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
@@ -38,8 +39,9 @@ class Gateway:
         settings: ProxySettings,
         clients_max: int,
         log: ErrorLog,
-        ask: Callable[[Ask], None],
+        ask: Callable[[Ask | Observed], None],
     ) -> None:
+        self._tell = ask
         self.settings = settings
         self.clients_max = clients_max
         self.log = log
@@ -61,6 +63,7 @@ class Gateway:
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
+        self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
@@ -80,6 +83,7 @@ class Gateway:
         if self._loading is None or frame.first:
             self._loading = Table(self._refused)
         self._loading.apply(frame.version, frame.changes)
+        self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
@@ -92,6 +96,7 @@ class Gateway:
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
+        self.health.apply(changes)
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
@@ -99,6 +104,17 @@ class Gateway:
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""
         return self.table.difference(frame.rows, frame.counts)
+
+    def _tell_results_soon(self) -> None:
+        self.loop.call_later(limits.RESULTS_TOLD_SECONDS, self._tell_results)
+
+    def _tell_results(self) -> None:
+        """Tell the agent what came of requests to targets, some at a time."""
+        told = self.health.take()
+        if told is not None:
+            self._tell(told)
+            if len(told.results) == limits.RESULTS_TOLD_MAX:
+                self._tell_results_soon()
 
     def _dismantle(self, steps: Iterator[None]) -> None:
         """Free a replaced table step by step, requests in between."""

@@ -32,8 +32,10 @@ from node.channel import (
     Configure,
     Decoder,
     Differs,
+    Doubted,
     Drain,
     Frame,
+    Judged,
     Kept,
     Level,
     Listen,
@@ -184,6 +186,10 @@ class Worker(asyncio.Protocol):
             gateway.caches.purge(what, frame.version)
         elif isinstance(frame, Peek):
             self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
+        elif isinstance(frame, Judged):
+            gateway.health.judged(frame)
+        elif isinstance(frame, Doubted):
+            gateway.health.doubted(frame)
         elif isinstance(frame, Level):
             logs.set_level(frame.level)
         elif isinstance(frame, Listen):
