@@ -270,10 +270,6 @@ class TestKongsOtherKeys:
         [
             "stream_listen = 0.0.0.0:9000",
             "port_maps = 80:8000",
-            "client_ssl = on",
-            "ssl_cipher_suite = old",
-            "ssl_protocols = TLSv1.3",
-            "lua_ssl_trusted_certificate = /etc/ca.pem",
             "cluster_mtls = pki",
             "cluster_cert = /etc/cluster.crt",
             "wasm = on",
