@@ -26,6 +26,8 @@ class Plan(NamedTuple):
     route: Route
     head: bytes
     """The request head for the upstream."""
+    host: bytes
+    """The Host in it."""
     client: bytes
     """The client's address, for the log."""
 
@@ -104,7 +106,7 @@ def compose(
     if target is None:
         target = paths.escape(paths.upstream_path(service.path, path, matched, strip))
     rewritten = heads.upstream_head(head, target, host, block, via, request_id)
-    return Plan(service, route, rewritten, client)
+    return Plan(service, route, rewritten, host, client)
 
 
 def captures(match: Match, path: bytes) -> Mapping[str | int, str]:

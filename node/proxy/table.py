@@ -10,6 +10,7 @@ from typing import Any
 from node.channel import Change, Version
 from node.plugins.holding import Plugins
 from node.plugins.making import NO_PLUGINS, Maker
+from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
@@ -76,7 +77,17 @@ class Table:
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
         self.plugins = Plugins(maker, refused)
-        holdings: tuple[Holding[Any], ...] = (self.services, self.routes, self.plugins)
+        self.certificates = Certificates(refused)
+        self.snis = Snis(refused)
+        self.authorities = Authorities(refused)
+        holdings: tuple[Holding[Any], ...] = (
+            self.services,
+            self.routes,
+            self.plugins,
+            self.certificates,
+            self.snis,
+            self.authorities,
+        )
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:

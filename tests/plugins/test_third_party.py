@@ -53,8 +53,7 @@ async def answer_to(entities: list[Any], target: str = "/") -> tuple[Response, s
             answer = await client.get(target)
             again = await client.get(target) if answer.field("Connection") == "keep-alive" else None
             assert again is None or again.status == answer.status, "the worker goes on"
-        await worker.stop()
-        return answer, worker.errors
+    return answer, worker.log
 
 
 @pytest.mark.parametrize("how", ["at once", "sleep", "time out"])

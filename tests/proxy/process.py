@@ -78,8 +78,8 @@ class WorkerProcess:
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
         self.labelled: dict[str, int] = {}
-        self.errors = ""
-        """What it has said in its log, once it has ended."""
+        self.log = ""
+        """What it has logged, once it was stopped."""
         self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
         self._decoder = Decoder()
@@ -181,8 +181,7 @@ class WorkerProcess:
         async with asyncio.timeout(DEADLINE_SECONDS):
             _, errors = await self.process.communicate()
         assert self.process.returncode is not None
-        self.errors = errors.decode()
-        return self.process.returncode, self.errors
+        return self.process.returncode, errors.decode()
 
     async def _read(self) -> None:
         while data := await self._reader.read(65536):
@@ -206,7 +205,7 @@ class WorkerProcess:
         if self.process.returncode is None:
             self.send(Drain(0.0))
             try:
-                await self.exited()
+                _, self.log = await self.exited()
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
