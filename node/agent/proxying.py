@@ -50,4 +50,5 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         ssl_cert_key=str(key),
         router_flavor=settings.router_flavor,
         replica_file=str(replica_path(settings)),
+        vault_env_prefix=settings.vault_env_prefix,
     )

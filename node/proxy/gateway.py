@@ -60,7 +60,7 @@ class Gateway:
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
-        self.table = Table(self._refused)
+        self.table = Table(self._refused, settings.vault_env_prefix)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
@@ -78,7 +78,7 @@ class Gateway:
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
-            self._loading = Table(self._refused)
+            self._loading = Table(self._refused, self.settings.vault_env_prefix)
         self._loading.apply(frame.version, frame.changes)
         if not frame.last:
             return False

@@ -45,3 +45,5 @@ class ProxySettings(NamedTuple):
     """``traditional_compatible`` or ``traditional``."""
     replica_file: str = ""
     """Where consumers and credentials are looked up."""
+    vault_env_prefix: str = ""
+    """Of the variables to which references in entities lead."""

@@ -11,6 +11,7 @@ from node.channel import Change, Version
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
+from node.proxy.vaults import Vaults
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
@@ -68,12 +69,13 @@ class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: Refused, vault_env_prefix: str = "") -> None:
         self.version: Version = (0, 0, 0)
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        holdings: tuple[Holding[Any], ...] = (self.services, self.routes)
+        self.vaults = Vaults(refused, vault_env_prefix)
+        holdings: tuple[Holding[Any], ...] = (self.services, self.routes, self.vaults)
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
