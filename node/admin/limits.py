@@ -76,6 +76,13 @@ FENCE_NAMES_LISTED_MAX = 100
 ADDRESS_CHARS_MAX = 261
 """``host:port``: 253 of a DNS name, colon, five digits, two brackets."""
 
+GUI_PATH_CHARS_MAX = 1_024
+"""Of a path below admin_gui_path; beyond it 404."""
+GUI_FILE_BYTES_MAX = 16 * 1024 * 1024
+"""A file of Kong Manager that may name the base; what is larger is sent as it is."""
+GUI_HELD_BYTES_MAX = 64 * 1024 * 1024
+"""All such files that are kept in memory."""
+
 assert EVENT_SUBSCRIBERS_MAX < REQUESTS_MAX, "watchers must leave room for requests"
 assert FORM_NAME_CHARS_MAX < PART_HEAD_BYTES_MAX, "a name must fit its part's head"
 assert OFFSET_CHARS_MAX < REQUEST_LINE_BYTES_MAX

@@ -43,6 +43,11 @@ def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in named if word != "bundled" and word not in BUILT)
 
 
+def wanted_but_unbuilt(named: tuple[str, ...]) -> frozenset[str]:
+    """The same, and what ``bundled`` stands for, too."""
+    return (BUNDLED if "bundled" in named else frozenset(named)) - BUILT - {"bundled"}
+
+
 def schemas(named: tuple[str, ...]) -> Callable[[str], Schema]:
     """The schemas of all kinds; of plugins, only those can be configured that are asked for and
     built."""

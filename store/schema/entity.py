@@ -98,6 +98,13 @@ class Schema:
         """Foreign key field -> the kind it refers to."""
         return {name: item.reference for name, item in self.fields.items() if item.reference}
 
+    @property
+    def variant_field(self) -> str:
+        """The field that says what an entity of this kind is, where a single word does: the name of
+        a plugin. Empty where there is none."""
+        key = self.fields.get(self.subschema_key)
+        return self.subschema_key if key is not None and key.type == "string" else ""
+
     @cached_property
     def indexes(self) -> Mapping[str, tuple[str, ...]]:
         """Name of each unique index -> its fields. That of one field has the field's name."""
