@@ -110,6 +110,8 @@ class Gateway:
 
     def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
         ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if any(kind == self.table.vaults.kind for kind, _, _ in changes):
+            ids += self.table.certificates.referring()
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)

@@ -75,26 +75,29 @@ class Table:
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        self.certificates = Certificates(refused)
+        self.vaults = Vaults(refused, vault_env_prefix)
+        self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
-        self.vaults = Vaults(refused, vault_env_prefix)
         holdings: tuple[Holding[Any], ...] = (
+            self.vaults,
             self.services,
             self.routes,
             self.certificates,
             self.snis,
             self.authorities,
-            self.vaults,
         )
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """Apply one changeset, or one slice of a snapshot. Unknown kinds are ignored."""
+        known = self.vaults.changes
         for kind, entity_id, text in changes:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
+        if self.vaults.changes != known:
+            self.certificates.resolve_again()
         self.version = version
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:
