@@ -48,11 +48,10 @@ def stamped(echo: Origin, **config: Any) -> list[Any]:
 
 async def answer_to(entities: list[Any], target: str = "/") -> tuple[Response, str]:
     """What a client gets, and what the worker says in its log."""
-    async with running(entities, plugins=NAMES) as worker:
-        async with connected(worker.port) as client:
-            answer = await client.get(target)
-            again = await client.get(target) if answer.field("Connection") == "keep-alive" else None
-            assert again is None or again.status == answer.status, "the worker goes on"
+    async with running(entities, plugins=NAMES) as worker, connected(worker.port) as client:
+        answer = await client.get(target)
+        again = await client.get(target) if answer.field("Connection") == "keep-alive" else None
+        assert again is None or again.status == answer.status, "the worker goes on"
     return answer, worker.log
 
 
