@@ -6,6 +6,7 @@ from node.admin.node_view import NodeView
 from node.config.plugins import enabled
 from node.metrics.families import METRICS, Reading
 from node.metrics.kong import kong_metrics
+from node.metrics.kong_health import target_health
 from node.metrics.text import CONTENT_TYPE, head_of, lines_of
 
 _DECLARED = tuple((metric, head_of(metric.family)) for metric in METRICS)
@@ -30,4 +31,8 @@ class Metrics:
             for family, samples in kong_metrics(self._node, reading.proxy, series):
                 parts.append(head_of(family))
                 parts.extend(lines_of(family.name, samples))
+            health = await target_health(self._node, series)
+            if health is not None:
+                parts.append(head_of(health[0]))
+                parts.extend(lines_of(health[0].name, health[1]))
         return web.Response(body="".join(parts).encode(), headers={"Content-Type": CONTENT_TYPE})

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import time
@@ -245,6 +246,9 @@ class Workers:
         self.kill()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._counters_fd >= 0:
+            os.close(self._counters_fd)
+            self._counters_fd = -1
 
     def kill(self) -> None:
         """End every worker at once."""

@@ -1,6 +1,7 @@
 """Request bodies as fields: forms and JSON objects, read and written back."""
 
 import json
+import math
 from typing import Any
 
 from node.plugins import limits
@@ -26,7 +27,7 @@ def kind_of(content_type: str | None) -> str | None:
 def read_json(body: bytes) -> dict[str, Any] | None:
     """A JSON object; None for anything else, or one that is too deep."""
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or _depth_exceeds(value, limits.JSON_DEPTH_MAX):
@@ -35,15 +36,28 @@ def read_json(body: bytes) -> dict[str, Any] | None:
 
 
 def write_json(value: dict[str, Any]) -> bytes:
-    """As it is sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    """As it is sent; bytes that are no UTF-8 survive."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that was escaped
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
-def read_form(body: bytes) -> Arguments:
-    """An urlencoded form."""
-    return Arguments.parse(body)
+def read_form(body: bytes) -> Arguments | None:
+    """An urlencoded form; None for one of too many fields."""
+    return Arguments.parse(body) if body.count(b"&") < limits.FORM_FIELDS_MAX else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number that is too great to be written back")
+    return value
 
 
 def _depth_exceeds(value: Any, levels: int) -> bool:

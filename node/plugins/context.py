@@ -144,7 +144,6 @@ class Context:
         "facts",
         "head",
         "outgoing",
-        "path",
         "request_id",
         "response",
         "route",
@@ -165,8 +164,6 @@ class Context:
         self.asker = asker
         self.request_id = request_id
         self.worker = worker
-        self.path = text_of(paths.normalise(head.path))
-        """Normalised, without the query."""
         self.route: Route | None = None
         self.service: Service | None = None
         self.consumer: Consumer | None = None
@@ -188,6 +185,11 @@ class Context:
     @property
     def method(self) -> str:
         return text_of(self.outgoing.method or self.head.method)
+
+    @property
+    def path(self) -> str:
+        """Normalised, without the query; as the client sent it."""
+        return text_of(paths.normalise(self.head.path))
 
     @property
     def headers(self) -> Headers:
@@ -266,6 +268,10 @@ class Context:
     async def find(self, kind: str, field: str, value: str) -> list[dict[str, Any]]:
         """Consumers or credentials by their id, a unique field or a reference; expired ones
         aren't there. Raises node.proxy.cold.ColdUnavailable, which is answered with 503."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return []  # stored text is UTF-8: what isn't is nobody's
         texts: Sequence[str] | None = self.worker.lookups.find_now(kind, field, value)
         if texts is None:
             texts = await self.wait(self.worker.lookups.find(kind, field, value))

@@ -30,6 +30,11 @@ class Plan(NamedTuple):
     """The Host in it."""
     client: bytes
     """The client's address, for the log."""
+    host_stays: bool
+    """Whether that Host is sent whatever the target."""
+    match: Match
+    path: bytes
+    """Normalised."""
 
 
 class Found(NamedTuple):
@@ -97,16 +102,17 @@ def compose(
     matched, strip = match.matched, route.strip_path
     prefix = paths.escape(matched) if matched and strip else None
     block = forwarded.lines(head, peer, client, prefix)
-    host = head.host if route.preserve_host and head.host else service.host_header
+    own = head.host if route.preserve_host and head.host else None
     target = None
     if outgoing is not None:
-        target, host = outgoing.path, outgoing.host or host
+        target, own = outgoing.path, outgoing.host or own
         if outgoing.body is not None:
             head = head._replace(length=len(outgoing.body), chunked=False)
     if target is None:
         target = paths.escape(paths.upstream_path(service.path, path, matched, strip))
+    host = own or service.host_header
     rewritten = heads.upstream_head(head, target, host, block, via, request_id)
-    return Plan(service, route, rewritten, host, client)
+    return Plan(service, route, rewritten, host, client, own is not None, match, path)
 
 
 def captures(match: Match, path: bytes) -> Mapping[str | int, str]:

@@ -60,6 +60,7 @@ class Exchange:
         "finished",
         "gateway",
         "head",
+        "identity",
         "request_complete",
     )
 
@@ -85,6 +86,8 @@ class Exchange:
         self._plan: dispatch.Plan | None = None
         self._upstream: Upstream | None = None
         self._tries_left = 0
+        self.identity = ""
+        """The id of the consumer that was authenticated, else of the credential."""
         self._sent_at = started
         self._pending: list[bytes] | None = []
         """Body bytes, framed, kept for the connection to come or for another try; None when they
@@ -181,6 +184,7 @@ class Exchange:
         if context is not None:
             head, outgoing = context.edited_head(), context.outgoing
             self._response.asked = head.method
+            self.identity = context.consumer_id or context.credential_id or ""
         self._plan = dispatch.compose(
             self._found,
             head,
@@ -198,8 +202,7 @@ class Exchange:
                 self._send_body(chunk(payload) if self.head.chunked else payload)
             if self.request_complete and self.head.chunked:
                 self._send_body(LAST_CHUNK)
-        self._tries_left = self._plan.service.retries
-        self._acquire(pooled=True)
+        self._send_upstream()
 
     def request_data(self, payload: bytes) -> None:
         """The next piece of the request's body."""
@@ -267,6 +270,12 @@ class Exchange:
         self._upstream.send(data)
 
     # The upstream connection
+
+    def _send_upstream(self) -> None:
+        """The plan is made: nothing stands between the request and its upstream any more."""
+        assert self._plan is not None
+        self._tries_left = self._plan.service.retries
+        self._acquire(pooled=True)
 
     def _acquire(self, pooled: bool) -> None:
         assert self._plan is not None

@@ -134,3 +134,23 @@ async def test_what_the_plugin_prometheus_counts_is_shown_as_kong_shows_it(
 @pytest.mark.parametrize("overrides", [{"plugins": "off"}])
 async def test_without_that_plugin_there_are_none_of_kongs(status_api: Client) -> None:
     assert not [name for name in (await scrape(status_api)).types if name.startswith("kong_")]
+
+
+async def test_targets_health_is_shown_while_a_plugin_asks_for_it(
+    admin: Client, status_api: Client, node: SmallNode
+) -> None:
+    checks = {"passive": {"unhealthy": {"tcp_failures": 1}}}
+    await admin.post("/upstreams", json={"name": "u", "healthchecks": checks})
+    for target in ("10.0.0.1:81", "10.0.0.2:82", "gone.test:83"):
+        await admin.post("/upstreams/u/targets", json={"target": target})
+    node.health.out, node.health.unresolved = {"10.0.0.2"}, {"gone.test"}
+    name = "kong_upstream_target_health"
+    assert name not in (await scrape(status_api)).types
+    node.labelled = {name: 1}
+    samples = (await scrape(status_api)).samples
+    stands = {
+        (dict(labels)["address"], dict(labels)["state"])
+        for (sample, labels), value in samples.items()
+        if sample == name and value == 1
+    }
+    assert stands == {("10.0.0.1:81", "healthy"), ("10.0.0.2:82", "unhealthy"), ("", "dns_error")}

@@ -172,7 +172,8 @@ class Cors(Plugin):
                 break
         if len(self._known) >= limits.ORIGINS_REMEMBERED_MAX:
             self._known.clear()
-        self._known[text] = admitted
+        if len(text) <= limits.ORIGIN_CHARS_MAX:
+            self._known[text] = admitted
         return admitted
 
 

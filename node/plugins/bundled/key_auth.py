@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from node.plugins import bodies
 from node.plugins.authentication import count_as_anonymous, find_consumer, set_consumer
 from node.plugins.context import Context
+from node.plugins.fields import Arguments
 from node.plugins.interface import Bound, Plugin, Worker
 from node.version import KONG_API_VERSION
 from store.schema.plugins import key_auth
@@ -13,8 +14,6 @@ from store.schema.plugins import key_auth
 _NO_KEY = "No API key found in request"
 _TWICE = "Duplicate API key found"
 _WRONG = "Unauthorized"
-
-Body = dict[str, Any] | None
 
 
 class _Refused(Exception):
@@ -68,7 +67,7 @@ class KeyAuth(Plugin):
 
     async def _take_key(self, context: Context) -> str:
         """The key that the request shows: of the first name under which there is one."""
-        body: Body = None
+        body: _Body | None = None
         for name in self._names:
             values: list[Any] = []
             if self._in_header:
@@ -77,53 +76,60 @@ class KeyAuth(Plugin):
                 values = [True if each is None else each for each in context.query.all(name)]
             if not values and self._in_body:
                 if body is None:
-                    body = await self._read_body(context)
-                values = body.get(name, []) if body else []
+                    body = await _read_body(context)
+                values = body.all(name)
             if len(values) > 1:
                 raise _Refused(_TWICE)
             if values and isinstance(values[0], str):
                 if self._hides:
-                    await self._hide(context, name)
+                    await self._hide(context, name, body)
                 if not values[0]:
                     break
                 return values[0]
         raise _Refused(_NO_KEY)
 
-    async def _read_body(self, context: Context) -> dict[str, Any]:
-        """The body's fields, each as a list of its values."""
-        kind = bodies.kind_of(context.headers.get("content-type"))
-        if kind not in (bodies.JSON, bodies.FORM):
-            return {}
-        data = await context.body()
-        if not data:
-            return {}
-        if kind == bodies.FORM:
-            form = bodies.read_form(data)
-            return {name: form.all(name) for name in form}
-        fields = bodies.read_json(data) or {}
-        return {
-            name: value if isinstance(value, list) else [value] for name, value in fields.items()
-        }
-
-    async def _hide(self, context: Context, name: str) -> None:
+    async def _hide(self, context: Context, name: str, body: "_Body | None") -> None:
         """Keep the key from the upstream, wherever it stands."""
         context.query.remove(name)
         context.clear_upstream_header(name)
-        kind = bodies.kind_of(context.headers.get("content-type"))
-        if not self._in_body or kind not in (bodies.JSON, bodies.FORM):
-            return
-        data = await context.body()
-        if not data:
-            return
-        if kind == bodies.FORM:
-            form = bodies.read_form(data)
-            if name in form:
-                form.remove(name)
-                context.set_upstream_body(form.encode())
-        else:
-            fields = bodies.read_json(data) or {}
-            if fields.pop(name, None) is not None:
-                context.set_upstream_body(bodies.write_json(fields))
+        if self._in_body:
+            changed = (body or await _read_body(context)).without(name)
+            if changed is not None:
+                context.set_upstream_body(changed)
+
+
+class _Body:
+    """The fields of a body; of one that has none, or is too large, nothing."""
+
+    def __init__(self, form: Arguments | None, fields: dict[str, Any] | None) -> None:
+        self._form = form
+        self._fields = fields
+
+    def all(self, name: str) -> list[Any]:
+        if self._form is not None:
+            return list(self._form.all(name))
+        value = (self._fields or {}).get(name)
+        return value if isinstance(value, list) else [] if value is None else [value]
+
+    def without(self, name: str) -> bytes | None:
+        """The body without a field; None when it has none of that name."""
+        if self._form is not None and name in self._form:
+            self._form.remove(name)
+            return self._form.encode()
+        if self._fields is not None and name in self._fields:
+            del self._fields[name]
+            return bodies.write_json(self._fields)
+        return None
+
+
+async def _read_body(context: Context) -> _Body:
+    kind = bodies.kind_of(context.headers.get("content-type"))
+    data = await context.body() if kind in (bodies.JSON, bodies.FORM) else None
+    if not data:
+        return _Body(None, None)
+    if kind == bodies.FORM:
+        return _Body(bodies.read_form(data), None)
+    return _Body(None, bodies.read_json(data))
 
 
 PLUGIN = KeyAuth

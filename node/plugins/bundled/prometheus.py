@@ -12,6 +12,7 @@ from node.metrics.kong_names import (
     OWN_BOUNDS,
     REQUEST_LATENCY,
     REQUESTS,
+    TARGET_HEALTH,
     UPSTREAM_BOUNDS,
     UPSTREAM_LATENCY,
     WORKSPACE,
@@ -43,6 +44,8 @@ class Prometheus(Plugin):
         self._status = bool(config.get("status_code_metrics"))
         self._latency = bool(config.get("latency_metrics"))
         self._bandwidth = bool(config.get("bandwidth_metrics"))
+        if config.get("upstream_health_metrics"):
+            worker.series.add(TARGET_HEALTH)
         self._names: dict[tuple[str, ...], str] = {}
         self._latencies: dict[tuple[str, str], _Latencies] = {}
 

@@ -114,7 +114,8 @@ class RequestTransformer(Plugin):
             return
         if bodies.kind_of(context.headers.get("content-type")) != bodies.FORM:
             return
-        for name, value in bodies.read_form(await context.body() or b"").pairs:
+        form = bodies.read_form(await context.body() or b"")
+        for name, value in form.pairs if form is not None else ():
             context.query.add(name, value)
 
     def _change_headers(self, context: Context) -> None:
@@ -148,6 +149,8 @@ class RequestTransformer(Plugin):
             return
         if kind == bodies.FORM:
             form = bodies.read_form(data)
+            if form is None:
+                return
             _change_arguments(self._body, form, context)
             if form.edited:
                 context.set_upstream_body(form.encode())
