@@ -7,7 +7,7 @@ again by its tags or its name, wherever it is nested.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from store.declarative.document import children_of
+from store.declarative.items import children_of
 from store.schema import kinds, schema
 from store.schema.values import is_uuid
 from store.schema.violations import ENTITY, FieldErrors
