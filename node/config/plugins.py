@@ -1,6 +1,9 @@
 """The names of plugins that a configuration may speak of."""
 
+from collections.abc import Callable
+
 from node.config.limits import LIST_ITEMS_MAX
+from store.schema import Schema, schemas_with_plugins
 
 _BUNDLED = """
     acl acme ai-prompt-decorator ai-prompt-guard ai-prompt-template ai-proxy
@@ -43,6 +46,12 @@ def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
 def wanted_but_unbuilt(named: tuple[str, ...]) -> frozenset[str]:
     """The same, and what ``bundled`` stands for, too."""
     return (BUNDLED if "bundled" in named else frozenset(named)) - BUILT - {"bundled"}
+
+
+def schemas(named: tuple[str, ...]) -> Callable[[str], Schema]:
+    """The schemas of all kinds; of plugins, only those can be configured that are asked for and
+    built."""
+    return schemas_with_plugins(enabled=enabled(named), unbuilt=BUNDLED - BUILT)
 
 
 def enabled(named: tuple[str, ...]) -> frozenset[str]:
