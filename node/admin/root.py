@@ -102,6 +102,16 @@ async def no_wasm(request: web.Request) -> web.Response:
     return message("this endpoint is only available when wasm is enabled", 400)
 
 
+async def no_control_plane(request: web.Request) -> web.Response:
+    """What Kong answers unless its role is control_plane; here no node gives configuration to nodes
+    that take part in nothing else."""
+    return message(
+        "this endpoint is only available when Kong is configured to run as Control Plane for the "
+        "cluster",
+        400,
+    )
+
+
 async def endpoints(request: web.Request) -> web.Response:
     """``GET /endpoints``: every path, ordered by its segments."""
     paths = {resource.canonical for resource in request.app.router.resources()}
