@@ -137,6 +137,7 @@ class Gateway:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
         counters |= self.cold.counters() | self.caches.counters()
+        counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )

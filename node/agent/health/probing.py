@@ -34,6 +34,9 @@ from node.proxy.health.counters import Result, State
 from node.proxy.health.judgement import Judgement
 from node.proxy.health.settings import Active
 
+_HEAP_SHARE_MAX = 4
+"""So many entries for each address, those that a later plan has replaced included."""
+
 
 @dataclass(slots=True)
 class _Watched:
@@ -271,5 +274,12 @@ class Probing:
 
     def _plan(self, watched: _Watched, at: float) -> None:
         watched.due = at
-        if at != math.inf:
+        if at == math.inf:
+            return
+        if len(self._heap) > _HEAP_SHARE_MAX * len(self._watched) + 64:
+            self._heap = [
+                (one.due, one.address) for one in self._watched.values() if one.due != math.inf
+            ]
+            heapq.heapify(self._heap)
+        else:
             heapq.heappush(self._heap, (at, watched.address))

@@ -307,7 +307,10 @@ class TargetHealth:
             by=cause.name.lower(),
         )
         self._counts["target_changes"] += 1
-        if cause in (Cause.PROBED, Cause.SERVED):
+        if cause in (Cause.PROBED, Cause.SERVED) or (
+            # Who can delete a register but serves no traffic finds nothing out by itself.
+            cause is Cause.TOLD and self._own_id() not in self._nodes
+        ):
             self._manual.overridden(address.target_id, available)
         if self._probing.tells(address):
             self._tell_soon(words.Kind.PROBED, address, available)
