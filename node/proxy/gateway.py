@@ -25,7 +25,9 @@ from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
 from node.proxy.stats import Stats
 from node.proxy.table import Table
+from node.proxy.tls import ServerTls
 from node.proxy.upstream import Pool
+from node.proxy.upstream_tls import UpstreamTls
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -59,6 +61,8 @@ class Gateway:
             self.wheel,
             self.stats,
         )
+        self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
+        self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
@@ -88,6 +92,8 @@ class Gateway:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
         self.cold.loaded(frame.version)
         self.caches.reached(frame.version)
         self.waiters.reached(frame.version)
@@ -97,9 +103,16 @@ class Gateway:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
         self.health.apply(changes)
+        self._certificates_changed(changes)
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
+
+    def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
+        ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if ids:
+            self.server_tls.changed(ids)
+            self.upstream_tls.changed(ids)
 
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""

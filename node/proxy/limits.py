@@ -56,6 +56,11 @@ SEND_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 """How long input is discarded after an early answer (nginx: lingering_close)."""
 TLS_HANDSHAKE_SECONDS = 10.0
+SERVER_CONTEXTS_MAX = 1_024
+"""TLS contexts of certificates that are kept, of some 20 KiB each."""
+UPSTREAM_CONTEXTS_MAX = 256
+"""The same for upstreams. One that trusts the system's authorities has some 500 KiB; those with one
+set of authorities share it."""
 PIPE_IDLE_SECONDS = 60.0
 """Smallest idle time of an upgraded connection; the service's read_timeout when longer."""
 MIN_REVISION_WAIT_SECONDS = 1.0
