@@ -2,6 +2,7 @@
 say comes together here, and goes to all of its workers."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,6 +74,8 @@ class TargetHealth:
         self._prober = Prober()
         self._addresses = Addresses(Resolver(clock), self._resolved)
         self._manual = ManualHealth(set_register, self._set)
+        self._looking = False
+        """Whether it will soon be looked who lives."""
         self._loaded = False
         self._later: list[Change] | None = None
         """Changes that came while a whole state was read; None while none is."""
@@ -151,11 +154,11 @@ class TargetHealth:
         self._manual.heard(event)
 
     def members_changed(self) -> None:
-        """Who lives may be others than before."""
-        nodes = self._look_for_nodes()
-        if nodes != self._nodes:
-            self._nodes = nodes
-            self._wake.set()
+        """Who lives may be others than before: look soon, and once for all that change at a
+        time."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(limits.MEMBERS_SECONDS, self._look_for_members)
 
     async def run(self) -> None:
         """Probe, resolve and repeat what is known, until cancelled."""
@@ -358,19 +361,34 @@ class TargetHealth:
 
     # Probes
 
+    def _look_for_members(self) -> None:
+        self._looking = False
+        nodes = self._look_for_nodes()
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self._wake.set()
+
     async def _look(self) -> None:
         """Once a second: who lives, whether the replica was loaded unheard; and words again."""
         words_at = self._clock() + limits.WORDS_SECONDS
+        again: list[TargetAddress] = []
+        share = 0
         while True:
-            self.members_changed()
+            self._look_for_members()
             if not self._loaded and self._state() is not None:
                 self.loaded()
             now = self._clock()
             if now >= words_at:
                 words_at = now + limits.WORDS_SECONDS
-                said = list(self._probing.words(now))
-                if len(self._nodes) > 1 and said:
-                    self._tell_words(words.Kind.PROBED, said)
+                again = self._probing.words(now) if len(self._nodes) > 1 else []
+                # As few packets as hold them, unless they are many: those are spread over the time.
+                parts = math.ceil(limits.WORDS_SECONDS / limits.LOOK_SECONDS)
+                share = max(limits.WORDS_PER_OBSERVATION_MAX, math.ceil(len(again) / parts))
+            some, again = again[:share], again[share:]
+            said = [(one, one not in self._judgement.out) for one in some]
+            self._tell_words(
+                words.Kind.PROBED, [word for word in said if self._probing.tells(word[0])]
+            )
             await asyncio.sleep(limits.LOOK_SECONDS)
 
     async def _probe_on(self) -> None:
