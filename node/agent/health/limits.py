@@ -34,6 +34,8 @@ MEMBERS_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 """How often it is looked who lives, and whether what is held is still the replica's."""
 WORDS_PER_OBSERVATION_MAX = 10
+TAKEN_AT_ONCE = 256
+"""Of one changeset; one with more is taken as if the whole state had been replaced."""
 LOADED_AT_ONCE = 64
 """Upstreams and targets of a whole state that are read before others get their turn."""
 MANUAL_MAX = 512

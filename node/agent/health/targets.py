@@ -21,7 +21,7 @@ from node.proxy.balancing.address import TargetAddress
 from node.proxy.health.counters import Result, State
 from node.proxy.health.health import at_once, enough
 from node.proxy.health.judgement import Judgement
-from node.proxy.health.settings import Active, CheckedUpstreams, Checks, Target
+from node.proxy.health.settings import KINDS, Active, CheckedUpstreams, Checks, Target
 from node.proxy.resolver import ResolutionFailed, Resolver
 from store.changeset import Change
 from store.contents import PinnedState
@@ -91,11 +91,14 @@ class TargetHealth:
 
     def applied(self, changes: Sequence[Change]) -> None:
         """The replica has taken a changeset."""
+        ours = [one for one in changes if one.kind in KINDS]
         if self._later is not None:
-            self._later += [one for one in changes if one.kind in ("upstreams", "targets")]
-            return
-        for change in changes:
-            self._take(change)
+            self._later += ours
+        elif len(ours) > limits.TAKEN_AT_ONCE:
+            self.loaded()
+        else:
+            for change in ours:
+                self._take(change)
 
     def loaded(self) -> None:
         """The replica holds another whole state."""
@@ -226,7 +229,7 @@ class TargetHealth:
         state = self._state()
         before, fresh = self._upstreams, CheckedUpstreams()
         if state is not None:
-            leave_out = [kind for kind in state.counts() if kind not in ("upstreams", "targets")]
+            leave_out = [kind for kind in state.counts() if kind not in KINDS]
             for number, change in enumerate(state.changes(leave_out), start=1):
                 fresh.apply(*change)
                 if number % limits.LOADED_AT_ONCE == 0:
@@ -237,6 +240,8 @@ class TargetHealth:
             self._take(change)
         for number, target_id in enumerate([*before.targets, *fresh.targets], start=1):
             self._sync(target_id)
+            if target_id not in self._upstreams.targets:
+                self._manual.gone(target_id)
             if number % limits.LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._judgement.forget_strangers()
