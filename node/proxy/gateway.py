@@ -167,6 +167,7 @@ class Gateway:
         counters = self.stats.snapshot()
         counters |= self.cold.counters() | self.caches.counters()
         counters["rate_limits_evicted"] = self.plugins.counters.evictions
+        counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )
