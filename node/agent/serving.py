@@ -21,7 +21,7 @@ from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.history import Reach
 from store.installation import Loading
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.state_hash import StateSum, element, identify
 from store.version import EMPTY, Head, Version
 
@@ -29,14 +29,14 @@ from store.version import EMPTY, Head, Version
 class Serving:
     """Satisfies gossip.replica.Replica around store.replica.Replica.
 
-    ``on_applied(changeset)`` is called synchronously for each changeset, ``on_loaded()`` when the
+    ``on_applied(applied)`` is called synchronously for each changeset, ``on_loaded()`` when the
     whole state was replaced.
     """
 
     def __init__(
         self,
         replica: Replica,
-        on_applied: Callable[[Changeset], None],
+        on_applied: Callable[[Applied], None],
         on_loaded: Callable[[], None],
     ) -> None:
         self.replica = replica
@@ -101,12 +101,31 @@ class Serving:
             # A mistake of ours in one changeset must not take the node down. Half of it may be in.
             self.on_broken(f"changeset {changeset.version} failed: {error!r}")
             return "poison"
-        if verdict == "applied":
-            self._on_applied(changeset)
+        if (latest := self.replica.take_latest()) is not None:
+            self._on_applied(latest)
+            self._tidy()
             for wanted, waiter in self._waiting:
-                if wanted <= changeset.version and not waiter.done():
+                if wanted <= latest.changeset.version and not waiter.done():
                     waiter.set_result(None)
         return verdict
+
+    async def take_whole(self, changeset: Changeset) -> Verdict:
+        """The same, however large it is; others have their turns meanwhile."""
+        while (verdict := self.take(changeset)) == "preparing":
+            await asyncio.sleep(0)
+        return verdict
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a large changeset is on its way in."""
+        return self.replica.preparing is not None
+
+    async def until_prepared(self) -> None:
+        """Go on with a large changeset that is on its way in until it is there, or isn't any more;
+        others have their turns meanwhile."""
+        while (changeset := self.replica.preparing) is not None:
+            self.take(changeset)
+            await asyncio.sleep(0)
 
     async def reached(self, version: Version, seconds: float) -> bool:
         """Whether the replica holds this version or a later one, now or before so long."""

@@ -15,9 +15,10 @@ from node.agent.limits import (
     WORKER_START_SECONDS,
 )
 from node.agent.serving import Serving
-from node.agent.worker import Worker
+from node.agent.worker import Large, Worker
 from node.channel import Change, Version
 from node.proxy.settings import Listener, ProxySettings
+from store.changeset import Changeset
 from store.history import Reach
 from store.version import GENESIS
 
@@ -112,6 +113,12 @@ class Workers:
         frame = channel.encode(channel.Apply(version, changes))
         for worker in self._running:
             worker.publish(frame)
+        self._note_live()
+
+    def publish_large(self, changeset: Changeset, total: int) -> None:
+        """The same of a changeset with so many changes that each worker is sent it in slices."""
+        for worker in self._running:
+            worker.publish(Large(changeset, total))
         self._note_live()
 
     def audit(self, frame: channel.Audit) -> None:

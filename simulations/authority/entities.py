@@ -104,7 +104,8 @@ class EntityReplica:
         """Take over what the authority has above this head: the log here begins anew."""
         if log:
             for changeset in log:
-                self._replica.offer(*changeset)
+                while self._replica.offer(*changeset) == "preparing":
+                    pass
             self._begin_log()
 
     def replace(self, head: GossipHead, state: Sequence[bytes]) -> None:

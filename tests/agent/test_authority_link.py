@@ -73,7 +73,7 @@ class LosesTheAnswer(CommitsAndIsGone):
 
 
 def serving() -> Serving:
-    return Serving(Replica("a"), lambda _: None, lambda: None)
+    return Serving(Replica("a"), lambda *_: None, lambda: None)
 
 
 async def test_a_write_waits_as_long_as_the_other_nodes_need() -> None:
@@ -148,7 +148,7 @@ async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confi
 
 
 def holding(revision: int) -> tuple[Serving, State]:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None)
+    serving = Serving(Replica("a"), lambda *_: None, lambda: None)
     state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())
     serving.replica.load(state)
     return serving, state

@@ -10,7 +10,7 @@ from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.history import EPOCHS, Epoch
 from store.lineage import encode_record
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.snapshot_slices import encode_slices
 from store.version import EMPTY, Head, Version
 
@@ -38,8 +38,8 @@ class Watched:
         self.serving = Serving(Replica("a"), self._applied, self._loaded)
         self.serving.on_mended = self._mended
 
-    def _applied(self, changeset: Changeset) -> None:
-        self.applied.append(changeset.version)
+    def _applied(self, applied: Applied) -> None:
+        self.applied.append(applied.changeset.version)
 
     def _loaded(self) -> None:
         self.loaded.append(self.serving.version)
@@ -236,7 +236,7 @@ async def test_what_is_mended_is_told_as_changes(watched: Watched) -> None:
 
 
 async def test_a_version_is_awaited_for_so_long() -> None:
-    serving = Serving(Replica("a"), lambda changeset: None, lambda: None)
+    serving = Serving(Replica("a"), lambda *_: None, lambda: None)
     first = following(EMPTY)
     waiting = asyncio.create_task(serving.reached(first.version, 30.0))
     await turn()
