@@ -10,9 +10,9 @@ when an audit finds something else, and ``stats`` each second. When the channel 
 side is gone: a worker then closes its listening sockets at once, finishes its requests and exits
 within 5 s.
 
-Cold kinds (DESIGN 7) are in changesets but not in snapshots and parts: the worker looks them up in the
-replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
-workers cache is forgotten at a ``purge``, and shown at a ``peek``.
+Cold kinds (DESIGN 7) are in changesets but not in snapshots and parts: the worker looks them up in
+the replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
+What workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
 import struct

@@ -135,6 +135,12 @@ class Replica:
         self._applied(offered, read, len(read.changes))
         return "applied"
 
+    def apply(self, changeset: Changeset) -> Verdict:
+        """Offer a changeset until that is settled, however long it takes."""
+        while (verdict := self.offer(*changeset)) == "preparing":
+            pass
+        return verdict
+
     @property
     def preparing(self) -> Changeset | None:
         """The large changeset that is being prepared."""

@@ -4,8 +4,8 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from node.channel import Change, Version
 from node.proxy.entities import Route, Service, read_route, read_service
@@ -64,6 +64,17 @@ def _read_http_route(text: str) -> Route | None:
     return None if route.protocols.isdisjoint(_HTTP_PROTOCOLS) else route
 
 
+class Given(NamedTuple):
+    """A change that was read."""
+
+    holding: Holding[Any]
+    id: str
+    entity: Any
+    """None: nothing that can be used."""
+    has_text: bool
+    """Whether it isn't a deletion."""
+
+
 class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
@@ -83,6 +94,28 @@ class Table:
             if holding is not None:
                 holding.apply(entity_id, text)
         self.version = version
+
+    def read(self, changes: Sequence[Change]) -> list[Given]:
+        """What ``put`` is to take of these changes, without effect."""
+        given: list[Given] = []
+        for kind, entity_id, text in changes:
+            holding = self._holdings.get(kind)
+            if holding is not None:
+                entity = holding.read(entity_id, text)
+                given.append(Given(holding, entity_id, entity, text is not None))
+        return given
+
+    def put(self, version: Version, given: Iterable[Given]) -> None:
+        """Apply a changeset that was read."""
+        for holding, entity_id, entity, has_text in given:
+            holding.put(entity_id, entity, given=has_text)
+        self.version = version
+
+    def take_after(self, other: "Table") -> Iterator[None]:
+        """Hold what another one does, which stays as it is meanwhile; some entities at each
+        step."""
+        for kind, holding in self._holdings.items():
+            yield from holding.take_after(other._holdings[kind])
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:
         """How what is held differs from what should be; empty when it doesn't.

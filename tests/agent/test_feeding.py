@@ -8,10 +8,10 @@ import pytest
 from node import channel
 from node.agent import worker as workers
 from node.agent.limits import SNAPSHOT_SLICE_CHANGES
-from node.agent.worker import Owner, Worker
-from node.channel import Apply, Decoder, Frame, Snapshot
+from node.agent.worker import Large, Owner, Worker
+from node.channel import Applied, Apply, Decoder, Frame, Part, Snapshot
 from store.authority import State
-from store.changeset import Change
+from store.changeset import Body, Change, Changeset, encode_body
 from store.contents import PinnedState
 from store.replica import Replica
 from store.version import Head, Version
@@ -52,10 +52,17 @@ class Killable(Worker):
         self.killed = True
 
 
+class Nobody:
+    """Minds nothing that the worker says."""
+
+    def worker_applied(self, worker: Worker, applied: Applied) -> None:
+        pass
+
+
 class Fed:
     def __init__(self) -> None:
         self.pipe = Pipe()
-        self.worker = Killable(0, cast("Owner", None))
+        self.worker = Killable(0, cast("Owner", Nobody()))
         self.worker.connection_made(cast("asyncio.BaseTransport", self.pipe))
 
     async def until_fed(self) -> None:
@@ -175,4 +182,80 @@ async def test_one_that_has_too_much_waiting_for_it_is_killed(
     fed.worker.feed(pinned(5))
     for revision in range(6, 20):
         fed.publish(revision)
+    assert fed.worker.killed
+
+
+def large(revision: int, count: int = COUNT) -> Large:
+    """Of every second change, that workers hold it."""
+    changes = tuple(
+        Change("services" if number % 2 else "consumers", f"{number:05d}", "{}")
+        for number in range(count)
+    )
+    body = encode_body(Body(bytes(16), 1.0, "n", changes))
+    return Large(Changeset(Version(1, 7, revision), bytes(32), bytes(32), body), count)
+
+
+def revisions(fed: Fed) -> list[int]:
+    """Of changesets and parts, in order."""
+    return [frame.version[2] for frame in fed.pipe.frames if isinstance(frame, Apply | Part)]
+
+
+async def test_a_large_changeset_goes_out_in_slices(fed: Fed) -> None:
+    fed.worker.feed(pinned(5, count=0))
+    await fed.until_fed()
+    begin = len(fed.pipe.frames)
+    fed.worker.publish(large(6))
+    await fed.turns(50)
+    frames = [frame for frame in fed.pipe.frames[begin:] if isinstance(frame, Part)]
+    changes = [change for frame in frames for change in frame.changes]
+    assert [change[1] for change in changes] == [f"{number:05d}" for number in range(1, COUNT, 2)]
+    assert {change[0] for change in changes} == {"services"}, "cold kinds are in the file"
+    assert max(len(frame.changes) for frame in frames) == SNAPSHOT_SLICE_CHANGES
+    assert [frame.first for frame in frames] == [True] + [False] * (len(frames) - 1)
+    assert [frame.last for frame in frames] == [False] * (len(frames) - 1) + [True]
+    assert {(frame.version, frame.total) for frame in frames} == {((1, 7, 6), COUNT)}
+
+
+async def test_what_follows_a_large_changeset_waits_until_that_is_served(fed: Fed) -> None:
+    fed.worker.feed(pinned(5))
+    fed.worker.publish(large(6))
+    fed.publish(7)
+    fed.worker.publish(large(8, count=2 * SNAPSHOT_SLICE_CHANGES))
+    fed.publish(9)
+    await fed.until_fed()
+    for before, after in ((6, 8), (8, 9)):
+        await fed.turns(50)
+        last = fed.pipe.frames[-1]
+        assert isinstance(last, Part)
+        assert last.last
+        assert last.version[2] == before
+        fed.worker.data_received(channel.encode(Applied((1, 7, before), 1.0)))
+        await fed.turns(50)
+        assert revisions(fed)[-1] == after
+    assert revisions(fed) == sorted(revisions(fed))
+    assert 7 in revisions(fed)
+    fed.publish(10)
+    assert fed.pipe.frames[-1] == Apply((1, 7, 10), ())
+
+
+async def test_a_state_takes_the_place_of_a_large_changeset_under_way(fed: Fed) -> None:
+    fed.worker.feed(pinned(5, count=0))
+    await fed.until_fed()
+    fed.worker.publish(large(6))
+    await fed.turns(3)
+    fed.worker.feed(pinned(9))
+    await fed.turns(50)
+    fed.publish(10)
+    assert fed.pipe.frames[-1] == Apply((1, 7, 10), ())
+    assert not any(frame.last for frame in fed.pipe.frames if isinstance(frame, Part))
+
+
+async def test_one_that_never_serves_a_large_changeset_is_killed(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LARGE_SECONDS", 0.0)
+    fed.worker.feed(pinned(5, count=0))
+    await fed.until_fed()
+    fed.worker.publish(large(6))
+    await fed.turns(50)
     assert fed.worker.killed
