@@ -27,6 +27,10 @@ class Postings:
         """The same, to be changed apart from these, which stay as they are meanwhile."""
         return ShadowPostings(self._ids)
 
+    def __iter__(self) -> Iterator[str]:
+        """The terms that an entity has."""
+        return iter(self._ids)
+
     def count(self, term: str) -> int:
         """How many entities have it."""
         ids = self._ids.get(term, ())

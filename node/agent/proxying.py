@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from node.agent.certificate import certificate_files
+from node.agent.certificate import certificate_files, default_certificate
+from node.config import tls
 from node.config.settings import Settings
 from node.proxy.settings import Listener, ProxySettings
 from node.version import VERSION
@@ -31,6 +32,14 @@ def proxy_settings(settings: Settings) -> ProxySettings:
     certificate, key = Path(), Path()
     if any(listener.ssl for listener in listeners):
         certificate, key = certificate_files(settings)
+    client_certificate, client_key = settings.client_ssl_cert, settings.client_ssl_cert_key
+    if not settings.client_ssl:
+        client_certificate = client_key = ""
+    elif not client_certificate:
+        client_certificate, client_key = map(str, default_certificate(settings.prefix))
+    versions, ciphers = tls.offered(
+        settings.ssl_cipher_suite, settings.ssl_protocols, settings.ssl_ciphers
+    )
     return ProxySettings(
         worker=-1,
         listeners=listeners,
@@ -49,5 +58,12 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         ssl_cert=str(certificate),
         ssl_cert_key=str(key),
         router_flavor=settings.router_flavor,
+        ssl_protocols=versions,
+        ssl_ciphers=ciphers,
+        ssl_session_tickets=settings.ssl_session_tickets,
+        client_ssl_cert=client_certificate,
+        client_ssl_cert_key=client_key,
+        trusted_certificates=settings.lua_ssl_trusted_certificate,
+        allow_debug_header=settings.allow_debug_header,
         replica_file=str(replica_path(settings)),
     )

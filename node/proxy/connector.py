@@ -9,6 +9,7 @@ from node.proxy.entities import Service
 from node.proxy.resolver import Address, ResolutionFailed, Resolver
 from node.proxy.stats import Stats
 from node.proxy.upstream import Pool, PoolKey, Upstream
+from node.proxy.upstream_tls import TlsTo
 
 
 class ConnectFailed(Exception):
@@ -19,9 +20,9 @@ class ConnectFailed(Exception):
         self.kind = kind
 
 
-def pool_key(service: Service) -> PoolKey:
+def pool_key(service: Service, tls: TlsTo | None) -> PoolKey:
     """Which connections can serve a service."""
-    return PoolKey(service.host, service.port, service.ssl, service.tls_verify)
+    return PoolKey(service.host, service.port, tls)
 
 
 class Connector:
@@ -31,9 +32,8 @@ class Connector:
         self._resolver = resolver
         self._pool = pool
         self._stats = stats
-        self._contexts: dict[bool, ssl.SSLContext] = {}
 
-    async def connect(self, service: Service) -> Upstream:
+    async def connect(self, service: Service, tls: TlsTo | None) -> Upstream:
         """Connect, with ``service.retries`` further tries, and each address at least once.
 
         Raises ConnectFailed.
@@ -48,7 +48,7 @@ class Connector:
             if number:
                 self._stats.upstream_retries += 1
             try:
-                return await self._try(service, addresses[number % len(addresses)])
+                return await self._try(service, tls, addresses[number % len(addresses)])
             except TimeoutError:
                 failure = ConnectFailed("timeout", f"no answer in {service.connect_timeout} s")
             except (OSError, ssl.SSLError) as error:
@@ -56,28 +56,16 @@ class Connector:
             self._stats.upstream_connect_failures += 1
         raise failure
 
-    async def _try(self, service: Service, address: Address) -> Upstream:
+    async def _try(self, service: Service, tls: TlsTo | None, address: Address) -> Upstream:
         async with asyncio.timeout(service.connect_timeout):
             _, upstream = await asyncio.get_running_loop().create_connection(
-                lambda: Upstream(pool_key(service), self._pool),
+                lambda: Upstream(pool_key(service, tls), self._pool),
                 address.host,
                 service.port,
                 family=address.family,
                 flags=socket.AI_NUMERICHOST,
-                ssl=self._context(service.tls_verify) if service.ssl else None,
-                server_hostname=service.host if service.ssl else None,
+                ssl=None if tls is None else tls.identity.context,
+                server_hostname=None if tls is None else tls.server_hostname,
             )
         self._stats.upstream_connects += 1
         return upstream
-
-    def _context(self, verify: bool) -> ssl.SSLContext:
-        """Kong verifies an upstream's certificate only where ``tls_verify`` says so."""
-        context = self._contexts.get(verify)
-        if context is None:
-            context = ssl.create_default_context()
-            context.set_alpn_protocols(["http/1.1"])
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            self._contexts[verify] = context
-        return context

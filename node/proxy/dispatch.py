@@ -21,6 +21,8 @@ class Plan(NamedTuple):
     route: Route
     head: bytes
     """The request head for the upstream."""
+    host: bytes
+    """The Host in it."""
     client: bytes
     """The client's address, for the log."""
 
@@ -68,7 +70,7 @@ def dispatch(
     block = forwarded.lines(head, peer, client, prefix)
     host = head.host if route.preserve_host and head.host else service.host_header
     rewritten = heads.upstream_head(head, target, host, block, via, request_id)
-    return Plan(service, route, rewritten, client)
+    return Plan(service, route, rewritten, host, client)
 
 
 def _use_https(route: Route, head: RequestHead, peer: Peer) -> Answer:

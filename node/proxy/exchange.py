@@ -17,6 +17,7 @@ from node.proxy.framing import FramingError
 from node.proxy.heads import RequestHead
 from node.proxy.response import LAST_CHUNK, ResponseRelay, chunk
 from node.proxy.upstream import Upstream
+from node.proxy.upstream_tls import TlsRefused, TlsTo
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -159,17 +160,23 @@ class Exchange:
     def _acquire(self, pooled: bool) -> None:
         assert self._plan is not None
         service = self._plan.service
-        upstream = self.gateway.pool.take(pool_key(service)) if pooled else None
+        try:
+            tls = self.gateway.upstream_tls.to(service, self._plan.host)
+        except TlsRefused as refusal:
+            self._complain(str(refusal))
+            self.fail(502)
+            return
+        upstream = self.gateway.pool.take(pool_key(service, tls)) if pooled else None
         if upstream is not None:
             self._attach(upstream)
         else:
             self.client.hold()
-            self.gateway.spawn(self._connect())
+            self.gateway.spawn(self._connect(tls))
 
-    async def _connect(self) -> None:
+    async def _connect(self, tls: TlsTo | None) -> None:
         assert self._plan is not None
         try:
-            upstream = await self.gateway.connector.connect(self._plan.service)
+            upstream = await self.gateway.connector.connect(self._plan.service, tls)
         except ConnectFailed as failure:
             if not self.finished:
                 self._connect_failed(failure)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Part, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Part, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -20,13 +20,16 @@ from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
+from node.proxy.health.health import WorkerHealth
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
 from node.proxy.staging import Staging
 from node.proxy.stats import Stats
 from node.proxy.table import Table
+from node.proxy.tls import ServerTls
 from node.proxy.upstream import Pool
+from node.proxy.upstream_tls import UpstreamTls
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -40,8 +43,9 @@ class Gateway:
         settings: ProxySettings,
         clients_max: int,
         log: ErrorLog,
-        ask: Callable[[Ask], None],
+        ask: Callable[[Ask | Observed], None],
     ) -> None:
+        self._tell = ask
         self.settings = settings
         self.clients_max = clients_max
         self.log = log
@@ -59,10 +63,13 @@ class Gateway:
             self.wheel,
             self.stats,
         )
+        self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
+        self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
+        self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
@@ -86,6 +93,7 @@ class Gateway:
             self._loading = Table(self._refused)
         self._staging = None
         self._loading.apply(frame.version, frame.changes)
+        self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
@@ -98,9 +106,17 @@ class Gateway:
         if self._staging is not None:
             raise ValueError(f"{version} amid the parts of {self._staging.version}")
         self.table.apply(version, changes)
+        self.health.apply(changes)
+        self._certificates_changed(changes)
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
+
+    def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
+        ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if ids:
+            self.server_tls.changed(ids)
+            self.upstream_tls.changed(ids)
 
     def stage(self, frame: Part, swapped: Callable[[Version], None]) -> None:
         """Take a slice of a large changeset; ``swapped(version)`` is called once it is served."""
@@ -128,10 +144,20 @@ class Gateway:
                 self._dismantle(replaced.dismantle())
             # What is cold in it wasn't sent: the file has it, or the agent.
             self._serves_anew(staging.version)
+            self._settle(staging, swapped)
+
+    def _settle(self, staging: Staging, swapped: Callable[[Version], None]) -> None:
+        """Have what is known of targets follow the table, some at a time."""
+        if staging.targets:
+            self.health.apply(staging.targets.popleft())
+            self.loop.call_soon(self._settle, staging, swapped)
+        else:
             swapped(staging.version)
 
     def _serves_anew(self, version: Version) -> None:
         """Something was swapped in that has no cold changes with it."""
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
         self.cold.loaded(version)
         self.caches.reached(version)
         self.waiters.reached(version)
@@ -139,6 +165,17 @@ class Gateway:
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""
         return self.table.difference(frame.rows, frame.counts)
+
+    def _tell_results_soon(self) -> None:
+        self.loop.call_later(limits.RESULTS_TOLD_SECONDS, self._tell_results)
+
+    def _tell_results(self) -> None:
+        """Tell the agent what came of requests to targets, some at a time."""
+        told = self.health.take()
+        if told is not None:
+            self._tell(told)
+            if len(told.results) == limits.RESULTS_TOLD_MAX:
+                self._tell_results_soon()
 
     def _dismantle(self, steps: Iterator[None]) -> None:
         """Free a replaced table step by step, requests in between."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from node.channel import Change, Part
 from node.proxy import limits
+from node.proxy.health.settings import KINDS
 from node.proxy.table import Given, Table
 
 
@@ -21,6 +22,8 @@ class Staging:
         self._table = table
         self._make = make
         self._copies = first.total > limits.PLACED_AT_ONCE_MAX
+        self.targets: deque[list[Change]] = deque()
+        """Changes of upstreams and targets, as they came: of their health the gateway knows."""
         self._came: deque[Sequence[Change]] = deque()
         self._complete = False
         self._steps = self._run()
@@ -30,6 +33,8 @@ class Staging:
     def add(self, part: Part) -> None:
         """Its next slice has come."""
         self._came.append(part.changes)
+        if targets := [change for change in part.changes if change[0] in KINDS]:
+            self.targets.append(targets)
         self._complete = part.last
 
     def step(self) -> bool:

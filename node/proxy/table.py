@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from node.channel import Change, Version
+from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
@@ -84,7 +85,16 @@ class Table:
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        holdings: tuple[Holding[Any], ...] = (self.services, self.routes)
+        self.certificates = Certificates(refused)
+        self.snis = Snis(refused)
+        self.authorities = Authorities(refused)
+        holdings: tuple[Holding[Any], ...] = (
+            self.services,
+            self.routes,
+            self.certificates,
+            self.snis,
+            self.authorities,
+        )
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:

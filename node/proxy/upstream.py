@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
 from node.proxy.stats import Stats
+from node.proxy.upstream_tls import TlsTo
 
 if TYPE_CHECKING:
     from node.proxy.exchange import Exchange
@@ -17,8 +18,7 @@ class PoolKey(NamedTuple):
 
     host: str
     port: int
-    ssl: bool
-    tls_verify: bool
+    tls: TlsTo | None
 
 
 class Upstream(asyncio.Protocol):
@@ -143,6 +143,7 @@ class Pool:
         idle = self._idle.setdefault(upstream.key, [])
         if (
             upstream.closed
+            or _has_ended(upstream.key)
             or upstream.full
             or upstream.transport.is_closing()
             or len(idle) >= self._size
@@ -168,8 +169,18 @@ class Pool:
         if not idle:
             del self._idle[upstream.key]
 
+    def close_ended(self) -> None:
+        """Close idle connections of identities that have ended."""
+        for key in [key for key in self._idle if _has_ended(key)]:
+            for upstream in list(self._idle[key]):
+                upstream.close()
+
     def close(self) -> None:
         """Close all idle connections."""
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 upstream.close()
+
+
+def _has_ended(key: PoolKey) -> bool:
+    return key.tls is not None and not key.tls.identity.current
