@@ -41,12 +41,13 @@ class PinnedState:
         """How many entities there are."""
         return sum(len(rows) for rows in self._rows.values())
 
-    def changes(self, leave_out: Collection[str] = ()) -> Iterator[Change]:
-        """Every entity with its stored text, by kind and id; without those of some kinds."""
-        for kind, rows in self._rows.items():
-            if kind not in leave_out:
-                for entity_id, text in rows.items():
-                    yield Change(kind, entity_id, text.decode())
+    def changes(
+        self, leave_out: Collection[str] = (), after: tuple[str, str] | None = None
+    ) -> Iterator[Change]:
+        """Every entity with its stored text, by kind and id; those above ``after``, without those
+        of some kinds."""
+        for kind, entity_id, text in self.rows(after, leave_out):
+            yield Change(kind, entity_id, text.decode())
 
     def counts(self, leave_out: Collection[str] = ()) -> dict[str, int]:
         """How many entities there are of each kind; without those of some kinds."""

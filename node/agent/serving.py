@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 from gossip.replica import Giving, Installation, Reconciliation, Verdict
-from node.agent.intake import Installing, Left, Reconciling
+from node.agent.intake import Arriving, Installing, Left, Reconciling
 from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.abandoned import abandoned
@@ -48,6 +48,8 @@ class Serving:
         """Told of what a higher epoch has left behind of what was held."""
         self.on_broken: Callable[[str], None] = lambda reason: None
         """Told when what is held may have been damaged by what was to be applied."""
+        self.on_arriving: Callable[[Arriving], None] = lambda arriving: None
+        """Told of a state that begins to come in while nothing is held."""
         self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
         """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
@@ -242,7 +244,11 @@ class Serving:
     ) -> Installation:
         taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
         counts = partial(self._counts, version)
-        return Installing(taken, counts, self._held, self._replaced, self._tidy)
+        arriving = None
+        if not self.loaded:
+            arriving = Arriving(Head(Version(*version), digest), taken.pin)
+            self.on_arriving(arriving)
+        return Installing(taken, counts, self._held, self._replaced, self._tidy, arriving)
 
     def begin_reconcile(
         self,

@@ -1,15 +1,18 @@
 """One worker slot: its process, its channel, and what it has applied."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, cast
 
 from node import channel, logs
+from node.agent.intake import Arriving
 from node.agent.limits import (
     CHANNEL_BACKLOG_BYTES_MAX,
     LARGE_SECONDS,
@@ -22,7 +25,7 @@ from store.changeset import BodyReader, Changeset
 from store.changeset import Change as StoredChange
 from store.contents import PinnedState
 from store.schema import cold_kinds
-from store.version import GENESIS
+from store.version import GENESIS, Head
 
 log = logs.get("workers")
 
@@ -41,6 +44,23 @@ class Large(NamedTuple):
             SNAPSHOT_SLICE_CHANGES, SNAPSHOT_SLICE_BYTES
         ):
             yield from (change for change in part if change.kind not in left_out)
+
+
+class Ahead:
+    """How far a worker was sent a state."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.sent: tuple[str, str] | None = None
+        """Kind and id of the last entity; None before any."""
+        self._begun = False
+
+    def next_slice(self, part: tuple[Change, ...], *, last: bool = False) -> channel.Snapshot:
+        """The slice with these entities, which is going to be sent now."""
+        first, self._begun = not self._begun, True
+        if part:
+            self.sent = part[-1][0], part[-1][1]
+        return channel.Snapshot(self.head.version, part, last=last, first=first)
 
 
 class Owner(Protocol):
@@ -89,6 +109,9 @@ class Worker(asyncio.Protocol):
         self._waiting: deque[bytes | Large] = deque()
         """What is for after what it is being fed, and its bytes."""
         self._waiting_bytes = 0
+        self._ahead: Ahead | None = None
+        """How far it was sent a state that wasn't held here."""
+        self._running_ahead: asyncio.Task[None] | None = None
         self._swapped: tuple[Version, asyncio.Future[None]] | None = None
         """The version that a large changeset leads to, and whether it is served."""
         self._got_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -200,6 +223,26 @@ class Worker(asyncio.Protocol):
             self._waiting_bytes += _size(what)
             self._feeding = asyncio.get_running_loop().create_task(self._feed())
 
+    def feed_ahead(self, arriving: Arriving) -> None:
+        """Send what has come of a state that this node doesn't hold yet, as it comes, unless there
+        is one to serve. ``feed`` goes on from there if it is that state."""
+        if self.fed or self._feeding is not None:
+            return
+        self._stop_feeding()
+        self._ahead = Ahead(arriving.head)
+        self._running_ahead = asyncio.get_running_loop().create_task(
+            self._run_ahead(arriving, self._ahead)
+        )
+
+    async def _run_ahead(self, arriving: Arriving, ahead: Ahead) -> None:
+        with contextlib.suppress(TimeoutError):  # it may still be starting
+            while not arriving.ended:
+                come = arriving.pin().changes(leave_out=cold_kinds(), after=ahead.sent)
+                for part in _slices(come):
+                    if part:
+                        await self._send_slice(partial(ahead.next_slice, part))
+                await arriving.more()
+
     def feed(self, state: PinnedState) -> None:
         """Send the whole state as fast as the worker takes it in, between requests.
 
@@ -228,12 +271,12 @@ class Worker(asyncio.Protocol):
         self._feeding = None
 
     async def _send_state(self, state: PinnedState) -> None:
-        version = state.head.version
-        first = True
-        for part in _slices(state.changes(leave_out=cold_kinds())):
-            await self._send_slice(channel.Snapshot(version, part, last=False, first=first))
-            first = False
-        self.send(channel.encode(channel.Snapshot(version, (), last=True, first=first)))
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.head != state.head:
+            ahead = Ahead(state.head)
+        for part in _slices(state.changes(leave_out=cold_kinds(), after=ahead.sent)):
+            await self._send_slice(partial(ahead.next_slice, part))
+        self.send(channel.encode(ahead.next_slice((), last=True)))
         self.fed = True
 
     async def _send_large(self, large: Large) -> None:
@@ -243,23 +286,28 @@ class Worker(asyncio.Protocol):
         self._swapped = version, served
         first = True
         for part in _slices(large.hot_changes()):
-            frame = channel.Part(version, part, large.total, last=False, first=first)
-            await self._send_slice(frame)
+            await self._send_slice(
+                partial(channel.Part, version, part, large.total, last=False, first=first)
+            )
             first = False
         self.send(channel.encode(channel.Part(version, (), large.total, last=True, first=first)))
         async with asyncio.timeout(LARGE_SECONDS):
             await served
 
-    async def _send_slice(self, frame: channel.Snapshot | channel.Part) -> None:
+    async def _send_slice(self, make: Callable[[], channel.Frame]) -> None:
+        """Send what ``make`` gives, once the worker takes something in."""
         async with asyncio.timeout(SLICE_SECONDS):
             await self._writable.wait()
-        self.send(channel.encode(frame))
+        self.send(channel.encode(make()))
         await asyncio.sleep(0)
 
     def _stop_feeding(self) -> None:
         if self._feeding is not None:
             self._feeding.cancel()
             self._feeding = None
+        if self._running_ahead is not None:
+            self._running_ahead.cancel()
+            self._running_ahead = None
         self._waiting.clear()
         self._waiting_bytes = 0
         self._swapped = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
+from node.agent.intake import Arriving
 from node.agent.limits import (
     WORKER_RESTART_BACKOFF_SECONDS,
     WORKER_SETTLED_SECONDS,
@@ -66,6 +67,8 @@ class Workers:
         self._waiters: dict[asyncio.Future[Reach], Version] = {}
         self._history: tuple[int, ...] = ()
         """Epoch and tag when the waiters were looked at last."""
+        self._arriving: Arriving | None = None
+        """The state that came in last, or does, while nothing is held."""
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
@@ -138,6 +141,14 @@ class Workers:
             worker.feed(state)
             self._vouch(worker)
 
+    def feed_ahead(self, arriving: Arriving) -> None:
+        """Send what has come of a state to workers that serve nothing, while more comes in. They
+        are sent the rest once it is held here (``publish_state``)."""
+        self._arriving = arriving
+        for worker in self._running:
+            if worker.configured:
+                worker.feed_ahead(arriving)
+
     def log_from(self, level: str) -> None:
         """Let every worker log from this level on, those that come later, too."""
         self._log_level = level
@@ -162,6 +173,7 @@ class Workers:
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
         state = self._serving.for_workers() or self._serving.replica.pin()
+        self._arriving = None
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
@@ -279,6 +291,8 @@ class Workers:
         if state is not None:
             worker.feed(state)
             self._vouch(worker)
+        elif self._arriving is not None:
+            worker.feed_ahead(self._arriving)
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker
