@@ -1,6 +1,7 @@
 """What all connections of a worker share."""
 
 import asyncio
+import gc
 import itertools
 import os
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Part, Snapshot, Version
 from node.plugins import registry
 from node.plugins.counters import SharedCounters
 from node.plugins.making import Maker
@@ -27,6 +28,7 @@ from node.proxy.health.health import WorkerHealth
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
+from node.proxy.staging import Staging
 from node.proxy.stats import Stats
 from node.proxy.table import Table
 from node.proxy.tls import ServerTls
@@ -85,6 +87,9 @@ class Gateway:
         self.clients: set[Downstream] = set()
         self.draining = False
         self._loading: Table | None = None
+        self._staging: Staging | None = None
+        self._stepping = False
+        """Whether ``_step`` is going to be called."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._id_prefix = os.urandom(8).hex().encode()
         self._id_numbers = itertools.count(int.from_bytes(os.urandom(4)))
@@ -100,21 +105,20 @@ class Gateway:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
             self._loading = self._new_table()
+        self._staging = None
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
-        self.server_tls.loaded()
-        self.upstream_tls.loaded()
-        self.cold.loaded(frame.version)
-        self.caches.reached(frame.version)
-        self.waiters.reached(frame.version)
+        self._serves_anew(frame.version)
         return True
 
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
+        if self._staging is not None:
+            raise ValueError(f"{version} amid the parts of {self._staging.version}")
         self.table.apply(version, changes)
         self.health.apply(changes)
         self._certificates_changed(changes)
@@ -129,6 +133,50 @@ class Gateway:
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)
+
+    def stage(self, frame: Part, swapped: Callable[[Version], None]) -> None:
+        """Take a slice of a large changeset; ``swapped(version)`` is called once it is served."""
+        if frame.first:
+            self._staging = Staging(frame, self.table, self._new_table)
+        staging = self._staging
+        if staging is None or staging.version != frame.version:
+            raise ValueError(f"a part of {frame.version} that begins nothing")
+        staging.add(frame)
+        if not self._stepping:
+            self._stepping = True
+            self._step(swapped)
+
+    def _step(self, swapped: Callable[[Version], None]) -> None:
+        """Go on with what is staged, requests in between."""
+        staging = self._staging
+        self._stepping = staging is not None and staging.step()
+        gc.freeze()  # as what is loaded: it lives long
+        if self._stepping:
+            self.loop.call_soon(self._step, swapped)
+        elif staging is not None and staging.outcome is not None:
+            self._staging = None
+            replaced, self.table = self.table, staging.outcome
+            if replaced is not self.table:
+                self._dismantle(replaced.dismantle())
+            # What is cold in it wasn't sent: the file has it, or the agent.
+            self._serves_anew(staging.version)
+            self._settle(staging, swapped)
+
+    def _settle(self, staging: Staging, swapped: Callable[[Version], None]) -> None:
+        """Have what is known of targets follow the table, some at a time."""
+        if staging.targets:
+            self.health.apply(staging.targets.popleft())
+            self.loop.call_soon(self._settle, staging, swapped)
+        else:
+            swapped(staging.version)
+
+    def _serves_anew(self, version: Version) -> None:
+        """Something was swapped in that has no cold changes with it."""
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
+        self.cold.loaded(version)
+        self.caches.reached(version)
+        self.waiters.reached(version)
 
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""

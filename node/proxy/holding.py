@@ -37,7 +37,14 @@ class Holding(Generic[Entity]):
 
     def apply(self, entity_id: str, text: str | None) -> None:
         """Take a new or changed entity, or with None let go of one."""
-        after = None if text is None else self._use(entity_id, text)
+        self.put(entity_id, text, self.read(entity_id, text))
+
+    def read(self, entity_id: str, text: str | None) -> Entity | None:
+        """What ``put`` is to take, without effect; None where there is nothing to be used."""
+        return None if text is None else self._use(entity_id, text)
+
+    def put(self, entity_id: str, text: str | None, after: Entity | None) -> None:
+        """Take what was read of a text."""
         before = self.held.get(entity_id)
         if after is None or after != before:
             if before is not None:
@@ -49,6 +56,15 @@ class Holding(Generic[Entity]):
             self._left_out.add(entity_id)
         else:
             self._left_out.discard(entity_id)
+
+    def take_after(self, other: "Holding[Entity]") -> Iterator[None]:
+        """Hold what another one does, which stays as it is meanwhile; some entities at each
+        step."""
+        for number, (entity_id, entity) in enumerate(other.held.items(), start=1):
+            self._put(entity_id, entity)
+            if number % limits.COPIED_AT_ONCE == 0:
+                yield
+        self._left_out = other._left_out.copy()
 
     def is_as(self, entity_id: str, text: str) -> bool:
         """Whether what is held, or left out, is what this text makes of it."""
