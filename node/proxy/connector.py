@@ -1,83 +1,83 @@
-"""New connections to a service: its name resolved, its addresses tried in turn."""
+"""New connections to upstreams: one address at a time, as the balancer says."""
 
 import asyncio
 import socket
 import ssl
-from typing import Literal
+from typing import NamedTuple
 
-from node.proxy.entities import Service
-from node.proxy.resolver import Address, ResolutionFailed, Resolver
+from node.proxy.balancing.entities import Upstream as Balanced
+from node.proxy.balancing.peer import Peer
+from node.proxy.entities import Service, split_port
 from node.proxy.stats import Stats
-from node.proxy.upstream import Pool, PoolKey, Upstream
+from node.proxy.upstream import PLAIN, Pool, PoolKey, Upstream
 
 
 class ConnectFailed(Exception):
-    """No connection came about; the message says why, of the last try."""
+    """No connection came about; the message says why."""
 
-    def __init__(self, kind: Literal["resolution", "timeout", "refused"], reason: str) -> None:
+    def __init__(self, timed_out: bool, reason: str) -> None:
         super().__init__(reason)
-        self.kind = kind
+        self.timed_out = timed_out
 
 
-def pool_key(service: Service) -> PoolKey:
-    """Which connections can serve a service."""
-    return PoolKey(service.host, service.port, service.ssl, service.tls_verify)
+class Tls(NamedTuple):
+    """How a connection to an upstream is encrypted. Connections with equal ones are
+    interchangeable."""
+
+    context: ssl.SSLContext | None
+    """None: it isn't."""
+    server_name: str | None
+    """Asked for (SNI), and the name that the certificate must have where it is verified."""
 
 
 class Connector:
     """Opens connections; the pool gets them back when their first exchange is done."""
 
-    def __init__(self, resolver: Resolver, pool: Pool, stats: Stats) -> None:
-        self._resolver = resolver
+    def __init__(self, pool: Pool, stats: Stats) -> None:
         self._pool = pool
         self._stats = stats
         self._contexts: dict[bool, ssl.SSLContext] = {}
 
-    async def connect(self, service: Service) -> Upstream:
-        """Connect, with ``service.retries`` further tries, and each address at least once.
+    def key(self, peer: Peer, service: Service, balanced: Balanced | None, host: bytes) -> PoolKey:
+        """Which connections can serve a try; ``host`` is the Host that it sends."""
+        if not service.ssl:
+            return (peer.host, peer.port, PLAIN)
+        return (peer.host, peer.port, self._tls(service, balanced, host))
 
-        Raises ConnectFailed.
-        """
+    async def connect(self, key: PoolKey, seconds: float) -> Upstream:
+        """Connect, within a time. Raises ConnectFailed."""
+        host, port, tls = key
         try:
-            addresses = await self._resolver.resolve(service.host)
-        except ResolutionFailed as error:
-            self._stats.upstream_resolve_failures += 1
-            raise ConnectFailed("resolution", str(error)) from error
-        failure = ConnectFailed("refused", "no try was made")
-        for number in range(max(1 + service.retries, len(addresses))):
-            if number:
-                self._stats.upstream_retries += 1
-            try:
-                return await self._try(service, addresses[number % len(addresses)])
-            except TimeoutError:
-                failure = ConnectFailed("timeout", f"no answer in {service.connect_timeout} s")
-            except (OSError, ssl.SSLError) as error:
-                failure = ConnectFailed("refused", str(error))
-            self._stats.upstream_connect_failures += 1
+            async with asyncio.timeout(seconds):
+                _, upstream = await asyncio.get_running_loop().create_connection(
+                    lambda: Upstream(key, self._pool),
+                    host,
+                    port,
+                    family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+                    flags=socket.AI_NUMERICHOST,
+                    ssl=tls[0],
+                    server_hostname=tls[1],
+                )
+        except TimeoutError:
+            failure = ConnectFailed(True, f"no connection in {seconds} s")
+        except (OSError, ssl.SSLError, ValueError) as error:  # ValueError: no name for a server
+            failure = ConnectFailed(False, str(error))
+        else:
+            self._stats.upstream_connects += 1
+            return upstream
+        self._stats.upstream_connect_failures += 1
         raise failure
 
-    async def _try(self, service: Service, address: Address) -> Upstream:
-        async with asyncio.timeout(service.connect_timeout):
-            _, upstream = await asyncio.get_running_loop().create_connection(
-                lambda: Upstream(pool_key(service), self._pool),
-                address.host,
-                service.port,
-                family=address.family,
-                flags=socket.AI_NUMERICHOST,
-                ssl=self._context(service.tls_verify) if service.ssl else None,
-                server_hostname=service.host if service.ssl else None,
-            )
-        self._stats.upstream_connects += 1
-        return upstream
-
-    def _context(self, verify: bool) -> ssl.SSLContext:
-        """Kong verifies an upstream's certificate only where ``tls_verify`` says so."""
-        context = self._contexts.get(verify)
+    def _tls(self, service: Service, balanced: Balanced | None, host: bytes) -> Tls:
+        """Kong asks for the name that is in Host (nginx: proxy_ssl_name $upstream_host), and
+        verifies an upstream's certificate only where ``tls_verify`` says so."""
+        name = split_port(host)[0].decode("latin-1").strip("[]")
+        context = self._contexts.get(service.tls_verify)
         if context is None:
             context = ssl.create_default_context()
             context.set_alpn_protocols(["http/1.1"])
-            if not verify:
+            if not service.tls_verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
-            self._contexts[verify] = context
-        return context
+            self._contexts[service.tls_verify] = context
+        return Tls(context, name)

@@ -4,13 +4,14 @@ This is the seam for a faster core and for plugins: a parsed head and the routin
 comes either the service with the head rewritten for it, or the answer that the client gets.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from node.proxy import forwarded, heads, paths
 from node.proxy.entities import Route, Service
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
-from node.proxy.router import Request
+from node.proxy.router import Match, Request
 from node.proxy.table import Table
 
 
@@ -23,6 +24,11 @@ class Plan(NamedTuple):
     """The request head for the upstream."""
     client: bytes
     """The client's address, for the log."""
+    host: bytes | None
+    """The Host in the head, if it is sent whatever the target; None: each target gets its own."""
+    match: Match
+    path: bytes
+    """Normalised."""
 
 
 class Answer(NamedTuple):
@@ -52,7 +58,7 @@ def dispatch(
     match = table.match(request)
     if match is None:
         return NO_ROUTE
-    route, matched = match
+    route, matched = match.route, match.matched
     protocols = route.protocols
     if "http" not in protocols:
         if "https" not in protocols:
@@ -66,9 +72,27 @@ def dispatch(
     client = trust.client_address(peer, head)
     prefix = paths.escape(matched) if matched and route.strip_path else None
     block = forwarded.lines(head, peer, client, prefix)
-    host = head.host if route.preserve_host and head.host else service.host_header
+    own = head.host if route.preserve_host and head.host else None
+    host = own or service.host_header
     rewritten = heads.upstream_head(head, target, host, block, via, request_id)
-    return Plan(service, route, rewritten, client)
+    return Plan(service, route, rewritten, client, own, match, path)
+
+
+def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
+    """What the groups of the route's expression matched, by name and by number; 0: all of it."""
+    if match.groups is None:
+        return {}
+    found = match.groups(path)
+    if found is None:
+        return {}
+    values: dict[str | int, str] = {}
+    for number, value in enumerate((found.group(0), *found.groups())):
+        if value is not None:
+            values[number] = value.decode("utf-8", "surrogateescape")
+    for name, value in found.groupdict().items():
+        if value is not None:
+            values[name] = value.decode("utf-8", "surrogateescape")
+    return values
 
 
 def _use_https(route: Route, head: RequestHead, peer: Peer) -> Answer:

@@ -9,14 +9,16 @@ be repeated: the request's bytes are kept that long, up to a bound.
 
 from typing import TYPE_CHECKING
 
-from node.proxy import dispatch, errors, fields, limits, revision
+from node.config.listen import HostPort
+from node.proxy import dispatch, errors, fields, heads, limits, revision
 from node.proxy.access_log import entry_of
-from node.proxy.connector import ConnectFailed, pool_key
+from node.proxy.connector import ConnectFailed
 from node.proxy.deadlines import NEVER
 from node.proxy.framing import FramingError
 from node.proxy.heads import RequestHead
 from node.proxy.response import LAST_CHUNK, ResponseRelay, chunk
-from node.proxy.upstream import Upstream
+from node.proxy.tries import TIMED_OUT, Tries
+from node.proxy.upstream import PoolKey, Upstream
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -40,13 +42,14 @@ class Exchange:
         "_response",
         "_sent_at",
         "_started",
-        "_tries_left",
         "_upstream",
         "client",
         "finished",
         "gateway",
         "head",
+        "identity",
         "request_complete",
+        "tries",
     )
 
     def __init__(self, client: "Downstream", head: RequestHead, started: float) -> None:
@@ -59,7 +62,10 @@ class Exchange:
         self._request_id = self.gateway.new_request_id()
         self._plan: dispatch.Plan | None = None
         self._upstream: Upstream | None = None
-        self._tries_left = 0
+        self.tries: Tries | None = None
+        """Where it was sent; None before that."""
+        self.identity = ""
+        """The id of the consumer that was authenticated, else of the credential."""
         self._sent_at = started
         self._pending: list[bytes] | None = []
         """Body bytes, framed, kept for the connection to come or for another try; None when they
@@ -121,9 +127,7 @@ class Exchange:
                 gateway.stats.routes_missed += 1
             self._answer(outcome)
             return
-        self._plan = outcome
-        self._tries_left = outcome.service.retries
-        self._acquire(pooled=True)
+        self._send_upstream(outcome)
 
     def request_data(self, payload: bytes) -> None:
         """The next piece of the request's body."""
@@ -156,38 +160,78 @@ class Exchange:
 
     # The upstream connection
 
+    def _send_upstream(self, plan: dispatch.Plan) -> None:
+        """Nothing stands between the request and its upstream any more."""
+        self._plan = plan
+        self.tries = Tries(self.gateway, plan, self.head, self.identity)
+        self._try()
+
+    def _try(self) -> None:
+        """The next try, at an address that is picked anew."""
+        assert self.tries is not None
+        before = self.tries.peer
+        peer = self.tries.choose()
+        if peer is None:
+            self.client.hold()
+            self.gateway.spawn(self._try_when_resolved())
+        else:
+            self._acquire(pooled=peer != before)
+
+    async def _try_when_resolved(self) -> None:
+        tries = self.tries
+        assert tries is not None
+        await tries.resolved()
+        if self.finished:
+            return
+        if tries.choose() is not None:
+            self._acquire(pooled=True)
+            return
+        self.gateway.stats.upstream_no_peer += 1
+        if tries.failed:  # Kong leaves it to nginx then
+            self.fail(503)
+        else:
+            self._answer(dispatch.Answer(503, tries.without_peer()))
+
     def _acquire(self, pooled: bool) -> None:
-        assert self._plan is not None
-        service = self._plan.service
-        upstream = self.gateway.pool.take(pool_key(service)) if pooled else None
+        """A connection to the address that was picked: one that is idle, or a new one."""
+        plan, tries, gateway = self._plan, self.tries, self.gateway
+        assert plan is not None
+        assert tries is not None
+        assert tries.peer is not None
+        service = plan.service
+        host = plan.host or tries.peer.headers[service.ssl]
+        key = gateway.connector.key(tries.peer, service, tries.upstream, host)
+        upstream = gateway.pool.take(key) if pooled else None
         if upstream is not None:
             self._attach(upstream)
         else:
             self.client.hold()
-            self.gateway.spawn(self._connect())
+            gateway.spawn(self._connect(key, service.connect_timeout))
 
-    async def _connect(self) -> None:
-        assert self._plan is not None
+    async def _connect(self, key: PoolKey, seconds: float) -> None:
         try:
-            upstream = await self.gateway.connector.connect(self._plan.service)
+            upstream = await self.gateway.connector.connect(key, seconds)
         except ConnectFailed as failure:
             if not self.finished:
-                self._connect_failed(failure)
+                self._failed(str(failure), TIMED_OUT if failure.timed_out else 502, True)
             return
         if self.finished:
             self.gateway.pool.put(upstream, self.gateway.loop.time())
         else:
             self._attach(upstream)
 
-    def _connect_failed(self, failure: ConnectFailed) -> None:
-        self._complain(str(failure))
-        if failure.kind == "resolution":
-            self._answer(dispatch.Answer(503, "name resolution failed"))
-        else:
-            self.fail(504 if failure.kind == "timeout" else 502)
+    def _head_for_peer(self) -> bytes:
+        """The request's head, with the Host that the address of this try is called by."""
+        plan, tries = self._plan, self.tries
+        assert plan is not None
+        assert tries is not None
+        assert tries.peer is not None
+        host = tries.peer.headers[plan.service.ssl]
+        if plan.host is not None or host == plan.service.host_header:
+            return plan.head
+        return heads.with_host(plan.head, host)
 
     def _attach(self, upstream: Upstream) -> None:
-        assert self._plan is not None
         assert self._pending is not None
         self._upstream = upstream
         upstream.exchange = self
@@ -197,7 +241,8 @@ class Exchange:
             # nginx answers at once, too: an upstream that knows no 100 would leave both waiting.
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         pending = self._pending
-        upstream.send(self._plan.head + b"".join(pending) if pending else self._plan.head)
+        head = self._head_for_peer()
+        upstream.send(head + b"".join(pending) if pending else head)
         if self._pending_bytes > limits.REPLAY_BYTES_MAX:
             self._pending = None
         if self.request_complete and not upstream.full:
@@ -236,10 +281,14 @@ class Exchange:
 
     def annotate(self, status: int) -> bytes:
         """Our field lines for the upstream's final response."""
+        tries = self.tries
+        assert tries is not None
+        tries.answered(status)
         now = self.gateway.loop.time()
-        return self.gateway.annotations.proxied(
+        lines = self.gateway.annotations.proxied(
             status, now - self._sent_at, self._sent_at - self._started, self._request_id
         )
+        return lines + b"Set-Cookie: %b\r\n" % tries.cookie.encode() if tries.cookie else lines
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes of the upstream's response."""
@@ -352,7 +401,7 @@ class Exchange:
         if self._response.switched or self._response.head is not None:
             self._truncate("it sent nothing for too long")
         else:
-            self._try_again("it sent no response in time", 504)
+            self._try_again("it sent no response in time", TIMED_OUT)
 
     def _try_again(self, reason: str, status: int) -> None:
         """Before a response: repeat the request on a new connection if that is safe, else fail.
@@ -363,14 +412,25 @@ class Exchange:
         assert upstream is not None
         upstream.close()
         repeatable = self._pending is not None and self.head.method in _IDEMPOTENT
-        stale = upstream.served > 1 and status == 502
-        if repeatable and not self._response.started and (stale or self._tries_left > 0):
-            self._tries_left -= not stale
+        repeatable = repeatable and not self._response.started
+        if repeatable and upstream.served > 1 and status != TIMED_OUT:
             self.gateway.stats.upstream_retries += 1
             self._acquire(pooled=False)
-            return
+        else:
+            self._failed(reason, status, repeatable)
+
+    def _failed(self, reason: str, status: int, repeatable: bool) -> None:
+        """A try has failed before a response: make another one if that is safe, else answer."""
+        tries = self.tries
+        assert tries is not None
         self._complain(reason)
-        self.fail(status)
+        tries.fail(status)
+        if repeatable and tries.left > 0:
+            tries.left -= 1
+            self.gateway.stats.upstream_retries += 1
+            self._try()
+        else:
+            self.fail(status)
 
     def _invalid(self, reason: str) -> None:
         """The upstream sent what is no HTTP."""
@@ -379,6 +439,8 @@ class Exchange:
             self._truncate(reason)
             return
         self._complain(reason)
+        if self.tries is not None:
+            self.tries.answered(502)
         self.fail(502)
 
     def _truncate(self, reason: str) -> None:
@@ -446,10 +508,11 @@ class Exchange:
         """One line about an upstream that did not do its part."""
         assert self._plan is not None
         service = self._plan.service
+        peer = self.tries.peer if self.tries else None
         self.gateway.log.error(
             "upstream failed",
             service=service.name or service.id,
-            at=service.host_header.decode(),
+            at=str(HostPort(peer.host, peer.port)) if peer else service.host_header.decode(),
             reason=reason,
             request_id=self._request_id.decode(),
         )
@@ -458,6 +521,8 @@ class Exchange:
         """Count and log; whoever calls this lets the client connection go on."""
         self.finished = True
         gateway = self.gateway
+        if self.tries is not None:
+            self.tries.end(timed=self._response.done)
         gateway.stats.count_response(status)
         gateway.stats.bytes_sent += body_bytes
         gateway.stats.bytes_received += self._body_received

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -13,12 +14,16 @@ from node.channel import Ask, Audit, Change, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
+from node.proxy.balancing.address import Health
+from node.proxy.balancing.balancers import Balancers
+from node.proxy.balancing.unchecked import Unchecked
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
+from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
@@ -57,7 +62,10 @@ class Gateway:
             self.wheel,
             self.stats,
         )
-        self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
+        self.connector = Connector(self.pool, self.stats)
+        self.health: Health = Unchecked()
+        self.resolver = Resolver(self.loop.time, Lookup(), self._name_changed)
+        self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
@@ -84,6 +92,7 @@ class Gateway:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
+        self.balancers.follow(self.table, whole=True)
         self.cold.loaded(frame.version)
         self.caches.reached(frame.version)
         self.waiters.reached(frame.version)
@@ -92,6 +101,7 @@ class Gateway:
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
+        self.balancers.follow(self.table, whole=False)
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
@@ -120,7 +130,7 @@ class Gateway:
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
-        counters |= self.cold.counters() | self.caches.counters()
+        counters |= self.cold.counters() | self.caches.counters() | self.resolver.counters()
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )
@@ -135,6 +145,7 @@ class Gateway:
         now = self.loop.time()
         self.wheel.advance(now)
         self.access_log.tick(now)
+        self.resolver.tick(now)
 
     def drain(self) -> None:
         """Close idle client connections; the others close after the answer that they wait for."""
@@ -147,10 +158,14 @@ class Gateway:
         for client in list(self.clients):
             client.abort()
         self.pool.close()
+        self.resolver.close()
         self.cold.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()
+
+    def _name_changed(self, name: str) -> None:
+        self.balancers.name_changed(name)
 
     def _refused(self, reason: str) -> None:
         self.stats.entities_refused += 1

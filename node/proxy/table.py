@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
+from node.proxy.balancing.holdings import Targets, Upstreams
+from node.proxy.balancing.peer import Peer
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
+from node.proxy.resolver import literal_of
 from node.proxy.router import Match, Request, Router
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
@@ -23,12 +26,18 @@ class Services(Holding[Service]):
     def __init__(self, router: Router, refused: Refused) -> None:
         super().__init__("services", read_service, refused)
         self._router = router
+        self.peers: dict[str, tuple[Service, Peer]] = {}
+        """Where those are whose host is an address: such requests need no balancer."""
 
     def place(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, not entity.enabled)
+        if literal_of(entity.host) is not None:
+            peer = Peer(entity.host, entity.port, (entity.host_header, entity.host_header))
+            self.peers[entity_id] = (entity, peer)
 
     def displace(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, False)
+        self.peers.pop(entity_id, None)
 
     def is_placed(self, entity_id: str, entity: Service) -> bool:
         return self._router.passes_over(entity_id) == (not entity.enabled)
@@ -73,7 +82,16 @@ class Table:
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        holdings: tuple[Holding[Any], ...] = (self.services, self.routes)
+        self.rebalanced: dict[str, None] = {}
+        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        self.upstreams = Upstreams(refused, self.rebalanced)
+        self.targets = Targets(refused, self.rebalanced)
+        holdings: tuple[Holding[Any], ...] = (
+            self.services,
+            self.routes,
+            self.upstreams,
+            self.targets,
+        )
         self._holdings = {holding.kind: holding for holding in holdings}
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:

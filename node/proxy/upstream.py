@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple, cast
+import ssl
+from typing import TYPE_CHECKING, cast
 
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
@@ -12,13 +13,10 @@ if TYPE_CHECKING:
     from node.proxy.exchange import Exchange
 
 
-class PoolKey(NamedTuple):
-    """Connections with one key are interchangeable."""
-
-    host: str
-    port: int
-    ssl: bool
-    tls_verify: bool
+PoolKey = tuple[str, int, tuple[ssl.SSLContext | None, str | None]]
+"""Address, port, and how it is encrypted: connections with one key are interchangeable."""
+PLAIN = (None, None)
+"""Not encrypted."""
 
 
 class Upstream(asyncio.Protocol):
