@@ -2,7 +2,7 @@
 other's unique value, refer to nothing that is missing, and if it is gone, nothing may refer to it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -168,7 +168,7 @@ def _targets(amendment: Amendment) -> Plan[set[Key]]:
     wanted = {
         target
         for (kind, _), entity in amendment.entities.items()
-        for target in _references(amendment.auditor.schemas(kind), entity)
+        for target in amendment.auditor.schemas(kind).targets(entity)
     }
     rows = yield from in_parts(
         "SELECT kind, id FROM entity WHERE kind = $1 AND id = $2", sorted(wanted)
@@ -180,7 +180,7 @@ def _dangling(amendment: Amendment, key: Key, there: set[Key]) -> str:
     """Why the nodes would hold a reference to nothing; empty when they wouldn't."""
     entity = amendment.entities.get(key)
     if entity is not None:
-        for target in _references(amendment.auditor.schemas(key[0]), entity):
+        for target in amendment.auditor.schemas(key[0]).targets(entity):
             if target not in there or amendment.text(target) is None:
                 return f"it refers to {' '.join(target)}, which isn't there"
         return ""
@@ -188,12 +188,6 @@ def _dangling(amendment: Amendment, key: Key, there: set[Key]) -> str:
         text = amendment.text(referrer)
         if text is None:
             continue
-        if key in _references(amendment.auditor.schemas(referrer[0]), decode_entity(text)):
+        if key in amendment.auditor.schemas(referrer[0]).targets(decode_entity(text)):
             return f"it is missing, and {' '.join(referrer)} refers to it"
     return ""
-
-
-def _references(schema: Schema, entity: Entity) -> Iterator[Key]:
-    for name, target in schema.references.items():
-        if entity.get(name) is not None:
-            yield target, entity[name]["id"]

@@ -74,7 +74,27 @@ class Delete:
     if_match: IfMatch = ()
 
 
-Mutation = Create | Patch | Put | Delete
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Put and delete many rows at once, made from the state at a head; StateMoved when what was
+    written since then has to do with them.
+
+    Whoever makes them has seen that whole state, and answers for what comes of it: every entity
+    valid, no unique value twice, no reference to nothing. Between the rows there is no order, so
+    two may exchange their names.
+    """
+
+    changes: tuple[Change, ...]
+    """The rows as they are to be, one change a row."""
+    at: Head
+
+
+Mutation = Create | Patch | Put | Delete | Replace
+
+
+def weight(mutations: Sequence[Mutation]) -> int:
+    """How many rows they are about, by which a write is bounded."""
+    return sum(len(item.changes) if isinstance(item, Replace) else 1 for item in mutations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,11 @@ class Contents:
         table = self._tables.get(kind)
         return [] if table is None else table.rows_by(field, value, count_max)
 
+    def variants(self, kind: str) -> list[str]:
+        """See ``EntityTable.variants``."""
+        table = self._tables.get(kind)
+        return [] if table is None else table.variants()
+
     def page(self, query: Query) -> Page:
         """See ``Replica.list``."""
         return self._tables.get(query.kind, EntityTable(query.kind)).page(query)

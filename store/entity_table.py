@@ -24,8 +24,8 @@ _NONE: Keys = ()
 class EntityTable:
     """One kind. Unknown kinds have no indexes but that of tags.
 
-    The keys of a row are the values of the unique indexes, then the ids of the references, then the
-    tags; what is empty at the end is left out.
+    The keys of a row are the values of the unique indexes, then the ids of the references, then (of
+    kinds that have variants) the variant, then the tags; what is empty at the end is left out.
     """
 
     def __init__(self, kind: str) -> None:
@@ -40,8 +40,10 @@ class EntityTable:
             indexes, references = tuple(self._schema.indexes), tuple(self._schema.references)
         self._ids_of_values: dict[str, dict[str, str]] = {index: {} for index in indexes}
         self._ids_of_targets = {field: Postings() for field in references}
+        self._variant = "" if self._schema is None else self._schema.variant_field
+        self._ids_of_variants = Postings()
         self._ids_of_tags = Postings()
-        self._tags_begin = len(indexes) + len(references)
+        self._tags_begin = len(indexes) + len(references) + bool(self._variant)
         self._rows = SortedRows()
 
     def __len__(self) -> int:
@@ -59,6 +61,8 @@ class EntityTable:
         for field in self._ids_of_targets:
             reference = entity.get(field)
             keys.append(_string(reference.get("id")) if isinstance(reference, dict) else None)
+        if self._variant:
+            keys.append(_string(entity.get(self._variant)))
         tags = entity.get("tags")
         if isinstance(tags, list):
             keys.extend(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
@@ -106,6 +110,10 @@ class EntityTable:
         held = ((entity_id, text) for entity_id, text in rows if text is not None)
         return list(islice(held, count_max))
 
+    def variants(self) -> list[str]:
+        """The variants that there is an entity of: names of plugins. It costs what it answers."""
+        return list(self._ids_of_variants)
+
     def page(self, query: Query) -> Page:
         """One page, ordered by id."""
         if not 1 <= query.size <= PAGE_SIZE_MAX:
@@ -132,7 +140,8 @@ class EntityTable:
                 for _ in range(min(RELEASED_MAX, len(ids))):
                     ids.popitem()
                 yield
-        for postings in (*self._ids_of_targets.values(), self._ids_of_tags):
+        others = (self._ids_of_variants, self._ids_of_tags)
+        for postings in (*self._ids_of_targets.values(), *others):
             yield from postings.dismantle(RELEASED_MAX)
 
     def _candidates(self, query: Query) -> Iterable[str]:
@@ -166,6 +175,8 @@ class EntityTable:
         for postings, target in zip(self._ids_of_targets.values(), values, strict=False):
             if target is not None:
                 postings.add(target, entity_id)
+        if self._variant and (variant := next(values, None)) is not None:
+            self._ids_of_variants.add(variant, entity_id)
         for tag in keys[self._tags_begin :]:
             if tag is not None:
                 self._ids_of_tags.add(tag, entity_id)
@@ -179,6 +190,8 @@ class EntityTable:
         for postings, target in zip(self._ids_of_targets.values(), values, strict=False):
             if target is not None:
                 postings.discard(target, entity_id)
+        if self._variant and (variant := next(values, None)) is not None:
+            self._ids_of_variants.discard(variant, entity_id)
         for tag in keys[self._tags_begin :]:
             if tag is not None:
                 self._ids_of_tags.discard(tag, entity_id)

@@ -30,6 +30,15 @@ class PreconditionFailed(EntityError):
         super().__init__(0, "precondition failed", message, {})
 
 
+class StateMoved(EntityError):
+    """Rows that were made from a state (``store.authority.Replace``) which isn't the newest any
+    more: they are to be made again."""
+
+    def __init__(self) -> None:
+        message = "the configuration was changed meanwhile; try again"
+        super().__init__(0, "state moved", message, {})
+
+
 class AuthorityUnavailable(Exception):
     """The authority can't be reached or can't answer now; the message says why, for a 503."""
 

@@ -33,6 +33,16 @@ ENTITY_BYTES_MAX = 1024 * 1024
 MUTATIONS_MAX = 100_000
 """Mutations of one write; a declarative sync is the one that comes near."""
 
+REPLACE_SINCE_MAX = 256
+"""Changesets that may have been written since the state was read which a declarative document is
+compared with."""
+
+REPLACE_ATTEMPTS_MAX = 5
+"""How often a document is compared anew, when others have written the same entities meanwhile."""
+
+COMPARED_ENTITIES_MAX = 250_000
+"""Entities of a state with which a document is compared: some 500 MB for as long as that takes."""
+
 PAUSE_MUTATIONS = 16
 """After so many mutations a long write lets other tasks of its process go on (some 5 ms)."""
 

@@ -19,6 +19,7 @@ from store.authority import (
     Mutation,
     Patch,
     Put,
+    Replace,
     State,
 )
 from store.changeset import chain
@@ -60,6 +61,7 @@ def state_of(document: Document, text: bytes, epoch: int) -> State:
 
 def unsupported(mutation: Mutation) -> EntityError:
     """Code 12: entities aren't written one by one here."""
+    assert not isinstance(mutation, Replace), "whole documents are loaded here, not written"
     operation = _OPERATIONS[type(mutation)]
     message = f"cannot {operation} '{mutation.kind}' entities when not using a database"
     return EntityError(12, "operation unsupported", message, {})

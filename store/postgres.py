@@ -24,6 +24,7 @@ from store.authority import (
     Mutation,
     Page,
     Query,
+    weight,
 )
 from store.changeset import Changeset
 from store.engine import Engine
@@ -150,7 +151,7 @@ class PostgresAuthority(Engine):
         if self._pool is None:
             raise AuthorityUnavailable(f"{self._address} isn't open")
         request = self._request(mutations, origin, write_id)
-        bulky = len(mutations) > MUTATIONS_TOGETHER_MAX
+        bulky = weight(mutations) > MUTATIONS_TOGETHER_MAX
         return await (self.bulk_writes if bulky else self.writes).write(request)
 
     async def watch(self, heard: Callable[[int], None]) -> None:

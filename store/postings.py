@@ -21,6 +21,10 @@ class Postings:
     def __init__(self) -> None:
         self._ids: dict[str, _Ids] = {}
 
+    def __iter__(self) -> Iterator[str]:
+        """The terms that an entity has."""
+        return iter(self._ids)
+
     def count(self, term: str) -> int:
         """How many entities have it."""
         ids = self._ids.get(term, ())

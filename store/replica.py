@@ -232,6 +232,10 @@ class Replica:
         rows = self._contents.rows_by(kind, field, value, count_max)
         return tuple((entity_id, text.decode()) for entity_id, text in rows)
 
+    def variants(self, kind: str) -> Sequence[str]:
+        """Which plugins there are any of, of the kind ``plugins``; however many there are."""
+        return self._contents.variants(kind)
+
     def list(self, query: Query) -> Page:
         """One page, ordered by id, of what the authority would answer at this version.
 

@@ -12,7 +12,7 @@ from store.authority import Entity
 from store.canonical import decode_entity
 from store.errors import EntityError
 from store.limits import BATCH_ROWS_MAX
-from store.plan import Batch, Dialect, Plan, Row
+from store.plan import Batch, Dialect, Plan, Row, Statement
 from store.read import is_storable
 from store.schema import Schema
 from store.schema.violations import primary_key_violation
@@ -172,6 +172,13 @@ class Rows:
         self._holders[claim] = entity_id
         self._makers[claim] = self.maker
 
+    def give_back(self, key: Key) -> None:
+        """Let anybody have the unique values of a row that is known."""
+        row = self.now(key)
+        if row is not None:
+            for index, value in self.schemas(key[0]).claims(row.entity).items():
+                self.hold_value((key[0], index, value), None)
+
     def find(self, claims: Iterable[Claim]) -> Plan[None]:
         """Read who has these unique values, unless it is known."""
         wanted = [
@@ -219,6 +226,14 @@ class Rows:
         self._found |= dict.fromkeys(wanted)
         for kind, entity_id, text in rows:
             self._found[kind, entity_id] = Stored(text, decode_entity(text))
+
+    def take_head(self) -> Plan[bytes]:
+        """Keep everybody else from committing, from now on; the head's chain digest.
+
+        Rows are locked before it, as by every other writer, so that nobody waits in a circle.
+        """
+        found = yield Statement("SELECT chain FROM head" + self._dialect.for_update)
+        return bytes(found[0][0])
 
     def peek(self, keys: Iterable[Key]) -> Plan[list[Entity]]:
         """Rows as they are now, those that exist, without a lock."""

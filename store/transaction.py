@@ -16,13 +16,16 @@ from store.authority import (
     Mutation,
     Patch,
     Put,
+    Replace,
+    weight,
 )
 from store.canonical import content_hash, decode_entity, encode_entity
 from store.changeset import Change
 from store.errors import EntityError, PreconditionFailed
-from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS
+from store.limits import CASCADE_DEPTH_MAX, ENTITY_BYTES_MAX, PAUSE_MUTATIONS, PAUSE_ROWS
 from store.plan import PAUSE, Plan
 from store.relations import agree, listed, taken_elsewhere
+from store.replacement import replacement
 from store.rows import Claim, Key, Rows, Stored, differ
 from store.schema import Schema
 from store.schema import schema as schema_of
@@ -73,8 +76,8 @@ class Transaction:
         """The rows that were made, changed or deleted here, as they were before it."""
 
     def __len__(self) -> int:
-        """How many mutations."""
-        return len(self._request.mutations)
+        """How many rows its mutations are about."""
+        return weight(self._request.mutations)
 
     def changes(self) -> tuple[Change, ...]:
         """The final state of every row that isn't as it was before."""
@@ -88,6 +91,8 @@ class Transaction:
     def names(self, *, claimed: bool) -> Iterator[Claim]:
         """Names by which the mutations call rows; ``claimed``: and unique values they want."""
         for mutation in self._request.mutations:
+            if isinstance(mutation, Replace):
+                continue
             schema = self._request.schemas(mutation.kind)
             key = "" if isinstance(mutation, Create) else mutation.key
             if key and schema.endpoint_key and not is_uuid(key):
@@ -106,8 +111,11 @@ class Transaction:
     def keys(self, *, made: bool) -> Plan[set[Key]]:
         """The rows that the mutations change, as far as can be told; ``made``: and those they want
         to make under an id of their own."""
-        keys = set()
+        keys: set[Key] = set()
         for mutation in self._request.mutations:
+            if isinstance(mutation, Replace):
+                keys.update((change.kind, change.id) for change in mutation.changes)
+                continue
             if isinstance(mutation, Create):
                 entity_id = mutation.fields.get("id") if made else None
             else:
@@ -120,7 +128,7 @@ class Transaction:
         """The rows that the mutations refer to, as far as their names are known."""
         keys = set()
         for mutation in self._request.mutations:
-            if isinstance(mutation, Delete):
+            if isinstance(mutation, Delete | Replace):
                 continue
             for name, target in self._request.schemas(mutation.kind).references.items():
                 value = mutation.fields.get(name)
@@ -153,6 +161,9 @@ class Transaction:
                 return (yield from self._patch(mutation))
             case Put():
                 return (yield from self._put(mutation))
+            case Replace():
+                yield from self._replace(mutation)
+                return None
             case Delete(kind, key, expired_only):
                 found = yield from self._existing(kind, key)
                 _check(mutation.if_match, found)
@@ -210,6 +221,16 @@ class Transaction:
         else:
             yield from self._store(schema, current.entity, entity)
         return (yield from self._collect(schema, entity, fields))
+
+    def _replace(self, mutation: Replace) -> Plan[None]:
+        """Raises StateMoved."""
+        wanted = yield from replacement(self._rows, mutation)
+        for number, (key, row) in enumerate(wanted.items(), 1):
+            if row is not None:
+                check_size(row.text)
+            self._put_row(key, row)
+            if number % PAUSE_ROWS == 0:
+                yield PAUSE
 
     def _is_live(self, kind: str, row: Stored) -> bool:
         return self._request.schemas(kind).is_live(row.entity, self._request.now)
@@ -310,10 +331,8 @@ class Transaction:
             parents = yield from self._children(parents, depth)
 
     def _forget(self, key: Key) -> None:
-        row = self._rows.now(key)
-        if row is not None:
-            for index, value in self._request.schemas(key[0]).claims(row.entity).items():
-                self._rows.hold_value((key[0], index, value), None)
+        if self._rows.now(key) is not None:
+            self._rows.give_back(key)
             self._put_row(key, None)
 
     def _children(self, parents: Sequence[Key], depth: int) -> Plan[list[Key]]:
@@ -369,7 +388,12 @@ def _copy(row: Stored) -> Entity:
 
 def _text(entity: Entity) -> str:
     text = encode_entity(entity)
+    check_size(text)
+    return text
+
+
+def check_size(text: str) -> None:
+    """Raises EntityError for an entity's text that is too long."""
     size = len(text.encode("utf-8"))
     if size > ENTITY_BYTES_MAX:
         raise too_big(f"an entity of {size} bytes", f"{ENTITY_BYTES_MAX} bytes")
-    return text

@@ -18,7 +18,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
-from store.authority import Committed, Create, Delete, Entity, Mutation, Patch, Put
+from store.authority import (
+    Committed,
+    Create,
+    Delete,
+    Entity,
+    Mutation,
+    Patch,
+    Put,
+    Replace,
+    weight,
+)
 from store.canonical import decode_entity
 from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, decode_body, encode_body
 from store.epochs import Comparison, check_appended, check_head
@@ -68,8 +78,8 @@ def write_all(
     for number, request in enumerate(requests):
         if len(request.write_id) != 16:
             raise ValueError(f"a write id has 16 bytes, not {len(request.write_id)}")
-        if len(request.mutations) > MUTATIONS_MAX:
-            what = f"{len(request.mutations)} mutations in one write"
+        if weight(request.mutations) > MUTATIONS_MAX:
+            what = f"{weight(request.mutations)} mutations in one write"
             outcomes[number] = too_big(what, str(MUTATIONS_MAX))
     old = [number for number, request in enumerate(requests) if not request.is_new]
     found = yield from find_writes([requests[number] for number in old if number not in outcomes])
@@ -165,7 +175,7 @@ def _committed(changeset: Changeset, entities: tuple[Entity | None, ...]) -> Com
 
 def _entity_of(mutation: Mutation, changes: list[Change], request: WriteRequest) -> Entity | None:
     """What a mutation of a committed write left behind, as its changeset tells."""
-    if isinstance(mutation, Delete):
+    if isinstance(mutation, Delete | Replace):
         return None
     endpoint_key = request.schemas(mutation.kind).endpoint_key
     fields = mutation.fields

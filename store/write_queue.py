@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from store.authority import Committed, Put
+from store.authority import Committed, Put, weight
 from store.changeset import Changeset
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, Overloaded
 from store.limits import (
@@ -93,11 +93,11 @@ class WriteQueue:
         if self.under_way or not self._waiting:
             return ()
         taken = [self._waiting.popleft()]
-        room = self.mutations_max - len(taken[0].request.mutations)
+        room = self.mutations_max - weight(taken[0].request.mutations)
         write_ids = {taken[0].request.write_id}
         while self._waiting and len(taken) < self.together_max and not taken[0].alone:
             ticket = self._waiting[0]
-            room -= len(ticket.request.mutations)
+            room -= weight(ticket.request.mutations)
             # A retry with the write id of its first try waits for it, and then finds it in the log.
             if room < 0 or ticket.alone or ticket.request.write_id in write_ids:
                 break

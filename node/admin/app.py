@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from node.admin import root, schemas
 from node.admin.access import Access, access_of
 from node.admin.access_log import ACCESS_LOG, AccessLog, keep_logs
+from node.admin.audit_log import audit_writes
 from node.admin.caches import Caches
 from node.admin.cluster import Cluster
 from node.admin.collections import Collection
@@ -46,6 +47,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     access = access_of(node.settings)
     app = _application(node, access, node.measures.admin)
     app.middlewares.append(refuse_strangers(access))
+    app.middlewares.append(audit_writes(node))
     app.middlewares.append(fence_writes(node))
     app[ACCESS_LOG] = AccessLog(node.settings.admin_access_log)
     app.cleanup_ctx.append(keep_logs(node.settings))

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from node.admin.errors import Refusal
 from node.admin.limits import IF_MATCH_TAGS_MAX
-from store.authority import ANY_CONTENT, Create, IfMatch, Mutation
+from store.authority import ANY_CONTENT, Create, IfMatch, Mutation, Replace
 
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
 
@@ -25,7 +25,7 @@ def conditional(request: web.Request, mutations: Sequence[Mutation]) -> Sequence
     if not lines:
         return mutations
     first, *others = mutations
-    if isinstance(first, Create):
+    if isinstance(first, Create | Replace):
         raise Refusal(400, "If-Match: a new entity matches nothing; use PATCH, PUT or DELETE")
     return [replace(first, if_match=if_match(",".join(lines))), *others]
 

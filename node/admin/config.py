@@ -1,4 +1,7 @@
-"""``/config``: the whole configuration as one declarative document, with ``database = off``."""
+"""``/config``: the whole configuration as one declarative document.
+
+With ``database = off`` it is what is served; with a database it is brought there (``whole.py``).
+"""
 
 import asyncio
 from typing import Any
@@ -10,8 +13,10 @@ from node.admin.bodies import read_limited
 from node.admin.errors import Refusal
 from node.admin.fence import note_written
 from node.admin.form import decode_urlencoded
+from node.admin.limits import DOCUMENTS_AT_ONCE_MAX
 from node.admin.multipart import decode_multipart
 from node.admin.node_view import NodeView
+from node.admin.whole import put_in_place
 from store import off
 from store.declarative.text import TextRefused, parse
 from store.limits import DOCUMENT_BYTES_MAX
@@ -23,10 +28,13 @@ _YAML = ("text/yaml", "text/x-yaml", "application/yaml", "application/x-yaml", "
 
 
 class Config:
-    """The document that a cluster without a database serves."""
+    """The document that says the whole configuration."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
+        self._one = asyncio.Lock()
+        """Documents and states are large: of those with a database, one at a time is compared."""
+        self._waiting = 0
 
     async def show(self, request: web.Request) -> web.Response:
         """``GET /config``: ``{"config": text}``."""
@@ -37,10 +45,10 @@ class Config:
 
     async def load(self, request: web.Request) -> web.Response:
         """``POST /config``: 201 with all entities by kind and id, once this node serves them;
-        304 with ``check_hash=1`` when it is what is served."""
+        304 with ``check_hash=1`` when it is what is served. With a database, what was changed."""
         documents = self._node.documents
         if documents is None:
-            return message(_ELSEWHERE, 400)
+            return await self._put_in_place(request)
         text = await _document(request)
         unless_served = request.query.get("check_hash", "") in ("1", "true")
         loaded = await documents.load(text, unless_served=unless_served)
@@ -52,6 +60,18 @@ class Config:
         for kind, entity in loaded.document.entities:
             entities.setdefault(kind, {})[entity["id"]] = entity
         return json_answer(entities, 201, headers)
+
+    async def _put_in_place(self, request: web.Request) -> web.Response:
+        if self._waiting >= DOCUMENTS_AT_ONCE_MAX:
+            why = f"{DOCUMENTS_AT_ONCE_MAX} documents are being compared with the database already"
+            raise Refusal(503, f"{why}; try again", {"Retry-After": "1"}, close=True)
+        self._waiting += 1
+        try:
+            text = await _document(request)
+            async with self._one:
+                return await put_in_place(request, self._node, text)
+        finally:
+            self._waiting -= 1
 
 
 async def _document(request: web.Request) -> str:

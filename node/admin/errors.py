@@ -18,7 +18,13 @@ from node.admin.node_view import (
     TooManyRequests,
 )
 from node.admin.redaction import shown_target
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, PreconditionFailed
+from store.errors import (
+    AuthorityUnavailable,
+    EntityError,
+    OutcomeUnknown,
+    PreconditionFailed,
+    StateMoved,
+)
 
 log = logs.get("admin")
 
@@ -107,6 +113,8 @@ def error_answer(error: Exception) -> web.Response | None:
         return answer
     if isinstance(error, PreconditionFailed):
         return message(error.message, 412)
+    if isinstance(error, StateMoved):
+        return message(error.message, 409)
     if isinstance(error, EntityError):
         return entity_error_answer(error)
     if isinstance(error, OutcomeUnknown):
@@ -124,6 +132,14 @@ def error_answer(error: Exception) -> web.Response | None:
     if isinstance(error, web.RequestPayloadError):
         return message(MESSAGE_BY_STATUS[400], 400)
     return None
+
+
+def status_of(error: Exception) -> int:
+    """The status with which an error is answered."""
+    if isinstance(error, web.HTTPException):
+        return error.status
+    answer = error_answer(error)
+    return 500 if answer is None else answer.status
 
 
 def entity_error_answer(error: EntityError) -> web.Response | None:

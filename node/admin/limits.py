@@ -47,6 +47,16 @@ OFFSET_CHARS_MAX = 3_072
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 IF_MATCH_TAGS_MAX = 16
 
+AUDIT_FIELD_CHARS_MAX = 256
+"""One field of the line that the log has for each write; the rest is cut off."""
+
+TOUCHED_LISTED_MAX = 1_000
+"""Entities of each kind that the answer to a declarative document lists as created, changed and
+deleted; the rest are counted."""
+DOCUMENTS_AT_ONCE_MAX = 4
+"""Declarative documents that are read, or wait for one that is; more get 503. Each has up to
+``store.limits.DOCUMENT_BYTES_MAX``."""
+
 EVENT_SUBSCRIBERS_MAX = 32
 """Open streams of /cluster/events; beyond it 503."""
 EVENT_HEARTBEAT_SECONDS = 15.0
@@ -65,6 +75,13 @@ FENCE_NAMES_LISTED_MAX = 100
 
 ADDRESS_CHARS_MAX = 261
 """``host:port``: 253 of a DNS name, colon, five digits, two brackets."""
+
+GUI_PATH_CHARS_MAX = 1_024
+"""Of a path below admin_gui_path; beyond it 404."""
+GUI_FILE_BYTES_MAX = 16 * 1024 * 1024
+"""A file of Kong Manager that may name the base; what is larger is sent as it is."""
+GUI_HELD_BYTES_MAX = 64 * 1024 * 1024
+"""All such files that are kept in memory."""
 
 assert EVENT_SUBSCRIBERS_MAX < REQUESTS_MAX, "watchers must leave room for requests"
 assert FORM_NAME_CHARS_MAX < PART_HEAD_BYTES_MAX, "a name must fit its part's head"

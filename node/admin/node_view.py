@@ -220,6 +220,9 @@ class ReplicaView(Protocol):
 
     def list(self, query: Query) -> Page: ...
 
+    def variants(self, kind: str) -> Sequence[str]:
+        """Which plugins there are any of, of the kind ``plugins``."""
+
 
 class NodeView(Protocol):
     """One running node, seen from its HTTP APIs. Nothing here blocks the event loop."""

@@ -9,7 +9,7 @@ from store.schema.values import is_uuid
 
 HIDDEN = "******"
 
-_SECRET_KINDS = frozenset(
+SECRET_KINDS = frozenset(
     kind
     for kind in kinds()
     if (key := schema(kind).endpoint_key) and schema(kind).fields[key].encrypted
@@ -24,7 +24,7 @@ def shown_target(request: web.BaseRequest) -> str:
     """Path and query as they were sent, but for secrets that stand for an entity's id."""
     target: str = request.raw_path
     names = getattr(request, "match_info", None) or {}
-    secrets = {value for kind, value in names.items() if kind in (*_SECRET_KINDS, CACHE_KEY)}
+    secrets = {value for kind, value in names.items() if kind in (*SECRET_KINDS, CACHE_KEY)}
     secrets = {value for value in secrets if not is_uuid(value)}
     if not secrets:
         return target

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.admin.answers import json_answer, message
+from node.admin.audit_log import note_read
 from node.admin.bodies import read_fields
 from node.admin.errors import Refusal
 from store import schema as schemas
@@ -35,6 +36,7 @@ async def validate(request: web.Request) -> web.Response:
 
     A plugin counts as valid here whether or not this node runs it.
     """
+    note_read(request)
     schema = _schema(request)
     schema.validate_new(await read_fields(request, schema), time.time())
     return message("schema validation successful", 200)

@@ -1,13 +1,17 @@
 """aiohttp's server side within the bounds of limits.py."""
 
+import asyncio
 import logging
 import time
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node import logs
 from node.admin.access_log import ACCESS_LOG, request_logger
+from node.admin.answers import message as errors_in_json
+from node.admin.errors import MESSAGE_BY_STATUS, UNEXPECTED
 from node.admin.limits import (
     HEADER_FIELD_BYTES_MAX,
     KEEPALIVE_SECONDS,
@@ -15,6 +19,7 @@ from node.admin.limits import (
     REQUEST_LINE_BYTES_MAX,
     SHUTDOWN_SECONDS,
 )
+from node.version import VERSION
 
 log = logs.get("admin")
 
@@ -23,11 +28,10 @@ def create_runner(app: web.Application) -> web.AppRunner:
     """A runner for an application of app.py; its caller sets it up and gives it sites."""
     access_log = app.get(ACCESS_LOG)
     logger = _protocol_logger()
-    return web.AppRunner(
+    return _Runner(
         app,
         access_log=logger if access_log else None,  # aiohttp's word for whether there is one
         access_log_class=request_logger(access_log),
-        handle_signals=False,
         logger=logger,
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=LINGERING_SECONDS,
@@ -36,6 +40,45 @@ def create_runner(app: web.Application) -> web.AppRunner:
         auto_decompress=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
+
+
+class _Runner(web.AppRunner):
+    """An application whose clients are told in JSON, too, when what they sent is no HTTP."""
+
+    def __init__(self, app: web.Application, *, shutdown_timeout: float, **options: Any) -> None:
+        super().__init__(app, shutdown_timeout=shutdown_timeout, **options)
+        self._options = options
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()  # starts the application, too
+        return _Server(made.request_handler, request_factory=made.request_factory, **self._options)
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, *, request_factory: Any, **options: Any) -> None:
+        super().__init__(handler, request_factory=request_factory, **options)
+        self._options = options
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=asyncio.get_running_loop(), **self._options)
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp answers what it can't read, and its own faults, before there is an application."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The same log line and the same end of the connection, in Kong's shape."""
+        super().handle_error(request, status, exc, message)
+        text = UNEXPECTED if status >= 500 else MESSAGE_BY_STATUS.get(status, "Bad request")
+        answer = errors_in_json(text, status, {"Server": f"grapevine/{VERSION}"})
+        answer.force_close()
+        return answer
 
 
 class _ProtocolErrors(logging.Handler):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from blake3 import blake3
 
+from node.admin.audit_log import note_commit, note_target
 from node.admin.conditions import conditional
 from node.admin.errors import Refusal
 from node.admin.fence import note_written
@@ -19,7 +20,9 @@ WRITE_ID_BYTES = 16
 async def commit(request: web.Request, node: NodeView, *mutations: Mutation) -> Committed:
     """Commit mutations, all or none. Raises what NodeView.commit does, and Refusal."""
     conditioned = conditional(request, mutations)
+    note_target(request, conditioned[0])
     committed = await node.commit(conditioned, write_id(request.headers))
+    note_commit(request, conditioned[0], committed)
     note_written(request, committed.head.version)
     return committed
 

@@ -14,7 +14,6 @@ from store.authority import Authority
 from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.off import NoAuthority
-from store.schema import schemas_with_plugins
 from store.sqlite import SqliteAuthority
 from store.version import EMPTY, Head, Version
 
@@ -31,9 +30,7 @@ def make_authority(
     ``confirmed`` the head that every write is compared with."""
     if settings.database == "off":
         return NoAuthority()
-    schemas = schemas_with_plugins(
-        enabled=plugins.enabled(settings.plugins), unbuilt=plugins.BUNDLED - plugins.BUILT
-    )
+    schemas = plugins.schemas(settings.plugins)
     if settings.database == "sqlite":
         return SqliteAuthority(settings.sqlite_path, schemas=schemas, confirmed=confirmed)
     from store.postgres import PostgresAuthority

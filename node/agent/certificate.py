@@ -55,7 +55,17 @@ def default_certificate(prefix: Path) -> tuple[Path, Path]:
 
 def server_context(settings: Settings) -> ssl.SSLContext:
     """TLS for the agent's own listeners: the configured certificate, else the default one."""
-    certificate, key = certificate_files(settings)
+    return _context(*certificate_files(settings))
+
+
+def gui_context(settings: Settings) -> ssl.SSLContext:
+    """TLS for the dashboard: its own certificate if it has one."""
+    if not settings.admin_gui_ssl_cert:
+        return server_context(settings)
+    return _context(Path(settings.admin_gui_ssl_cert), Path(settings.admin_gui_ssl_cert_key))
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)

@@ -11,8 +11,9 @@ from typing import Any
 
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
+from node.admin.gui import create_gui_app
 from node.agent.answers import Answers
-from node.agent.certificate import server_context
+from node.agent.certificate import gui_context, server_context
 from node.agent.identity import StoredIdentity
 from node.agent.limits import (
     HANDSHAKE_SECONDS,
@@ -23,6 +24,7 @@ from node.agent.proxying import log_path, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.signals import Signals
 from node.config.settings import Settings
+from node.version import VERSION
 from store.contents import PinnedState
 
 log = logs.get("node")
@@ -87,6 +89,13 @@ class Node:
         )
         await parts.servers.serve(
             create_status_app(self._answers), settings.status_listen, key="status_listen", tls=tls
+        )
+        gui = settings.admin_gui_listen
+        await parts.servers.serve(
+            create_gui_app(settings, f"grapevine/{VERSION}"),
+            gui,
+            key="admin_gui_listen",
+            tls=gui_context(settings) if any(listener.ssl for listener in gui) else None,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.workers.start())

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import os
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ import click
 from node.agent.authorities import make_authority
 from node.cli.configuration import configuration_options, gathered, settings
 from node.cli.failure import Failure
+from node.config import plugins
 from node.config.settings import Settings
-from store.authority import Authority, Entity, Mutation, Put
-from store.declarative.document import MADE_AT, Document, read_document
+from store.authority import Authority, Committed, Replace
+from store.declarative.bring import Bringer, Brought, bring
+from store.declarative.difference import Difference
+from store.declarative.document import read_document
 from store.declarative.export import export_changes
+from store.declarative.standing import StateTooLarge, WholeState
 from store.errors import AuthorityUnavailable, EntityError
 from store.history import EPOCHS
-from store.limits import DOCUMENT_BYTES_MAX
+from store.limits import DOCUMENT_BYTES_MAX, STATE_ROWS_MAX
 from store.schema import kinds
 
 ORIGIN = "grapevine config db_import"
@@ -43,6 +48,9 @@ _transform: true
 #     - /example
 """
 
+DOCUMENT_INVALID = 14
+"""Kong's code for a document's own mistakes, which stand where its entities do."""
+
 _FILE = click.argument("file", type=click.Path(dir_okay=False), default="kong.yml")
 
 
@@ -63,23 +71,42 @@ def init(file: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 def parse(file: str) -> None:
     """Check a declarative FILE. Nothing is changed, and no database is asked."""
-    _read(file)
+    try:
+        read_document(_text(file))
+    except EntityError as error:
+        raise _refused(file, error) from None
     click.echo("parse successful")
 
 
 @command.command("db_import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @configuration_options
-def db_import(file: str, **options: Any) -> None:
+def db_import(file: str, dry_run: bool, **options: Any) -> None:
     """Put what a declarative FILE says into the database, all of it or nothing.
 
-    Entities that are there already are replaced; none is deleted. Running nodes have it a moment
-    later.
+    Entities that are there already become as the file has them; none is deleted. Running nodes have
+    it a moment later.
     """
     found = _with_database(settings(gathered(options)))
-    document = _read(file)
-    revision = asyncio.run(_import(found, document))
-    click.echo(f"import successful: {len(document.entities)} entities, revision {revision}")
+    text = _text(file)
+    try:
+        brought = asyncio.run(_import(found, text, dry_run))
+    except EntityError as error:
+        raise _refused(file, error) from None
+    except StateTooLarge as error:
+        raise Failure(str(error)) from None
+    changes = brought.difference
+    created, changed = len(changes.created), len(changes.changed)
+    if brought.committed is None:
+        for line in _lines(changes):
+            click.echo(line)
+        same = changes.unchanged
+        click.echo(f"dry run: {created} to create, {changed} to change, {same} as they should be")
+    else:
+        entities = created + changed + changes.unchanged
+        revision = brought.committed.head.version
+        click.echo(f"import successful: {entities} entities, revision {revision}")
 
 
 @command.command("db_export")
@@ -101,20 +128,31 @@ def _with_database(found: Settings) -> Settings:
     return found
 
 
-def _read(file: str) -> Document:
-    """A declarative file, or standard input. Ends the command with everything that is wrong."""
+def _refused(file: str, error: EntityError) -> Failure:
+    """Everything that is wrong with a document, or why it can't be put there."""
+    if error.code != DOCUMENT_INVALID:
+        return Failure(f"{file}: {error.message}")
+    return Failure(f"{file}: declarative config is invalid:", *described(error.fields))
+
+
+def _lines(changes: Difference) -> Iterator[str]:
+    """A line for each entity: no value of it but its name."""
+    for verb, touched in (("create", changes.created), ("change", changes.changed)):
+        for one in touched:
+            fields = f": {', '.join(one.fields)}" if one.fields else ""
+            yield f"{verb} {one.kind} {one.name or one.id}{fields}"
+
+
+def _text(file: str) -> str:
+    """The text of a file, or of standard input."""
     try:
         with click.open_file(file, "rb") as opened:
-            data = opened.read(DOCUMENT_BYTES_MAX + 1)
-        text = data.decode("utf-8")
+            data: bytes = opened.read(DOCUMENT_BYTES_MAX + 1)
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Failure(f"{file}: is not UTF-8 (byte {error.start})") from None
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from None
-    try:
-        return read_document(text)
-    except EntityError as error:
-        raise Failure(f"{file}: declarative config is invalid:", *described(error.fields)) from None
 
 
 def described(errors: Mapping[str, Any], indent: str = "  ") -> list[str]:
@@ -161,31 +199,17 @@ async def _opened(found: Settings) -> AsyncIterator[Authority]:
         await authority.close()
 
 
-async def _import(found: Settings, document: Document) -> str:
+async def _import(found: Settings, text: str, dry_run: bool) -> Brought:
     async with _opened(found) as authority:
-        try:
-            committed = await authority.write(
-                mutations(document), origin=ORIGIN, write_id=uuid.uuid4().bytes
-            )
-        except EntityError as error:
-            raise Failure(error.message) from None
-        return str(committed.head.version)
 
+        async def see(state: WholeState) -> None:
+            await authority.walk(state, STATE_ROWS_MAX)
 
-def mutations(document: Document) -> list[Mutation]:
-    """What puts a document's entities into the database, those referred to first."""
-    return [
-        Put(kind, entity["id"], _undated(entity), source="store")
-        for kind, entity in document.entities
-    ]
+        async def commit(replace: Replace) -> Committed:
+            return await authority.write([replace], origin=ORIGIN, write_id=uuid.uuid4().bytes)
 
-
-def _undated(entity: Entity) -> Entity:
-    """Without the times that the document didn't give: the database knows when it was."""
-    undated = {name: value for name, value in entity.items() if name != "updated_at"}
-    if undated.get("created_at") == MADE_AT:
-        del undated["created_at"]
-    return undated
+        bringer = Bringer(see, commit, time.time, plugins.schemas(found.plugins))
+        return await bring(text, bringer, prune=False, compare_only=dry_run)
 
 
 async def _export(found: Settings) -> list[str]:

@@ -39,6 +39,7 @@ def problems(values: Mapping[str, Any]) -> Iterator[str]:
         )
     for certificate, private_key in (
         ("ssl_cert", "ssl_cert_key"),
+        ("admin_gui_ssl_cert", "admin_gui_ssl_cert_key"),
         ("pg_ssl_cert", "pg_ssl_cert_key"),
     ):
         yield from _certificate(values, certificate, private_key)
@@ -66,8 +67,11 @@ def warnings(values: Mapping[str, Any]) -> Iterator[str]:
         yield "http2 in a listener: HTTP/2 is not built yet; HTTP/1.1 is offered instead"
     if missing := plugins.unavailable(values["plugins"]):
         yield f"plugins that this version doesn't run yet: {', '.join(missing)}"
-    if values["admin_gui_listen"]:
-        yield "admin_gui_listen: the dashboard is not built yet; nothing listens there"
+    if values["admin_gui_listen"] and values["admin_gui_path_dir"] is None:
+        yield (
+            "admin_gui_listen: admin_gui_path_dir is not set, so there is no dashboard to serve; "
+            "docs/kong-manager.md says where its files come from"
+        )
     file = values["cluster_keyring_file"]
     if file is not None and is_readable_by_others(file.path):
         yield f"cluster_keyring_file: {file}: every user may read it; chmod it to 0600"

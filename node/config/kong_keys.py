@@ -19,8 +19,7 @@ class Meaningful(NamedTuple):
 
 
 _HARMLESS = """
-    admin_gui_access_log admin_gui_api_url admin_gui_csp_header admin_gui_error_log admin_gui_path
-    admin_gui_ssl_cert admin_gui_ssl_cert_key
+    admin_gui_access_log admin_gui_csp_header admin_gui_error_log
     allow_debug_header anonymous_reports client_body_buffer_size client_ssl_cert client_ssl_cert_key
     cluster_allowed_common_names cluster_control_plane cluster_data_plane_purge_delay
     cluster_dp_labels cluster_fallback_config_export cluster_fallback_config_export_delay

@@ -1,6 +1,9 @@
 """The names of plugins that a configuration may speak of."""
 
+from collections.abc import Callable
+
 from node.config.limits import LIST_ITEMS_MAX
+from store.schema import Schema, schemas_with_plugins
 
 _BUNDLED = """
     acl acme ai-prompt-decorator ai-prompt-guard ai-prompt-template ai-proxy
@@ -38,6 +41,17 @@ def plugin_names(text: str) -> tuple[str, ...]:
 def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
     """Plugins asked for by name that this version doesn't run."""
     return tuple(word for word in named if word != "bundled" and word not in BUILT)
+
+
+def wanted_but_unbuilt(named: tuple[str, ...]) -> frozenset[str]:
+    """The same, and what ``bundled`` stands for, too."""
+    return (BUNDLED if "bundled" in named else frozenset(named)) - BUILT - {"bundled"}
+
+
+def schemas(named: tuple[str, ...]) -> Callable[[str], Schema]:
+    """The schemas of all kinds; of plugins, only those can be configured that are asked for and
+    built."""
+    return schemas_with_plugins(enabled=enabled(named), unbuilt=BUNDLED - BUILT)
 
 
 def enabled(named: tuple[str, ...]) -> frozenset[str]:

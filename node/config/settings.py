@@ -325,6 +325,21 @@ class Settings:
         "",
         "Where browsers find the dashboard; its origin may use the Admin API.",
     )
+    admin_gui_path_dir: Path | None = key(
+        values.optional_path, "", "The directory with Kong Manager's files; ours, not Kong's."
+    )
+    admin_gui_path: str = key(values.gui_path, "/", "The path that the dashboard is served below.")
+    admin_gui_api_url: str = key(
+        values.address_of_api,
+        "",
+        "Where browsers find the Admin API, if not on its port of the dashboard's host.",
+    )
+    admin_gui_ssl_cert: str = key(
+        values.path, "", "PEM file of the dashboard's certificate; without one, `ssl_cert`'s."
+    )
+    admin_gui_ssl_cert_key: str = key(
+        values.path, "", "PEM file of that certificate's private key."
+    )
     status_listen: tuple[ListenAddress, ...] = key(
         parse_listeners,
         "127.0.0.1:8007",

@@ -227,6 +227,31 @@ def url(text: str) -> str:
     return text
 
 
+def gui_path(text: str) -> str:
+    """A path in URLs, by Kong's rules for ``admin_gui_path`` (conf_loader)."""
+    if not text.startswith("/"):
+        raise ValueError("must start with a slash ('/')")
+    if len(text) > 1 and text.endswith("/"):
+        raise ValueError("must not end with a slash ('/')")
+    if "//" in text:
+        raise ValueError("must not contain continuous slashes ('/')")
+    if len(text) > PATH_CHARS_MAX or not re.fullmatch(r"[A-Za-z0-9_/-]+", text):
+        raise ValueError(
+            "can only contain letters, digits, hyphens ('-'), underscores ('_'), and slashes ('/')"
+        )
+    return text
+
+
+def address_of_api(text: str) -> str:
+    """Host, port and path at which browsers find the Admin API; with a scheme or, as in Kong,
+    without: then it is that of the page."""
+    if text and "://" in text:
+        return url(text)
+    if _SPACE_OR_CONTROL.search(text) or len(text) > PATH_CHARS_MAX:
+        raise ValueError("is no address; write host:port/path or https://host:port/path")
+    return text
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Web origins, ``scheme://host[:port]``, in lower case and without a path; or ``*``."""
     found = []

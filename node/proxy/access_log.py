@@ -21,7 +21,7 @@ _UNPRINTABLE = re.compile(rb'[^\x20-\x7e]|["\\]')
 
 
 class Entry(NamedTuple):
-    """One answered request."""
+    """One answered request. What a client may choose is escaped."""
 
     client: bytes
     request: bytes
@@ -38,15 +38,25 @@ def entry_of(
     head: RequestHead, client: bytes, status: int, bytes_sent: int, request_id: bytes
 ) -> Entry:
     """The entry of a request whose head was understood."""
-    referer = user_agent = b""
-    for name, value in head.plain:
-        if len(name) == 7 and name.lower() == b"referer":
-            referer = value
-        elif len(name) == 10 and name.lower() == b"user-agent":
-            user_agent = value
+    remembered = head.remembered
+    if "user_agent" not in remembered:
+        remembered["referer"] = remembered["user_agent"] = b"-"
+        for name, value in head.plain:
+            if len(name) == 7 and name.lower() == b"referer":
+                remembered["referer"] = escape(value)
+            elif len(name) == 10 and name.lower() == b"user-agent":
+                remembered["user_agent"] = escape(value)
     version = b"1.1" if head.version == 11 else b"1.0"
-    line = b"%b %b HTTP/%b" % (head.method, head.target, version)
-    return Entry(client, line, status, bytes_sent, referer, user_agent, request_id)
+    line = escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
+    return Entry(
+        client,
+        line,
+        status,
+        bytes_sent,
+        remembered["referer"],
+        remembered["user_agent"],
+        request_id,
+    )
 
 
 def escape(value: bytes) -> bytes:
@@ -59,11 +69,11 @@ def format_line(entry: Entry, local_time: bytes) -> bytes:
     return b'%b - - [%b] "%b" %d %d "%b" "%b" kong_request_id: "%b"\n' % (
         entry.client,
         local_time,
-        escape(entry.request),
+        entry.request,
         entry.status,
         entry.bytes_sent,
-        escape(entry.referer),
-        escape(entry.user_agent),
+        entry.referer,
+        entry.user_agent,
         entry.request_id,
     )
 

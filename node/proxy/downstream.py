@@ -185,7 +185,10 @@ class Downstream(asyncio.Protocol):
             raise RequestRefused(431, f"a head of over {limits.REQUEST_HEAD_BYTES_MAX} bytes")
         if self._head_bytes == len(piece) and end < 0:
             self.gateway.wheel.arm(self, now + limits.REQUEST_HEAD_SECONDS)
-        head = self._parser.feed(piece)
+        if end >= 0 and self._head_bytes == len(piece):
+            head = self._parser.whole(piece)
+        else:
+            head = self._parser.feed(piece)
         if head is None:
             self._tail = (self._tail + piece)[-3:]
             return data[len(piece) :]
@@ -357,7 +360,7 @@ class Downstream(asyncio.Protocol):
         )
         gateway.stats.count_response(status)
         if gateway.access_log.enabled:
-            entry = Entry(self.peer.address, b"-", status, len(body), b"", b"", request_id)
+            entry = Entry(self.peer.address, b"-", status, len(body), b"-", b"-", request_id)
             gateway.access_log.add(entry, gateway.wall_clock())
         self._finish(True)
 

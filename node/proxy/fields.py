@@ -67,9 +67,22 @@ def kind_of(name: bytes) -> int:
     return kind
 
 
-def tokens(value: bytes) -> set[bytes]:
+CONNECTION_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade"))
+"""What Connection may list beside names of fields."""
+_TOKENS_BYTES_MAX = 64
+"""Longer lists are rare, and read anew each time."""
+_token_sets: dict[bytes, frozenset[bytes]] = {}
+
+
+def tokens(value: bytes) -> frozenset[bytes]:
     """The members of a comma-separated list, lower-cased; empty ones are skipped (9110, 5.6.1)."""
-    return {token for part in value.lower().split(b",") if (token := part.strip(b" \t"))}
+    found = _token_sets.get(value)
+    if found is None:
+        parts = (part.strip(b" \t") for part in value.lower().split(b","))
+        found = frozenset(part for part in parts if part)
+        if len(_token_sets) < limits.FIELD_NAMES_MAX and len(value) <= _TOKENS_BYTES_MAX:
+            _token_sets[value] = found
+    return found
 
 
 def parse_length(value: bytes) -> int | None:

@@ -154,6 +154,12 @@ class ResponseHead(NamedTuple):
     """The Upgrade field; empty without one."""
 
 
+_READ = frozenset(
+    (fields.CONTENT_LENGTH, fields.TRANSFER_ENCODING, fields.CONNECTION, fields.UPGRADE)
+)
+_OF_THE_CONNECTION = _READ | {fields.HOP, fields.OURS}
+"""Not passed on."""
+_FIELD_NAMES = re.compile(rb"\r\n([!#$%&'*+\-.^_`|~0-9A-Za-z]+):")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
 
 
@@ -162,31 +168,29 @@ def parse_response_head(block: bytes) -> ResponseHead:
 
     Raises FramingError for whatever RFC 9112 doesn't allow, framing above all.
     """
-    lines = block.split(b"\r\n")
-    ends = len(lines) - 1
+    first, *lines = block.split(b"\r\n")
+    ends = len(lines)
     if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
         raise FramingError("the response head has a bare CR, a bare LF or a NUL")
-    match = _STATUS_LINE.fullmatch(lines[0])
+    match = _STATUS_LINE.fullmatch(first)
     if match is None:
         raise FramingError("the response does not begin with an HTTP/1 status line")
-    status = int(match[2][:3])
-    kept: list[bytes] = []
+    seen = fields.seen.get
+    names = _FIELD_NAMES.findall(block)
+    if len(names) != ends:
+        raise FramingError("a line of the response head is not a field")
+    kinds = [seen(name) for name in names]
+    if None in kinds:
+        kinds = [fields.kind_of(name) for name in names]
+    kept = [line for line, kind in zip(lines, kinds, strict=True) if kind not in _OF_THE_CONNECTION]
     length: int | None = None
     chunked = False
-    connection: set[bytes] = set()
+    connection: frozenset[bytes] = frozenset()
     upgrade = b""
-    seen = fields.seen.get
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        kind = seen(name)
-        if kind is None:
-            kind = fields.kind_of(name)
-        if kind < 0 or not colon:
-            raise FramingError("a line of the response head is not a field")
-        if kind == fields.PLAIN:
-            kept.append(line)
+    for name, kind, line in zip(names, kinds, lines, strict=True):
+        if kind not in _READ:
             continue
-        value = value.strip(b" \t")
+        value = line[len(name) + 1 :].strip(b" \t")
         if kind == fields.CONTENT_LENGTH:
             if length is not None or (length := fields.parse_length(value)) is None:
                 raise FramingError("the response's Content-Length is repeated or not a number")
@@ -196,19 +200,17 @@ def parse_response_head(block: bytes) -> ResponseHead:
             chunked = True
         elif kind == fields.CONNECTION:
             connection |= fields.tokens(value)
-        elif kind == fields.UPGRADE:
+        else:
             upgrade = value
-        elif kind not in (fields.HOP, fields.OURS):
-            kept.append(line)
     if chunked and (length is not None or match[1] == b"0"):
         raise FramingError(
             "the response has a Transfer-Encoding that its version or length forbids"
         )
-    named = connection - {b"close", b"keep-alive", b"upgrade"}
+    named = connection - fields.CONNECTION_OPTIONS
     if named:
         kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
     keep_alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
-    return ResponseHead(status, match[2], kept, length, chunked, keep_alive, upgrade)
+    return ResponseHead(int(match[2][:3]), match[2], kept, length, chunked, keep_alive, upgrade)
 
 
 def response_body(head: ResponseHead, method: bytes) -> Body:

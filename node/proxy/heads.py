@@ -6,7 +6,8 @@ is written from the same parse that was routed, never from the client's bytes.
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -38,9 +39,9 @@ class RequestHead(NamedTuple):
     """As sent: the target's authority if it has one (RFC 9112, 3.2.2), else the Host field."""
     host_name: bytes
     """Lower-cased, without port; IPv6 in brackets."""
-    plain: list[tuple[bytes, bytes]]
+    plain: tuple[tuple[bytes, bytes], ...]
     """The fields to pass on untouched, in order."""
-    special: dict[int, bytes]
+    special: Mapping[int, bytes]
     """Other fields by kind (node.proxy.fields); repeated ones are joined as a list."""
     keep_alive: bool
     length: int | None
@@ -48,6 +49,9 @@ class RequestHead(NamedTuple):
     chunked: bool
     expects_continue: bool
     websocket: bool
+    remembered: dict[str, bytes]
+    """What was made of these fields, for whoever needs it again: heads that have the same fields
+    share it."""
 
     def values(self, name: bytes) -> list[bytes]:
         """All values of the field of that lower-cased name."""
@@ -60,6 +64,11 @@ class RequestHead(NamedTuple):
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+_USUAL_LINE = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) "
+    rb"((/[!$-;=@-\[\]-_a-z|~]*)(\?[!$-;=?-\[\]-_a-z|~]*)?) HTTP/1\.1"
+)
+"""A request line that every rule allows; others are left to llhttp."""
 _LIST_KINDS = frozenset((fields.CONNECTION, fields.UPGRADE, fields.X_FORWARDED_FOR, fields.HOP))
 _LAST_KINDS = frozenset((fields.OURS,))
 _seen = fields.seen.get
@@ -74,10 +83,41 @@ class HeadParser:
     or to a request that is read when this one has been answered.
     """
 
-    __slots__ = ("_complete", "_parser", "_plain", "_special", "_spent", "_started", "_target")
+    __slots__ = (
+        "_complete",
+        "_last",
+        "_last_fields",
+        "_parser",
+        "_plain",
+        "_special",
+        "_spent",
+        "_started",
+        "_target",
+    )
 
     def __init__(self) -> None:
+        self._last_fields = b""
+        self._last: tuple[Any, ...] = ()
         self._reset_parser()
+
+    def whole(self, data: bytes) -> RequestHead | None:
+        """The head that these bytes are from beginning to end. Raises RequestRefused.
+
+        Clients send the same fields again and again: where they are, byte by byte, those of the
+        head before, only the request line is read. (None can't happen for a whole head that isn't
+        refused; it is llhttp that says so.)
+        """
+        end = data.find(b"\r\n")
+        fields_text = data[end:]
+        if fields_text == self._last_fields:
+            line = _USUAL_LINE.fullmatch(data, 0, end)
+            if line is not None and end <= limits.REQUEST_TARGET_BYTES_MAX:
+                method, target, path, query = line.groups(b"")
+                return RequestHead(method, target, path, query, *self._last)
+        head = self.feed(data)
+        if head is not None and head.version == 11 and head.target[:1] == b"/":
+            self._last_fields, self._last = fields_text, head[4:]
+        return head
 
     def _reset_parser(self) -> None:
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -154,13 +194,14 @@ class HeadParser:
         host_name = _host_name(host or b"")
         connection = special.get(fields.CONNECTION, b"")
         keep_alive = version == 11
-        options: set[bytes] = set()
+        plain = self._plain
+        options: frozenset[bytes] = frozenset()
         if connection:
             options = fields.tokens(connection)
             keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
-            named = options - {b"close", b"keep-alive", b"upgrade"}
+            named = options - fields.CONNECTION_OPTIONS
             if named:
-                self._plain = [pair for pair in self._plain if pair[0].lower() not in named]
+                plain = [pair for pair in plain if pair[0].lower() not in named]
         length_field = special.get(fields.CONTENT_LENGTH)
         length = None if length_field is None else fields.parse_length(length_field)
         if length is None and length_field is not None:
@@ -174,7 +215,7 @@ class HeadParser:
             version,
             host or b"",
             host_name,
-            self._plain,
+            tuple(plain),
             special,
             keep_alive,
             length,
@@ -184,6 +225,7 @@ class HeadParser:
             and version == 11
             and special.get(fields.UPGRADE, b"").lower() == b"websocket"
             and not (chunked or length),
+            {},
         )
 
     def _join_special(self) -> dict[int, bytes]:
@@ -259,7 +301,9 @@ def upstream_head(
         framing = b"Content-Length: %d\r\n" % head.length
     else:
         framing = b""
-    plain = b"".join([b"%b: %b\r\n" % pair for pair in head.plain])
+    plain = head.remembered.get("plain")
+    if plain is None:
+        plain = head.remembered["plain"] = b"".join([b"%b: %b\r\n" % pair for pair in head.plain])
     return (
         b"%b %b%b HTTP/1.1\r\nHost: %b\r\nConnection: %b\r\n%b%b%b"
         b"Via: 1.1 %b\r\nX-Kong-Request-Id: %b\r\n\r\n"

@@ -10,18 +10,20 @@ every day: ids are UUIDv5 of the endpoint key, as Kong makes them, else of the c
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from store.authority import Entity, Source
 from store.canonical import encode_entity
 from store.changeset import Change
+from store.declarative.standing import Standing
 from store.declarative.text import TextRefused, parse
 from store.errors import EntityError
 from store.limits import DOCUMENT_ERRORS_MAX, MUTATIONS_MAX
 from store.schema import Schema, kinds, schema
-from store.schema.values import UNKNOWN
+from store.schema.typedefs import TAGS
+from store.schema.values import UNKNOWN, errors_of
 from store.schema.violations import ENTITY, FieldErrors, declarative_violation, lua_text
 
 FORMAT_VERSIONS = ("1.1", "2.1", "3.0")
@@ -51,6 +53,8 @@ class _Item:
     reference: str = ""
     """The field that refers to the parent."""
     id: str = ""
+    is_new: bool = False
+    """Whether its id is one that was made for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +76,45 @@ def read_document(text: str) -> Document:
 
     Raises EntityError code 14, naming everything that is wrong at once, up to a bound.
     """
+    return read_values(parse_document(text))
+
+
+def parse_document(text: str) -> dict[str, Any]:
+    """A document's values, whatever they say. Raises EntityError code 14 when it has none."""
     try:
-        values = parse(text)
+        return parse(text)
     except TextRefused as error:
         raise declarative_violation(
             {"error": f"failed parsing declarative configuration: {error}"}
         ) from error
-    return read_values(values)
+
+
+def read_beside(
+    values: Mapping[str, Any], standing: Standing, schemas: Callable[[str], Schema]
+) -> Document:
+    """The same of what was parsed already, for a database: entities that stand there keep their
+    ids, and what stays there may be referred to."""
+    return _read(values, _Reading(standing=standing, schemas=schemas))
+
+
+def selected_tags(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags to which decK's ``_info.select_tags`` confines a document. Raises EntityError."""
+    info = values.get("_info")
+    tags = info.get("select_tags") if isinstance(info, dict) else None
+    if tags is None:
+        return ()
+    wrong = errors_of(TAGS, tags)
+    if wrong is not None:
+        raise declarative_violation({"_info": {"select_tags": wrong}})
+    return tuple(tags)
 
 
 def read_values(values: Mapping[str, Any]) -> Document:
     """The same of what was parsed already: a JSON body."""
-    reading = _Reading()
+    return _read(values, _Reading())
+
+
+def _read(values: Mapping[str, Any], reading: "_Reading") -> Document:
     version = reading.header(values)
     for kind in kinds():
         if kind in values:
@@ -93,6 +124,7 @@ def read_values(values: Mapping[str, Any]) -> Document:
         _mark_regexes(reading.items)
     reading.identify()
     reading.resolve()
+    reading.identify_by_references()
     reading.raise_errors()
     return Document(version, tuple(reading.complete()))
 
@@ -106,7 +138,12 @@ class _Reading:
     count: int = 0
     by_id: dict[tuple[str, str], _Item] = field(default_factory=dict)
     by_key: dict[tuple[str, Any], _Item] = field(default_factory=dict)
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """(kind, id) of all that the document gives."""
     source: Source = "document"
+    schemas: Callable[[str], Schema] = schema
+    standing: Standing | None = None
+    """What is in the database that the document is for."""
 
     def raise_errors(self) -> None:
         if self.errors:
@@ -163,20 +200,45 @@ class _Reading:
     def identify(self) -> None:
         """Give each entity its id, parents first, and find those that are declared twice."""
         alike: Counter[tuple[str, str]] = Counter()
+        self.given = {(item.kind, str(item.fields.get("id")).lower()) for item in self.items}
         for item in self.items:
             own = schema(item.kind)
             if item.parent is not None:
                 item.fields[item.reference] = {"id": item.parent.id}
             given = item.fields.get("id")
             if given is None:
+                given = self._standing_id(own, item)
+            if given is None:
+                item.is_new = True
                 key = _name_for_id(own, item)
                 alike[item.kind, key] += 1
                 if alike[item.kind, key] > 1 and own.endpoint_key not in item.fields:
                     key = f"{key}:{alike[item.kind, key]}"
                 given = str(uuid.uuid5(uuid.uuid5(_NAMESPACE, item.kind), key))
-                item.fields["id"] = given
+            item.fields["id"] = given
             item.id = str(given).lower()
             self._declare(own, item)
+
+    def identify_by_references(self) -> None:
+        """Find those in the database that are known by what they refer to: a plugin by its service.
+
+        Nothing that a document can hold refers to entities of such kinds.
+        """
+        for item in self.items:
+            if not item.is_new or not schema(item.kind).unique_together:
+                continue
+            found = self._standing_id(schema(item.kind), item)
+            if found is not None:
+                del self.by_id[item.kind, item.id]
+                item.id = item.fields["id"] = found
+                self.by_id[item.kind, found] = item
+
+    def _standing_id(self, own: Schema, item: _Item) -> str | None:
+        """The id of the entity in the database that an item without one stands for."""
+        found = self.standing.id_of(own, item.fields) if self.standing is not None else None
+        if found is None or (item.kind, found) in self.given or (item.kind, found) in self.by_id:
+            return None
+        return found
 
     def _declare(self, own: Schema, item: _Item) -> None:
         key = own.endpoint_key
@@ -207,23 +269,28 @@ class _Reading:
                         {name: f"invalid reference '{name}: {told}' (no such entry in '{target}')"},
                     )
                 else:
-                    item.fields[name] = {"id": found.id}
+                    item.fields[name] = {"id": found}
 
-    def _find(self, target: str, value: Any) -> _Item | None:
+    def _find(self, target: str, value: Any) -> str | None:
+        """The id of what a reference names, in the document or beside it."""
         if isinstance(value, dict) and len(value) == 1:
             ((name, value),) = value.items()
             if name not in ("id", schema(target).endpoint_key):
                 return None
         if not isinstance(value, str):
             return None
-        return self.by_key.get((target, value)) or self.by_id.get((target, value.lower()))
+        found = self.by_key.get((target, value)) or self.by_id.get((target, value.lower()))
+        if found is not None:
+            return found.id
+        return None if self.standing is None else self.standing.remaining(schema(target), value)
 
     def complete(self) -> Iterator[tuple[str, Entity]]:
         """The entities, validated, in the order of their dependencies."""
         made: list[tuple[str, Entity]] = []
         claimed: dict[tuple[str, str, Any], None] = {}
         for item in self.items:
-            own = schema(item.kind)
+            own = self.schemas(item.kind)
+            self._fill_in(own, item)
             try:
                 entity = own.validate_new(item.fields, MADE_AT, source=self.source)
             except EntityError as error:
@@ -240,6 +307,18 @@ class _Reading:
         self.raise_errors()
         order = {kind: number for number, kind in enumerate(kinds())}
         yield from sorted(made, key=lambda pair: order[pair[0]])
+
+    def _fill_in(self, own: Schema, item: _Item) -> None:
+        """What the database, and the document as a whole, say of an entity."""
+        if self.standing is None:
+            return
+        for name, text in self.standing.drawn(own, item.id).items():
+            if item.fields.get(name) is None:
+                item.fields[name] = text
+        tags = item.fields.get("tags") or []
+        if self.standing.selection.tags and "tags" in own.fields and isinstance(tags, list):
+            more = [tag for tag in self.standing.selection.tags if tag not in tags]
+            item.fields["tags"] = [*tags, *more]
 
     def _wrong(self, place: Sequence[tuple[str, int]], what: Any) -> None:
         """Put an error where its entity stands: arrays are lists with None where all is well."""

@@ -4,7 +4,7 @@ Everything here is a pure function of its arguments: time, new ids and secrets a
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -72,6 +72,9 @@ class Schema:
     """Its name below another entity where it isn't ``admin_name``."""
     query_key: str = ""
     """A unique field by which the collection may be asked for one entity: ``?custom_id=``."""
+    runtime: bool = False
+    """Made by what goes through the gateway, so no file that says the whole configuration lists
+    them all, and none of them goes because a file doesn't list it."""
     endpoints: Literal["everywhere", "nested", "nowhere"] = "everywhere"
     """Where the Admin API has this kind; nested: below the entity that it belongs to only."""
 
@@ -95,10 +98,23 @@ class Schema:
         """Foreign key field -> the kind it refers to."""
         return {name: item.reference for name, item in self.fields.items() if item.reference}
 
+    @property
+    def variant_field(self) -> str:
+        """The field that says what an entity of this kind is, where a single word does: the name of
+        a plugin. Empty where there is none."""
+        key = self.fields.get(self.subschema_key)
+        return self.subschema_key if key is not None and key.type == "string" else ""
+
     @cached_property
     def indexes(self) -> Mapping[str, tuple[str, ...]]:
         """Name of each unique index -> its fields. That of one field has the field's name."""
         return indexes(self.unique, self.unique_together)
+
+    def targets(self, entity: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """(kind, id) of what an entity refers to."""
+        for name, target in self.references.items():
+            if entity.get(name) is not None:
+                yield target, entity[name]["id"]
 
     def claims(self, entity: Mapping[str, Any]) -> dict[str, str]:
         """What no other entity of this kind may have: name of the index -> value.
@@ -140,6 +156,21 @@ class Schema:
             answer["ttl"] = None if expires_at is None else math.floor(expires_at - now)
         return answer
 
+    def label(self, entity: Mapping[str, Any]) -> str | None:
+        """What people know an entity by beside its id; never a secret. None where there is nothing
+        of the kind."""
+        scoped = self.scoped_key[1] if self.scoped_key else None
+        for name in (self.endpoint_key, scoped, "name", *self.unique):
+            declared = self.fields.get(name) if name else None
+            value = entity.get(name) if name else None
+            if declared and not declared.encrypted and isinstance(value, str):
+                return value
+        return None
+
+    def fields_of(self, entity: Mapping[str, Any]) -> dict[str, Field]:
+        """All fields of an entity, those of its subschema among them."""
+        return self._fields_of(self._subschema(entity))
+
     @cached_property
     def _internal(self) -> frozenset[str]:
         return frozenset(name for name, item in self.fields.items() if item.internal)
@@ -178,7 +209,7 @@ class Schema:
                 if item.uuid:
                     entity[name] = new_id()
                 elif name == "created_at":
-                    entity[name] = _timestamp(item, now)
+                    entity[name] = timestamp(item, now)
         return self._finish(entity, errors, now, fields, new_secret, source)
 
     def validate_patch(
@@ -292,7 +323,7 @@ class Schema:
     ) -> Entity:
         """Complete, validate, check and transform; ``errors`` are those found so far."""
         if "updated_at" in self.fields:
-            entity["updated_at"] = _timestamp(self.fields["updated_at"], now)
+            entity["updated_at"] = timestamp(self.fields["updated_at"], now)
         subschema = self._subschema(entity, demanded=True)
         fields = self._fields_of(subschema)
         entity = complete_fields(fields, entity, new_secret)
@@ -336,8 +367,8 @@ def _described(fields: Mapping[str, Field]) -> list[dict[str, Any]]:
     return [{name: item.describe()} for name, item in fields.items() if not item.internal]
 
 
-def _timestamp(item: Field, now: float) -> int | float:
-    """Whole seconds, or milliseconds where the field takes fractions."""
+def timestamp(item: Field, now: float) -> int | float:
+    """A time as the field stores it: whole seconds, or milliseconds where it takes fractions."""
     return int(now) if item.type == "integer" else round(now, 3)
 
 

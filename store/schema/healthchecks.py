@@ -5,7 +5,7 @@ An interval or a number of 0 turns that part off; all are off by default.
 
 from typing import Any
 
-from store.schema.field import Field
+from store.schema.field import UNSET, Field
 from store.schema.typedefs import HEADER_NAME, PATH, SNI, having
 
 _TYPE = Field("string", default="http", one_of=("tcp", "http", "https", "grpc", "grpcs"))
@@ -21,8 +21,11 @@ _HEADERS = Field(
 
 
 def _record(fields: dict[str, Field]) -> Field:
-    """A record that is there, with its defaults, unless it is null."""
-    default: dict[str, Any] = {}
+    """A record that is there, with its defaults, unless it is null. They are its default, too, as
+    in Kong: decK takes what it compares with from there, and doesn't look into the record."""
+    default: dict[str, Any] = {
+        name: field.default for name, field in fields.items() if field.default is not UNSET
+    }
     return Field("record", fields=fields, default=default)
 
 

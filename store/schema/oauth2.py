@@ -96,6 +96,7 @@ OAUTH2_AUTHORIZATION_CODES = Schema(
     endpoint_key=None,
     endpoints="nowhere",
     cold=True,
+    runtime=True,
     ttl=True,
     fields={
         "id": UUID,
@@ -121,6 +122,7 @@ OAUTH2_TOKENS = Schema(
     entity_name="oauth2_token",
     endpoint_key="access_token",
     cold=True,
+    runtime=True,
     ttl=True,
     fields={
         "id": UUID,

@@ -9,6 +9,7 @@ SESSIONS = Schema(
     entity_name="session",
     endpoint_key="session_id",
     cold=True,
+    runtime=True,
     ttl=True,
     fields={
         "id": UUID,
@@ -27,6 +28,7 @@ ACME_STORAGE = Schema(
     entity_name="acme_storage",
     endpoint_key=None,
     cold=True,
+    runtime=True,
     ttl=True,
     fields={
         "id": UUID,

@@ -15,10 +15,48 @@ async def test_root_is_what_kongs_clients_parse(admin: Client) -> None:
     assert root["edition"] == "community"
     assert root["tagline"] == "Welcome to grapevine"
     assert (root["node_id"], root["hostname"]) == (NODE_ID, "host1")
-    assert root["plugins"] == {"available_on_server": {}, "enabled_in_cluster": []}
+    assert set(root["plugins"]) == {"available_on_server", "enabled_in_cluster", "unavailable"}
     assert root["pids"] == {"master": os.getpid(), "workers": [1]}
     assert isinstance(root["lua_version"], str)
     assert set(root["timers"]) == {"running", "pending"}
+
+
+async def test_root_names_what_may_be_configured_and_in_which_order_it_runs(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.config.plugins.BUILT", frozenset({"cors", "key-auth"}))
+    plugins = (await admin.get("/")).json["plugins"]
+    assert plugins["available_on_server"] == {
+        "cors": {"version": "3.9.3", "priority": 2000},
+        "key-auth": {"version": "3.9.3", "priority": 1250},
+    }
+    assert "key-auth" not in plugins["unavailable"]
+    assert {"jwt", "rate-limiting"} <= set(plugins["unavailable"])
+
+
+async def test_root_names_each_plugin_that_is_configured_once(admin: Client) -> None:
+    assert (await admin.get("/")).json["plugins"]["enabled_in_cluster"] == []
+    await admin.make_service("s")
+    for path in ("/plugins", "/services/s/plugins"):
+        for name in ("cors", "key-auth"):
+            assert (await admin.post(path, json={"name": name})).status == 201
+    assert (await admin.get("/")).json["plugins"]["enabled_in_cluster"] == ["cors", "key-auth"]
+    for plugin in (await admin.get("/plugins")).json["data"]:
+        if plugin["name"] == "cors":
+            await admin.delete(f"/plugins/{plugin['id']}")
+    assert (await admin.get("/")).json["plugins"]["enabled_in_cluster"] == ["key-auth"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{"pg_password": "hide-me", "admin_token": "hide-me-as-well-please"}],
+)
+async def test_root_masks_secrets(admin: Client, overrides: dict[str, str]) -> None:
+    headers = {"Kong-Admin-Token": overrides["admin_token"]}
+    answer = await admin.get("/", headers=headers)
+    assert b"hide-me" not in answer.body
+    configuration = answer.json["configuration"]
+    assert configuration["pg_password"] == configuration["admin_token"] == "******"
 
 
 async def test_root_names_the_software_and_the_cluster_apart(admin: Client) -> None:

@@ -41,6 +41,8 @@ async def exchange(client: Client, data: bytes, until: bytes = b"") -> bytes:
         b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
         b"POST /services HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"\x00" * 10_000,
+        b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9_000 + b"\r\n\r\n",
     ],
 )
 async def test_garbage_gets_400_and_the_next_client_is_served(
@@ -48,7 +50,10 @@ async def test_garbage_gets_400_and_the_next_client_is_served(
 ) -> None:
     answer = await exchange(admin, garbage)
     assert answer.startswith(ANSWERED_400)
-    assert b"Traceback" not in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/json; charset=utf-8" in head
+    assert b"Server: grapevine/" in head
+    assert json.loads(body) == {"message": "Bad request"}
     assert (await admin.get("/")).status == 200
 
 

@@ -172,3 +172,30 @@ def test_a_database_that_is_not_there_says_what_to_type(prefix: Path) -> None:
     result = run("config", "db_import", "-", "-p", str(prefix), stdin=DOCUMENT)
     assert result.exit_code == 1
     assert "grapevine migrations bootstrap" in result.output
+
+
+def test_a_dry_run_of_an_import_says_what_would_change_and_changes_nothing(database: Path) -> None:
+    run("config", "db_import", "-", "-p", str(database), stdin=DOCUMENT)
+    other = """
+_format_version: "3.0"
+services: [{name: one, host: b.test}, {name: two, host: c}]
+consumers: [{username: bob, keyauth_credentials: [{key: the-secret-key}]}]
+"""
+    shown = run("config", "db_import", "-", "--dry-run", "-p", str(database), stdin=other)
+    assert shown.exit_code == 0
+    assert "change services one: host" in shown.output
+    assert "create services two\n" in shown.output
+    assert "the-secret-key" not in shown.output
+    assert "dry run: 3 to create, 1 to change, 0 as they should be\n" in shown.output
+    again = run("config", "db_import", "-", "-p", str(database), stdin=DOCUMENT)
+    assert again.output == "import successful: 2 entities, revision 1.1\n"
+
+
+def test_an_import_may_refer_to_what_is_in_the_database(database: Path) -> None:
+    run("config", "db_import", "-", "-p", str(database), stdin=DOCUMENT)
+    route = "_format_version: '3.0'\nroutes: [{name: more, paths: [/more], service: one}]"
+    imported = run("config", "db_import", "-", "-p", str(database), stdin=route)
+    assert imported.output == "import successful: 1 entities, revision 1.2\n"
+    wrong = run("config", "db_import", "-", "-p", str(database), stdin=route.replace("one", "no"))
+    assert wrong.exit_code == 1
+    assert "no such entry in 'services'" in wrong.output

@@ -254,7 +254,7 @@ class TestKongsOtherKeys:
         settings = read(f"{text}\ndatabase = sqlite")
         assert len(settings.warnings) == 3
         unknown, http2, dashboard = settings.warnings
-        assert unknown.startswith("keys of Kong's without an effect here: admin_gui_path, ")
+        assert unknown.startswith("keys of Kong's without an effect here: allow_debug_header, ")
         assert "dns_resolver" not in unknown
         assert "http2" in http2
         assert "dashboard" in dashboard

@@ -1,0 +1,1 @@
+"""The data plane beside other proxies: ``python -m benchmarks.proxy``."""
