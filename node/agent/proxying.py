@@ -49,5 +49,8 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         ssl_cert=str(certificate),
         ssl_cert_key=str(key),
         router_flavor=settings.router_flavor,
+        dns_resolver=tuple((server.host, server.port) for server in settings.dns_resolver),
+        dns_order=settings.dns_order,
+        dns_hostsfile=settings.dns_hostsfile,
         replica_file=str(replica_path(settings)),
     )

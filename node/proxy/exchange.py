@@ -127,7 +127,8 @@ class Exchange:
                 gateway.stats.routes_missed += 1
             self._answer(outcome)
             return
-        self._send_upstream(outcome)
+        self._plan = outcome
+        self._send_upstream()
 
     def request_data(self, payload: bytes) -> None:
         """The next piece of the request's body."""
@@ -160,10 +161,10 @@ class Exchange:
 
     # The upstream connection
 
-    def _send_upstream(self, plan: dispatch.Plan) -> None:
-        """Nothing stands between the request and its upstream any more."""
-        self._plan = plan
-        self.tries = Tries(self.gateway, plan, self.head, self.identity)
+    def _send_upstream(self) -> None:
+        """The plan is made: nothing stands between the request and its upstream any more."""
+        assert self._plan is not None
+        self.tries = Tries(self.gateway, self._plan, self.head, self.identity)
         self._try()
 
     def _try(self) -> None:

@@ -84,6 +84,8 @@ RESOLVER_TTL_MAX_SECONDS = 24 * 3600.0
 RESOLVER_FAILURE_SECONDS = 1.0
 """Kong: dns_error_ttl."""
 RESOLVER_TIMEOUT_SECONDS = 5.0
+RESOLVER_QUESTION_SECONDS = 2.0
+"""Of one question for one type of record."""
 RESOLVER_TICK_SECONDS = 0.5
 """How late the names of targets may be asked for anew."""
 RESOLVER_AT_ONCE_MAX = 32

@@ -1,8 +1,9 @@
 """Look-ups of names: the hosts file, then the name servers, then whatever else the system knows.
 
-The order of record types is Kong's (``dns_order``: LAST, SRV, A, CNAME), with AAAA after A, so that
-names that have IPv6 addresses only are found, too. CNAMEs are followed within each answer; as a
-type of its own CNAME finds nothing more. LAST is the type that was found the last time.
+The order of record types is the key ``dns_order``'s, where LAST is the type that was found the last
+time. Where it doesn't have AAAA, that is asked for after the others, so that names that have IPv6
+addresses only are found, too. CNAMEs are followed within each answer; as a type of its own CNAME
+finds nothing more.
 """
 
 import asyncio
@@ -14,13 +15,13 @@ from pathlib import Path
 import dns.asyncresolver
 import dns.exception
 import dns.name
+import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 
 from node.proxy import limits
 from node.proxy.resolver import Found, NoSuchName, Record
 
-_TYPES = ("SRV", "A", "AAAA")
 _NONE = (
     dns.resolver.NXDOMAIN,
     dns.resolver.NoAnswer,
@@ -74,24 +75,25 @@ class Lookup:
     def __init__(
         self,
         servers: Sequence[tuple[str, int]] = (),
-        order: Sequence[str] = ("LAST", *_TYPES),
+        order: Sequence[str] = ("LAST", "SRV", "A", "CNAME"),
         hosts_file: Path = Path("/etc/hosts"),
     ) -> None:
         self._hosts = HostsFile(hosts_file)
-        self._order = [kind for kind in order if kind in _TYPES] or list(_TYPES)
+        asked = [kind for kind in order if kind in ("SRV", "A", "AAAA")]
+        self._order = asked if "AAAA" in asked else [*asked, "AAAA"]
         self._remembers = "LAST" in order
         self._last: dict[str, str] = {}
         self._system = not servers
         self._dns: dns.asyncresolver.Resolver | None = None
-        if servers:
-            self._dns = dns.asyncresolver.Resolver(configure=False)
-            self._dns.nameservers = [host for host, _ in servers]
-            self._dns.nameserver_ports = dict(servers)
-        else:
-            try:
-                self._dns = dns.asyncresolver.Resolver()
-            except dns.exception.DNSException:  # no resolv.conf, or none that names a server
-                self._dns = None
+        try:
+            self._dns = dns.asyncresolver.Resolver()
+        except dns.exception.DNSException:  # no resolv.conf, or none that names a server
+            if servers:
+                self._dns = dns.asyncresolver.Resolver(configure=False)
+        if servers and self._dns is not None:
+            self._dns.nameservers = [
+                dns.nameserver.Do53Nameserver(host, port) for host, port in servers
+            ]
 
     async def __call__(self, name: str) -> Found:
         """Raises NoSuchName, OSError, UnicodeError or TimeoutError."""
@@ -110,15 +112,20 @@ class Lookup:
             raise NoSuchName("there is no name server")
         last = self._last.get(name)
         order = sorted(self._order, key=lambda kind: kind != last)
+        failure: Exception = NoSuchName("no such name, or no address")
         for kind in order:
-            answer = await self._query(name, kind)
-            if answer is None:
+            try:
+                answer = await self._query(name, kind)
+                if answer is None:
+                    continue
+                found = await self._of_srv(answer) if kind == "SRV" else _of_addresses(answer)
+            except OSError as error:  # some servers fail at types that they don't know
+                failure = error
                 continue
-            found = await self._of_srv(answer) if kind == "SRV" else _of_addresses(answer)
             if found.records:
                 self._remember(name, kind)
                 return found
-        raise NoSuchName("no such name, or no address")
+        raise failure
 
     def _remember(self, name: str, kind: str) -> None:
         if self._remembers:
@@ -131,7 +138,7 @@ class Lookup:
         assert self._dns is not None
         try:
             return await self._dns.resolve(
-                name, kind, search=True, lifetime=limits.RESOLVER_TIMEOUT_SECONDS
+                name, kind, search=True, lifetime=limits.RESOLVER_QUESTION_SECONDS
             )
         except _NONE:
             return None

@@ -43,5 +43,10 @@ class ProxySettings(NamedTuple):
     ssl_cert_key: str
     router_flavor: str
     """``traditional_compatible`` or ``traditional``."""
+    dns_resolver: tuple[tuple[str, int], ...] = ()
+    """Name servers, with their ports; none: those of /etc/resolv.conf."""
+    dns_order: tuple[str, ...] = ("LAST", "SRV", "A", "CNAME")
+    """Record types in the order in which they are asked for."""
+    dns_hostsfile: str = "/etc/hosts"
     replica_file: str = ""
     """Where consumers and credentials are looked up."""
