@@ -34,6 +34,7 @@ from gossip.messages.history import Stance
 from gossip.messages.membership import Alive, Verdict
 from gossip.messages.purges import Purge
 from gossip.messages.registers import Register
+from gossip.observations import Observations
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.probe import Prober
@@ -148,6 +149,7 @@ class Gossip:
         self._registers = Registers(
             identity, self._members, self._tree, self._outbox, rng, self.counters
         )
+        self._observations = Observations(self._tree, self._outbox, self.counters, now)
         self._exchange = TableExchange(
             self._members, self._streams, self._outbox, profile, rng, self.counters, heartbeat,
             Beside(self._purges, self._registers),
@@ -182,7 +184,7 @@ class Gossip:
             self._members, self._own, self._allegiance, self._claims, self._contests,
             self._detection, self._exchange, self._dissemination,
             self._relaying, self._rotation, self._transfer, self._history, self._fences,
-            self._purges, self._registers, self._outbox, self.counters,
+            self._purges, self._registers, self._observations, self._outbox, self.counters,
         )  # fmt: skip
 
     def start(self, now: float) -> None:
@@ -289,6 +291,15 @@ class Gossip:
     def recall_registers(self, kept: Iterable[Register], now: float) -> None:
         """What ``kept_registers`` gave before a restart."""
         self._registers.recall(kept, now)
+
+    def tell_observation(self, body: bytes, now: float) -> bool:
+        """Tell every member what this node has observed, once and without any assurance;
+        ``Observed`` tells it there. False when that was too often lately, or this node takes no
+        part.
+
+        Raises ValueError for what is empty or above ``limits.OBSERVATION_BYTES_MAX``.
+        """
+        return self._running() and self._observations.tell(body, now)
 
     def ask_history(self, at_least: Version, mine: Stance, now: float) -> list[str]:
         """Tell some members that serve at least this version how this node's authority stands, and

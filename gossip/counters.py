@@ -180,6 +180,10 @@ MEANINGS = {
     "registers_set": "registers that this node set or deleted",
     "registers_adopted": "registers of others that were adopted",
     "registers_refused": "registers that a data plane has set",
+    "observations_told": "observations of this node told to all members",
+    "observations_held_back": "observations not told, because this node has told too many",
+    "observations_heard": "observations of members heard",
+    "observations_too_many": "observations of members left out, because there were too many",
     "registers_dropped": "registers given up because there are too many",
 }
 

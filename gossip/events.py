@@ -216,6 +216,13 @@ class RegisterChanged(NamedTuple):
     """How long it holds from now on; None: until it is set again."""
 
 
+class Observed(NamedTuple):
+    """A member tells what it has observed; ``Gossip.tell_observation`` says it."""
+
+    node_id: str
+    body: bytes
+
+
 class FenceAsked(NamedTuple):
     """A fence waits for this node (of another member, or its own): answer with
     ``Gossip.fence_answered``. ``reached`` as soon as all here that can answer a request have the
@@ -269,6 +276,7 @@ Event = (
     | KeyUnknown
     | Purged
     | RegisterChanged
+    | Observed
     | FenceAsked
     | FenceEnded
     | LeaveFinished

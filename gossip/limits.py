@@ -316,6 +316,11 @@ REGISTER_NEWS_PEERS = 2
 REGISTER_NEWS_MAX = 16
 """What was adopted is passed on to so many others, this soon, so many at a time: where there is
 more it came by a push-pull, and goes on by those."""
+OBSERVATION_BYTES_MAX = 640
+"""With what a packet holds besides it leaves the tree its room."""
+OBSERVATIONS_TOLD_PER_SECOND = 200.0
+OBSERVATIONS_HEARD_PER_SECOND = 2_000.0
+"""What one node tells, and what it takes from all the others; the rest is lost, and said again."""
 BESIDE_DIGEST_BYTES = 8
 BESIDE_BYTES_MAX = 8 * BESIDE_DIGEST_BYTES
 """What stands for one part of what push-pulls carry besides the member table, and for all."""
@@ -365,6 +370,7 @@ assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
 assert PURGE_TEXT_BYTES_MAX + CACHE_NAME_BYTES_MAX + 80 <= SPREAD_BYTES_MAX
+assert OBSERVATION_BYTES_MAX + 16 <= SPREAD_BYTES_MAX
 assert _REGISTER_BYTES <= SPREAD_BYTES_MAX
 assert PULL_COUNT_MAX <= EARLY_COUNT_MAX
 assert PULL_BYTES_MAX <= EARLY_BYTES_MAX

@@ -47,10 +47,12 @@ from gossip.messages.membership import (
     Verdict,
     Watch,
 )
+from gossip.messages.observations import Observation
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted
 from gossip.messages.registers import Register
 from gossip.messages.repair import Compare, Reconcile, Reconciled, Unreconciled
 from gossip.messages.spreading import Holds
+from gossip.observations import Observations
 from gossip.outbox import Origin, Outbox
 from gossip.own_record import OwnRecord
 from gossip.purges import Purges
@@ -82,6 +84,7 @@ class Router:
         fences: Fences,
         purges: Purges,
         registers: Registers,
+        observations: Observations,
         outbox: Outbox,
         counters: Counters,
     ) -> None:
@@ -98,6 +101,7 @@ class Router:
         self._transfer = transfer
         self._purges = purges
         self._registers = registers
+        self._observations = observations
         self._history = history
         self._fences = fences
         self._outbox = outbox
@@ -196,6 +200,8 @@ class Router:
             case Register():
                 by_stream = origin.stream is not None
                 self._registers.received(message, sender, now, by_stream=by_stream)
+            case Observation():
+                self._observations.received(message, sender, now)
             case _:
                 self._counters.add("messages_malformed")
 

@@ -128,6 +128,32 @@ class Peeked(NamedTuple):
     """JSON; None when nothing is."""
 
 
+class Judged(NamedTuple):
+    """Agent to worker: how addresses of targets stand now, whatever the worker has found."""
+
+    states: tuple[tuple[str, str, str, int, int], ...]
+    """Upstream id, target id, host, port, a number of node.proxy.health.counters.State."""
+
+
+class Doubted(NamedTuple):
+    """Agent to worker: another node has found this address unhealthy."""
+
+    upstream_id: str
+    target_id: str
+    host: str
+    port: int
+    seconds: float
+    """How long that counts."""
+
+
+class Observed(NamedTuple):
+    """Worker to agent: what came of requests to targets, as far as it may change their state."""
+
+    results: tuple[tuple[str, str, str, int, int, bool], ...]
+    """Upstream id, target id, host, port, a number of node.proxy.health.counters.Result, and
+    whether one failure suffices because another node has found the address unhealthy."""
+
+
 class Level(NamedTuple):
     """Agent to worker: log from this level on, a key of node.logs.LEVELS."""
 
@@ -181,6 +207,9 @@ Frame = (
     | Told
     | Purge
     | Peek
+    | Judged
+    | Doubted
+    | Observed
     | Level
     | Ask
     | Peeked
@@ -201,6 +230,9 @@ _KINDS: dict[str, type[Frame]] = {
     "told": Told,
     "purge": Purge,
     "peek": Peek,
+    "judged": Judged,
+    "doubted": Doubted,
+    "observed": Observed,
     "level": Level,
     "ask": Ask,
     "peeked": Peeked,

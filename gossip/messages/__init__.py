@@ -15,6 +15,7 @@ from gossip.messages import (
     history,
     keys,
     membership,
+    observations,
     purges,
     registers,
     repair,
@@ -33,6 +34,7 @@ Message = (
     | registers.Message
     | repair.Message
     | history.Message
+    | observations.Message
 )
 
 _SUBJECTS = (
@@ -45,6 +47,7 @@ _SUBJECTS = (
     registers,
     repair,
     history,
+    observations,
 )
 _KINDS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {}
 for _subject in _SUBJECTS:

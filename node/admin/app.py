@@ -24,6 +24,7 @@ from node.admin.event_stream import EventStreams
 from node.admin.fence import fence_writes
 from node.admin.guard import bound_requests, refuse_strangers
 from node.admin.headers import CommonHeaders, answer_options, note_start
+from node.admin.health import Health
 from node.admin.history import History
 from node.admin.keys import Keys
 from node.admin.limits import BODY_BYTES_MAX
@@ -84,6 +85,12 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/cluster/invalidate", {"POST": caches.invalidate})
     add(app, "/cache", {"DELETE": caches.forget_all})
     add(app, f"/cache/{{{CACHE_KEY}}}", {"GET": caches.show, "DELETE": caches.forget})
+    health = Health(node)
+    add(app, health.path, {"GET": health.show})
+    for state, set_it in (("healthy", health.set_healthy), ("unhealthy", health.set_unhealthy)):
+        for below in ("", "/{address}"):
+            path = f"{health.target_path}{below}/{state}"
+            add(app, path, {"PUT": set_it, "POST": set_it})
     debug = Debug(node)
     add(app, "/debug/node/log-level", {"GET": debug.show_level})
     add(app, "/debug/node/log-level/{log_level}", {"PUT": debug.set_level_here})

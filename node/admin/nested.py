@@ -82,6 +82,10 @@ class Children:
         committed = await commit(request, self.child.node, delete)
         return web.Response(status=204, headers=revision_headers(committed))
 
+    async def find(self, request: web.Request) -> Entity:
+        """The child that a request's path names. Raises Refusal 404 when it isn't this parent's."""
+        return (await self._own_child(request))[0]
+
     async def _own_child(self, request: web.Request) -> tuple[Entity, Headers]:
         """The child that the path names. Raises Refusal 404 when it isn't this parent's."""
         return await self._child_of(request, await self.parent.find(request))

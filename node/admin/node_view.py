@@ -7,6 +7,7 @@ from gossip.invalidation import Invalidation
 from node.config.settings import Settings
 from node.metrics.measures import Measures
 from node.named_version import NamedVersion
+from node.proxy.health.settings import Checks, Target
 from store.authority import Authority, AuthorityInfo, Committed, Entity, Mutation, Page, Query
 from store.declarative.document import Document
 from store.version import Head, Version
@@ -90,6 +91,45 @@ class CachesView(Protocol):
 
     async def peek(self, key: str) -> Sequence[str] | None:
         """The JSON texts cached under a key on this node; None when none are."""
+
+
+class AddressReport(NamedTuple):
+    """One address of a target."""
+
+    host: str
+    port: int
+    weight: int
+    available: bool
+    """Whether requests are sent there; true where nothing is checked."""
+
+
+class TargetReport(NamedTuple):
+    """A target with its addresses."""
+
+    target: Target
+    addresses: Sequence[AddressReport]
+    problem: str
+    """Why there are no addresses; empty when there are."""
+
+
+class TargetHealthView(Protocol):
+    """The health of upstreams' targets on this node."""
+
+    def set(self, upstream_id: str, target_id: str, host: str, port: int, *, healthy: bool) -> None:
+        """Set a target's health, or with a host that of one address, on every node. Raises
+        NotAvailable."""
+
+    async def report(self, target: Target) -> TargetReport:
+        """How a target stands; its name may have to be looked up."""
+
+    async def report_upstream(self, upstream_id: str) -> Sequence[TargetReport]:
+        """How all targets of an upstream stand."""
+
+    def is_healthy(self, checks: Checks, reports: Sequence[TargetReport]) -> bool:
+        """Whether an upstream with these targets is, as a whole, by its threshold."""
+
+    def addresses_by_state(self) -> Mapping[str, int]:
+        """How many addresses of targets that are checked are ``healthy`` and ``unhealthy``."""
 
 
 class LogLevelsView(Protocol):
@@ -259,6 +299,9 @@ class NodeView(Protocol):
 
     @property
     def caches(self) -> CachesView: ...
+
+    @property
+    def health(self) -> TargetHealthView: ...
 
     @property
     def history(self) -> HistoryView: ...

@@ -46,6 +46,7 @@ class Answers:
         self.keys = parts.key_changes
         self.caches = parts.caches
         self.log_levels = parts.log_levels
+        self.health = parts.health
         self.history = parts.history
 
     @property
@@ -130,6 +131,7 @@ class Answers:
             **self._parts.worker_audit.counters(),
             **self._parts.cluster_audit.counters,
             **self._parts.caches.counters(),
+            **self._parts.health.counters(),
             "worker_restarts": self._parts.workers.restarts,
             "reloads": self._reloader.reloads,
             "events_dropped": self._parts.bus.dropped,

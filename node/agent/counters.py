@@ -1,5 +1,7 @@
 """What the agent counts besides gossip and the authority, by name; metrics show zeros, too."""
 
+from node.agent.health.targets import COUNTERS as TARGET_HEALTH
+
 MEANINGS = {
     "replica_file_writes": "times that the replica file was brought up to date",
     "replica_file_failures": "times that the replica file could not be written",
@@ -17,5 +19,6 @@ MEANINGS = {
     "cluster_audits_failed": "times that the database held something else",
     "cluster_audit_rows_spread": "rows changed past the Admin API that audits brought to all nodes",
     "cluster_audit_rows_refused": "rows that were not brought, as they don't validate",
+    **TARGET_HEALTH,
     "events_dropped": "events that slow readers of the event stream lost",
 }

@@ -308,6 +308,21 @@ class Membership:
             raise NotAvailable(str(error)) from None
         self._transport.flush()
 
+    def tell_observation(self, body: bytes) -> bool:
+        """Tell all members what this node has observed, once; False when they can't be told now."""
+        return self._ask(lambda gossip, now: gossip.tell_observation(body, now), False)
+
+    def proxies(self) -> tuple[str, ...]:
+        """Node ids of the live members that serve traffic, in order; this one's if it does."""
+        found = {
+            member.id
+            for member in self._views()
+            if member.status == "alive" and member.role != "control_plane"
+        }
+        if self._settings.role != "control_plane":
+            found.add(self._own.node_id)
+        return tuple(sorted(found))
+
     def _registers(self) -> list[Register]:
         return self._look(Gossip.kept_registers, [])
 

@@ -107,6 +107,7 @@ class Node:
             tasks.create_task(parts.peers.keep_fresh())
             tasks.create_task(parts.replica_audit.run())
             tasks.create_task(parts.worker_audit.run())
+            tasks.create_task(parts.health.run())
             if parts.documents is None:
                 tasks.create_task(parts.histories.run())
                 tasks.create_task(parts.following.run())

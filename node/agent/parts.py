@@ -20,6 +20,7 @@ from node.agent.documents import Documents
 from node.agent.events import EventBus
 from node.agent.fences import Fences
 from node.agent.following import Following
+from node.agent.health.targets import TargetHealth
 from node.agent.histories import Histories
 from node.agent.http_servers import HttpServers
 from node.agent.identity import OwnIdentity, StoredIdentity
@@ -33,7 +34,7 @@ from node.agent.log_levels import LogLevels
 from node.agent.membership import Membership
 from node.agent.participation import Participation
 from node.agent.peers import Peers
-from node.agent.proxying import proxy_settings, replica_path
+from node.agent.proxying import lookup, proxy_settings, replica_path
 from node.agent.removals import Removals
 from node.agent.repairing import Repairing
 from node.agent.replica_audit import ReplicaAudit
@@ -92,6 +93,18 @@ class Parts:
             self.membership.set_register,
             lambda seconds, what: asyncio.get_running_loop().call_later(seconds, what),
         )
+        self.health = TargetHealth(
+            lambda: self.identity.node_id,
+            self.membership.proxies,
+            self.workers.say,
+            self.membership.tell_observation,
+            self.membership.set_register,
+            self.serving.for_workers,
+            self.rng,
+            lookup(settings),
+        )
+        self.workers.on_ready = lambda worker: self.health.worker_ready(worker.send)
+        self.workers.on_observed = lambda worker, told: self.health.observed(worker.send, told)
         self.histories = Histories(
             self.authority,
             lambda: self.identity.node_id,

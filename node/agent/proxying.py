@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from node.agent.certificate import certificate_files
+from node.agent.certificate import certificate_files, default_certificate
+from node.config import tls
 from node.config.settings import Settings
+from node.proxy.lookup import Lookup
 from node.proxy.settings import Listener, ProxySettings
 from node.version import VERSION
 
@@ -22,6 +24,12 @@ def replica_path(settings: Settings) -> Path:
     return settings.prefix / "replica.db"
 
 
+def lookup(settings: Settings) -> Lookup:
+    """How this node resolves targets' names, in its workers and where it probes."""
+    servers = [(server.host, server.port) for server in settings.dns_resolver]
+    return Lookup(servers, settings.dns_order, Path(settings.dns_hostsfile))
+
+
 def proxy_settings(settings: Settings) -> ProxySettings:
     """The settings of a worker, but for its slot and its sockets' descriptors."""
     listeners = tuple(
@@ -31,6 +39,14 @@ def proxy_settings(settings: Settings) -> ProxySettings:
     certificate, key = Path(), Path()
     if any(listener.ssl for listener in listeners):
         certificate, key = certificate_files(settings)
+    client_certificate, client_key = settings.client_ssl_cert, settings.client_ssl_cert_key
+    if not settings.client_ssl:
+        client_certificate = client_key = ""
+    elif not client_certificate:
+        client_certificate, client_key = map(str, default_certificate(settings.prefix))
+    versions, ciphers = tls.offered(
+        settings.ssl_cipher_suite, settings.ssl_protocols, settings.ssl_ciphers
+    )
     return ProxySettings(
         worker=-1,
         listeners=listeners,
@@ -52,5 +68,12 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         dns_resolver=tuple((server.host, server.port) for server in settings.dns_resolver),
         dns_order=settings.dns_order,
         dns_hostsfile=settings.dns_hostsfile,
+        ssl_protocols=versions,
+        ssl_ciphers=ciphers,
+        ssl_session_tickets=settings.ssl_session_tickets,
+        client_ssl_cert=client_certificate,
+        client_ssl_cert_key=client_key,
+        trusted_certificates=settings.lua_ssl_trusted_certificate,
+        allow_debug_header=settings.allow_debug_header,
         replica_file=str(replica_path(settings)),
     )

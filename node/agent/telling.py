@@ -19,6 +19,7 @@ from gossip.events import (
     KeyUnknown,
     MemberChanged,
     MemberForgotten,
+    Observed,
     Purged,
     RegisterChanged,
     SnapshotFailed,
@@ -58,7 +59,8 @@ class Telling:
             FenceAsked: lambda event: parts.fences.asked(event),
             FenceEnded: lambda event: parts.fences.ended(event),
             Purged: lambda event: parts.caches.purged(event),
-            RegisterChanged: lambda event: parts.log_levels.heard(event),
+            RegisterChanged: self._register_changed,
+            Observed: lambda event: parts.health.heard(event),
             KeyringChanged: lambda event: parts.keys.adopted(event.keyring),
             KeyUnknown: lambda event: parts.keys.unknown(event.key_id),
             Isolated: lambda event: log.warning(
@@ -78,18 +80,21 @@ class Telling:
         body = decode_body(changeset.body)
         self._parts.revisions.applied(changeset.version, body)
         self._parts.workers.publish(changeset.version, body.changes)
+        self._parts.health.applied(body.changes)
         self._parts.fences.moved()
 
     def loaded(self) -> None:
         self._parts.keeper.replaced()
         self._parts.replica_audit.replaced()
         self._parts.workers.publish_state()
+        self._parts.health.loaded()
         self._parts.fences.moved()
 
     def mended(self, version: Version, changes: tuple[Change, ...]) -> None:
         self._parts.keeper.replaced()
         self._parts.replica_audit.replaced()
         self._parts.workers.publish(version, changes)
+        self._parts.health.applied(changes)
 
     async def replace_replica(self) -> None:
         self._parts.repairing.damaged("an audit has found that it isn't what was applied")
@@ -118,6 +123,11 @@ class Telling:
         )
         self._parts.peers.changed()
         self._parts.following.moved()
+        self._parts.health.members_changed()
+
+    def _register_changed(self, event: RegisterChanged) -> None:
+        self._parts.log_levels.heard(event)
+        self._parts.health.register_changed(event)
 
     def _member_forgotten(self, event: MemberForgotten) -> None:
         if self._parts.membership.is_first():

@@ -36,6 +36,8 @@ class Owner(Protocol):
 
     def worker_peeked(self, worker: "Worker", answer: channel.Peeked) -> None: ...
 
+    def worker_observed(self, worker: "Worker", observed: channel.Observed) -> None: ...
+
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
 
 
@@ -140,6 +142,8 @@ class Worker(asyncio.Protocol):
             self._owner.worker_differs(self, frame)
         elif isinstance(frame, channel.Peeked):
             self._owner.worker_peeked(self, frame)
+        elif isinstance(frame, channel.Observed):
+            self._owner.worker_observed(self, frame)
         elif isinstance(frame, channel.Stats):
             self._owner.worker_stats(self, frame.counters)
         else:

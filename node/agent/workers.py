@@ -75,6 +75,10 @@ class Workers:
         """In force in place of the template's; empty: the template's is."""
         self.on_peeked: Callable[[channel.Peeked], None] = lambda peeked: None
         """Called with what a worker has cached, when it was asked."""
+        self.on_ready: Callable[[Worker], None] = lambda worker: None
+        """Told of each worker before it listens."""
+        self.on_observed: Callable[[Worker, channel.Observed], None] = lambda *_: None
+        """Told what came of requests to targets."""
 
     # What the node asks
 
@@ -132,7 +136,10 @@ class Workers:
         self._log_level = level
         self.say(channel.Level(level))
 
-    def say(self, frame: channel.Purge | channel.Peek | channel.Level) -> int:
+    def say(
+        self,
+        frame: channel.Purge | channel.Peek | channel.Level | channel.Judged | channel.Doubted,
+    ) -> int:
         """Send something to every worker at once, whatever it is being fed; to how many."""
         told = [worker for worker in self._running if worker.configured]
         encoded = channel.encode(frame)
@@ -324,6 +331,7 @@ class Workers:
 
     def worker_ready(self, worker: Worker) -> None:
         log.debug("worker ready", worker=worker.slot, pid=worker.pid)
+        self.on_ready(worker)
         if self._listening and not self._stopping:
             worker.listen()
 
@@ -339,6 +347,9 @@ class Workers:
 
     def worker_peeked(self, worker: Worker, answer: channel.Peeked) -> None:
         self.on_peeked(answer)
+
+    def worker_observed(self, worker: Worker, observed: channel.Observed) -> None:
+        self.on_observed(worker, observed)
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from node.config import plugins, postgres
+from node.config import plugins, postgres, tls
 from node.config.keyring_file import configured_keyring, is_readable_by_others
 from node.config.listen import HostPort
 from store.mounts import network_file_system
@@ -40,12 +40,14 @@ def problems(values: Mapping[str, Any]) -> Iterator[str]:
     for certificate, private_key in (
         ("ssl_cert", "ssl_cert_key"),
         ("admin_gui_ssl_cert", "admin_gui_ssl_cert_key"),
+        ("client_ssl_cert", "client_ssl_cert_key"),
         ("pg_ssl_cert", "pg_ssl_cert_key"),
     ):
         yield from _certificate(values, certificate, private_key)
     yield from _sqlite(values)
     yield from _keys(values)
     yield from postgres.problems(values)
+    yield from tls.problems(values)
     yield from _shared_ports(values)
 
 

@@ -20,7 +20,7 @@ class Meaningful(NamedTuple):
 
 _HARMLESS = """
     admin_gui_access_log admin_gui_csp_header admin_gui_error_log
-    allow_debug_header anonymous_reports client_body_buffer_size client_ssl_cert client_ssl_cert_key
+    anonymous_reports client_body_buffer_size
     cluster_allowed_common_names cluster_control_plane cluster_data_plane_purge_delay
     cluster_dp_labels cluster_fallback_config_export cluster_fallback_config_export_delay
     cluster_fallback_config_import cluster_fallback_config_storage cluster_max_payload cluster_rpc
@@ -40,7 +40,7 @@ _HARMLESS = """
     pg_backlog pg_max_concurrent_queries pg_semaphore_timeout pg_ssl_version
     pluginserver_names proxy_server proxy_server_ssl_verify proxy_stream_access_log
     proxy_stream_error_log request_debug request_debug_token router_consistency
-    ssl_ciphers ssl_dhparam ssl_prefer_server_ciphers ssl_session_cache_size ssl_session_tickets
+    ssl_dhparam ssl_prefer_server_ciphers ssl_session_cache_size
     ssl_session_timeout status_access_log status_error_log tracing_instrumentations
     tracing_sampling_rate untrusted_lua untrusted_lua_sandbox_environment
     untrusted_lua_sandbox_requires vaults wasm_dynamic_module wasm_filters wasm_filters_path
@@ -66,22 +66,10 @@ _DECLARATIVE = "a declarative file isn't read; put its content in through the Ad
 MEANINGFUL = {
     "stream_listen": Meaningful(("off",), "TCP, TLS and UDP streams aren't proxied; set it to off"),
     "port_maps": Meaningful((), "ports are told as they are listened on; leave it out"),
-    "client_ssl": Meaningful(
-        ("off", "false"), "no certificate is presented to upstreams; set it to off"
-    ),
-    "ssl_cipher_suite": Meaningful(
-        ("intermediate",), "TLS 1.2 and 1.3 with OpenSSL's default ciphers are offered"
-    ),
-    "ssl_protocols": Meaningful(_TLS_VERSIONS, "TLS 1.2 and 1.3 are offered; leave it out"),
     "admin_ssl_cert": Meaningful((), _CERTIFICATE),
     "admin_ssl_cert_key": Meaningful((), _CERTIFICATE),
     "status_ssl_cert": Meaningful((), _CERTIFICATE),
     "status_ssl_cert_key": Meaningful((), _CERTIFICATE),
-    "lua_ssl_trusted_certificate": Meaningful(
-        ("system",),
-        "certificates are verified against the system's bundle, the database's against pg_ssl_ca; "
-        "leave it out",
-    ),
     "cluster_mtls": Meaningful(("shared",), _NODE_TLS),
     "cluster_cert": Meaningful((), _NODE_TLS),
     "cluster_cert_key": Meaningful((), _NODE_TLS),

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from node.config import postgres, values
+from node.config import postgres, tls, values
 from node.config.keyring_file import KeyringFile, keyring_file
 from node.config.limits import BACKLOG_MAX, PG_POOL_MAX
 from node.config.listen import HostPort, ListenAddress, parse_listeners
@@ -252,6 +252,43 @@ class Settings:
         values.path, "", "PEM file of the certificate that listeners with `ssl` present."
     )
     ssl_cert_key: str = key(values.path, "", "PEM file of that certificate's private key.")
+    ssl_cipher_suite: str = key(
+        values.choice(*tls.SUITES),
+        "intermediate",
+        "Versions and ciphers of TLS: modern (1.3 alone), intermediate, old, fips (ciphers only), "
+        "or custom.",
+    )
+    ssl_ciphers: str = key(
+        values.any_text,
+        "",
+        "Ciphers of TLS 1.2 in OpenSSL's notation, for `ssl_cipher_suite = custom`.",
+    )
+    ssl_protocols: tuple[str, ...] = key(
+        tls.protocols,
+        "TLSv1.2 TLSv1.3",
+        "Versions of TLS that clients are offered, of those in `ssl_cipher_suite`.",
+    )
+    ssl_session_tickets: bool = key(
+        values.boolean,
+        "on",
+        "Whether TLS sessions are resumed, by tickets that are good for the worker that gave them.",
+    )
+    client_ssl: bool = key(
+        values.boolean,
+        "off",
+        "Whether upstreams are shown a client certificate where neither service nor upstream "
+        "has one.",
+    )
+    client_ssl_cert: str = key(
+        values.path, "", "PEM file of that client certificate; without one, the node's default one."
+    )
+    client_ssl_cert_key: str = key(values.path, "", "PEM file of that certificate's private key.")
+    lua_ssl_trusted_certificate: tuple[str, ...] = key(
+        values.items,
+        "system",
+        "PEM files of authorities (or `system`) by which upstreams are verified where a service "
+        "with `tls_verify` names none.",
+    )
     trusted_ips: tuple[str, ...] = key(
         values.trusted_addresses,
         "",
@@ -286,6 +323,11 @@ class Settings:
         values.router_flavor,
         "traditional_compatible",
         "How routes are compared: `traditional_compatible` or `traditional`.",
+    )
+    allow_debug_header: bool = key(
+        values.boolean,
+        "off",
+        "Whether answers to requests with `Kong-Debug: 1` name the route and the service.",
     )
     upstream_keepalive_pool_size: int = key(
         values.integer(0, BACKLOG_MAX),

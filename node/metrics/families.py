@@ -106,6 +106,14 @@ _NODE = (
         Family("grapevine_members", "gauge", "Members of the cluster that this node lists."),
         _members,
     ),
+    Metric(
+        Family(
+            "grapevine_target_addresses",
+            "gauge",
+            "Addresses of upstreams' targets that are checked, by their health on this node.",
+        ),
+        lambda reading: _by("health", reading.node.health.addresses_by_state()),
+    ),
     _gauge(
         "grapevine_epoch",
         "Epoch of the configuration that this node serves.",

@@ -27,6 +27,10 @@ class Service(NamedTuple):
     write_timeout: float
     read_timeout: float
     tls_verify: bool
+    tls_verify_depth: int | None
+    ca_certificates: tuple[str, ...]
+    """Ids of the authorities that it is verified by; none: the configured ones."""
+    client_certificate_id: str
     enabled: bool
     host_header: bytes
     """The Host that the upstream gets: with the port unless it is the scheme's default."""
@@ -102,6 +106,9 @@ def read_service(text: str) -> Service:
         write_timeout=int(or_default(fields.get("write_timeout"), 60_000)) / 1000,
         read_timeout=int(or_default(fields.get("read_timeout"), 60_000)) / 1000,
         tls_verify=bool(fields.get("tls_verify")),
+        tls_verify_depth=_optional_int(fields.get("tls_verify_depth")),
+        ca_certificates=tuple(sorted(map(str, fields.get("ca_certificates") or ()))),
+        client_certificate_id=str((fields.get("client_certificate") or {}).get("id") or ""),
         enabled=fields.get("enabled") is not False and protocol in ("http", "https"),
         host_header=host_and_port(host.strip("[]"), port, ssl),
     )
@@ -144,6 +151,10 @@ def load(text: str) -> dict[str, Any]:
 def or_default(value: Any, default: Any) -> Any:
     """What stands for a field that is missing or null."""
     return default if value is None else value
+
+
+def _optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _host(pattern: str) -> HostPattern:

@@ -19,6 +19,7 @@ from node.proxy.heads import RequestHead
 from node.proxy.response import LAST_CHUNK, ResponseRelay, chunk
 from node.proxy.tries import TIMED_OUT, Tries
 from node.proxy.upstream import PoolKey, Upstream
+from node.proxy.upstream_tls import TlsRefused
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -201,7 +202,12 @@ class Exchange:
         assert tries.peer is not None
         service = plan.service
         host = plan.host or tries.peer.headers[service.ssl]
-        key = gateway.connector.key(tries.peer, service, tries.upstream, host)
+        try:
+            key = gateway.connector.key(tries.peer, service, tries.upstream, host)
+        except TlsRefused as refusal:
+            self._complain(str(refusal))
+            self.fail(502)
+            return
         upstream = gateway.pool.take(key) if pooled else None
         if upstream is not None:
             self._attach(upstream)

@@ -10,26 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
-from node.proxy.balancing.address import Health
 from node.proxy.balancing.balancers import Balancers
-from node.proxy.balancing.unchecked import Unchecked
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
+from node.proxy.health.health import WorkerHealth
 from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
 from node.proxy.stats import Stats
 from node.proxy.table import Table
+from node.proxy.tls import ServerTls
 from node.proxy.upstream import Pool
+from node.proxy.upstream_tls import UpstreamTls
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -43,8 +44,9 @@ class Gateway:
         settings: ProxySettings,
         clients_max: int,
         log: ErrorLog,
-        ask: Callable[[Ask], None],
+        ask: Callable[[Ask | Observed], None],
     ) -> None:
+        self._tell = ask
         self.settings = settings
         self.clients_max = clients_max
         self.log = log
@@ -62,14 +64,16 @@ class Gateway:
             self.wheel,
             self.stats,
         )
-        self.connector = Connector(self.pool, self.stats)
-        self.health: Health = Unchecked()
-        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
-        self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
-        self.balancers = Balancers(self.resolver, self.health, random.Random())
+        self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
+        self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
+        self.connector = Connector(self.upstream_tls, self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.table = Table(self._refused)
+        self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
+        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
+        self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
+        self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
@@ -89,11 +93,14 @@ class Gateway:
         if self._loading is None or frame.first:
             self._loading = Table(self._refused)
         self._loading.apply(frame.version, frame.changes)
+        self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
         self.balancers.follow(self.table, whole=True)
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
         self.cold.loaded(frame.version)
         self.caches.reached(frame.version)
         self.waiters.reached(frame.version)
@@ -103,13 +110,32 @@ class Gateway:
         """Apply a changeset: whole, before any other request is looked at."""
         self.table.apply(version, changes)
         self.balancers.follow(self.table, whole=False)
+        self.health.apply(changes)
+        self._certificates_changed(changes)
         self.cold.apply(version, changes)
         self.caches.reached(version)
         self.waiters.reached(version)
 
+    def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
+        ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if ids:
+            self.server_tls.changed(ids)
+            self.upstream_tls.changed(ids)
+
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""
         return self.table.difference(frame.rows, frame.counts)
+
+    def _tell_results_soon(self) -> None:
+        self.loop.call_later(limits.RESULTS_TOLD_SECONDS, self._tell_results)
+
+    def _tell_results(self) -> None:
+        """Tell the agent what came of requests to targets, some at a time."""
+        told = self.health.take()
+        if told is not None:
+            self._tell(told)
+            if len(told.results) == limits.RESULTS_TOLD_MAX:
+                self._tell_results_soon()
 
     def _dismantle(self, steps: Iterator[None]) -> None:
         """Free a replaced table step by step, requests in between."""

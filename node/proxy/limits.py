@@ -26,6 +26,14 @@ COLD_WAIT_SECONDS = 1.0
 COLD_ASKED_MAX = 1_024
 """Look-ups that wait for the agent's answer."""
 
+RESULTS_TOLD_SECONDS = 0.005
+"""How long results of targets are gathered before the agent is told."""
+RESULTS_TOLD_MAX = 256
+"""In one frame; so 51,200 a second at most."""
+RESULTS_WAITING_MAX = 4_096
+DOUBTS_MAX = 1_024
+"""Addresses that other nodes have found unhealthy."""
+
 BACKLOG_BYTES_MAX = 64 * 1024
 """Pipelined bytes kept while a request is being answered; reading pauses beyond it."""
 REPLAY_BYTES_MAX = 64 * 1024
@@ -48,6 +56,11 @@ SEND_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 """How long input is discarded after an early answer (nginx: lingering_close)."""
 TLS_HANDSHAKE_SECONDS = 10.0
+SERVER_CONTEXTS_MAX = 1_024
+"""TLS contexts of certificates that are kept, of some 20 KiB each."""
+UPSTREAM_CONTEXTS_MAX = 256
+"""The same for upstreams. One that trusts the system's authorities has some 500 KiB; those with one
+set of authorities share it."""
 PIPE_IDLE_SECONDS = 60.0
 """Smallest idle time of an upgraded connection; the service's read_timeout when longer."""
 MIN_REVISION_WAIT_SECONDS = 1.0
@@ -108,6 +121,7 @@ ACCESS_LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024
 """Lines waiting for a slow disk; beyond it they are dropped and counted."""
 
 assert REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX
+assert RESULTS_TOLD_MAX < RESULTS_WAITING_MAX
 assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH
 assert ACCESS_LOG_BATCH_BYTES < ACCESS_LOG_PENDING_BYTES_MAX
 assert ORPHAN_SECONDS + SWEEP_SECONDS + ACCESS_LOG_CLOSE_SECONDS < 5.0

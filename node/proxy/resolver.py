@@ -202,9 +202,8 @@ def _share(record: Record) -> int:
 
 
 def literal_of(name: str) -> Record | None:
-    """The address, if it is one and no name."""
+    """The address as it is written for short, if it is one and no name."""
     try:
-        ipaddress.ip_address(name.partition("%")[0])
+        return Record(str(ipaddress.ip_address(name)))
     except ValueError:
         return None
-    return Record(name)

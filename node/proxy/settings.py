@@ -48,5 +48,15 @@ class ProxySettings(NamedTuple):
     dns_order: tuple[str, ...] = ("LAST", "SRV", "A", "CNAME")
     """Record types in the order in which they are asked for."""
     dns_hostsfile: str = "/etc/hosts"
+    ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    ssl_ciphers: str = ""
+    """Of TLS 1.2, in OpenSSL's notation; empty: OpenSSL's own."""
+    ssl_session_tickets: bool = True
+    client_ssl_cert: str = ""
+    """PEM file of the certificate that upstreams are shown; empty: none."""
+    client_ssl_cert_key: str = ""
+    trusted_certificates: tuple[str, ...] = ("system",)
+    """What upstreams are verified by where a service doesn't say: PEM files, or ``system``."""
+    allow_debug_header: bool = False
     replica_file: str = ""
     """Where consumers and credentials are looked up."""

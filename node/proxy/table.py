@@ -10,6 +10,7 @@ from typing import Any
 from node.channel import Change, Version
 from node.proxy.balancing.holdings import Targets, Upstreams
 from node.proxy.balancing.peer import Peer
+from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.resolver import literal_of
@@ -31,8 +32,9 @@ class Services(Holding[Service]):
 
     def place(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, not entity.enabled)
-        if literal_of(entity.host) is not None:
-            peer = Peer(entity.host, entity.port, (entity.host_header, entity.host_header))
+        literal = literal_of(entity.host)
+        if literal is not None:
+            peer = Peer(literal.host, entity.port, (entity.host_header, entity.host_header))
             self.peers[entity_id] = (entity, peer)
 
     def displace(self, entity_id: str, entity: Service) -> None:
@@ -82,6 +84,9 @@ class Table:
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
+        self.certificates = Certificates(refused)
+        self.snis = Snis(refused)
+        self.authorities = Authorities(refused)
         self.rebalanced: dict[str, None] = {}
         """Upstreams that have changed, they or their targets, since the balancers looked."""
         self.upstreams = Upstreams(refused, self.rebalanced)
@@ -89,6 +94,9 @@ class Table:
         holdings: tuple[Holding[Any], ...] = (
             self.services,
             self.routes,
+            self.certificates,
+            self.snis,
+            self.authorities,
             self.upstreams,
             self.targets,
         )

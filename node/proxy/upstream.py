@@ -2,21 +2,19 @@
 
 import asyncio
 import contextlib
-import ssl
 from typing import TYPE_CHECKING, cast
 
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
 from node.proxy.stats import Stats
+from node.proxy.upstream_tls import TlsTo
 
 if TYPE_CHECKING:
     from node.proxy.exchange import Exchange
 
 
-PoolKey = tuple[str, int, tuple[ssl.SSLContext | None, str | None]]
+PoolKey = tuple[str, int, TlsTo | None]
 """Address, port, and how it is encrypted: connections with one key are interchangeable."""
-PLAIN = (None, None)
-"""Not encrypted."""
 
 
 class Upstream(asyncio.Protocol):
@@ -141,6 +139,7 @@ class Pool:
         idle = self._idle.setdefault(upstream.key, [])
         if (
             upstream.closed
+            or _has_ended(upstream.key)
             or upstream.full
             or upstream.transport.is_closing()
             or len(idle) >= self._size
@@ -166,8 +165,18 @@ class Pool:
         if not idle:
             del self._idle[upstream.key]
 
+    def close_ended(self) -> None:
+        """Close idle connections of identities that have ended."""
+        for key in [key for key in self._idle if _has_ended(key)]:
+            for upstream in list(self._idle[key]):
+                upstream.close()
+
     def close(self) -> None:
         """Close all idle connections."""
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 upstream.close()
+
+
+def _has_ended(key: PoolKey) -> bool:
+    return key[2] is not None and not key[2].identity.current

@@ -32,8 +32,10 @@ from node.channel import (
     Configure,
     Decoder,
     Differs,
+    Doubted,
     Drain,
     Frame,
+    Judged,
     Kept,
     Level,
     Listen,
@@ -52,7 +54,6 @@ from node.proxy.downstream import Downstream
 from node.proxy.error_log import ErrorLog
 from node.proxy.gateway import Gateway
 from node.proxy.settings import Listener, ProxySettings
-from node.proxy.tls import listener_context
 
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
 
@@ -184,6 +185,10 @@ class Worker(asyncio.Protocol):
             gateway.caches.purge(what, frame.version)
         elif isinstance(frame, Peek):
             self._send(Peeked(frame.number, gateway.caches.peek(frame.key)))
+        elif isinstance(frame, Judged):
+            gateway.health.judged(frame)
+        elif isinstance(frame, Doubted):
+            gateway.health.doubted(frame)
         elif isinstance(frame, Level):
             logs.set_level(frame.level)
         elif isinstance(frame, Listen):
@@ -200,8 +205,15 @@ class Worker(asyncio.Protocol):
         self._gateway = Gateway(settings, self._clients_max, self._log, self._send)
         gc.collect()
         gc.set_threshold(GC_THRESHOLD)
+        sys.unraisablehook = self._ignored
         self.loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         self._tick()
+
+    def _ignored(self, what: "sys.UnraisableHookArgs") -> None:
+        """An exception that nobody could take. Python itself raises one for a server name that
+        isn't ASCII: that client gets an alert, and must not be able to fill the log."""
+        if not isinstance(what.exc_value, UnicodeDecodeError):
+            self._log.error("an error was ignored", error=repr(what.exc_value))
 
     def _reopen_logs(self) -> None:
         """The agent says that log files were renamed."""
@@ -237,10 +249,7 @@ class Worker(asyncio.Protocol):
             self._end(1)
 
     async def _open(self, gateway: Gateway, listener: Listener) -> None:
-        settings = gateway.settings
-        context = None
-        if listener.ssl:
-            context = listener_context(settings.ssl_cert, settings.ssl_cert_key)
+        context = gateway.server_tls.listener_context() if listener.ssl else None
         bound = socket.socket(fileno=listener.fd)
         server = await self.loop.create_server(
             lambda: Downstream(gateway, listener),

@@ -7,6 +7,7 @@ from typing import Any
 from gossip.invalidation import Invalidation
 from gossip.keyring import configured
 from node.admin.node_view import (
+    AddressReport,
     AuthorityStatus,
     DocumentsView,
     Fenced,
@@ -15,10 +16,12 @@ from node.admin.node_view import (
     LiveVersion,
     Purging,
     ReplicaFileStatus,
+    TargetReport,
 )
 from node.config.settings import Settings
 from node.metrics.measures import Measures
 from node.named_version import NamedVersion
+from node.proxy.health.settings import Checks, Target
 from store.authority import Authority, AuthorityInfo, Committed, Mutation
 from store.errors import AuthorityUnavailable
 from store.replica import Replica
@@ -49,6 +52,40 @@ class SmallCaches:
 
     async def peek(self, key: str) -> Sequence[str] | None:
         return self.cached.get(key)
+
+
+class SmallHealth:
+    """Satisfies node.admin.node_view.TargetHealthView: every target is its own address, and those
+    in ``out`` take no requests."""
+
+    def __init__(self) -> None:
+        self.settings: list[tuple[str, str, str, int, bool]] = []
+        self.out: set[str] = set()
+        """Hosts."""
+        self.unresolved: set[str] = set()
+        self.reports: list[TargetReport] = []
+        self.refusal: Exception | None = None
+
+    def set(self, upstream_id: str, target_id: str, host: str, port: int, *, healthy: bool) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.settings.append((upstream_id, target_id, host, port, healthy))
+
+    async def report(self, target: Target) -> TargetReport:
+        if target.host in self.unresolved:
+            return TargetReport(target, (), f"'{target.host}' does not resolve")
+        available = target.host not in self.out
+        address = AddressReport(target.host, target.port, target.weight, available)
+        return TargetReport(target, (address,), "")
+
+    async def report_upstream(self, upstream_id: str) -> Sequence[TargetReport]:
+        return self.reports
+
+    def is_healthy(self, checks: Checks, reports: Sequence[TargetReport]) -> bool:
+        return any(one.available for report in reports for one in report.addresses)
+
+    def addresses_by_state(self) -> Mapping[str, int]:
+        return {"healthy": 3, "unhealthy": len(self.out)}
 
 
 class SmallLogLevels:
@@ -111,6 +148,7 @@ class SmallNode:
         self.keys = self.keyring.changes
         self.caches = SmallCaches()
         self.log_levels = SmallLogLevels()
+        self.health = SmallHealth()
         self.history: HistoryView = SmallHistory()
         self.documents: DocumentsView | None = None
         self.measures = Measures()

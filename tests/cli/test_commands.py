@@ -132,9 +132,9 @@ class TestCheck:
         assert "cluster_encrypt_key" in result.output
 
     def test_unsupported_keys_are_passed_over_when_told(self) -> None:
-        words = ("check", "--set", "wasm=on", "--set", "client_ssl=on")
+        words = ("check", "--set", "wasm=on", "--set", "cluster_ocsp=on")
         assert grapevine(*words).exit_code == 1
-        assert grapevine(*words, "--ignore-unsupported", "wasm, client_ssl").exit_code == 0
+        assert grapevine(*words, "--ignore-unsupported", "wasm, cluster_ocsp").exit_code == 0
 
 
 def test_run_refuses_a_broken_configuration_without_starting() -> None:

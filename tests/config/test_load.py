@@ -254,7 +254,7 @@ class TestKongsOtherKeys:
         settings = read(f"{text}\ndatabase = sqlite")
         assert len(settings.warnings) == 3
         unknown, http2, dashboard = settings.warnings
-        assert unknown.startswith("keys of Kong's without an effect here: allow_debug_header, ")
+        assert unknown.startswith("keys of Kong's without an effect here: anonymous_reports, ")
         assert "dns_resolver" not in unknown
         assert "http2" in http2
         assert "dashboard" in dashboard
@@ -270,10 +270,6 @@ class TestKongsOtherKeys:
         [
             "stream_listen = 0.0.0.0:9000",
             "port_maps = 80:8000",
-            "client_ssl = on",
-            "ssl_cipher_suite = old",
-            "ssl_protocols = TLSv1.3",
-            "lua_ssl_trusted_certificate = /etc/ca.pem",
             "cluster_mtls = pki",
             "cluster_cert = /etc/cluster.crt",
             "wasm = on",

@@ -43,6 +43,7 @@ from gossip.messages.membership import (
     Unwatch,
     Watch,
 )
+from gossip.messages.observations import Observation
 from gossip.messages.purges import Purge, PurgeMark, PurgesWanted, Source
 from gossip.messages.registers import Register
 from gossip.messages.repair import Compare, Confirmed, Reconcile, Reconciled, Unreconciled
@@ -113,6 +114,7 @@ EVERY_KIND: list[Message] = [
     PurgeMark(SOURCE, 1),
     Register("r" * limits.REGISTER_NAME_BYTES_MAX, 1, node_id(3), 0, "", 0.0),
     Register("r", limits.COUNTER_MAX, node_id(3), limits.TAG_MAX, None, None),
+    Observation(b"o" * limits.OBSERVATION_BYTES_MAX),
     PurgesWanted(SOURCE, tuple(range(1, limits.PURGES_WANTED_MAX + 1))),
     Question(2**32 - 1, STANCE),
     Answer(7, STANCE._replace(holds=True)),

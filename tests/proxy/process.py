@@ -76,6 +76,8 @@ class WorkerProcess:
         self.applied: list[Applied] = []
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
+        self.log = ""
+        """What it has logged, once it was stopped."""
         self.peeked: list[Peeked] = []
         self._news = asyncio.Condition()
         self._decoder = Decoder()
@@ -199,7 +201,7 @@ class WorkerProcess:
         if self.process.returncode is None:
             self.send(Drain(0.0))
             try:
-                await self.exited()
+                _, self.log = await self.exited()
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
