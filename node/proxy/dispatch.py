@@ -128,7 +128,7 @@ def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
             values[number] = value.decode("utf-8", "surrogateescape")
     for name, value in found.groupdict().items():
         if value is not None:
-            values[name] = value.decode("utf-8", "surrogateescape")
+            values[name.decode()] = value.decode("utf-8", "surrogateescape")
     return values
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from node.plugins.worker import PluginWorker
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
+from node.proxy.balancing.balancers import Balancers
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
@@ -25,6 +27,7 @@ from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
 from node.proxy.health.health import WorkerHealth
+from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
@@ -69,10 +72,13 @@ class Gateway:
         )
         self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
         self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
-        self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
+        self.connector = Connector(self.upstream_tls, self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
+        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
+        self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
+        self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.plugins = PluginWorker(
             log, self.cold, SharedCounters(settings.counters_fd, settings.worker), self.spawn
@@ -120,6 +126,7 @@ class Gateway:
         if self._staging is not None:
             raise ValueError(f"{version} amid the parts of {self._staging.version}")
         self.table.apply(version, changes)
+        self.balancers.follow(self.table, whole=False)
         self.health.apply(changes)
         self._certificates_changed(changes)
         self.cold.apply(version, changes)
@@ -172,6 +179,7 @@ class Gateway:
 
     def _serves_anew(self, version: Version) -> None:
         """Something was swapped in that has no cold changes with it."""
+        self.balancers.follow(self.table, whole=True)
         self.server_tls.loaded()
         self.upstream_tls.loaded()
         self.cold.loaded(version)
@@ -213,7 +221,7 @@ class Gateway:
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
-        counters |= self.cold.counters() | self.caches.counters()
+        counters |= self.cold.counters() | self.caches.counters() | self.resolver.counters()
         counters["rate_limits_evicted"] = self.plugins.counters.evictions
         counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
@@ -230,6 +238,7 @@ class Gateway:
         now = self.loop.time()
         self.wheel.advance(now)
         self.access_log.tick(now)
+        self.resolver.tick(now)
 
     def drain(self) -> None:
         """Close idle client connections; the others close after the answer that they wait for."""
@@ -242,11 +251,15 @@ class Gateway:
         for client in list(self.clients):
             client.abort()
         self.pool.close()
+        self.resolver.close()
         self.cold.close()
         self.plugins.counters.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()
+
+    def _name_changed(self, name: str) -> None:
+        self.balancers.name_changed(name)
 
     def _refused(self, reason: str) -> None:
         self.stats.entities_refused += 1

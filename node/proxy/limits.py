@@ -88,11 +88,28 @@ CLIENT_ADDRESSES_MAX = 4_096
 REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024
 """RE2's bound on one compiled pattern."""
 
+QUERY_ARGS_MAX = 100
+"""Of a query, that are looked at (Kong: lua_max_uri_args)."""
+
 RESOLVER_NAMES_MAX = 1_024
+"""Names that are remembered, beside those of targets."""
 RESOLVER_TTL_SECONDS = 30.0
+"""Of an answer that has none of its own."""
+RESOLVER_TTL_MIN_SECONDS = 1.0
+"""Kong asks at each request for a name with a TTL of 0; here it is asked for each second."""
+RESOLVER_TTL_MAX_SECONDS = 24 * 3600.0
 RESOLVER_FAILURE_SECONDS = 1.0
+"""Kong: dns_error_ttl."""
 RESOLVER_TIMEOUT_SECONDS = 5.0
-RESOLVER_ADDRESSES_MAX = 16
+RESOLVER_QUESTION_SECONDS = 2.0
+"""Of one question for one type of record."""
+RESOLVER_TICK_SECONDS = 0.5
+"""How late the names of targets may be asked for anew."""
+RESOLVER_AT_ONCE_MAX = 32
+"""Look-ups under way; each takes a descriptor."""
+RESOLVER_ADDRESSES_MAX = 64
+"""Of one name."""
+HOSTS_FILE_BYTES_MAX = 1024 * 1024
 
 IDLE_UPSTREAMS_MAX = 4_096
 """Idle upstream connections of one worker, over all services."""

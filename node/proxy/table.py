@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 from node.channel import Change, Version
 from node.plugins.holding import Plugins
 from node.plugins.making import NO_PLUGINS, Maker
+from node.proxy.balancing.holdings import Targets, Upstreams
+from node.proxy.balancing.peer import Peer
 from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
+from node.proxy.resolver import literal_of
 from node.proxy.router import Match, Request, Router
 from node.proxy.vaults import Vaults
 
@@ -27,12 +30,19 @@ class Services(Holding[Service]):
     def __init__(self, router: Router, refused: Refused) -> None:
         super().__init__("services", read_service, refused)
         self._router = router
+        self.peers: dict[str, tuple[Service, Peer]] = {}
+        """Where those are whose host is an address: such requests need no balancer."""
 
     def place(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, not entity.enabled)
+        literal = literal_of(entity.host)
+        if literal is not None:
+            peer = Peer(literal.host, entity.port, (entity.host_header, entity.host_header))
+            self.peers[entity_id] = (entity, peer)
 
     def displace(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, False)
+        self.peers.pop(entity_id, None)
 
     def is_placed(self, entity_id: str, entity: Service) -> bool:
         return self._router.passes_over(entity_id) == (not entity.enabled)
@@ -95,6 +105,10 @@ class Table:
         self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
+        self.rebalanced: dict[str, None] = {}
+        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        self.upstreams = Upstreams(refused, self.rebalanced)
+        self.targets = Targets(refused, self.rebalanced)
         holdings: tuple[Holding[Any], ...] = (
             self.vaults,
             self.services,
@@ -103,6 +117,8 @@ class Table:
             self.certificates,
             self.snis,
             self.authorities,
+            self.upstreams,
+            self.targets,
         )
         self._holdings = {holding.kind: holding for holding in holdings}
 
