@@ -50,6 +50,14 @@ class Root:
         }
         return json_answer(body)
 
+    async def timers(self, request: web.Request) -> web.Response:
+        """``GET /timers``: in Kong's shape, the tasks of the process that answers. None of them
+        waits for a turn, and how often they ran isn't counted."""
+        tasks = len(asyncio.all_tasks())
+        worker = {"id": 0, "count": len(self._node.worker_pids())}
+        counts = {"running": tasks, "pending": 0, "waiting": 0, "total": tasks}
+        return json_answer({"worker": worker, "stats": {"sys": counts, "timers": {}}})
+
     def _plugins(self) -> dict[str, Any]:
         """Kong reads every plugin that is configured here (Kong/kong#9117: 18 s); an index has what
         they are called."""
@@ -92,6 +100,16 @@ def _parts(listener: ListenAddress) -> dict[str, Any]:
 async def no_wasm(request: web.Request) -> web.Response:
     """What Kong answers for filter chains while ``wasm`` is off; here it always is."""
     return message("this endpoint is only available when wasm is enabled", 400)
+
+
+async def no_control_plane(request: web.Request) -> web.Response:
+    """What Kong answers unless its role is control_plane; here no node gives configuration to nodes
+    that take part in nothing else."""
+    return message(
+        "this endpoint is only available when Kong is configured to run as Control Plane for the "
+        "cluster",
+        400,
+    )
 
 
 async def endpoints(request: web.Request) -> web.Response:

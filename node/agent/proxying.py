@@ -67,4 +67,5 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         allow_debug_header=settings.allow_debug_header,
         replica_file=str(replica_path(settings)),
         plugins=settings.plugins,
+        vault_env_prefix=settings.vault_env_prefix,
     )

@@ -15,6 +15,8 @@ from node.plugins.interface import Bound
 from node.plugins.making import Maker
 from node.proxy.entities import EntityRefused
 from node.proxy.holding import Holding, Refused
+from node.proxy.vaults import Vaults
+from node.references import SCHEME
 
 _HTTP_PROTOCOLS = frozenset(("http", "https", "grpc", "grpcs"))
 
@@ -62,9 +64,10 @@ _SCOPES = ("route", "service", "consumer")
 class Plugins(Holding[PluginEntity]):
     """Those that run, by name and by what they are bound to."""
 
-    def __init__(self, maker: Maker, refused: Refused) -> None:
+    def __init__(self, maker: Maker, refused: Refused, vaults: Vaults) -> None:
         super().__init__("plugins", read_plugin, refused)
         self._maker = maker
+        self._vaults = vaults
         self._by_name: dict[str, dict[Place, dict[str, Configured]]] = {}
         """The innermost by plugin id: of a place there is one but in the midst of a changeset."""
         self.any = False
@@ -124,9 +127,20 @@ class Plugins(Holding[PluginEntity]):
 
     # What there is
 
+    def resolve_again(self) -> None:
+        """Vaults have changed."""
+        for entity_id, entity in self.held.items():
+            if SCHEME in entity.config:
+                self.displace(entity_id, entity)
+                self.place(entity_id, entity)
+
     def place(self, entity_id: str, entity: PluginEntity) -> None:
         """Make it; one that can't be made answers 500 to what it is for, rather than not run."""
-        configured = self._maker.make(entity.name, entity.bound, json.loads(entity.config))
+        config = json.loads(entity.config)
+        fields = self._maker.config_fields(entity.name)
+        if SCHEME in entity.config and fields is not None:
+            config = self._vaults.resolved(fields, config)
+        configured = self._maker.make(entity.name, entity.bound, config)
         if configured.problem:
             self._refused(
                 f"plugins {entity_id} ({entity.name}): {configured.problem}; requests that it is "

@@ -6,7 +6,7 @@ from typing import Any
 from node.plugins.chain import Configured, Rank
 from node.plugins.context import Context
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
-from node.plugins.references import resolved
+from store.schema.field import Field
 from store.schema.plugins import plugin_schema
 
 _FIRST = float("inf")
@@ -37,13 +37,19 @@ class Maker:
         schema = plugin_schema(name)
         return (_FIRST if schema is None else schema.priority), name
 
-    def make(self, name: str, bound: Bound, config: dict[str, Any]) -> Configured:
+    def config_fields(self, name: str) -> Mapping[str, Field] | None:
+        """What a plugin's configuration may say; None for one that nobody knows."""
+        known = self._classes.get(name)
+        schema = plugin_schema(name) if known is None else known.schema
+        return None if schema is None else schema.config.fields
+
+    def make(self, name: str, bound: Bound, config: Mapping[str, Any]) -> Configured:
         """Make one; with a ``problem`` in place of it when that can't be done."""
         known = self._classes.get(name)
         problem = "it isn't installed or not enabled on this node"
         if known is not None and self._worker is not None:
             try:
-                plugin = known(resolved(config), bound, self._worker)
+                plugin = known(config, bound, self._worker)
                 return Configured(name, self.rank(name), plugin)
             except PluginRefused as error:
                 problem = str(error)

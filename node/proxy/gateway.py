@@ -79,7 +79,7 @@ class Gateway:
         for problem in problems:
             log.error("a plugin can't be loaded", reason=problem)
         self._maker = Maker(classes, self.plugins)
-        self.table = Table(self._refused, self._maker)
+        self.table = self._new_table()
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
         self.clients: set[Downstream] = set()
@@ -93,10 +93,13 @@ class Gateway:
         """32 hexadecimal digits, unique among all workers: random ones, then a count."""
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
 
+    def _new_table(self) -> Table:
+        return Table(self._refused, self._maker, self.settings.vault_env_prefix)
+
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
-            self._loading = Table(self._refused, self._maker)
+            self._loading = self._new_table()
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
@@ -121,6 +124,8 @@ class Gateway:
 
     def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
         ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if any(kind == self.table.vaults.kind for kind, _, _ in changes):
+            ids += self.table.certificates.referring()
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)
@@ -162,6 +167,7 @@ class Gateway:
         counters = self.stats.snapshot()
         counters |= self.cold.counters() | self.caches.counters()
         counters["rate_limits_evicted"] = self.plugins.counters.evictions
+        counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )

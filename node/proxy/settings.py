@@ -59,3 +59,5 @@ class ProxySettings(NamedTuple):
     """The key ``plugins``."""
     counters_fd: int = -1
     """Memory that the workers of a node share for counters (node.plugins.counters); -1: none."""
+    vault_env_prefix: str = ""
+    """Of the variables to which references in entities lead."""

@@ -27,6 +27,7 @@ MEANINGS = {
     "requests_timed_out": "requests that came too slowly",
     "responses_truncated": "answers cut off because the upstream's ended early",
     "routes_missed": "requests without a route",
+    "target_results_dropped": "results of requests to targets that waited too long to be counted",
     "total_requests": "requests of clients",
     "upgrades": "connections that became pipes",
     "upstream_connect_failures": "connections to upstreams that failed",

@@ -21,6 +21,12 @@ async def test_root_is_what_kongs_clients_parse(admin: Client) -> None:
     assert set(root["timers"]) == {"running", "pending"}
 
 
+async def test_timers_have_kongs_shape(admin: Client) -> None:
+    timers = (await admin.get("/timers")).json
+    assert timers["worker"] == {"id": 0, "count": 1}
+    assert timers["stats"]["sys"]["running"] >= 1
+
+
 @pytest.mark.parametrize("overrides", [{"plugins": "key-auth,cors,jwt"}])
 async def test_root_names_what_may_be_configured_and_in_which_order_it_runs(
     admin: Client, overrides: dict[str, str]

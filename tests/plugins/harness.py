@@ -14,6 +14,7 @@ from node.plugins.registry import classes
 from node.plugins.series import Series
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.heads import HeadParser, RequestHead
+from node.proxy.vaults import Vaults
 from tests.plugins.gateway import plugin
 from tests.proxy.process import route, service
 
@@ -97,12 +98,17 @@ def context_of(
     return context
 
 
+def ignore(reason: str) -> None:
+    """For what isn't looked at."""
+
+
 def plugins_of(
     worker: SmallWorker, *changes: Any, known: dict[str, type[Plugin]] | None = None
 ) -> Plugins:
     """The plugins that these entities make."""
     built, _ = classes(("bundled",))
-    held = Plugins(Maker({**built, **(known or {})}, worker), lambda reason: None)
+    maker = Maker({**built, **(known or {})}, worker)
+    held = Plugins(maker, ignore, Vaults(ignore))
     for _, entity_id, text in changes:
         held.apply(entity_id, text)
     return held

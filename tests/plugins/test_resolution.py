@@ -16,6 +16,8 @@ from node.plugins.holding import Place, Plugins
 from node.plugins.interface import Bound, Plugin, Worker
 from node.plugins.making import Maker
 from node.proxy.table import Table
+from node.proxy.vaults import Vaults
+from store.schema.field import Field
 from store.schema.plugins.plugin import PluginSchema, config
 from tests.plugins.gateway import entity, plugin
 from tests.plugins.harness import SmallWorker, context_of, head, run_access
@@ -72,7 +74,8 @@ def bound(name: str, number: int, scopes: tuple[str, ...], **fields: Any) -> Cha
 
 def holding(classes: list[type[Plugin]], refused: list[str] | None = None) -> Plugins:
     maker = Maker({each.name: each for each in classes}, SmallWorker())
-    return Plugins(maker, (refused if refused is not None else []).append)
+    told = (refused if refused is not None else []).append
+    return Plugins(maker, told, Vaults(told))
 
 
 def ids(held: Plugins, *place: str) -> list[str]:
@@ -248,17 +251,51 @@ def test_what_can_not_be_made_is_told_and_answers_500() -> None:
     assert held.chain("route", "service") is NOTHING
 
 
-def test_a_reference_that_can_not_be_resolved_is_no_value() -> None:
-    refused: list[str] = []
-    held = holding([Recorder], refused)
-    change = bound("recorder", 0, (), config={"a": [{"b": "{vault://env/x}"}]})
-    held.apply(change[1], change[2])
-    assert "{vault://env/x}" in refused[0]
-
-
 def test_what_is_stored_of_a_plugin_by_the_admin_api_is_read() -> None:
     target = service("http://127.0.0.1:80")
     held = holding([Recorder])
     change = entity("plugins", name="cors", service={"id": target[1]})
     held.apply(change[1], change[2])
     assert held.held[change[1]].bound == (change[1], "", target[1], "")
+
+
+class Keeper(Plugin):
+    """Keeps what it was made of."""
+
+    schema = PluginSchema(
+        "keeper",
+        400,
+        config({"secret": Field("string", referenceable=True), "text": Field("string")}),
+    )
+    version = "1"
+
+    def __init__(self, config: Any, bound: Bound, worker: Worker) -> None:
+        self.config = config
+
+    def access(self, context: Context) -> None:
+        """Nothing."""
+
+
+def test_a_reference_in_a_configuration_is_read_where_its_schema_takes_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A_KEY", "of a")
+    monkeypatch.setenv("B_KEY", "of b")
+    refused: list[str] = []
+    table = Table(refused.append, Maker({"keeper": Keeper}, SmallWorker()))
+    text = "{vault://mine/key}"
+    change = bound("keeper", 1, (), config={"secret": text, "text": text})
+    table.apply((1, 0, 1), [change])
+
+    def made_of() -> Any:
+        (configured,) = table.plugins.chain("", "").configured
+        assert isinstance(configured.plugin, Keeper)
+        return configured.plugin.config
+
+    assert made_of() == {"secret": "", "text": text}
+    assert "no vault 'mine'" in refused[0]
+    for number, prefix in enumerate(("a_", "b_"), start=2):
+        vault = {"id": "v", "name": "env", "prefix": "mine", "config": {"prefix": prefix}}
+        table.apply((1, 0, number), [("vaults", "v", json.dumps(vault))])
+        assert made_of() == {"secret": f"of {prefix[0]}", "text": text}
+    assert table.difference([change], {"plugins": 1, "vaults": 1}) == ""
