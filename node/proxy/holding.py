@@ -37,14 +37,7 @@ class Holding(Generic[Entity]):
 
     def apply(self, entity_id: str, text: str | None) -> None:
         """Take a new or changed entity, or with None let go of one."""
-        self.put(entity_id, self.read(entity_id, text), given=text is not None)
-
-    def read(self, entity_id: str, text: str | None) -> Entity | None:
-        """What ``put`` is to take, without effect; None where there is nothing to be used."""
-        return None if text is None else self._use(entity_id, text)
-
-    def put(self, entity_id: str, after: Entity | None, *, given: bool) -> None:
-        """Take what was read; ``given`` says that there was a text."""
+        after = None if text is None else self._use(entity_id, text)
         before = self.held.get(entity_id)
         if after is None or after != before:
             if before is not None:
@@ -52,7 +45,7 @@ class Holding(Generic[Entity]):
                 self.displace(entity_id, before)
             if after is not None and not self._put(entity_id, after):
                 after = None
-        if given and after is None:
+        if text is not None and after is None:
             self._left_out.add(entity_id)
         else:
             self._left_out.discard(entity_id)

@@ -4,14 +4,17 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from node.channel import Change, Version
+from node.plugins.holding import Plugins
+from node.plugins.making import NO_PLUGINS, Maker
 from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
+from node.proxy.vaults import Vaults
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
@@ -65,32 +68,27 @@ def _read_http_route(text: str) -> Route | None:
     return None if route.protocols.isdisjoint(_HTTP_PROTOCOLS) else route
 
 
-class Given(NamedTuple):
-    """A change that was read."""
-
-    holding: Holding[Any]
-    id: str
-    entity: Any
-    """None: nothing that can be used."""
-    has_text: bool
-    """Whether it isn't a deletion."""
-
-
 class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(
+        self, refused: Refused, maker: Maker = NO_PLUGINS, vault_env_prefix: str = ""
+    ) -> None:
         self.version: Version = (0, 0, 0)
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
-        self.certificates = Certificates(refused)
+        self.vaults = Vaults(refused, vault_env_prefix)
+        self.plugins = Plugins(maker, refused, self.vaults)
+        self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
         holdings: tuple[Holding[Any], ...] = (
+            self.vaults,
             self.services,
             self.routes,
+            self.plugins,
             self.certificates,
             self.snis,
             self.authorities,
@@ -99,26 +97,14 @@ class Table:
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """Apply one changeset, or one slice of a snapshot. Unknown kinds are ignored."""
+        known = self.vaults.changes
         for kind, entity_id, text in changes:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
-        self.version = version
-
-    def read(self, changes: Sequence[Change]) -> list[Given]:
-        """What ``put`` is to take of these changes, without effect."""
-        given: list[Given] = []
-        for kind, entity_id, text in changes:
-            holding = self._holdings.get(kind)
-            if holding is not None:
-                entity = holding.read(entity_id, text)
-                given.append(Given(holding, entity_id, entity, text is not None))
-        return given
-
-    def put(self, version: Version, given: Iterable[Given]) -> None:
-        """Apply a changeset that was read."""
-        for holding, entity_id, entity, has_text in given:
-            holding.put(entity_id, entity, given=has_text)
+        if self.vaults.changes != known:
+            self.certificates.resolve_again()
+            self.plugins.resolve_again()
         self.version = version
 
     def take_after(self, other: "Table") -> Iterator[None]:

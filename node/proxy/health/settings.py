@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 TARGET_PORT_DEFAULT = 8000
 _HEALTHY_PASSIVE = (*range(200, 209), 226, *range(300, 309))
 KINDS = ("upstreams", "targets")
+"""The kinds of entities that matter here."""
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 
 
