@@ -59,17 +59,17 @@ class Certificates(Holding[Certificate]):
         self._referring: dict[str, str] = {}
         """Id -> text of those that have references."""
 
-    def put(self, entity_id: str, text: str | None, after: Certificate | None) -> None:
+    def apply(self, entity_id: str, text: str | None) -> None:
         if text is not None and SCHEME in text:
             self._referring[entity_id] = text
         else:
             self._referring.pop(entity_id, None)
-        super().put(entity_id, text, after)
+        super().apply(entity_id, text)
 
     def take_after(self, other: Holding[Certificate]) -> Iterator[None]:
-        yield from super().take_after(other)
         assert isinstance(other, Certificates)
         self._referring = other._referring.copy()
+        yield from super().take_after(other)
 
     def referring(self) -> list[str]:
         """Ids of those that have references."""
@@ -77,8 +77,8 @@ class Certificates(Holding[Certificate]):
 
     def resolve_again(self) -> None:
         """Vaults have changed."""
-        for entity_id, text in list(self._referring.items()):
-            self.apply(entity_id, text)
+        for entity_id, text in self._referring.items():
+            super().apply(entity_id, text)
 
     def _read_resolved(self, text: str) -> Certificate:
         return read_certificate(

@@ -37,14 +37,7 @@ class Holding(Generic[Entity]):
 
     def apply(self, entity_id: str, text: str | None) -> None:
         """Take a new or changed entity, or with None let go of one."""
-        self.put(entity_id, text, self.read(entity_id, text))
-
-    def read(self, entity_id: str, text: str | None) -> Entity | None:
-        """What ``put`` is to take, without effect; None where there is nothing to be used."""
-        return None if text is None else self._use(entity_id, text)
-
-    def put(self, entity_id: str, text: str | None, after: Entity | None) -> None:
-        """Take what was read of a text."""
+        after = None if text is None else self._use(entity_id, text)
         before = self.held.get(entity_id)
         if after is None or after != before:
             if before is not None:

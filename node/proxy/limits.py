@@ -73,8 +73,8 @@ SWEEP_SECONDS = 0.05
 
 ROUTER_CACHE_ENTRIES_MAX = 5_000
 """Kong: MATCH_LRUCACHE_SIZE."""
-PLACED_AT_ONCE_MAX = 1_000
-"""Entities of one large changeset that are put in their places in one go: some 15 ms for routes."""
+STAGED_AT_ONCE_MAX = 512
+"""Changes of one large changeset that are applied to the table in one go: some 20 ms for routes."""
 COPIED_AT_ONCE = 64
 """Entities that are put into the copy of a table between two turns of the loop."""
 DISMANTLED_AT_ONCE = 64

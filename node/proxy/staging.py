@@ -1,8 +1,7 @@
 """A large changeset beside the table that is served, until it is swapped in whole.
 
-Its entities are read as they come. A thousand of them are put in their places at once in the end;
-where there are more, that would keep requests waiting: then they go into a copy of the table, which
-takes its place. No step takes longer than a few milliseconds.
+It goes into a copy of the table, which takes its place; where it isn't so large, in one go into the
+table itself. No step takes longer than some milliseconds.
 """
 
 from collections import deque
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from node.channel import Change, Part
 from node.proxy import limits
 from node.proxy.health.settings import KINDS
-from node.proxy.table import Given, Table
+from node.proxy.table import Table
 
 
 class Staging:
@@ -21,7 +20,7 @@ class Staging:
         self.version = first.version
         self._table = table
         self._make = make
-        self._copies = first.total > limits.PLACED_AT_ONCE_MAX
+        self._copies = first.total > limits.STAGED_AT_ONCE_MAX
         self.targets: deque[list[Change]] = deque()
         """Changes of upstreams and targets, as they came: of their health the gateway knows."""
         self._came: deque[Sequence[Change]] = deque()
@@ -45,24 +44,21 @@ class Staging:
     def _run(self) -> Iterator[bool]:
         """Whether there is more to do."""
         if self._copies:
-            copy = self._make()
-            for _ in copy.take_after(self._table):
-                yield True
-            while not self._is_at_end():
-                if self._came:
-                    copy.apply(self.version, self._came.popleft())
-                yield bool(self._came) or self._complete
-            copy.apply(self.version, ())
-            self.outcome = copy
+            yield from self._into_copy()
         else:
-            given: list[Given] = []
-            while not self._is_at_end():
-                if self._came:
-                    given += self._table.read(self._came.popleft())
-                yield bool(self._came) or self._complete
-            self._table.put(self.version, given)
+            while not self._complete:
+                yield False
+            changes = [change for part in self._came for change in part]
+            self._table.apply(self.version, changes)
             self.outcome = self._table
         yield False
 
-    def _is_at_end(self) -> bool:
-        return self._complete and not self._came
+    def _into_copy(self) -> Iterator[bool]:
+        copy = self._make()
+        for _ in copy.take_after(self._table):
+            yield True
+        while self._came or not self._complete:
+            if self._came:
+                copy.apply(self.version, self._came.popleft())
+            yield bool(self._came) or self._complete
+        self.outcome = copy

@@ -4,8 +4,8 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from node.channel import Change, Version
 from node.plugins.holding import Plugins
@@ -78,17 +78,6 @@ def _read_http_route(text: str) -> Route | None:
     return None if route.protocols.isdisjoint(_HTTP_PROTOCOLS) else route
 
 
-class Given(NamedTuple):
-    """A change that was read."""
-
-    holding: Holding[Any]
-    id: str
-    entity: Any
-    """None: nothing that can be used."""
-    text: str | None
-    """None: a deletion."""
-
-
 class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
@@ -129,31 +118,9 @@ class Table:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
-        self._resolve_again(known)
-        self.version = version
-
-    def _resolve_again(self, known: int) -> None:
-        """Whether references lead elsewhere than when vaults had changed so often."""
         if self.vaults.changes != known:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
-
-    def read(self, changes: Sequence[Change]) -> list[Given]:
-        """What ``put`` is to take of these changes, without effect."""
-        given: list[Given] = []
-        for kind, entity_id, text in changes:
-            holding = self._holdings.get(kind)
-            if holding is not None:
-                entity = holding.read(entity_id, text)
-                given.append(Given(holding, entity_id, entity, text))
-        return given
-
-    def put(self, version: Version, given: Iterable[Given]) -> None:
-        """Apply a changeset that was read."""
-        known = self.vaults.changes
-        for holding, entity_id, entity, text in given:
-            holding.put(entity_id, text, entity)
-        self._resolve_again(known)
         self.version = version
 
     def take_after(self, other: "Table") -> Iterator[None]:

@@ -20,7 +20,7 @@ from tests.proxy.process import running, service
 VERSION = (1, 7, 2)
 TARGET = service("http://127.0.0.1:80")
 SLICE = 50
-COUNTS = [limits.PLACED_AT_ONCE_MAX // 2, 2 * limits.PLACED_AT_ONCE_MAX]
+COUNTS = [limits.STAGED_AT_ONCE_MAX // 2, 2 * limits.STAGED_AT_ONCE_MAX]
 
 
 def route(number: int, prefix: str, to: Change = TARGET) -> Change:
@@ -75,7 +75,7 @@ class Staged:
 def test_nothing_of_it_shows_before_all_of_it_does(count: int) -> None:
     staged = Staged(count)
     table = staged.drive()
-    assert (table is staged.table) == (count <= limits.PLACED_AT_ONCE_MAX)
+    assert (table is staged.table) == (count <= limits.STAGED_AT_ONCE_MAX)
     assert table.version == VERSION
     for number in range(2, count):
         assert match(table, f"/new/{number}")
@@ -84,6 +84,26 @@ def test_nothing_of_it_shows_before_all_of_it_does(count: int) -> None:
     assert not match(table, "/old/0")
     rows = [TARGET, *staged.moved[1:], ("routes", "not-readable", "no json")]
     assert table.difference(rows, Counter(kind for kind, _, _ in rows)) == ""
+
+
+def test_every_kind_is_copied_with_what_it_is_found_by() -> None:
+    staged = Staged(COUNTS[-1])
+    pem = "-----BEGIN CERTIFICATE-----"
+    others: list[Change] = [
+        ("vaults", "v", json.dumps({"id": "v", "name": "env", "prefix": "e", "config": {}})),
+        ("certificates", "c", json.dumps({"id": "c", "cert": pem, "key": pem})),
+        ("ca_certificates", "a", json.dumps({"id": "a", "cert": pem})),
+        ("snis", "s", json.dumps({"id": "s", "name": "a.test", "certificate": {"id": "c"}})),
+        ("plugins", "p", json.dumps({"id": "p", "name": "cors", "config": {}})),
+    ]
+    staged.table.apply((1, 7, 1), others)
+    staged.table.certificates._referring["c"] = others[1][2] or ""
+    table = staged.drive()
+    rows = [TARGET, *staged.moved[1:], ("routes", "not-readable", "no json"), *others]
+    assert table.difference(rows, Counter(kind for kind, _, _ in rows)) == ""
+    assert [sni.id for sni in table.snis.fitting("a.test")] == ["s"]
+    assert table.certificates.referring() == ["c"]
+    assert len(table.plugins.chain("", "").configured) == 1
 
 
 def test_what_is_left_out_of_account_stays_so_in_a_copy() -> None:
@@ -134,26 +154,3 @@ async def test_parts_that_begin_nothing_end_the_worker(echo: Origin) -> None:
     async with running([service(echo.url)]) as worker:
         worker.send(Part(VERSION, (), 1, last=True, first=False))
         assert await worker.process.wait() == 1
-
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_references_lead_where_the_vaults_of_the_changeset_say(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OLD_CERT", "-----BEGIN OLD")
-    monkeypatch.setenv("NEW_CERT", "-----BEGIN NEW")
-    staged = Staged(count)
-    text = json.dumps(
-        {"id": "c", "cert": "{vault://mine/cert}", "key": "-----BEGIN KEY", "snis": []}
-    )
-    staged.table.apply((1, 7, 1), [("certificates", "c", text), ("vaults", "v", vault("old_"))])
-    assert staged.table.certificates.held["c"].cert == "-----BEGIN OLD"
-    staged.moved.append(("vaults", "v", vault("new_")))
-    table = staged.drive()
-    assert table.certificates.held["c"].cert == "-----BEGIN NEW"
-    table.apply((1, 7, 3), [("vaults", "v", vault("old_"))])
-    assert table.certificates.held["c"].cert == "-----BEGIN OLD"
-
-
-def vault(prefix: str) -> str:
-    return json.dumps({"id": "v", "name": "env", "prefix": "mine", "config": {"prefix": prefix}})
