@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
+from node.plugins.holding import Plugins
+from node.plugins.making import NO_PLUGINS, Maker
 from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
@@ -70,12 +72,15 @@ class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused, vault_env_prefix: str = "") -> None:
+    def __init__(
+        self, refused: Refused, maker: Maker = NO_PLUGINS, vault_env_prefix: str = ""
+    ) -> None:
         self.version: Version = (0, 0, 0)
         self._router = Router()
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, refused)
         self.vaults = Vaults(refused, vault_env_prefix)
+        self.plugins = Plugins(maker, refused, self.vaults)
         self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
@@ -83,6 +88,7 @@ class Table:
             self.vaults,
             self.services,
             self.routes,
+            self.plugins,
             self.certificates,
             self.snis,
             self.authorities,
@@ -98,6 +104,7 @@ class Table:
                 holding.apply(entity_id, text)
         if self.vaults.changes != known:
             self.certificates.resolve_again()
+            self.plugins.resolve_again()
         self.version = version
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:

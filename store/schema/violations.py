@@ -131,6 +131,11 @@ def invalid_size(maximum: int) -> EntityError:
     return EntityError(9, "invalid size", message, {})
 
 
+def invalid_unique(field: str, wrong: str) -> EntityError:
+    """Code 10: what a URL names an entity by can't be the value of the field that it stands for."""
+    return EntityError(10, f"invalid unique {field}", wrong, {})
+
+
 def foreign_key_unresolved(field: str, key: str, value: Any, target_kind: str) -> EntityError:
     """Code 13: a reference by endpoint key (``{"name": …}``) that names nothing."""
     error = (

@@ -52,7 +52,7 @@ def test_vaults_may_exchange_their_names_in_one_changeset() -> None:
 def test_the_environment_is_there_without_a_vault_and_with_the_nodes_prefix() -> None:
     table, _ = told()
     assert resolved(table, "{vault://env/key}") == "plain"
-    assert resolved(Table(lambda _: None, "A_"), "{vault://env/key}") == "of a"
+    assert resolved(Table(lambda _: None, vault_env_prefix="A_"), "{vault://env/key}") == "of a"
 
 
 def test_an_audit_finds_a_vault_that_is_missing_or_another() -> None:
