@@ -109,6 +109,8 @@ RESOLVER_AT_ONCE_MAX = 32
 """Look-ups under way; each takes a descriptor."""
 RESOLVER_ADDRESSES_MAX = 64
 """Of one name."""
+LITERALS_MAX = 16_384
+"""Hosts of services and targets of which it is remembered whether they are addresses."""
 HOSTS_FILE_BYTES_MAX = 1024 * 1024
 
 IDLE_UPSTREAMS_MAX = 4_096

@@ -7,6 +7,7 @@ there are requests or not.
 """
 
 import asyncio
+import functools
 import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -70,7 +71,7 @@ class Resolver:
         self._entries: dict[str, _Entry] = {}
         self._asked: dict[str, asyncio.Task[_Entry]] = {}
         self._watched: dict[str, int] = {}
-        """Names of targets, and how many targets have them."""
+        """Names of targets, and how many upstreams have them."""
         self._slots = asyncio.Semaphore(limits.RESOLVER_AT_ONCE_MAX)
         self._ticked = -limits.RESOLVER_TICK_SECONDS
         self._turns: dict[str, int] = {}
@@ -126,7 +127,7 @@ class Resolver:
             self._watched[name] = self._watched.get(name, 0) + 1
 
     def unwatch(self, name: str) -> None:
-        """One target with this name is gone."""
+        """One of those who watch it doesn't any more."""
         left = self._watched.pop(name, 0) - 1
         if left > 0:
             self._watched[name] = left
@@ -201,6 +202,7 @@ def _share(record: Record) -> int:
     return 1 if record.weight is None else max(record.weight, 1)
 
 
+@functools.lru_cache(limits.LITERALS_MAX)
 def literal_of(name: str) -> Record | None:
     """The address as it is written for short, if it is one and no name."""
     try:

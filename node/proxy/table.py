@@ -45,7 +45,9 @@ class Services(Holding[Service]):
         self.peers.pop(entity_id, None)
 
     def is_placed(self, entity_id: str, entity: Service) -> bool:
-        return self._router.passes_over(entity_id) == (not entity.enabled)
+        known = self.peers.get(entity_id)
+        placed = literal_of(entity.host) is None if known is None else known[0] is entity
+        return placed and self._router.passes_over(entity_id) == (not entity.enabled)
 
 
 class Routes(Holding[Route]):

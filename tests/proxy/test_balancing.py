@@ -12,7 +12,7 @@ import pytest
 from node.channel import Change, Snapshot
 from tests.proxy.balancing.upstreams import target, upstream
 from tests.proxy.client import Client, connected
-from tests.proxy.conftest import Origin, answering, echo_back, field, origin
+from tests.proxy.conftest import Handler, Origin, answering, echo_back, field, origin
 from tests.proxy.nameserver import name_server
 from tests.proxy.process import everything, route, running, service
 
@@ -44,6 +44,11 @@ async def refusing() -> AsyncIterator[str]:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{unused.getsockname()[1]}"
+
+
+async def dying(made: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes a request and closes."""
+    await made.head(reader)
 
 
 async def shares(client: Client, count: int, fields: str = "") -> Counter[str]:
@@ -143,12 +148,6 @@ async def test_retries_are_those_of_the_service_and_then_it_is_a_502() -> None:
 
 async def test_a_target_that_dies_before_it_answers_is_left_for_another() -> None:
     up = upstream("up.test")
-
-    async def dying(
-        made: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await made.head(reader)
-
     post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
     async with origin(dying) as bad, origins("a") as (a,):
         targets = [target(up, f"127.0.0.1:{bad.port}"), target(up, f"127.0.0.1:{a.port}")]
@@ -353,3 +352,31 @@ async def test_services_with_one_address_share_connections() -> None:
             for path in ("/first", "/second", "/first"):
                 assert (await client.get(path)).status == 200
         assert made.connections == 1
+
+
+def passive(**unhealthy: int) -> dict[str, object]:
+    return {"passive": {"unhealthy": unhealthy}}
+
+
+@pytest.mark.parametrize(
+    ("unhealthy", "handler", "tries"),
+    [
+        ({"tcp_failures": 1}, dying, 1),
+        ({"timeouts": 1}, answering(b""), 1),
+        ({"http_failures": 2}, answering(*[b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"] * 9), 2),
+        ({}, dying, 12),
+    ],
+)
+async def test_what_comes_of_tries_counts_for_a_targets_health(
+    unhealthy: dict[str, int], handler: Handler, tries: int
+) -> None:
+    up = upstream("up.test", healthchecks=passive(**unhealthy))
+    changes = everything("http://up.test:1", read_timeout=150)
+    async with origin(handler) as bad, origins("a") as (a,):
+        targets = [target(up, f"127.0.0.1:{bad.port}"), target(up, f"127.0.0.1:{a.port}")]
+        async with running([up, *targets, *changes]) as worker, connected(worker.port) as client:
+            for _ in range(12):
+                await client.get()
+            assert len(bad.heads) == tries
+            if unhealthy:
+                assert await shares(client, 3) == {"a": 3}

@@ -46,33 +46,33 @@ class Balancers:
         targets = tuple(table.targets.of(upstream_id))
         balancer = self._balancers.get(upstream_id)
         if balancer is None:
-            self._use(upstream_id, targets)
+            self._watch(upstream_id, (), targets)
             self._balancers[upstream_id] = Balancer(
                 upstream, targets, self._resolver, self._health, self._rng
             )
         elif (balancer.upstream, balancer.targets) != (upstream, targets):
-            self._use(upstream_id, targets)
-            self._release(upstream_id, balancer.targets, targets)
+            self._watch(upstream_id, balancer.targets, targets)
             balancer.change(upstream, targets)
 
     def _drop(self, upstream_id: str) -> None:
         balancer = self._balancers.pop(upstream_id, None)
         if balancer is not None:
-            self._release(upstream_id, balancer.targets, ())
+            self._watch(upstream_id, balancer.targets, ())
 
-    def _use(self, upstream_id: str, targets: tuple[Target, ...]) -> None:
-        for target in targets:
-            self._resolver.watch(target.host)
-            self._users.setdefault(target.host, {})[upstream_id] = None
-
-    def _release(
+    def _watch(
         self, upstream_id: str, before: tuple[Target, ...], after: tuple[Target, ...]
     ) -> None:
-        kept = {target.host for target in after}
-        for target in before:
-            self._resolver.unwatch(target.host)
-            users = self._users.get(target.host)
-            if users is not None and target.host not in kept:
-                users.pop(upstream_id, None)
+        """Have the names of an upstream's targets resolved, and those that are gone no more."""
+        old = dict.fromkeys(target.host for target in before)
+        new = dict.fromkeys(target.host for target in after)
+        for name in new:
+            if name not in old:
+                self._resolver.watch(name)
+                self._users.setdefault(name, {})[upstream_id] = None
+        for name in old:
+            if name not in new:
+                self._resolver.unwatch(name)
+                users = self._users[name]
+                del users[upstream_id]
                 if not users:
-                    del self._users[target.host]
+                    del self._users[name]

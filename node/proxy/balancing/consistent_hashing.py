@@ -7,7 +7,7 @@ own slots move, but for the few slots that two had wanted.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from node.proxy.balancing.algorithm import Usable
 from node.proxy.balancing.peer import Peer
@@ -16,6 +16,8 @@ from node.proxy.balancing.xxhash32 import xxhash32
 SLOTS_MIN = 1_000
 """Kong takes this size instead of a smaller one."""
 SLOTS_PER_TARGET = 160
+FILLED_MAX = 0.97
+"""Beyond this share Kong, too, finds no slots for the last addresses."""
 
 
 class ConsistentHashing:
@@ -70,29 +72,34 @@ class ConsistentHashing:
 
     def _filled(self, per_target: int) -> dict[int, Peer] | None:
         """The ring; None when so many slots per target don't fit into it."""
+        slots = self._slots
         total = sum(peer.weight for peer in self._peers)
+        shares = [
+            int(peer.weight / total * self._targets * per_target) or 1 for peer in self._peers
+        ]
+        if per_target and sum(shares) > slots * FILLED_MAX:
+            return None
         ring: dict[int, Peer] = {}
-        for peer in self._peers:
-            wanted = int(peer.weight / total * self._targets * per_target) or 1
-            if per_target and len(ring) + wanted > self._slots:
-                return None
-            number = 0
-            while wanted and number < self._slots:
-                number += 1
-                slot = self._hash(peer, number) % self._slots
+        for peer, wanted in zip(self._peers, shares, strict=True):
+            for number, hashed in enumerate(self._hashes_of(peer), start=1):
+                slot = hashed % slots
                 if slot not in ring:
                     ring[slot] = peer
                     wanted -= 1
+                if not wanted or number == slots:
+                    break
             if wanted and per_target:
                 return None
         return ring
 
-    def _hash(self, peer: Peer, number: int) -> int:
+    def _hashes_of(self, peer: Peer) -> Iterator[int]:
+        """Those of the names of an address's slots, without end."""
         hashes = self._hashes.setdefault((peer.host, peer.port), [])
-        if len(hashes) < number:
-            host = f"[{peer.host}]" if ":" in peer.host else peer.host
-            hashes.append(xxhash32(f"{host}::{peer.port} {number}".encode()))
-        return hashes[number - 1]
+        yield from hashes
+        host = f"[{peer.host}]" if ":" in peer.host else peer.host
+        while True:
+            hashes.append(xxhash32(f"{host}::{peer.port} {len(hashes) + 1}".encode()))
+            yield hashes[-1]
 
     def began(self, peer: Peer) -> None:
         pass

@@ -15,6 +15,7 @@ from node.proxy.balancing.algorithm import Usable
 from node.proxy.balancing.peer import Peer
 
 DECAY_SECONDS = 10.0
+_DRAWS = 6
 
 
 class Average(NamedTuple):
@@ -45,12 +46,23 @@ class Latency:
         self._averages = {peer.address: averages.get(peer.address, begin) for peer in self._peers}
 
     def choose(self, usable: Usable, value: bytes, now: float) -> Peer | None:
-        candidates = [peer for peer in self._peers if usable(peer)]
-        if len(candidates) > 2:
-            candidates = self._rng.sample(candidates, 2)
-        elif len(candidates) == 2 and self._rng.random() < 0.5:
-            candidates.reverse()  # else equals would all go to the first
+        candidates = self._drawn(usable)
+        if len(candidates) < 2:
+            candidates = [peer for peer in self._peers if usable(peer)]
+            candidates = self._rng.sample(candidates, min(2, len(candidates)))
         return min(candidates, key=lambda peer: self._score(peer, now), default=None)
+
+    def _drawn(self, usable: Usable) -> list[Peer]:
+        """Two at random, or fewer where the first draws hit what can't be used: so that not all
+        have to be looked at."""
+        drawn: list[Peer] = []
+        for _ in range(_DRAWS if self._peers else 0):
+            peer = self._rng.choice(self._peers)
+            if peer not in drawn and usable(peer):
+                drawn.append(peer)
+                if len(drawn) == 2:
+                    break
+        return drawn
 
     def _score(self, peer: Peer, now: float) -> float:
         return self._averages[peer.address].with_sample(0.0, now) / peer.weight

@@ -15,32 +15,40 @@ _P5 = 0x165667B1
 _M = 0xFFFFFFFF
 
 
-def _round(lane: int, word: int) -> int:
-    lane = (lane + word * _P2) & _M
-    return ((lane << 13 | lane >> 19) * _P1) & _M
+_STRIPE = struct.Struct("<IIII")
+_WORD = struct.Struct("<I")
 
 
 def xxhash32(data: bytes) -> int:
     """A hash of 32 bits."""
+    # Written out, as a ring takes thousands of these while requests wait.
     size = len(data)
-    striped = size & ~15
-    if striped:
-        a, b, c, d = (_P1 + _P2) & _M, _P2, 0, -_P1 & _M
-        for w, x, y, z in struct.iter_unpack("<IIII", data[:striped]):
-            a, b, c, d = _round(a, w), _round(b, x), _round(c, y), _round(d, z)
-        h = (
-            (a << 1 | a >> 31) + (b << 7 | b >> 25) + (c << 12 | c >> 20) + (d << 18 | d >> 14)
-        ) & _M
+    at = 0
+    if size < 16:
+        h = _P5 + size
     else:
-        h = _P5
-    h = (h + size) & _M
-    worded = size & ~3
-    for (word,) in struct.iter_unpack("<I", data[striped:worded]):
-        h = (h + word * _P3) & _M
-        h = ((h << 17 | h >> 15) * _P4) & _M
-    for byte in data[worded:]:
-        h = (h + byte * _P5) & _M
-        h = ((h << 11 | h >> 21) * _P1) & _M
-    h = ((h ^ h >> 15) * _P2) & _M
-    h = ((h ^ h >> 13) * _P3) & _M
+        a, b, c, d = _P1 + _P2 & _M, _P2, 0, -_P1 & _M
+        while at <= size - 16:
+            w, x, y, z = _STRIPE.unpack_from(data, at)
+            a = a + w * _P2 & _M
+            a = (a << 13 | a >> 19) * _P1 & _M
+            b = b + x * _P2 & _M
+            b = (b << 13 | b >> 19) * _P1 & _M
+            c = c + y * _P2 & _M
+            c = (c << 13 | c >> 19) * _P1 & _M
+            d = d + z * _P2 & _M
+            d = (d << 13 | d >> 19) * _P1 & _M
+            at += 16
+        h = (a << 1 & _M | a >> 31) + (b << 7 & _M | b >> 25)
+        h += (c << 12 & _M | c >> 20) + (d << 18 & _M | d >> 14) + size
+    while at <= size - 4:
+        h = h + _WORD.unpack_from(data, at)[0] * _P3 & _M
+        h = (h << 17 | h >> 15) * _P4 & _M
+        at += 4
+    for byte in data[at:]:
+        h = h + byte * _P5 & _M
+        h = (h << 11 | h >> 21) * _P1 & _M
+    h &= _M
+    h = (h ^ h >> 15) * _P2 & _M
+    h = (h ^ h >> 13) * _P3 & _M
     return h ^ h >> 16

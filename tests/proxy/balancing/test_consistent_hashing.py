@@ -73,6 +73,21 @@ def test_while_a_target_can_not_be_used_only_its_own_values_move(
         assert before in (chosen, out)
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_each_target_takes_160_slots_as_in_kong(count: int) -> None:
+    algorithm = made(peers([100] * count))
+    algorithm.choose(always, b"", 0.0)
+    assert set(Counter(algorithm._owners).values()) == {160}
+    names = [f"10.0.0.1::80 {number}".encode() for number in range(1, 161)]
+    slots = {xxhash32(name) % 10_000 for name in names}
+    own = [
+        slot
+        for slot, owner in zip(algorithm._taken, algorithm._owners, strict=True)
+        if owner == peer(0)
+    ]
+    assert slots <= set(own), "those of the first in order are where its names say"
+
+
 def test_shares_follow_the_weights() -> None:
     shares = Counter(one.weight for one in mapping(made(peers([100, 300]))).values())
     assert 0.65 < shares[300] / len(VALUES) < 0.85
