@@ -149,8 +149,8 @@ async def test_only_a_trusted_peer_says_for_whom_it_writes(
 
 
 async def test_a_line_is_bounded_and_cannot_be_forged(admin: Client, log: Path) -> None:
-    await admin.patch(f"/services/{'x' * 4000}%0aevent=forged", json={})
-    await admin.patch("/services/a%0a2026%20notice%20admin%20a%20write", json={})
+    await admin.patch(f"/consumers/{'x' * 400}%0aevent=forged", json={})
+    await admin.patch("/consumers/a%0a2026%20notice%20admin%20a%20write", json={})
     assert len(content(log).splitlines()) == 2
     long, _ = lines(log)
     assert len(long["path"]) == len(long["name"]) == AUDIT_FIELD_CHARS_MAX + 1
