@@ -25,7 +25,9 @@ async def test_root_names_what_may_be_configured_and_in_which_order_it_runs(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("node.config.plugins.BUILT", frozenset({"cors", "key-auth"}))
-    plugins = (await admin.get("/")).json["plugins"]
+    root = (await admin.get("/")).json
+    assert root["configuration"]["loaded_plugins"] == {"cors": True, "key-auth": True}
+    plugins = root["plugins"]
     assert plugins["available_on_server"] == {
         "cors": {"version": "3.9.3", "priority": 2000},
         "key-auth": {"version": "3.9.3", "priority": 1250},
