@@ -56,6 +56,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     status = Status(node)
     add(app, "/", {"GET": information.show})
     add(app, "/endpoints", {"GET": root.endpoints})
+    add(app, "/timers", {"GET": information.timers})
     add(app, "/status", {"GET": status.show})
     add(app, "/status/ready", {"GET": status.ready})
     add(app, "/metrics", {"GET": Metrics(node).show})

@@ -16,9 +16,8 @@ from node.admin.answers import json_answer, message
 from node.admin.node_view import NodeView
 from node.config.listen import ListenAddress
 from node.config.plugins import enabled as enabled_plugins
-from node.config.plugins import wanted_but_unbuilt as unavailable_plugins
+from node.config.plugins import on_server
 from node.version import KONG_API_VERSION
-from store.schema.plugins import plugin_schema
 
 
 class Root:
@@ -55,17 +54,20 @@ class Root:
         }
         return json_answer(body)
 
+    async def timers(self, request: web.Request) -> web.Response:
+        """``GET /timers``: in Kong's shape, the tasks of the process that answers. None of them
+        waits for a turn, and how often they ran isn't counted."""
+        tasks = len(asyncio.all_tasks())
+        worker = {"id": 0, "count": len(self._node.worker_pids())}
+        counts = {"running": tasks, "pending": 0, "waiting": 0, "total": tasks}
+        return json_answer({"worker": worker, "stats": {"sys": counts, "timers": {}}})
+
     def _plugins(self) -> dict[str, Any]:
         """Kong reads every plugin that is configured here (Kong/kong#9117: 18 s); an index has what
         they are called."""
-        named = self._node.settings.plugins
         return {
-            "available_on_server": {
-                name: {"version": KONG_API_VERSION, "priority": _priority(name)}
-                for name in self._enabled()
-            },
+            **on_server(self._node.settings.plugins),
             "enabled_in_cluster": sorted(self._node.replica.variants("plugins")),
-            "unavailable": sorted(unavailable_plugins(named)),
         }
 
     async def enabled_plugins(self, request: web.Request) -> web.Response:
@@ -84,12 +86,6 @@ class Root:
             "admin_gui_listeners": [_parts(listener) for listener in settings.admin_gui_listen],
             "status_listeners": [_parts(listener) for listener in settings.status_listen],
         }
-
-
-def _priority(plugin: str) -> int:
-    schema = plugin_schema(plugin)
-    assert schema is not None, f"plugin {plugin} is built but has no schema"
-    return schema.priority
 
 
 def _parts(listener: ListenAddress) -> dict[str, Any]:

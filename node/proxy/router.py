@@ -52,6 +52,8 @@ class Match(NamedTuple):
     route: Route
     matched: bytes | None
     """The part of the path that the route's path matched; None when it has no paths."""
+    groups: "Callable[[bytes], re2._Match[bytes] | None] | None" = None
+    """Matches a path anew, for the groups of the expression; None without one."""
 
 
 class _HeaderPredicate:
@@ -133,7 +135,7 @@ class _Candidate:
         if self.regex is None:
             return Match(route, self.plain)
         found = self.regex.match(request.path)
-        return None if found is None else Match(route, found.group(0))
+        return None if found is None else Match(route, found.group(0), self.regex.match)
 
 
 def _rank(candidate: _Candidate) -> tuple[int, str]:
