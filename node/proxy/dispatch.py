@@ -7,7 +7,7 @@ comes either the service with the head rewritten for it, or the answer that the 
 from typing import NamedTuple
 
 from node.proxy import forwarded, heads, paths
-from node.proxy.entities import Route, Service
+from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
 from node.proxy.router import Request
@@ -48,8 +48,16 @@ def dispatch(
 ) -> Plan | Answer:
     """Decide about one request (Kong: access.before in kong/runloop/handler.lua)."""
     path = paths.normalise(head.path)
+    named_port = split_port(head.host)[1] if len(head.host) > len(head.host_name) else 0
     request = Request(
-        head.method, head.host_name, path, peer.ssl, peer.sni, peer.listener_port, head.values
+        head.method,
+        head.host_name,
+        path,
+        peer.ssl,
+        peer.sni,
+        peer.listener_port,
+        head.values,
+        named_port,
     )
     match = table.match(request)
     if match is None:
@@ -64,7 +72,9 @@ def dispatch(
     service = table.services.held.get(route.service_id)
     if service is None:
         return NO_SERVICE
-    target = paths.escape(paths.upstream_path(service.path, path, matched, route.strip_path))
+    target = paths.escape(
+        paths.upstream_path(service.path, path, matched, route.strip_path, route.path_handling)
+    )
     client = trust.client_address(peer, head)
     prefix = paths.escape(matched) if matched and route.strip_path else None
     block = forwarded.lines(head, peer, client, prefix)

@@ -9,7 +9,7 @@ be repeated: the request's bytes are kept that long, up to a bound.
 
 from typing import TYPE_CHECKING
 
-from node.proxy import dispatch, errors, fields, limits, revision
+from node.proxy import annotations, dispatch, errors, fields, limits, revision
 from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed, pool_key
 from node.proxy.deadlines import NEVER
@@ -244,9 +244,19 @@ class Exchange:
     def annotate(self, status: int) -> bytes:
         """Our field lines for the upstream's final response."""
         now = self.gateway.loop.time()
-        return self.gateway.annotations.proxied(
-            status, now - self._sent_at, self._sent_at - self._started, self._request_id
+        return (
+            self.gateway.annotations.proxied(
+                status, now - self._sent_at, self._sent_at - self._started, self._request_id
+            )
+            + self._debug_lines()
         )
+
+    def _debug_lines(self) -> bytes:
+        """Kong's answer to ``Kong-Debug`` (kong/router/utils.lua, add_debug_headers)."""
+        if not self.gateway.settings.allow_debug_header or not self._first(b"kong-debug"):
+            return b""
+        assert self._plan is not None
+        return annotations.debug_lines(self._plan.route, self._plan.service)
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes of the upstream's response."""

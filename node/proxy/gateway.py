@@ -66,7 +66,7 @@ class Gateway:
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
-        self.table = Table(self._refused)
+        self.table = Table(self._refused, settings.router_flavor)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.caches = Caches()
@@ -85,7 +85,7 @@ class Gateway:
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
-            self._loading = Table(self._refused)
+            self._loading = Table(self._refused, self.settings.router_flavor)
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:

@@ -44,6 +44,8 @@ class Request(NamedTuple):
     """The listener's."""
     header_values: Callable[[bytes], Iterable[bytes]]
     """All values of the field of that (lower-cased) name."""
+    named_port: int = 0
+    """The port in the Host field; 0: none."""
 
 
 class Match(NamedTuple):
@@ -54,7 +56,7 @@ class Match(NamedTuple):
     """The part of the path that the route's path matched; None when it has no paths."""
 
 
-class _HeaderPredicate:
+class HeaderPredicate:
     """A header condition of a candidate, its expressions compiled."""
 
     __slots__ = ("_expressions", "_values", "name")
@@ -62,7 +64,9 @@ class _HeaderPredicate:
     def __init__(self, pattern: HeaderPattern) -> None:
         self.name = pattern.name
         self._values = pattern.values
-        self._expressions = [_compile(text, "header value ~*") for text in pattern.expressions]
+        self._expressions = [
+            compile_regex(text.lower(), "header value ~*") for text in pattern.expressions
+        ]
 
     def __call__(self, request: Request) -> bool:
         for value in request.header_values(self.name):
@@ -86,7 +90,7 @@ class _Shape(NamedTuple):
     port: int
 
 
-class _Candidate:
+class Candidate:
     """A route, or the part of it whose paths have one priority, under one host pattern."""
 
     __slots__ = ("headers", "plain", "port", "rank", "regex", "route")
@@ -97,11 +101,11 @@ class _Candidate:
         priority: int,
         plain: bytes | None,
         regex: "re2._Regexp[bytes] | None",
-        headers: list[_HeaderPredicate],
+        headers: list[HeaderPredicate],
         port: int,
     ) -> None:
         self.route = route
-        self.rank = (-priority, _descending(route.id))
+        self.rank: tuple[int | str, ...] = (-priority, _descending(route.id))
         """Sorts the winner first."""
         self.plain = plain
         self.regex = regex
@@ -136,28 +140,28 @@ class _Candidate:
         return None if found is None else Match(route, found.group(0))
 
 
-def _rank(candidate: _Candidate) -> tuple[int, str]:
+def _rank(candidate: Candidate) -> tuple[int | str, ...]:
     return candidate.rank
 
 
-class _PrefixIndex:
+class PrefixIndex:
     """Candidates of one host pattern, by the literal prefix of their path."""
 
     __slots__ = ("_lengths", "by_prefix")
 
     def __init__(self) -> None:
-        self.by_prefix: dict[bytes, list[_Candidate]] = {}
+        self.by_prefix: dict[bytes, list[Candidate]] = {}
         self._lengths: dict[int, int] = {}
         """How many prefixes there are of each length."""
 
-    def add(self, prefix: bytes, candidate: _Candidate) -> None:
+    def add(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix.get(prefix)
         if candidates is None:
             candidates = self.by_prefix[prefix] = []
             self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
         insort(candidates, candidate, key=_rank)
 
-    def remove(self, prefix: bytes, candidate: _Candidate) -> None:
+    def remove(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix[prefix]
         position = bisect_left(candidates, candidate.rank, key=_rank)
         while candidates[position] is not candidate:
@@ -169,7 +173,7 @@ class _PrefixIndex:
             if not self._lengths[len(prefix)]:
                 del self._lengths[len(prefix)]
 
-    def has(self, prefix: bytes, candidate: _Candidate) -> bool:
+    def has(self, prefix: bytes, candidate: Candidate) -> bool:
         """Whether this very candidate would be found."""
         candidates = self.by_prefix.get(prefix, [])
         position = bisect_left(candidates, candidate.rank, key=_rank)
@@ -179,9 +183,17 @@ class _PrefixIndex:
             position += 1
         return False
 
+    def under(self, path: bytes) -> Iterable[list[Candidate]]:
+        """The candidates whose literal prefix a path has, as sorted lists."""
+        for length in self._lengths:
+            if length <= len(path):
+                candidates = self.by_prefix.get(path[:length])
+                if candidates is not None:
+                    yield candidates
+
     def best(
-        self, request: Request, best: tuple[_Candidate, Match] | None, passed_over: set[str]
-    ) -> tuple[_Candidate, Match] | None:
+        self, request: Request, best: tuple[Candidate, Match] | None, passed_over: set[str]
+    ) -> tuple[Candidate, Match] | None:
         """The better one of ``best`` and the first here that matches, those of some services
         passed over."""
         path = request.path
@@ -200,22 +212,22 @@ class _PrefixIndex:
         return best
 
 
-class _HostIndex:
+class HostIndex:
     """Prefix indexes by host pattern: exact, by suffix, by prefix, and for any host."""
 
     def __init__(self) -> None:
-        self._indexes: tuple[dict[bytes, _PrefixIndex], ...] = ({}, {}, {})
+        self._indexes: tuple[dict[bytes, PrefixIndex], ...] = ({}, {}, {})
         """Exact, prefix (``a.*``), suffix (``*.a``): by HostPattern.wildcard 0, 1 and -1."""
-        self._any = _PrefixIndex()
+        self._any = PrefixIndex()
         self._lengths: tuple[dict[int, int], ...] = ({}, {}, {})
 
-    def at(self, text: bytes | None, wildcard: int) -> _PrefixIndex:
+    def at(self, text: bytes | None, wildcard: int) -> PrefixIndex:
         """The index of a pattern, made if need be; ``text`` None stands for any host."""
         if text is None:
             return self._any
         index = self._indexes[wildcard].get(text)
         if index is None:
-            index = self._indexes[wildcard][text] = _PrefixIndex()
+            index = self._indexes[wildcard][text] = PrefixIndex()
             lengths = self._lengths[wildcard]
             lengths[len(text)] = lengths.get(len(text), 0) + 1
         return index
@@ -230,7 +242,7 @@ class _HostIndex:
         if not lengths[len(text)]:
             del lengths[len(text)]
 
-    def has(self, place: "_Place") -> bool:
+    def has(self, place: "Place") -> bool:
         """Whether what stands there would be found."""
         if place.host is None:
             return self._any.has(place.prefix, place.candidate)
@@ -241,7 +253,7 @@ class _HostIndex:
             and index.has(place.prefix, place.candidate)
         )
 
-    def matching(self, host: bytes) -> Iterable[_PrefixIndex]:
+    def matching(self, host: bytes) -> Iterable[PrefixIndex]:
         exact, prefixes, suffixes = self._indexes
         index = exact.get(host)
         if index is not None:
@@ -257,19 +269,19 @@ class _HostIndex:
         yield self._any
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     host: bytes | None
     wildcard: int
     prefix: bytes
-    candidate: _Candidate
+    candidate: Candidate
 
 
 class Router:
     """Finds the route of a request. Pure: no clock, no I/O."""
 
     def __init__(self) -> None:
-        self._hosts = _HostIndex()
-        self._places: dict[str, list[_Place]] = {}
+        self._hosts = HostIndex()
+        self._places: dict[str, list[Place]] = {}
         self._header_names: dict[bytes, int] = {}
         """How many routes ask for each header."""
         self._passed_over: set[str] = set()
@@ -343,6 +355,8 @@ class Router:
         if len(request.path) > limits.ROUTER_CACHE_PATH_BYTES_MAX:
             return self._search(request)
         key: tuple[object, ...] = request[:6]
+        if request.named_port:
+            key = (*key, request.named_port)
         if self._header_names:
             key = (*key, *[tuple(request.header_values(name)) for name in self._header_names])
         try:
@@ -355,20 +369,20 @@ class Router:
         return match
 
     def _search(self, request: Request) -> Match | None:
-        best: tuple[_Candidate, Match] | None = None
+        best: tuple[Candidate, Match] | None = None
         for index in self._hosts.matching(request.host):
             best = index.best(request, best, self._passed_over)
         return None if best is None else best[1]
 
 
-def _places(route: Route) -> Iterable[_Place]:
+def _places(route: Route) -> Iterable[Place]:
     """Where a route's candidates stand in the index. Raises EntityRefused for a bad regex."""
-    headers = [_HeaderPredicate(header) for header in route.headers]
-    compiled = {regex: _compile(regex, "path ~") for regex in route.regexes}
+    headers = [HeaderPredicate(header) for header in route.headers]
+    compiled = {regex: compile_regex(regex, "path ~") for regex in route.regexes}
     for host, wildcard, prefix, weight, plain, regex, port in _shapes(route):
         expression = None if regex is None else compiled[regex]
-        candidate = _Candidate(route, weight, plain, expression, headers, port)
-        yield _Place(host, wildcard, prefix, candidate)
+        candidate = Candidate(route, weight, plain, expression, headers, port)
+        yield Place(host, wildcard, prefix, candidate)
 
 
 def _shapes(route: Route) -> Iterable[_Shape]:
@@ -426,7 +440,7 @@ def literal_prefix(regex: str) -> bytes:
     return "".join(prefix).encode()
 
 
-def _compile(regex: str, what: str) -> "re2._Regexp[bytes]":
+def compile_regex(regex: str, what: str) -> "re2._Regexp[bytes]":
     try:
         return re2.compile(regex.encode(), _OPTIONS)
     except re2.error as error:

@@ -4,7 +4,7 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
@@ -12,6 +12,7 @@ from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
+from node.proxy.traditional import TraditionalRouter
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
@@ -38,8 +39,10 @@ class Services(Holding[Service]):
 class Routes(Holding[Route]):
     """Those of HTTP, in the router."""
 
-    def __init__(self, router: Router, refused: Refused) -> None:
-        super().__init__("routes", _read_http_route, refused)
+    def __init__(
+        self, router: Router, read: Callable[[str], Route | None], refused: Refused
+    ) -> None:
+        super().__init__("routes", read, refused)
         self._router = router
 
     def place(self, entity_id: str, entity: Route) -> None:
@@ -65,15 +68,23 @@ def _read_http_route(text: str) -> Route | None:
     return None if route.protocols.isdisjoint(_HTTP_PROTOCOLS) else route
 
 
+def _read_compatible_route(text: str) -> Route | None:
+    """``path_handling`` means nothing to this flavor (kong/router/compat.lua)."""
+    route = _read_http_route(text)
+    return None if route is None else route._replace(path_handling="v0")
+
+
 class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: Refused, flavor: str = "traditional_compatible") -> None:
         self.version: Version = (0, 0, 0)
-        self._router = Router()
+        traditional = flavor == "traditional"
+        self._router = TraditionalRouter() if traditional else Router()
+        read = _read_http_route if traditional else _read_compatible_route
         self.services = Services(self._router, refused)
-        self.routes = Routes(self._router, refused)
+        self.routes = Routes(self._router, read, refused)
         self.certificates = Certificates(refused)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
