@@ -19,14 +19,11 @@ import re2
 
 from node.proxy import limits
 from node.proxy.entities import EntityRefused, HeaderPattern, Route
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal
 
 REGEX_PRIORITY_MAX = 2**32 - 1
 HEADER_COUNT_MAX = 255
 _PATH_LENGTH_MASK = 0x7FFFF
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = limits.REGEX_MEMORY_BYTES_MAX
 
 
 class Request(NamedTuple):
@@ -93,7 +90,7 @@ class _Shape(NamedTuple):
 class Candidate:
     """A route, or the part of it whose paths have one priority, under one host pattern."""
 
-    __slots__ = ("headers", "plain", "port", "rank", "regex", "route")
+    __slots__ = ("_match", "_simple", "headers", "needs", "plain", "port", "rank", "regex", "route")
 
     def __init__(
         self,
@@ -104,6 +101,10 @@ class Candidate:
         headers: list[HeaderPredicate],
         port: int,
     ) -> None:
+        self._match = Match(route, plain)
+        self._simple = not (route.methods or route.snis or headers or port)
+        self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
+        """What a path must hold for the expression to match it."""
         self.route = route
         self.rank: tuple[int | str, ...] = (-priority, _descending(route.id))
         """Sorts the winner first."""
@@ -124,20 +125,28 @@ class Candidate:
 
     def match(self, request: Request) -> Match | None:
         """The path's literal prefix and the host are known to fit."""
+        if self.needs and self.needs not in request.path:
+            return None
+        if not (self._simple or self._fits(request)):
+            return None
+        return self._match if self.regex is None else self.run(request.path)
+
+    def run(self, path: bytes) -> Match | None:
+        """The match of the expression."""
+        assert self.regex is not None
+        found = self.regex.match(path)
+        return None if found is None else Match(self.route, found.group(0))
+
+    def _fits(self, request: Request) -> bool:
+        """Whether everything but host and path fits."""
         route = self.route
         if route.methods and request.method not in route.methods:
-            return None
+            return False
         if self.port and request.port != self.port:
-            return None
+            return False
         if route.snis and request.ssl and not _sni_fits(route.snis, request.sni):
-            return None
-        for header in self.headers:
-            if not header(request):
-                return None
-        if self.regex is None:
-            return Match(route, self.plain)
-        found = self.regex.match(request.path)
-        return None if found is None else Match(route, found.group(0))
+            return False
+        return all(header(request) for header in self.headers)
 
 
 def _rank(candidate: Candidate) -> tuple[int | str, ...]:
@@ -197,10 +206,11 @@ class PrefixIndex:
         """The better one of ``best`` and the first here that matches, those of some services
         passed over."""
         path = request.path
+        by_prefix = self.by_prefix
         for length in self._lengths:
             if length > len(path):
                 continue
-            for candidate in self.by_prefix.get(path[:length], ()):
+            for candidate in by_prefix.get(path[:length], ()):
                 if best is not None and candidate.rank >= best[0].rank:
                     break
                 if passed_over and candidate.route.service_id in passed_over:
@@ -253,20 +263,24 @@ class HostIndex:
             and index.has(place.prefix, place.candidate)
         )
 
-    def matching(self, host: bytes) -> Iterable[PrefixIndex]:
+    def matching(self, host: bytes) -> list[PrefixIndex]:
+        """The indexes of all patterns that a host fits."""
         exact, prefixes, suffixes = self._indexes
         index = exact.get(host)
-        if index is not None:
-            yield index
-        for length in self._lengths[-1]:
-            index = suffixes.get(host[-length:]) if length <= len(host) else None
-            if index is not None:
-                yield index
-        for length in self._lengths[1]:
-            index = prefixes.get(host[:length])
-            if index is not None:
-                yield index
-        yield self._any
+        found = [] if index is None else [index]
+        if suffixes:
+            for length in self._lengths[-1]:
+                index = suffixes.get(host[-length:]) if length <= len(host) else None
+                if index is not None:
+                    found.append(index)
+        if prefixes:
+            for length in self._lengths[1]:
+                index = prefixes.get(host[:length])
+                if index is not None:
+                    found.append(index)
+        if self._any.by_prefix:
+            found.append(self._any)
+        return found
 
 
 class Place(NamedTuple):
@@ -413,38 +427,6 @@ def priority(route: Route, path_length: int, regex: bool) -> int:
         | regex_priority << 19
         | path_length & _PATH_LENGTH_MASK
     )
-
-
-_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-,%=@!~:;'&")
-_QUANTIFIERS = frozenset("*?+{")
-
-
-def literal_prefix(regex: str) -> bytes:
-    """Characters that every match of the expression begins with; possibly fewer than there are."""
-    text = regex.removeprefix("^")
-    if "|" in text:
-        return b""  # which alternative the prefix belongs to isn't worth finding out
-    prefix: list[str] = []
-    position = 0
-    while position < len(text):
-        character = text[position]
-        width = 1
-        if character == "\\" and text[position + 1 : position + 2] in tuple("./-_~+*?()[]{}$^"):
-            character, width = text[position + 1], 2
-        elif character not in _LITERAL:
-            break
-        if text[position + width : position + width + 1] in _QUANTIFIERS:
-            break
-        prefix.append(character)
-        position += width
-    return "".join(prefix).encode()
-
-
-def compile_regex(regex: str, what: str) -> "re2._Regexp[bytes]":
-    try:
-        return re2.compile(regex.encode(), _OPTIONS)
-    except re2.error as error:
-        raise EntityRefused(f"{what}{regex}: not an expression that RE2 knows: {error}") from error
 
 
 def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:

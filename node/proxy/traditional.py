@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import re2
 
 from node.proxy.entities import EntityRefused, HeaderPattern, HostPattern, Route
+from node.proxy.regexes import compile_regex, literal_prefix
 from node.proxy.router import (
     Candidate,
     HostIndex,
@@ -30,8 +31,6 @@ from node.proxy.router import (
     Place,
     Request,
     Router,
-    compile_regex,
-    literal_prefix,
 )
 from node.proxy.traditional_attributes import (
     HEADER,
@@ -126,6 +125,8 @@ class _Standing(Candidate):
     def fits(self, request: Request, asked: Asked) -> Match | None:
         """The match, where the index says that host and literal prefix may fit."""
         route = self.route
+        if self.needs and self.needs not in request.path:
+            return None
         if self.host is not None and not _host_fits(self.host, request, asked.port):
             return None
         if route.methods and request.method not in route.methods:
@@ -136,8 +137,7 @@ class _Standing(Candidate):
             return None
         if self.regex is None:
             return Match(route, self.plain)
-        found = self.regex.match(request.path)
-        return None if found is None else Match(route, found.group(0))
+        return self.run(request.path)
 
 
 def _host_fits(host: HostPattern, request: Request, port: int) -> bool:

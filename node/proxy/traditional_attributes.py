@@ -13,6 +13,7 @@ from typing import NamedTuple
 import re2
 
 from node.proxy.entities import HostPattern, Route
+from node.proxy.regexes import required_literal
 from node.proxy.router import Request
 
 HOST, HEADER, URI, METHOD, SNI = 0x40, 0x20, 0x10, 0x08, 0x04
@@ -100,8 +101,8 @@ class Attributes:
         self._paths = _Firsts()
         self._path_lengths = _Lengths()
         self._regex_texts = _Firsts()
-        self._regexes: dict[bytes, dict[bytes, re2._Regexp[bytes]]] = {}
-        """By literal prefix and text."""
+        self._regexes: dict[bytes, dict[bytes, tuple[bytes, re2._Regexp[bytes]]]] = {}
+        """By literal prefix and text, with what a path must hold."""
         self._regex_lengths = _Lengths()
         self._methods: Counter[bytes] = Counter()
         self._snis: Counter[bytes] = Counter()
@@ -150,7 +151,10 @@ class Attributes:
         if not _change(self._regex_texts, text, rank, by):
             return
         if by > 0:
-            self._regexes.setdefault(prefix, {})[text] = regex
+            self._regexes.setdefault(prefix, {})[text] = (
+                required_literal(text.decode()),
+                regex,
+            )
         else:
             del self._regexes[prefix][text]
             if not self._regexes[prefix]:
@@ -201,8 +205,8 @@ class Attributes:
             text
             for length in self._regex_lengths
             if length <= len(path)
-            for text, expression in self._regexes.get(path[:length], {}).items()
-            if expression.match(path)
+            for text, (needed, regex) in self._regexes.get(path[:length], {}).items()
+            if needed in path and regex.match(path)
         )
         if regex:
             return regex
