@@ -13,7 +13,7 @@ LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 .PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
-	bench-router bench-writes bench-replica bench-replica-file bench-repair bench-simulator
+	bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -28,6 +28,7 @@ help:
 	@echo 'make bench-dissemination   how a change reaches 100 and 1,000 nodes (ARGS=--short)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
 	@echo 'make bench-writes   how many writes the authority takes (ARGS=--short: a minute)'
+	@echo 'make bench-admin   lists of many routes, GET /, single writes through the Admin API (ARGS=--short)'
 	@echo 'make bench-burst   20 nodes and a thousand writes at once: how soon all have the last one'
 	@echo 'make bench-catching-up   a node 10,000 revisions behind, and a new one with 100,000 entities'
 	@echo 'make bench-authority-load   what 5, 10 and 20 nodes ask of Postgres in a minute'
@@ -145,6 +146,11 @@ bench-writes:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.writes $(ARGS)
+
+bench-admin:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.admin_api $(ARGS)
 
 bench-replica:
 	@deploy/setup --dev

@@ -185,6 +185,13 @@ class Stats(NamedTuple):
     counters: dict[str, int]
 
 
+class Labelled(NamedTuple):
+    """Worker to agent, each second: counters of metrics with labels (node.plugins.series), those
+    that have changed, with their values."""
+
+    counters: dict[str, int]
+
+
 GAUGES = frozenset(
     (
         "connections_active",
@@ -217,6 +224,7 @@ Frame = (
     | Applied
     | Differs
     | Stats
+    | Labelled
 )
 
 _KINDS: dict[str, type[Frame]] = {
@@ -240,6 +248,7 @@ _KINDS: dict[str, type[Frame]] = {
     "applied": Applied,
     "differs": Differs,
     "stats": Stats,
+    "labelled": Labelled,
 }
 _NAMES = {frame: name for name, frame in _KINDS.items()}
 

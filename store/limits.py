@@ -157,7 +157,7 @@ TRIM_EVERY = 256
 TRIM_ROWS_MAX = 1_000
 """Log rows that go at a time. More than TRIM_EVERY, so that a long log gets shorter."""
 
-INTEGER_MAX = 2**53 - 1
+INTEGER_MAX = 2**53
 """Larger ones don't survive clients that read JSON numbers as doubles, as Kong itself does."""
 
 STATE_ROWS_MAX = 2_000

@@ -31,7 +31,7 @@ from store.schema import Schema
 from store.schema import schema as schema_of
 from store.schema.completion import random_secret
 from store.schema.parts import random_id
-from store.schema.values import is_uuid
+from store.schema.values import errors_of, is_uuid
 from store.schema.violations import (
     ENTITY,
     foreign_key_missing,
@@ -260,7 +260,7 @@ class Transaction:
         except KeyError:
             return None
         wanted = value.get(endpoint_key) if endpoint_key else None
-        if endpoint_key is None or not isinstance(wanted, str):
+        if endpoint_key is None or not isinstance(wanted, str) or not wanted:
             return None
         return target, endpoint_key, wanted
 
@@ -270,6 +270,10 @@ class Transaction:
         for name, target in schema.references.items():
             named = self._named(resolved.get(name), target)
             if named is not None:
+                _, key, value = named
+                wrong = errors_of(self._request.schemas(target).fields[key], value)
+                if wrong is not None:
+                    raise schema_violation({name: {key: wrong}})
                 found = yield from self._rows.holder(named)
                 if found is None:
                     raise foreign_key_unresolved(name, *named[1:], target)

@@ -56,6 +56,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     status = Status(node)
     add(app, "/", {"GET": information.show})
     add(app, "/endpoints", {"GET": root.endpoints})
+    add(app, "/timers", {"GET": information.timers})
     add(app, "/status", {"GET": status.show})
     add(app, "/status/ready", {"GET": status.ready})
     add(app, "/metrics", {"GET": Metrics(node).show})
@@ -71,6 +72,8 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/tags/{tag}", {"GET": tags.list_one})
     add(app, "/filter-chains", dict.fromkeys(_METHODS, root.no_wasm))
     add(app, "/filter-chains/{filter_chains}", dict.fromkeys(_METHODS, root.no_wasm))
+    for path in ("/clustering/data-planes", "/clustering/status"):
+        add(app, path, {"GET": root.no_control_plane})
     add(app, "/cluster", {"GET": cluster.members, "POST": cluster.join})
     add(app, "/cluster/revision", {"GET": cluster.revision})
     add(app, "/cluster/leave", {"POST": cluster.leave})
@@ -151,7 +154,8 @@ def _add_kind(app: web.Application, node: NodeView, kind: str) -> None:
         _add_entities(app, children)
         if own.endpoints == "everywhere":
             up = Parent(collection, parent, field)
-            add(app, up.path, {"GET": up.read, "PATCH": up.patch, "PUT": up.put})
+            methods = {"GET": up.read, "PATCH": up.patch, "PUT": up.put}
+            add(app, up.path, {**methods, "DELETE": up.refuse_delete})
 
 
 def _add_entities(app: web.Application, entities: Collection | Children) -> None:

@@ -21,7 +21,8 @@ from node.admin.writes import commit, revision_headers
 from store.authority import Committed, Create, Delete, Entity, Page, Patch, Put, Query
 from store.schema import Schema
 from store.schema.parts import random_id
-from store.schema.values import is_uuid
+from store.schema.values import errors_of, is_uuid
+from store.schema.violations import invalid_unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,16 @@ class Collection:
 
     async def key(self, request: web.Request) -> str:
         """The same as the store knows it. An entity may be named by what a transient list of it
-        holds, too: a certificate by one of its server names."""
+        holds, too: a certificate by one of its server names. Raises EntityError code 10 for a key
+        that none can have."""
         key = self.key_in(request)
-        if not is_uuid(key) and self.schema.endpoint_key is None:
+        if is_uuid(key):
+            return key
+        if self.schema.endpoint_key is not None:
+            wrong = errors_of(self.schema.fields[self.schema.endpoint_key], key)
+            if wrong is not None:
+                raise invalid_unique(self.schema.endpoint_key, wrong)
+        else:
             for collected in self.schema.collected.values():
                 named = (await read_entity(self.node, collected.kind, key)).entity
                 if named is not None:

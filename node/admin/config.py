@@ -18,8 +18,12 @@ from node.admin.multipart import decode_multipart
 from node.admin.node_view import NodeView
 from node.admin.whole import put_in_place
 from store import off
+from store.declarative.document import parse_document
+from store.declarative.flattened import flatten
 from store.declarative.text import TextRefused, parse
+from store.errors import EntityError
 from store.limits import DOCUMENT_BYTES_MAX
+from store.schema.violations import DECLARATIVE_INVALID, declarative_violation
 
 _ELSEWHERE = "this endpoint is only available when Kong is configured to not use a database"
 _JSON = "application/json"
@@ -51,7 +55,10 @@ class Config:
             return await self._put_in_place(request)
         text = await _document(request)
         unless_served = request.query.get("check_hash", "") in ("1", "true")
-        loaded = await documents.load(text, unless_served=unless_served)
+        try:
+            loaded = await documents.load(text, unless_served=unless_served)
+        except EntityError as error:
+            return await _invalid(request, text, error)
         note_written(request, loaded.version)
         headers = {"Grapevine-Revision": off.shown(loaded.version)}
         if loaded.document is None:
@@ -70,8 +77,29 @@ class Config:
             text = await _document(request)
             async with self._one:
                 return await put_in_place(request, self._node, text)
+        except EntityError as error:
+            return await _invalid(request, text, error)
         finally:
             self._waiting -= 1
+
+
+async def _invalid(request: web.Request, text: str, error: EntityError) -> web.Response:
+    """The errors of a document's entities, as a list of their own if that is asked for."""
+    flat_wished = request.query.get("flatten_errors", "") in ("1", "true")
+    if error.code != DECLARATIVE_INVALID or not flat_wished:
+        raise error
+    flat, rest = await asyncio.to_thread(lambda: flatten(parse_document(text), error.fields))
+    told = declarative_violation(rest)
+    return json_answer(
+        {
+            "code": told.code,
+            "name": told.name,
+            "message": told.message,
+            "fields": told.fields,
+            "flattened_errors": flat,
+        },
+        400,
+    )
 
 
 async def _document(request: web.Request) -> str:

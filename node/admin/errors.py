@@ -31,6 +31,7 @@ log = logs.get("admin")
 NOT_FOUND = "Not found"
 METHOD_NOT_ALLOWED = "Method not allowed"
 UNEXPECTED = "An unexpected error occurred"
+TOO_MANY_ARGUMENTS = "Too many arguments"
 
 INVALID_OPTIONS = 11
 """The one code whose details are called ``options`` rather than ``fields``."""

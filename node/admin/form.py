@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
 
-from node.admin.errors import Refusal
+from node.admin.errors import TOO_MANY_ARGUMENTS, Refusal
 from node.admin.limits import BODY_DEPTH_MAX, FORM_FIELDS_MAX, FORM_NAME_CHARS_MAX
 
 _NAME = re.compile(r"[^.\[\]]+(?:\[[^\[\]]*\]|\.[^.\[\]]+)*")
@@ -38,13 +38,13 @@ def decode_urlencoded(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise Refusal(400, "the form is not UTF-8") from None
     except ValueError:
-        raise too_many_fields(FORM_FIELDS_MAX) from None
+        raise too_many_fields() from None
     return nest(pairs)
 
 
-def too_many_fields(allowed: int) -> Refusal:
-    """A form with more fields than are allowed."""
-    return Refusal(413, f"the form has more than {allowed} fields; send JSON")
+def too_many_fields() -> Refusal:
+    """A form with more fields than are allowed, in Kong's words."""
+    return Refusal(400, TOO_MANY_ARGUMENTS)
 
 
 def nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

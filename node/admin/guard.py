@@ -4,8 +4,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from node.admin.access import Access, cross_site_refusal, is_loopback_address, token_accepted
-from node.admin.errors import Refusal
-from node.admin.limits import REQUESTS_MAX
+from node.admin.errors import TOO_MANY_ARGUMENTS, Refusal
+from node.admin.limits import FORM_FIELDS_MAX, REQUESTS_MAX
 
 
 def refuse_strangers(access: Access) -> Middleware:
@@ -26,12 +26,15 @@ def refuse_strangers(access: Access) -> Middleware:
 
 
 def bound_requests() -> Middleware:
-    """Refuse what comes while REQUESTS_MAX requests are in progress (503)."""
+    """Refuse what comes while REQUESTS_MAX requests are in progress (503), and endless queries
+    (400)."""
     in_progress = 0
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         nonlocal in_progress
+        if request.rel_url.raw_query_string.count("&") >= FORM_FIELDS_MAX:
+            raise Refusal(400, TOO_MANY_ARGUMENTS)
         if in_progress >= REQUESTS_MAX:
             raise Refusal(503, f"{REQUESTS_MAX} requests are in progress", {"Retry-After": "1"})
         in_progress += 1

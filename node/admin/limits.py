@@ -27,7 +27,7 @@ BODY_VALUES_MAX = 100_000
 BODY_DEPTH_MAX = 64
 """Nesting of JSON arrays and objects, and of form field names."""
 FORM_FIELDS_MAX = 1_000
-"""Fields of an urlencoded form. (Kong silently drops those beyond 100.)"""
+"""Fields of an urlencoded form, and arguments of a query; beyond it 400, as in Kong."""
 FORM_NAME_CHARS_MAX = 1_024
 """One field name of a form."""
 PARTS_MAX = 256

@@ -40,7 +40,7 @@ def _parts(body: bytes, boundary: bytes) -> list[bytes]:
     closing = next((i for i, piece in enumerate(pieces) if i and piece.startswith(b"--")), None)
     if closing is None:
         if len(pieces) > PARTS_MAX + 1:
-            raise too_many_fields(PARTS_MAX)
+            raise too_many_fields()
         raise _malformed("the closing boundary is missing")
     return pieces[1:closing]
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from node.admin.bodies import read_fields
 from node.admin.collections import Collection
-from node.admin.errors import not_found
+from node.admin.errors import METHOD_NOT_ALLOWED, Refusal, not_found
 from node.admin.paging import page_query
 from node.admin.reads import Headers, read_entity, read_page
 from node.admin.writes import commit, revision_headers
@@ -168,6 +168,11 @@ class Parent:
             Patch(self.child.schema.kind, child["id"], {self.field: {"id": parent_id}}),
         )
         return await self.parent.written(committed)
+
+    async def refuse_delete(self, request: web.Request) -> web.Response:
+        """Not from here; of a child that isn't there, that is what is said."""
+        await self.child.find(request)
+        raise Refusal(405, METHOD_NOT_ALLOWED)
 
     async def _existing_id(self, request: web.Request) -> str:
         parent_id = _id_in(await self.child.find(request), self.field)

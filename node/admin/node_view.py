@@ -357,6 +357,9 @@ class NodeView(Protocol):
     def worker_counters(self) -> Mapping[str, int]:
         """Proxy counters, summed over workers: ``connections_*`` and ``total_requests``."""
 
+    def worker_labelled(self) -> Mapping[str, int]:
+        """Counters of metrics with labels (node.plugins.series), added up over the workers."""
+
     def counters(self) -> Mapping[str, int]:
         """The agent's own counters: gossip traffic, drops by reason, and the like."""
 

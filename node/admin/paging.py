@@ -126,7 +126,7 @@ def _tags(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             if len(tags) > TAGS_MAX:
                 raise _invalid_tags(f"cannot query more than {TAGS_MAX} tags")
             return (tags, ()) if separator == "," else ((), tags)
-    raise _invalid_tags("must be tags separated either by ',' (all of them) or by '/' (any)")
+    raise _invalid_tags("invalid filter syntax")
 
 
 def _invalid_tags(reason: str) -> EntityError:

@@ -16,9 +16,8 @@ from node.admin.answers import json_answer, message
 from node.admin.node_view import NodeView
 from node.config.listen import ListenAddress
 from node.config.plugins import enabled as enabled_plugins
-from node.config.plugins import wanted_but_unbuilt as unavailable_plugins
+from node.config.plugins import on_server
 from node.version import KONG_API_VERSION
-from store.schema.plugins import plugin_schema
 
 
 class Root:
@@ -51,17 +50,20 @@ class Root:
         }
         return json_answer(body)
 
+    async def timers(self, request: web.Request) -> web.Response:
+        """``GET /timers``: in Kong's shape, the tasks of the process that answers. None of them
+        waits for a turn, and how often they ran isn't counted."""
+        tasks = len(asyncio.all_tasks())
+        worker = {"id": 0, "count": len(self._node.worker_pids())}
+        counts = {"running": tasks, "pending": 0, "waiting": 0, "total": tasks}
+        return json_answer({"worker": worker, "stats": {"sys": counts, "timers": {}}})
+
     def _plugins(self) -> dict[str, Any]:
         """Kong reads every plugin that is configured here (Kong/kong#9117: 18 s); an index has what
         they are called."""
-        named = self._node.settings.plugins
         return {
-            "available_on_server": {
-                name: {"version": KONG_API_VERSION, "priority": _priority(name)}
-                for name in sorted(enabled_plugins(named))
-            },
+            **on_server(self._node.settings.plugins),
             "enabled_in_cluster": sorted(self._node.replica.variants("plugins")),
-            "unavailable": sorted(unavailable_plugins(named)),
         }
 
     async def enabled_plugins(self, request: web.Request) -> web.Response:
@@ -78,12 +80,6 @@ class Root:
             "admin_gui_listeners": [_parts(listener) for listener in settings.admin_gui_listen],
             "status_listeners": [_parts(listener) for listener in settings.status_listen],
         }
-
-
-def _priority(plugin: str) -> int:
-    schema = plugin_schema(plugin)
-    assert schema is not None, f"plugin {plugin} is built but has no schema"
-    return schema.priority
 
 
 def _parts(listener: ListenAddress) -> dict[str, Any]:
@@ -104,6 +100,16 @@ def _parts(listener: ListenAddress) -> dict[str, Any]:
 async def no_wasm(request: web.Request) -> web.Response:
     """What Kong answers for filter chains while ``wasm`` is off; here it always is."""
     return message("this endpoint is only available when wasm is enabled", 400)
+
+
+async def no_control_plane(request: web.Request) -> web.Response:
+    """What Kong answers unless its role is control_plane; here no node gives configuration to nodes
+    that take part in nothing else."""
+    return message(
+        "this endpoint is only available when Kong is configured to run as Control Plane for the "
+        "cluster",
+        400,
+    )
 
 
 async def endpoints(request: web.Request) -> web.Response:

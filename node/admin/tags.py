@@ -12,6 +12,8 @@ from node.admin.node_view import NodeView
 from node.admin.paging import decode_key, list_body, page_size
 from store.authority import Tagged
 from store.errors import AuthorityUnavailable
+from store.schema.typedefs import tag_error
+from store.schema.violations import invalid_unique
 
 
 class Tags:
@@ -26,7 +28,11 @@ class Tags:
 
     async def list_one(self, request: web.Request) -> web.Response:
         """``GET /tags/{tag}``"""
-        return await self._page(request, request.match_info["tag"])
+        tag = request.match_info["tag"]
+        wrong = tag_error(tag)
+        if wrong is not None:
+            raise invalid_unique("tag", wrong)
+        return await self._page(request, tag)
 
     async def _page(self, request: web.Request, tag: str | None) -> web.Response:
         status = self._node.authority_status()

@@ -121,6 +121,9 @@ class Answers:
     def worker_counters(self) -> Mapping[str, int]:
         return self._parts.workers.counters()
 
+    def worker_labelled(self) -> Mapping[str, int]:
+        return self._parts.workers.labelled()
+
     def counters(self) -> Mapping[str, int]:
         return {
             **self._parts.membership.counters(),

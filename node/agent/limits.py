@@ -154,3 +154,6 @@ NOTICES_MAX = 16
 """What an operator should know of this node's identity, in ``GET /cluster``; the latest stay."""
 
 assert SNAPSHOT_SLICE_BYTES * 2 < FRAME_BYTES_MAX
+
+LABELLED_MAX = 20_000
+"""Metrics of different labels kept of workers that have ended."""

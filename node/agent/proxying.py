@@ -66,4 +66,6 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         trusted_certificates=settings.lua_ssl_trusted_certificate,
         allow_debug_header=settings.allow_debug_header,
         replica_file=str(replica_path(settings)),
+        plugins=settings.plugins,
+        vault_env_prefix=settings.vault_env_prefix,
     )

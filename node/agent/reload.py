@@ -32,6 +32,7 @@ RELOADABLE = frozenset(
         "upstream_keepalive_idle_timeout",
         "upstream_keepalive_max_requests",
         "upstream_keepalive_pool_size",
+        "vault_env_prefix",
     )
 )
 """Fields of Settings that new workers take up: all that the proxy does, and the log."""
@@ -91,7 +92,12 @@ def changed_fixed(before: Settings, after: Settings) -> list[str]:
 
 def with_reloadable(before: Settings, after: Settings) -> Settings:
     """``after`` where a reload may change things, ``before`` elsewhere."""
-    return dataclasses.replace(after, **{row.field: getattr(before, row.field) for row in _fixed()})
+    fixed = _fixed()
+    names = {row.name for row in fixed}
+    references = {name: text for name, text in after.references.items() if name not in names}
+    references |= {name: text for name, text in before.references.items() if name in names}
+    values = {row.field: getattr(before, row.field) for row in fixed}
+    return dataclasses.replace(after, references=references, **values)
 
 
 def _fixed() -> list[Key]:

@@ -40,6 +40,8 @@ class Owner(Protocol):
 
     def worker_stats(self, worker: "Worker", counters: dict[str, int]) -> None: ...
 
+    def worker_labelled(self, worker: "Worker", counters: dict[str, int]) -> None: ...
+
 
 class Worker(asyncio.Protocol):
     """A worker process as the agent sees it, from spawn to exit.
@@ -146,6 +148,8 @@ class Worker(asyncio.Protocol):
             self._owner.worker_observed(self, frame)
         elif isinstance(frame, channel.Stats):
             self._owner.worker_stats(self, frame.counters)
+        elif isinstance(frame, channel.Labelled):
+            self._owner.worker_labelled(self, frame.counters)
         else:
             raise channel.ChannelError(f"a {type(frame).__name__} from a worker")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
+from node.agent.labelled import Labelled
 from node.agent.limits import (
     WORKER_RESTART_BACKOFF_SECONDS,
     WORKER_SETTLED_SECONDS,
@@ -17,6 +19,7 @@ from node.agent.limits import (
 from node.agent.serving import Serving
 from node.agent.worker import Worker
 from node.channel import Change, Version
+from node.plugins.counters import shared_memory
 from node.proxy.settings import Listener, ProxySettings
 from store.history import Reach
 from store.version import GENESIS
@@ -67,6 +70,8 @@ class Workers:
         """Epoch and tag when the waiters were looked at last."""
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
+        self._labelled = Labelled()
+        self._counters_fd = shared_memory(len(sockets))
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0
@@ -221,6 +226,10 @@ class Workers:
                 total[name] = total.get(name, 0) + value
         return total
 
+    def labelled(self) -> dict[str, int]:
+        """The workers' counters of metrics with labels, added up likewise."""
+        return self._labelled.total()
+
     def reopen_logs(self) -> None:
         """Pass a log rotation on."""
         for worker in self._running:
@@ -237,6 +246,9 @@ class Workers:
         self.kill()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._counters_fd >= 0:
+            os.close(self._counters_fd)
+            self._counters_fd = -1
 
     def kill(self) -> None:
         """End every worker at once."""
@@ -257,11 +269,13 @@ class Workers:
             worker=slot,
             listeners=listeners,
             log_level=self._log_level or self._template.log_level,
+            counters_fd=self._counters_fd,
         )
         self._running.add(worker)
         try:
             await worker.spawn(
-                channel.Configure(settings._asdict()), [bound.fileno() for bound in sockets]
+                channel.Configure(settings._asdict()),
+                [*(bound.fileno() for bound in sockets), self._counters_fd],
             )
         except BaseException:
             self._running.discard(worker)
@@ -293,6 +307,7 @@ class Workers:
 
     def _exited(self, worker: Worker, code: int) -> None:
         self._running.discard(worker)
+        self._labelled.ended(worker)
         for name, value in self._stats.pop(worker, {}).items():
             if name not in channel.GAUGES:
                 self._ended[name] = self._ended.get(name, 0) + value
@@ -353,6 +368,9 @@ class Workers:
 
     def worker_stats(self, worker: Worker, counters: dict[str, int]) -> None:
         self._stats[worker] = counters
+
+    def worker_labelled(self, worker: Worker, counters: dict[str, int]) -> None:
+        self._labelled.update(worker, counters)
 
     def _serves(self) -> Version:
         serving = [worker.serves for worker in self._running if worker.listening]

@@ -26,6 +26,7 @@ from store.errors import AuthorityUnavailable, EntityError
 from store.history import EPOCHS
 from store.limits import DOCUMENT_BYTES_MAX, STATE_ROWS_MAX
 from store.schema import kinds
+from store.schema.violations import DECLARATIVE_INVALID
 
 ORIGIN = "grapevine config db_import"
 """Who wrote, in the log of the authority."""
@@ -47,9 +48,6 @@ _transform: true
 #     paths:
 #     - /example
 """
-
-DOCUMENT_INVALID = 14
-"""Kong's code for a document's own mistakes, which stand where its entities do."""
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False), default="kong.yml")
 
@@ -130,7 +128,7 @@ def _with_database(found: Settings) -> Settings:
 
 def _refused(file: str, error: EntityError) -> Failure:
     """Everything that is wrong with a document, or why it can't be put there."""
-    if error.code != DOCUMENT_INVALID:
+    if error.code != DECLARATIVE_INVALID:
         return Failure(f"{file}: {error.message}")
     return Failure(f"{file}: declarative config is invalid:", *described(error.fields))
 

@@ -11,8 +11,12 @@ from node.config import checks, conf_file, derived, kong_keys, sources
 from node.config.limits import PROBLEMS_MAX, VALUE_CHARS_MAX
 from node.config.settings import HIDDEN, Settings, keys
 from node.config.sources import Assignment
+from node.references import ENVIRONMENT, Unresolvable, Vault, Vaults, resolve
+from store.schema.values import is_reference
 
 _SHOWN_CHARS = 80
+VAULT_PREFIX = "vault_env_prefix"
+"""The key by which the references of all others are resolved."""
 
 
 class ConfigError(Exception):
@@ -33,6 +37,8 @@ class _Reading:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     assignments: list[Assignment] = field(default_factory=list)
+    references: dict[str, str] = field(default_factory=dict)
+    """Key -> the reference that stands in place of its value."""
 
 
 def load(
@@ -53,7 +59,7 @@ def load(
     _gather(reading, source, overrides, environ)
     chosen = _choose(reading.assignments)
     _classify(reading, frozenset(ignore_unsupported))
-    values = _parse(reading, chosen)
+    values = _parse(reading, chosen, environ)
     if not reading.problems:
         _derive(reading, values, chosen, environ)
     if not reading.problems:
@@ -66,6 +72,7 @@ def load(
         source=source or "none",
         warnings=tuple(reading.warnings),
         origins={name: assignment.origin for name, assignment in chosen.items()},
+        references=reading.references,
     )
 
 
@@ -173,20 +180,39 @@ def _nearest(key: str, ours: set[str]) -> str:
     return "remove it; `grapevine check --keys` lists the keys"
 
 
-def _parse(reading: _Reading, chosen: Mapping[str, Assignment]) -> dict[str, Any]:
+def _parse(
+    reading: _Reading, chosen: Mapping[str, Assignment], environ: Mapping[str, str]
+) -> dict[str, Any]:
     """The typed value of each key, by field; those without a value are None."""
     values: dict[str, Any] = {}
+    prefix = chosen.get(VAULT_PREFIX)
+    vaults = {ENVIRONMENT: Vault(ENVIRONMENT, prefix.value.strip() if prefix else "")}
     for row in keys():
         assignment = chosen.get(row.name)
         if assignment is None:
             values[row.field] = None if row.default is None else row.parse(row.default)
             continue
+        text = assignment.value.strip()
         try:
-            values[row.field] = row.parse(_checked(assignment.value.strip()))
+            if is_reference(text):
+                reading.references[row.name] = text
+                text = _dereferenced(row.name, text, vaults, environ)
+            values[row.field] = row.parse(_checked(text))
         except ValueError as error:
-            shown = HIDDEN if row.secret else _shown(assignment.value)
-            reading.problems.append(f"{assignment.origin}: {assignment.key} = {shown}: {error}")
+            refers = row.name in reading.references
+            shown = HIDDEN if row.secret and not refers else _shown(assignment.value)
+            # An error of the value may quote it, and what a reference leads to is a secret.
+            quotes = refers and not isinstance(error, Unresolvable)
+            why = "leads to a value that this key can't have" if quotes else error
+            reading.problems.append(f"{assignment.origin}: {assignment.key} = {shown}: {why}")
     return values
+
+
+def _dereferenced(name: str, text: str, vaults: Vaults, environ: Mapping[str, str]) -> str:
+    """What a reference leads to. Raises Unresolvable."""
+    if name == VAULT_PREFIX:
+        raise Unresolvable("references are resolved by this key, so it can't be one")
+    return resolve(text, vaults, environ)
 
 
 def _checked(value: str) -> str:
@@ -197,8 +223,6 @@ def _checked(value: str) -> str:
         raise ValueError("holds a NUL")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("is no UTF-8")
-    if value.startswith("{vault://"):
-        raise ValueError("refers to a vault, which isn't supported; use the variable <KEY>_FILE")
     return value
 
 

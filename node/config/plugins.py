@@ -1,8 +1,10 @@
 """The names of plugins that a configuration may speak of."""
 
 from collections.abc import Callable
+from typing import Any
 
 from node.config.limits import LIST_ITEMS_MAX
+from node.plugins import registry
 from store.schema import Schema, schemas_with_plugins
 
 _BUNDLED = """
@@ -18,7 +20,7 @@ _BUNDLED = """
 BUNDLED = frozenset(_BUNDLED.split())
 """What comes with Kong 3.9. Naming one is never an error, whether it is built here or not."""
 
-BUILT: frozenset[str] = frozenset()
+BUILT = frozenset(registry.BUILT)
 """Those of them that this version runs."""
 
 
@@ -30,7 +32,7 @@ def plugin_names(text: str) -> tuple[str, ...]:
     if words == ["off"]:
         return ()
     for word in words:
-        if word != "bundled" and word not in BUNDLED:
+        if word != "bundled" and word not in BUNDLED and word not in registry.offered():
             raise ValueError(
                 f"has {word[:80]!r}, which is neither one of Kong's bundled plugins nor installed; "
                 "leave it out"
@@ -39,21 +41,33 @@ def plugin_names(text: str) -> tuple[str, ...]:
 
 
 def unavailable(named: tuple[str, ...]) -> tuple[str, ...]:
-    """Plugins asked for by name that this version doesn't run."""
-    return tuple(word for word in named if word != "bundled" and word not in BUILT)
-
-
-def wanted_but_unbuilt(named: tuple[str, ...]) -> frozenset[str]:
-    """The same, and what ``bundled`` stands for, too."""
-    return (BUNDLED if "bundled" in named else frozenset(named)) - BUILT - {"bundled"}
+    """Plugins asked for by name that this node can't run."""
+    runnable = registry.names(named)
+    return tuple(word for word in named if word != "bundled" and word not in runnable)
 
 
 def schemas(named: tuple[str, ...]) -> Callable[[str], Schema]:
     """The schemas of all kinds; of plugins, only those can be configured that are asked for and
-    built."""
-    return schemas_with_plugins(enabled=enabled(named), unbuilt=BUNDLED - BUILT)
+    run here, with what they can do here."""
+    from node.plugins.served import served_rules
+
+    return schemas_with_plugins(enabled(named), BUNDLED - BUILT, served_rules(named))
 
 
 def enabled(named: tuple[str, ...]) -> frozenset[str]:
-    """Plugins that may be configured: those asked for that this version runs."""
-    return BUILT if "bundled" in named else BUILT & frozenset(named)
+    """Plugins that may be configured: those asked for that this node runs."""
+    return frozenset(registry.classes(named)[0])
+
+
+def on_server(named: tuple[str, ...]) -> dict[str, Any]:
+    """Those with version and priority, as ``GET /`` shows them; and which of those asked for this
+    node can't run."""
+    classes, _ = registry.classes(named)
+    asked = BUNDLED.union(named) if "bundled" in named else frozenset(named)
+    return {
+        "available_on_server": {
+            name: {"version": plugin.version, "priority": plugin.priority}
+            for name, plugin in sorted(classes.items())
+        },
+        "unavailable": sorted(asked - classes.keys() - {"bundled"}),
+    }

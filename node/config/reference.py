@@ -25,7 +25,8 @@ several sources the highest counts:
    {", ".join(f"`{path}`" for path in SEARCHED_PATHS)};
 5. the default.
 
-A secret may stand in a file of its own, named by `GRAPEVINE_<KEY>_FILE` or `KONG_<KEY>_FILE`.
+A secret may stand in a file of its own, named by `GRAPEVINE_<KEY>_FILE` or `KONG_<KEY>_FILE`. Any
+value may be a [reference](operations.md#secrets-that-are-kept-elsewhere), `{{vault://env/NAME}}`.
 `grapevine check` prints every problem of a configuration at once; with `--vv`, every key with its
 value and where it comes from. Variables that name no key are a warning; keys that nobody knows, in
 a file or a flag, an error. What Kubernetes and Docker put into the environment for services and

@@ -118,6 +118,11 @@ class Settings:
         "What the node does: everything, only the Admin API, or only proxying.",
         aliases=("cluster_role",),
     )
+    vault_env_prefix: str = key(
+        values.any_text,
+        "",
+        "What the names of variables begin with to which references lead, `{vault://env/NAME}`.",
+    )
     nginx_worker_processes: int = key(
         values.processes,
         "auto",
@@ -473,10 +478,16 @@ class Settings:
     """Why ``database`` is what it is."""
     origins: Mapping[str, str]
     """Key -> where its value comes from (``file:line``, a variable, a flag); without defaults."""
+    references: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Key -> the reference that stands in place of its value, of those that have one."""
 
     def public(self) -> dict[str, Any]:
-        """Every key with its value, ready for JSON; secrets that are set are ``******``."""
-        return {row.name: _shown(row, getattr(self, row.field)) for row in keys()}
+        """Every key with its value, ready for JSON; secrets that are set are ``******``, and what
+        a reference stands for is that reference."""
+        return {
+            row.name: self.references.get(row.name) or _shown(row, getattr(self, row.field))
+            for row in keys()
+        }
 
 
 def _shown(row: Key, value: Any) -> Any:

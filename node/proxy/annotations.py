@@ -77,10 +77,11 @@ class Annotations:
         keep_alive: bool,
         head_only: bool,
     ) -> bytes:
-        """A whole answer of our own. ``fields`` may hold a Connection of its own."""
+        """A whole answer of our own. ``fields`` may hold a Connection of its own, and with an empty
+        ``kind`` a Content-Type."""
         own = {name.lower() for name, _ in fields}
         lines = [f"HTTP/1.1 {status} {errors.reason_phrase(status)}\r\n".encode(), self._now()]
-        if body:
+        if body and kind:
             lines.append(f"Content-Type: {kind}\r\n".encode())
         if "connection" not in own or not keep_alive:
             lines.append(b"Connection: %b\r\n" % (b"keep-alive" if keep_alive else b"close"))

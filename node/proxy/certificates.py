@@ -5,13 +5,21 @@ label replaced by an asterisk, then with its last one, then ``*``; then the list
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from node.proxy.entities import EntityRefused
 from node.proxy.holding import Holding, Refused
+from node.proxy.vaults import Vaults
+from node.references import SCHEME
+from store.schema import schema
 
 ANY_NAME = "*"
+
+_CERTIFICATE_FIELDS = schema("certificates").fields
+
+Resolved = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""An entity's fields with secrets in the place of references."""
 
 
 class Certificate(NamedTuple):
@@ -42,10 +50,35 @@ class Authority(NamedTuple):
 
 
 class Certificates(Holding[Certificate]):
-    """By id alone."""
+    """By id alone. What is held has secrets in the place of references, by the vaults as they
+    are."""
 
-    def __init__(self, refused: Refused) -> None:
-        super().__init__("certificates", read_certificate, refused)
+    def __init__(self, refused: Refused, vaults: Vaults) -> None:
+        super().__init__("certificates", self._read_resolved, refused)
+        self._vaults = vaults
+        self._referring: dict[str, str] = {}
+        """Id -> text of those that have references."""
+
+    def apply(self, entity_id: str, text: str | None) -> None:
+        if text is not None and SCHEME in text:
+            self._referring[entity_id] = text
+        else:
+            self._referring.pop(entity_id, None)
+        super().apply(entity_id, text)
+
+    def referring(self) -> list[str]:
+        """Ids of those that have references."""
+        return list(self._referring)
+
+    def resolve_again(self) -> None:
+        """Vaults have changed."""
+        for entity_id, text in self._referring.items():
+            super().apply(entity_id, text)
+
+    def _read_resolved(self, text: str) -> Certificate:
+        return read_certificate(
+            text, lambda fields: self._vaults.resolved(_CERTIFICATE_FIELDS, fields)
+        )
 
 
 class Authorities(Holding[Authority]):
@@ -102,9 +135,9 @@ def patterns(name: str) -> Iterator[str]:
         yield ANY_NAME
 
 
-def read_certificate(text: str) -> Certificate:
+def read_certificate(text: str, resolved: Resolved = dict) -> Certificate:
     """Raises EntityRefused. Whether OpenSSL can use it shows when it is first needed."""
-    fields = _load(text)
+    fields = resolved(_load(text))
     alternative = bool(fields.get("cert_alt")) and bool(fields.get("key_alt"))
     return Certificate(
         fields["id"],
@@ -137,17 +170,8 @@ def _load(text: str) -> dict[str, Any]:
     return fields
 
 
-def _pem(fields: dict[str, Any], name: str) -> str:
+def _pem(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
-    if isinstance(value, str):
-        value = _resolved(value, name)
     if not isinstance(value, str) or "-----BEGIN " not in value:
         raise EntityRefused(f"{name} is no PEM text")  # never with the value: it may be a key
-    return value
-
-
-def _resolved(value: str, name: str) -> str:
-    """The value itself, or what a ``{vault://…}`` reference stands for."""
-    if value.startswith("{vault://"):
-        raise EntityRefused(f"{name} is a reference, and references aren't resolved")
     return value

@@ -7,15 +7,21 @@ connection goes on with its next request. Until the first byte of a response, a 
 be repeated: the request's bytes are kept that long, up to a bound.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from node.proxy import annotations, dispatch, errors, fields, limits, revision
+from node.plugins.chain import NOTHING, Chain
+from node.plugins.context import Context, Facts
+from node.plugins.interface import Exit
+from node.plugins.limits import BODY_BYTES_MAX
+from node.plugins.phases import Phases, PluginFailed
+from node.proxy import annotations, dispatch, errors, fields, filtering, limits, revision
 from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed, pool_key
 from node.proxy.deadlines import NEVER
-from node.proxy.framing import FramingError
+from node.proxy.framing import FramingError, ResponseHead
 from node.proxy.heads import RequestHead
-from node.proxy.response import LAST_CHUNK, ResponseRelay, chunk
+from node.proxy.response import LAST_CHUNK, BodyFilter, ResponseRelay, chunk
 from node.proxy.upstream import Upstream
 from node.proxy.upstream_tls import TlsRefused, TlsTo
 
@@ -33,9 +39,16 @@ class Exchange:
     """See the module's text. All its methods run on the loop's thread and none of them blocks."""
 
     __slots__ = (
+        "_answered_at",
         "_body_received",
+        "_body_wanted",
+        "_bytes_written",
+        "_continued",
+        "_early",
+        "_found",
         "_pending",
         "_pending_bytes",
+        "_phases",
         "_plan",
         "_request_id",
         "_response",
@@ -47,6 +60,7 @@ class Exchange:
         "finished",
         "gateway",
         "head",
+        "identity",
         "request_complete",
     )
 
@@ -58,9 +72,22 @@ class Exchange:
         self.finished = False
         self._started = started
         self._request_id = self.gateway.new_request_id()
+        self._found: dispatch.Found | None = None
+        self._phases: Phases | None = None
+        """None while no plugin has anything to do with it."""
+        self._early: list[bytes] = []
+        """What came of the body before it was decided where it goes."""
+        self._body_wanted: asyncio.Future[bool] | None = None
+        """A plugin waits for the whole body; False: it is too large."""
+        self._continued = False
+        """100 Continue was sent."""
+        self._answered_at: float | None = None
+        self._bytes_written = 0
         self._plan: dispatch.Plan | None = None
         self._upstream: Upstream | None = None
         self._tries_left = 0
+        self.identity = ""
+        """The id of the consumer that was authenticated, else of the credential."""
         self._sent_at = started
         self._pending: list[bytes] | None = []
         """Body bytes, framed, kept for the connection to come or for another try; None when they
@@ -108,23 +135,74 @@ class Exchange:
         self._answer(dispatch.Answer(503, text, (("Retry-After", "1"),)))
 
     def _dispatch(self) -> None:
+        everywhere = self.gateway.table.plugins.chain("", "")
+        if everywhere.rewrite:
+            self._phases = self._begin_phases(everywhere)
+            self._phases.rewrite(self._rewritten)
+        else:
+            self._find(self.head)
+
+    def _rewritten(self, outcome: Exit | None) -> None:
+        assert self._phases is not None
+        if outcome is None:
+            self._find(self._phases.context.edited_head())
+        else:
+            self._exit(outcome)
+
+    def _find(self, head: RequestHead) -> None:
         gateway = self.gateway
-        outcome = dispatch.dispatch(
-            self.head,
-            self.client.peer,
-            gateway.table,
-            gateway.trust,
-            gateway.annotations.product,
-            self._request_id,
-        )
-        if isinstance(outcome, dispatch.Answer):
-            if outcome is dispatch.NO_ROUTE:
+        found = dispatch.find(head, self.client.peer, gateway.table, gateway.trust)
+        if isinstance(found, dispatch.Answer):
+            if found is dispatch.NO_ROUTE:
                 gateway.stats.routes_missed += 1
-            self._answer(outcome)
+            self._answer(found)
             return
-        self._plan = outcome
-        self._tries_left = outcome.service.retries
-        self._acquire(pooled=True)
+        self._found = found
+        chain = gateway.table.plugins.chain(found.route.id, found.service.id)
+        if chain is NOTHING and self._phases is None:
+            self._proceed(None)
+            return
+        if self._phases is None:
+            self._phases = self._begin_phases(chain)
+        self._phases.chain = chain
+        self._phases.context.found(
+            found.route, found.service, lambda: dispatch.captures(found.match, found.path)
+        )
+        self._phases.access(self._accessed)
+
+    def _accessed(self, outcome: Exit | None) -> None:
+        assert self._phases is not None
+        if outcome is None:
+            self._proceed(self._phases.context)
+        else:
+            self._exit(outcome)
+
+    def _proceed(self, context: Context | None) -> None:
+        """Send the request on, as plugins have left it."""
+        assert self._found is not None
+        head, outgoing = self.head, None
+        if context is not None:
+            head, outgoing = context.edited_head(), context.outgoing
+            self._response.asked = head.method
+            self.identity = context.consumer_id or context.credential_id or ""
+        self._plan = dispatch.compose(
+            self._found,
+            head,
+            self.client.peer,
+            self.gateway.annotations.product,
+            self._request_id,
+            outgoing,
+        )
+        early, self._early = self._early, []
+        if outgoing is not None and outgoing.body is not None:
+            if outgoing.body:
+                self._send_body(outgoing.body)
+        else:
+            for payload in early:
+                self._send_body(chunk(payload) if self.head.chunked else payload)
+            if self.request_complete and self.head.chunked:
+                self._send_body(LAST_CHUNK)
+        self._send_upstream()
 
     def request_data(self, payload: bytes) -> None:
         """The next piece of the request's body."""
@@ -133,16 +211,52 @@ class Exchange:
         if bound and self._body_received > bound and self.head.chunked:
             self.fail(413)
             return
-        self._send_body(chunk(payload) if self.head.chunked else payload)
+        if self._plan is None:
+            self._keep_early(payload)
+        else:
+            self._send_body(chunk(payload) if self.head.chunked else payload)
+
+    def _keep_early(self, payload: bytes) -> None:
+        self._early.append(payload)
+        wanted = self._body_wanted
+        if wanted is None:
+            self.client.hold()
+        elif self._body_received > BODY_BYTES_MAX and not wanted.done():
+            wanted.set_result(False)
+            self.client.hold()
 
     def request_end(self) -> None:
         """The request's body is complete."""
         self.request_complete = True
+        if self._plan is None:
+            if self._body_wanted is not None and not self._body_wanted.done():
+                self._body_wanted.set_result(True)
+            return
         if self.head.chunked:
             self._send_body(LAST_CHUNK)
         upstream = self._upstream
         if upstream is not None and not upstream.full:
             self._await_response(upstream)
+
+    async def _read_body(self) -> bytes | None:
+        """The whole body for a plugin; None when it is too large."""
+        if not self.request_complete:
+            if max(self.head.length or 0, self._body_received) > BODY_BYTES_MAX:
+                return None
+            self._body_wanted = self.gateway.loop.create_future()
+            self._let_continue()
+            self.client.release()
+            whole = await self._body_wanted
+            self._body_wanted = None
+            if not whole:
+                return None
+        return b"".join(self._early) if self._body_received <= BODY_BYTES_MAX else None
+
+    def _let_continue(self) -> None:
+        """nginx answers at once, too: an upstream that knows no 100 would leave both waiting."""
+        if self.head.expects_continue and not (self.request_complete or self._continued):
+            self._continued = True
+            self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _send_body(self, data: bytes) -> None:
         if self._pending is not None:
@@ -156,6 +270,12 @@ class Exchange:
         self._upstream.send(data)
 
     # The upstream connection
+
+    def _send_upstream(self) -> None:
+        """The plan is made: nothing stands between the request and its upstream any more."""
+        assert self._plan is not None
+        self._tries_left = self._plan.service.retries
+        self._acquire(pooled=True)
 
     def _acquire(self, pooled: bool) -> None:
         assert self._plan is not None
@@ -200,9 +320,7 @@ class Exchange:
         upstream.exchange = self
         upstream.served += 1
         self._sent_at = self.gateway.loop.time()
-        if self.head.expects_continue and not self.request_complete:
-            # nginx answers at once, too: an upstream that knows no 100 would leave both waiting.
-            self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._let_continue()
         pending = self._pending
         upstream.send(self._plan.head + b"".join(pending) if pending else self._plan.head)
         if self._pending_bytes > limits.REPLAY_BYTES_MAX:
@@ -241,9 +359,13 @@ class Exchange:
         """Whether the client connection can go on after this exchange."""
         return self.client.may_keep_alive()
 
+    def filter_head(self, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
+        """What plugins make of the upstream's final head, and what they do with the body."""
+        return (head, None) if self._phases is None else filtering.filter_head(self._phases, head)
+
     def annotate(self, status: int) -> bytes:
         """Our field lines for the upstream's final response."""
-        now = self.gateway.loop.time()
+        now = self._answered_at = self.gateway.loop.time()
         return (
             self.gateway.annotations.proxied(
                 status, now - self._sent_at, self._sent_at - self._started, self._request_id
@@ -272,9 +394,13 @@ class Exchange:
         except FramingError as error:
             self._invalid(str(error))
             return
+        except PluginFailed:
+            self._plugin_failed()
+            return
         if response.head is not None or response.interim_relayed:
             self._pending = None
         if out:
+            self._bytes_written += len(out)
             self.client.write(out)
         if response.switched:
             self._switch(upstream, response)
@@ -360,6 +486,8 @@ class Exchange:
                 self.client.write(response.end())
             except FramingError as reason:
                 self._truncate(str(reason))
+            except PluginFailed:
+                self._plugin_failed()
             else:
                 self._complete(upstream)
 
@@ -379,7 +507,7 @@ class Exchange:
         upstream = self._detach()
         assert upstream is not None
         upstream.close()
-        repeatable = self._pending is not None and self.head.method in _IDEMPOTENT
+        repeatable = self._pending is not None and self._response.asked in _IDEMPOTENT
         stale = upstream.served > 1 and status == 502
         if repeatable and not self._response.started and (stale or self._tries_left > 0):
             self._tries_left -= not stale
@@ -429,16 +557,46 @@ class Exchange:
         kind = errors.default_type(accept, own)
         self._answer(dispatch.Answer(status, errors.TEXTS[status]), kind)
 
-    def _answer(self, answer: dispatch.Answer, kind: str | None = None) -> None:
+    def _plugin_failed(self) -> None:
+        """A plugin has failed at the answer, and has said so in the log."""
+        if self._response.head is not None:
+            self._truncate("a plugin failed at it")
+        else:
+            self._answer(dispatch.Answer(500, errors.TEXTS[500]), filtered=False)
+
+    def _exit(self, outcome: Exit) -> None:
+        """A plugin answers."""
+        answer = dispatch.Answer(outcome.status, outcome.message, outcome.headers, outcome.body)
+        self._answer(answer, source="exit")
+
+    def _answer(
+        self,
+        answer: dispatch.Answer,
+        kind: str | None = None,
+        source: str = "error",
+        filtered: bool = True,
+    ) -> None:
         """Answer the request here."""
         upstream = self._detach()
         if upstream is not None:
             upstream.close()
-        status, message, own_fields = answer
+        status, message, own_fields, ready = answer
         if kind is None:
             kind = errors.content_type((self._first(b"accept") or b"*/*").decode("latin-1"))
         keep = self.client.may_keep_alive()
         body = errors.body(message, self._request_id, kind) if message else b""
+        if ready is not None:
+            body, kind = ready, ""
+        phases = self._all_phases()
+        if phases is not None and filtered:
+            try:
+                status, own_fields, body = filtering.filter_answer(
+                    phases, status, own_fields, body, kind, source
+                )
+            except PluginFailed:
+                self._plugin_failed()
+                return
+            kind = ""
         data = self.gateway.annotations.answer(
             status,
             own_fields,
@@ -449,9 +607,48 @@ class Exchange:
             keep,
             self.head.method == b"HEAD",
         )
+        self._bytes_written += len(data)
         self._finish(status, len(body))
         self.client.write(data)
         self.client.exchange_done(keep)
+
+    # Plugins
+
+    def _begin_phases(self, chain: Chain) -> Phases:
+        gateway, peer = self.gateway, self.client.peer
+        asker = filtering.asker(peer, self.head, gateway.trust)
+        context = Context(
+            self.head, asker, self._request_id.decode(), gateway.plugins, self._read_body
+        )
+        return Phases(context, gateway.table.plugins, chain)
+
+    def _all_phases(self) -> Phases | None:
+        """Those of the route, or those of global plugins for a request that leads nowhere."""
+        if self._phases is None and self._found is None:
+            chain = self.gateway.table.plugins.chain("", "")
+            if chain is not NOTHING:
+                self._phases = self._begin_phases(chain)
+        return self._phases
+
+    def _end_phases(self, status: int) -> None:
+        phases = self._all_phases()
+        if phases is None:
+            return
+        now, sent = self.gateway.loop.time(), None
+        if self._answered_at is not None:
+            sent = self._sent_at
+        facts = Facts(
+            status,
+            round((now - self._started) * 1000),
+            None if sent is None else round(((self._answered_at or now) - sent) * 1000),
+            round(((now if sent is None else sent) - self._started) * 1000),
+            filtering.size_of(self.head) + self._body_received,
+            self._bytes_written,
+            self.gateway.wall_clock() - (now - self._started),
+        )
+        # What refers to this exchange lets go of it: no collection is due.
+        self._phases = self._response.body_filter = None
+        phases.end(facts)
 
     # The end
 
@@ -475,13 +672,14 @@ class Exchange:
         """Count and log; whoever calls this lets the client connection go on."""
         self.finished = True
         gateway = self.gateway
+        self._end_phases(status)
         gateway.stats.count_response(status)
         gateway.stats.bytes_sent += body_bytes
         gateway.stats.bytes_received += self._body_received
         if status >= 200:  # a pipe may live for days
             gateway.stats.latency.observe(gateway.loop.time() - self._started)
         if gateway.access_log.enabled:
-            client = self._plan.client if self._plan else self.client.peer.address
+            client = self._found.client if self._found else self.client.peer.address
             gateway.access_log.add(
                 entry_of(self.head, client, status, body_bytes, self._request_id),
                 gateway.wall_clock(),

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
 from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
+from node.plugins import registry
+from node.plugins.counters import SharedCounters
+from node.plugins.making import Maker
+from node.plugins.worker import PluginWorker
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
@@ -66,9 +70,16 @@ class Gateway:
         self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
-        self.table = Table(self._refused, settings.router_flavor)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
+        self.plugins = PluginWorker(
+            log, self.cold, SharedCounters(settings.counters_fd, settings.worker), self.spawn
+        )
+        classes, problems = registry.classes(settings.plugins)
+        for problem in problems:
+            log.error("a plugin can't be loaded", reason=problem)
+        self._maker = Maker(classes, self.plugins)
+        self.table = self._new_table()
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
         self.clients: set[Downstream] = set()
@@ -82,10 +93,14 @@ class Gateway:
         """32 hexadecimal digits, unique among all workers: random ones, then a count."""
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
 
+    def _new_table(self) -> Table:
+        settings = self.settings
+        return Table(self._refused, self._maker, settings.vault_env_prefix, settings.router_flavor)
+
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
-            self._loading = Table(self._refused, self.settings.router_flavor)
+            self._loading = self._new_table()
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
@@ -110,6 +125,8 @@ class Gateway:
 
     def _certificates_changed(self, changes: tuple[Change, ...]) -> None:
         ids = [id for kind, id, _ in changes if kind in ("certificates", "ca_certificates")]
+        if any(kind == self.table.vaults.kind for kind, _, _ in changes):
+            ids += self.table.certificates.referring()
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)
@@ -144,12 +161,14 @@ class Gateway:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("a connection attempt failed", error=repr(error))
+            self.log.error("work beside the requests failed", error=repr(error))
 
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
         counters |= self.cold.counters() | self.caches.counters()
+        counters["rate_limits_evicted"] = self.plugins.counters.evictions
+        counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
             counters["connections_accepted"] - counters["clients_refused"]
         )
@@ -177,6 +196,7 @@ class Gateway:
             client.abort()
         self.pool.close()
         self.cold.close()
+        self.plugins.counters.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()

@@ -3,6 +3,7 @@
 Pure: bytes in, bytes out. The exchange reads from the attributes what happened.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from node.proxy import framing, limits
@@ -18,11 +19,18 @@ def chunk(payload: bytes) -> bytes:
 LAST_CHUNK = b"0\r\n\r\n"
 
 
+BodyFilter = Callable[[bytes, bool], bytes]
+"""What becomes of a piece of a body; the flag says that it is the last one."""
+
+
 class Circumstances(Protocol):
     """What a relay asks its exchange when the final head has come."""
 
     def may_keep_alive(self) -> bool:
         """Whether the client connection can go on after this response."""
+
+    def filter_head(self, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
+        """What plugins make of a final head, and what they do with the body."""
 
     def annotate(self, status: int) -> bytes:
         """Our field lines for a final status."""
@@ -40,7 +48,9 @@ class ResponseRelay:
         "_chunked",
         "_interim",
         "_request",
+        "asked",
         "body_bytes",
+        "body_filter",
         "client_keep_alive",
         "done",
         "head",
@@ -52,6 +62,10 @@ class ResponseRelay:
 
     def __init__(self, request: RequestHead) -> None:
         self._request = request
+        self.asked = request.method
+        """The method that the upstream was asked with."""
+        self.body_filter: BodyFilter | None = None
+        """To be let go of at the end of the exchange."""
         self._buffer = b""
         self._body: Body | None = None
         self._chunked = False
@@ -103,7 +117,9 @@ class ResponseRelay:
         if not isinstance(self._body, UntilClose):
             raise FramingError("the connection was closed before the response was complete")
         self._body.done = self.done = True
-        return LAST_CHUNK if self._chunked else b""
+        payload = b"" if self.body_filter is None else self.body_filter(b"", True)
+        self.body_bytes += len(payload)
+        return chunk(payload) + LAST_CHUNK if self._chunked else payload
 
     @property
     def upstream_reusable(self) -> bool:
@@ -129,6 +145,7 @@ class ResponseRelay:
     def _switch(self, head: ResponseHead, rest: bytes, circumstances: Circumstances) -> bytes:
         if not self._request.websocket or head.upgrade.lower() != b"websocket":
             raise FramingError("protocols switched unasked")
+        head, _ = circumstances.filter_head(head)
         self.head = head
         self.switched = True
         self.rest = rest
@@ -140,12 +157,19 @@ class ResponseRelay:
         )
 
     def _begin(self, head: ResponseHead, data: bytes, circumstances: Circumstances) -> bytes:
-        body = framing.response_body(head, self._request.method)
+        body = framing.response_body(head, self.asked)
+        status, length = head.status, head.length
+        head, self.body_filter = circumstances.filter_head(head)
+        bodiless = status in (204, 304) or self._request.method == b"HEAD"
+        if self.asked != self._request.method and b"HEAD" in (self.asked, self._request.method):
+            length = None if bodiless else 0  # what there is of a body isn't what was asked for
+        if self.body_filter is not None and (bodiless or body.done):
+            self.body_filter, length = None, (length if bodiless else 0)
         keep = circumstances.may_keep_alive()
         framed = b""
-        if isinstance(body, LengthBody):
-            if head.length is not None and head.status != 204:  # RFC 9110, 8.6
-                framed = b"Content-Length: %d\r\n" % head.length
+        if bodiless or (isinstance(body, LengthBody) and self.body_filter is None):
+            if length is not None and status != 204:  # RFC 9110, 8.6
+                framed = b"Content-Length: %d\r\n" % length
         elif self._request.version == 11:
             self._chunked = True
             framed = b"Transfer-Encoding: chunked\r\n"
@@ -160,12 +184,16 @@ class ResponseRelay:
             _block(head.lines),
             framed,
             b"keep-alive" if keep else b"close",
-            circumstances.annotate(head.status),
+            circumstances.annotate(status),
             out,
         )
 
     def _relay(self, body: Body, data: bytes) -> bytes:
         payload = body.feed(data)
+        if self._request.method == b"HEAD":
+            payload = b""  # a plugin has asked for more than the client
+        elif self.body_filter is not None and (payload or body.done):
+            payload = self.body_filter(payload, body.done)
         self.body_bytes += len(payload)
         if body.done:
             self.done = True

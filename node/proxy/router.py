@@ -51,6 +51,8 @@ class Match(NamedTuple):
     route: Route
     matched: bytes | None
     """The part of the path that the route's path matched; None when it has no paths."""
+    groups: "Callable[[bytes], re2._Match[bytes] | None] | None" = None
+    """Matches a path anew, for the groups of the expression; None without one."""
 
 
 class HeaderPredicate:
@@ -135,7 +137,7 @@ class Candidate:
         """The match of the expression."""
         assert self.regex is not None
         found = self.regex.match(path)
-        return None if found is None else Match(self.route, found.group(0))
+        return None if found is None else Match(self.route, found.group(0), self.regex.match)
 
     def _fits(self, request: Request) -> bool:
         """Whether everything but host and path fits."""

@@ -55,3 +55,9 @@ class ProxySettings(NamedTuple):
     allow_debug_header: bool = False
     replica_file: str = ""
     """Where consumers and credentials are looked up."""
+    plugins: tuple[str, ...] = ("bundled",)
+    """The key ``plugins``."""
+    counters_fd: int = -1
+    """Memory that the workers of a node share for counters (node.plugins.counters); -1: none."""
+    vault_env_prefix: str = ""
+    """Of the variables to which references in entities lead."""

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
+from node.plugins.holding import Plugins
+from node.plugins.making import NO_PLUGINS, Maker
 from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.router import Match, Request, Router
 from node.proxy.traditional import TraditionalRouter
+from node.proxy.vaults import Vaults
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
@@ -78,19 +81,29 @@ class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
-    def __init__(self, refused: Refused, flavor: str = "traditional_compatible") -> None:
+    def __init__(
+        self,
+        refused: Refused,
+        maker: Maker = NO_PLUGINS,
+        vault_env_prefix: str = "",
+        flavor: str = "traditional_compatible",
+    ) -> None:
         self.version: Version = (0, 0, 0)
         traditional = flavor == "traditional"
         self._router = TraditionalRouter() if traditional else Router()
         read = _read_http_route if traditional else _read_compatible_route
         self.services = Services(self._router, refused)
         self.routes = Routes(self._router, read, refused)
-        self.certificates = Certificates(refused)
+        self.vaults = Vaults(refused, vault_env_prefix)
+        self.plugins = Plugins(maker, refused, self.vaults)
+        self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
         holdings: tuple[Holding[Any], ...] = (
+            self.vaults,
             self.services,
             self.routes,
+            self.plugins,
             self.certificates,
             self.snis,
             self.authorities,
@@ -99,10 +112,14 @@ class Table:
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """Apply one changeset, or one slice of a snapshot. Unknown kinds are ignored."""
+        known = self.vaults.changes
         for kind, entity_id, text in changes:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
+        if self.vaults.changes != known:
+            self.certificates.resolve_again()
+            self.plugins.resolve_again()
         self.version = version
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:

@@ -37,6 +37,7 @@ from node.channel import (
     Frame,
     Judged,
     Kept,
+    Labelled,
     Level,
     Listen,
     Peek,
@@ -312,13 +313,19 @@ class Worker(asyncio.Protocol):
         gateway.sweep()
         self._ticks += 1
         if self._ticks % round(1 / limits.SWEEP_SECONDS) == 0:
-            self._send(Stats(gateway.counters()))
+            self._send_stats(gateway)
         if self._draining_until is not None and (
             not (gateway.clients or self._adopting) or self.loop.time() >= self._draining_until
         ):
             self._end(0)
         else:
             self.loop.call_later(limits.SWEEP_SECONDS, self._tick)
+
+    def _send_stats(self, gateway: Gateway) -> None:
+        self._send(Stats(gateway.counters()))
+        changed = gateway.plugins.series.take_changed()
+        if changed:
+            self._send(Labelled(changed))
 
     def _end(self, code: int) -> None:
         if not self.ended.done():
@@ -328,7 +335,7 @@ class Worker(asyncio.Protocol):
         """Close whatever is open, last statistics included."""
         if self._gateway is not None:
             self._gateway.close()
-            self._send(Stats(self._gateway.counters()))
+            self._send_stats(self._gateway)
 
 
 async def _serve(channel: socket.socket, clients_max: int) -> int:

@@ -1,6 +1,7 @@
 """Declarative documents: a whole configuration as YAML or JSON, in Kong's format.
 
 ``text`` reads the text within bounds, ``document`` makes complete entities of it, ``export`` writes
-entities as a document again. Nothing here touches a database: what is made is handed to the
-authority as mutations, or, with ``database = off``, to the replica as a state.
+entities as a document again. With ``database = off`` what is made is handed to the replica as a
+state. For a database, ``standing`` says what is there already, ``difference`` what a document
+changes, and ``bring`` has it written. ``flattened`` tells what is wrong with one as a list.
 """

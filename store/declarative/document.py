@@ -7,8 +7,6 @@ every day: ids are UUIDv5 of the endpoint key, as Kong makes them, else of the c
 ``MADE_AT``.
 """
 
-import re
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +15,14 @@ from typing import Any
 from store.authority import Entity, Source
 from store.canonical import encode_entity
 from store.changeset import Change
+from store.declarative.items import (
+    Item,
+    children_of,
+    declared_twice,
+    made_id,
+    mark_regexes,
+    name_for_id,
+)
 from store.declarative.standing import Standing
 from store.declarative.text import TextRefused, parse
 from store.errors import EntityError
@@ -33,28 +39,6 @@ MADE_AT = 1
 
 _META = ("_format_version", "_transform", "_comment", "_ignore", "_info", "_workspace")
 """Beside the lists of entities. The last two are decK's, and mean nothing to a gateway."""
-
-_NAMESPACE = uuid.UUID("fd02801f-0957-4a15-a55a-c8d9606f30b5")
-"""Kong's, so that a document makes the ids there that it makes here."""
-
-_PLAIN_PATH = re.compile(r"[a-zA-Z0-9.\-_~/%]*")
-"""A path that no format ever took for a regular expression."""
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """One entity as it stands in the document."""
-
-    kind: str
-    place: tuple[tuple[str, int], ...]
-    """(kind, index from 0) of each entity around it and of itself."""
-    fields: dict[str, Any]
-    parent: "_Item | None" = None
-    reference: str = ""
-    """The field that refers to the parent."""
-    id: str = ""
-    is_new: bool = False
-    """Whether its id is one that was made for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +105,7 @@ def _read(values: Mapping[str, Any], reading: "_Reading") -> Document:
             reading.collect(kind, values[kind], None, "")
     reading.raise_errors()
     if version != FORMAT_VERSIONS[-1]:
-        _mark_regexes(reading.items)
+        mark_regexes(reading.items)
     reading.identify()
     reading.resolve()
     reading.identify_by_references()
@@ -133,11 +117,11 @@ def _read(values: Mapping[str, Any], reading: "_Reading") -> Document:
 class _Reading:
     """One document being read: its entities so far, and what is wrong with them."""
 
-    items: list[_Item] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     errors: FieldErrors = field(default_factory=dict)
     count: int = 0
-    by_id: dict[tuple[str, str], _Item] = field(default_factory=dict)
-    by_key: dict[tuple[str, Any], _Item] = field(default_factory=dict)
+    by_id: dict[tuple[str, str], Item] = field(default_factory=dict)
+    by_key: dict[tuple[str, Any], Item] = field(default_factory=dict)
     given: set[tuple[str, str]] = field(default_factory=set)
     """(kind, id) of all that the document gives."""
     source: Source = "document"
@@ -167,7 +151,7 @@ class _Reading:
             self.source = "store"
         return str(version)
 
-    def collect(self, kind: str, found: Any, parent: _Item | None, reference: str) -> None:
+    def collect(self, kind: str, found: Any, parent: Item | None, reference: str) -> None:
         """Take a list of entities, and the lists nested in them."""
         place = () if parent is None else parent.place
         if found is None:
@@ -176,7 +160,7 @@ class _Reading:
             self._wrong((*place, (kind, -1)), "expected an array")
             return
         for index, fields in enumerate(found):
-            item = _Item(kind, (*place, (kind, index)), {}, parent, reference)
+            item = Item(kind, (*place, (kind, index)), {}, parent, reference)
             if not isinstance(fields, dict):
                 self._wrong(item.place, "expected a record")
                 continue
@@ -210,11 +194,11 @@ class _Reading:
                 given = self._standing_id(own, item)
             if given is None:
                 item.is_new = True
-                key = _name_for_id(own, item)
+                key = name_for_id(own, item)
                 alike[item.kind, key] += 1
                 if alike[item.kind, key] > 1 and own.endpoint_key not in item.fields:
                     key = f"{key}:{alike[item.kind, key]}"
-                given = str(uuid.uuid5(uuid.uuid5(_NAMESPACE, item.kind), key))
+                given = made_id(item.kind, key)
             item.fields["id"] = given
             item.id = str(given).lower()
             self._declare(own, item)
@@ -233,23 +217,23 @@ class _Reading:
                 item.id = item.fields["id"] = found
                 self.by_id[item.kind, found] = item
 
-    def _standing_id(self, own: Schema, item: _Item) -> str | None:
+    def _standing_id(self, own: Schema, item: Item) -> str | None:
         """The id of the entity in the database that an item without one stands for."""
         found = self.standing.id_of(own, item.fields) if self.standing is not None else None
         if found is None or (item.kind, found) in self.given or (item.kind, found) in self.by_id:
             return None
         return found
 
-    def _declare(self, own: Schema, item: _Item) -> None:
+    def _declare(self, own: Schema, item: Item) -> None:
         key = own.endpoint_key
         value = item.fields.get(key) if key is not None else None
         if key is not None and isinstance(value, str):
             if (item.kind, value) in self.by_key:
-                self._wrong(item.place, _declared_twice(item.kind, key, value))
+                self._wrong(item.place, declared_twice(item.kind, key, value))
                 return
             self.by_key[item.kind, value] = item
         if (item.kind, item.id) in self.by_id:
-            self._wrong(item.place, _declared_twice(item.kind, "primary key", item.id))
+            self._wrong(item.place, declared_twice(item.kind, "primary key", item.id))
             return
         self.by_id[item.kind, item.id] = item
 
@@ -300,7 +284,7 @@ class _Reading:
                 if (item.kind, index, value) in claimed:
                     told = own.claimed_fields(index, entity)
                     shown = [lua_text(one).strip('"') for one in told.values()]
-                    what = _declared_twice(item.kind, ", ".join(told), ", ".join(shown))
+                    what = declared_twice(item.kind, ", ".join(told), ", ".join(shown))
                     self._wrong(item.place, what)
                 claimed[item.kind, index, value] = None
             made.append((item.kind, entity))
@@ -308,7 +292,7 @@ class _Reading:
         order = {kind: number for number, kind in enumerate(kinds())}
         yield from sorted(made, key=lambda pair: order[pair[0]])
 
-    def _fill_in(self, own: Schema, item: _Item) -> None:
+    def _fill_in(self, own: Schema, item: Item) -> None:
         """What the database, and the document as a whole, say of an entity."""
         if self.standing is None:
             return
@@ -341,45 +325,3 @@ class _Reading:
                 entries[index] |= what
             else:
                 entries[index] = what
-
-
-def children_of(kind: str) -> list[tuple[str, str]]:
-    """(kind, field) of all kinds that refer to this one: they may be nested in it."""
-    return [
-        (child, name)
-        for child in kinds()
-        for name, target in schema(child).references.items()
-        if target == kind
-    ]
-
-
-def _name_for_id(own: Schema, item: _Item) -> str:
-    """What an entity's id is made of: its endpoint key, with its parents' ids where that is unique
-    among siblings only; else all that is said of it."""
-    key = own.scoped_key[1] if own.scoped_key else own.endpoint_key
-    value = item.fields.get(key) if key is not None else None
-    if key is None or not isinstance(value, str):
-        return encode_entity({"kind": item.kind, "fields": item.fields})
-    if own.scoped_key:
-        parent = item.fields.get(own.scoped_key[0])
-        value = f"{value}:{parent.get('id') if isinstance(parent, dict) else parent}"
-    return value
-
-
-def _declared_twice(kind: str, key: str, value: Any) -> str:
-    return f"uniqueness violation: '{kind}' entity with {key} set to '{value}' already declared"
-
-
-def _mark_regexes(items: Sequence[_Item]) -> None:
-    """Before 3.0 a path was a regular expression if it looked like one; since then it says so."""
-    for item in items:
-        paths = item.fields.get("paths")
-        if item.kind == "routes" and isinstance(paths, list):
-            item.fields["paths"] = [
-                f"~{path}"
-                if isinstance(path, str)
-                and not path.startswith("~")
-                and not _PLAIN_PATH.fullmatch(path)
-                else path
-                for path in paths
-            ]

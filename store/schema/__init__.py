@@ -3,10 +3,11 @@
 A new kind is a module with a ``Schema`` and a line in the table below.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from store.schema.certificates import CA_CERTIFICATES, CERTIFICATES, SNIS
+from store.schema.checks import EntityCheck
 from store.schema.consumers import CONSUMERS
 from store.schema.credentials import (
     ACLS,
@@ -73,11 +74,14 @@ def cold_kinds() -> frozenset[str]:
 
 
 def schemas_with_plugins(
-    enabled: Collection[str], unbuilt: Collection[str] = ()
+    enabled: Collection[str],
+    unbuilt: Collection[str] = (),
+    more: Mapping[str, tuple[EntityCheck, ...]] | None = None,
 ) -> Callable[[str], Schema]:
     """``schema``, but that no other plugins than these can be configured.
 
-    ``unbuilt`` are those that Kong has and this version doesn't: configuring one says so.
+    ``unbuilt`` are those that Kong has and this version doesn't: configuring one says so. ``more``
+    are further rules by plugin, for what this version can't do of a valid configuration.
     """
 
     def unknown(name: str) -> str:
@@ -85,5 +89,7 @@ def schemas_with_plugins(
             return f"plugin '{name}' is not available: this version of grapevine doesn't run it yet"
         return unknown_plugin(name)
 
-    plugins = replace(PLUGINS, subschemas=PluginSubschemas(enabled), unknown_subschema=unknown)
+    plugins = replace(
+        PLUGINS, subschemas=PluginSubschemas(enabled, more), unknown_subschema=unknown
+    )
     return lambda kind: plugins if kind == PLUGINS.kind else schema(kind)

@@ -135,6 +135,13 @@ def merge(field: Field | None, current: Any, change: Any) -> Any:
     return merged
 
 
+def has_older_names(field: Field) -> bool:
+    """Whether ``shown`` may add anything to a value of this field."""
+    if field.type != "record" or field.fields is None:
+        return False
+    return bool(field.shorthands) or any(has_older_names(part) for part in field.fields.values())
+
+
 def shown(field: Field, value: Any) -> Any:
     """The value as answers show it: beside the fields, the older names that stand for them."""
     if field.type != "record" or not isinstance(value, dict) or field.fields is None:

@@ -3,9 +3,11 @@
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from store.schema.checks import EntityCheck
+from store.schema.completion import has_older_names
 from store.schema.field import Field
 
 SHORTHAND = tuple[Field, Callable[[Any], dict[str, Any]]]
@@ -23,6 +25,11 @@ class Subschema:
 
     fields: Mapping[str, Field]
     checks: tuple[EntityCheck, ...] = ()
+
+    @cached_property
+    def has_older_names(self) -> bool:
+        """Whether answers have more than what is stored."""
+        return any(has_older_names(item) for item in self.fields.values())
 
 
 @dataclass(frozen=True, slots=True)

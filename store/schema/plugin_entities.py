@@ -6,6 +6,7 @@ After ``entities/plugins.lua`` and ``dao/plugins.lua``. What each plugin's confi
 
 from collections.abc import Collection, Iterator, Mapping
 
+from store.schema.checks import EntityCheck
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Agreement, Subschema
@@ -28,27 +29,37 @@ _SCOPES = {
 class PluginSubschemas(Mapping[str, Subschema]):
     """What is special to each plugin, made when it is first asked for."""
 
-    def __init__(self, available: Collection[str] | None = None) -> None:
-        """``available``: the plugins that may be configured; None for all that are declared."""
-        self._names = plugin_names() if available is None else tuple(available)
+    def __init__(
+        self,
+        available: Collection[str] | None = None,
+        more: Mapping[str, tuple[EntityCheck, ...]] | None = None,
+    ) -> None:
+        """``available``: the plugins that may be configured; None for all that are declared.
+        ``more``: further rules by plugin, of who runs them."""
+        self._available = None if available is None else tuple(available)
+        self._more = more or {}
         self._made: dict[str, Subschema] = {}
 
     def __getitem__(self, name: str) -> Subschema:
         if name not in self._made:
-            plugin = plugin_schema(name) if name in self._names else None
+            plugin = plugin_schema(name) if name in self else None
             if plugin is None:
                 raise KeyError(name)
-            self._made[name] = Subschema(plugin.fields, plugin.checks)
+            checks = (*plugin.checks, *self._more.get(name, ()))
+            self._made[name] = Subschema(plugin.fields, checks)
         return self._made[name]
 
+    def _names(self) -> tuple[str, ...]:
+        return plugin_names() if self._available is None else self._available
+
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._names()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._names())
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._names())
 
 
 def unknown_plugin(name: str) -> str:

@@ -37,7 +37,7 @@ def _utf8_name_error(name: str) -> str | None:
     )
 
 
-def _tag_error(tag: str) -> str | None:
+def tag_error(tag: str) -> str | None:
     if _TAG.fullmatch(tag):
         return None
     return (
@@ -89,7 +89,7 @@ PATH = Field(
 TAGS = Field(
     "set",
     "Labels to group and filter entities by.",
-    elements=Field("string", required=True, len_max=TAG_CHARS_MAX, check=_tag_error),
+    elements=Field("string", required=True, len_max=TAG_CHARS_MAX, check=tag_error),
 )
 TTL = Field(
     "number",

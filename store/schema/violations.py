@@ -14,6 +14,9 @@ element is fine. Errors of the entity as a whole are a list under ``@entity``.""
 
 ENTITY = "@entity"
 
+DECLARATIVE_INVALID = 14
+"""Kong's code for a document's own mistakes."""
+
 
 def lua_text(value: Any, indent: str | None = None, level: int = 0) -> str:
     """Print a value as Penlight's ``pretty.write`` does, in which Kong's messages show tables.
@@ -128,6 +131,11 @@ def invalid_size(maximum: int) -> EntityError:
     return EntityError(9, "invalid size", message, {})
 
 
+def invalid_unique(field: str, wrong: str) -> EntityError:
+    """Code 10: what a URL names an entity by can't be the value of the field that it stands for."""
+    return EntityError(10, f"invalid unique {field}", wrong, {})
+
+
 def foreign_key_unresolved(field: str, key: str, value: Any, target_kind: str) -> EntityError:
     """Code 13: a reference by endpoint key (``{"name": …}``) that names nothing."""
     error = (
@@ -141,4 +149,5 @@ def foreign_key_unresolved(field: str, key: str, value: Any, target_kind: str) -
 def declarative_violation(errors: FieldErrors) -> EntityError:
     """Code 14: a declarative document that can't be taken; errors stand where their entities do."""
     message = f"declarative config is invalid: {lua_text(errors)}"
-    return EntityError(14, "invalid declarative configuration", message, errors)
+    name = "invalid declarative configuration"
+    return EntityError(DECLARATIVE_INVALID, name, message, errors)

@@ -155,6 +155,7 @@ class SmallNode:
         self.heard_ago = 2.5
         """Of the authority's head, in seconds."""
         self.counted: dict[str, int] = {"packets_received": 5}
+        self.labelled: dict[str, int] = {}
         self.fences: list[tuple[NamedVersion, float]] = []
         """Those that were waited for."""
         self.fenced = Fenced("complete", 3, (), ())
@@ -211,6 +212,9 @@ class SmallNode:
 
     def worker_pids(self) -> Sequence[int]:
         return [1]
+
+    def worker_labelled(self) -> Mapping[str, int]:
+        return self.labelled
 
     def worker_counters(self) -> Mapping[str, int]:
         return {"connections_active": 3, "total_requests": 7}

@@ -137,6 +137,20 @@ async def test_a_document_with_errors_changes_nothing_and_names_them_all(
     assert (await post(admin, "services: [")).json["code"] == 14
 
 
+async def test_errors_are_one_list_if_that_is_asked_for(admin: Client) -> None:
+    text = '{"_format_version": "3.0", "services": [{"name": "a", "tags": ["t"]}]}'
+    answer = await post(admin, text, "?flatten_errors=1")
+    assert answer.status == 400
+    (item,) = answer.json["flattened_errors"]
+    assert (item["entity_type"], item["entity_name"]) == ("service", "a")
+    assert item["entity_tags"] == ["t"]
+    assert answer.json["fields"] == {}
+    assert answer.json["message"] == "declarative config is invalid: {}"
+    assert "flattened_errors" not in (await post(admin, text)).json
+    unread = await post(admin, "services: [", "?flatten_errors=1")
+    assert (unread.status, unread.json["code"]) == (400, 14)
+
+
 async def test_a_plugin_that_this_node_does_not_run_is_refused(admin: Client) -> None:
     answer = await post(admin, '{"_format_version": "3.0", "plugins": [{"name": "nowhere"}]}')
     assert answer.status == 400

@@ -2,7 +2,10 @@
 
 import math
 
+import pytest
+
 from node.metrics.families import METRICS
+from node.plugins.series import series_name
 from tests.admin.client import Client
 from tests.admin.small_node import SmallNode
 from tests.metrics.exposition import Exposed, read
@@ -20,7 +23,8 @@ async def test_every_counter_that_is_declared_shows_zero(
 ) -> None:
     node.counted = {}
     exposed = await scrape(status_api)
-    assert set(exposed.types) == {metric.family.name for metric in METRICS}
+    own = {name for name in exposed.types if not name.startswith("kong_")}
+    assert own == {metric.family.name for metric in METRICS}
     counters = [name for name, kind in exposed.types.items() if kind == "counter"]
     shown = {name: value for (name, _), value in exposed.samples.items() if name in counters}
     assert set(shown) == set(counters)
@@ -101,3 +105,52 @@ async def test_propagation_is_in_metrics_cluster_and_status(admin: Client, node:
     summary = {"count": 3, "p50": 0.004, "p99": 0.03, "max": 0.03}
     assert (await admin.get("/cluster")).json["propagation"] == summary
     assert (await admin.get("/status")).json["cluster"]["propagation"] == summary
+
+
+async def test_what_the_plugin_prometheus_counts_is_shown_as_kong_shows_it(
+    status_api: Client, node: SmallNode
+) -> None:
+    of = ("svc", 'r"t')
+    node.labelled = {
+        series_name("kong_http_requests_total", (*of, "200", "service", "default", "")): 3,
+        series_name("kong_kong_latency_ms#2", (*of, "default")): 2,
+        series_name("kong_kong_latency_ms#sum", (*of, "default")): 9,
+        "series_dropped": 4,
+        "kong_http_requests_total": 5,
+    }
+    exposed = await scrape(status_api)
+    labels = {"service": "svc", "route": 'r"t', "workspace": "default"}
+    requests = {**labels, "code": "200", "source": "service", "consumer": ""}
+    assert exposed.value("kong_http_requests_total", **requests) == 3
+    assert exposed.value("kong_kong_latency_ms_bucket", le="2", **labels) == 0
+    assert exposed.value("kong_kong_latency_ms_bucket", le="5", **labels) == 2
+    assert exposed.value("kong_kong_latency_ms_sum", **labels) == 9
+    assert exposed.types["kong_kong_latency_ms"] == "histogram"
+    assert exposed.value("kong_nginx_metric_errors_total") == 4
+    assert exposed.value("kong_datastore_reachable") == 1
+    assert "kong_bandwidth_bytes" not in exposed.types
+
+
+@pytest.mark.parametrize("overrides", [{"plugins": "off"}])
+async def test_without_that_plugin_there_are_none_of_kongs(status_api: Client) -> None:
+    assert not [name for name in (await scrape(status_api)).types if name.startswith("kong_")]
+
+
+async def test_targets_health_is_shown_while_a_plugin_asks_for_it(
+    admin: Client, status_api: Client, node: SmallNode
+) -> None:
+    checks = {"passive": {"unhealthy": {"tcp_failures": 1}}}
+    await admin.post("/upstreams", json={"name": "u", "healthchecks": checks})
+    for target in ("10.0.0.1:81", "10.0.0.2:82", "gone.test:83"):
+        await admin.post("/upstreams/u/targets", json={"target": target})
+    node.health.out, node.health.unresolved = {"10.0.0.2"}, {"gone.test"}
+    name = "kong_upstream_target_health"
+    assert name not in (await scrape(status_api)).types
+    node.labelled = {name: 1}
+    samples = (await scrape(status_api)).samples
+    stands = {
+        (dict(labels)["address"], dict(labels)["state"])
+        for (sample, labels), value in samples.items()
+        if sample == name and value == 1
+    }
+    assert stands == {("10.0.0.1:81", "healthy"), ("10.0.0.2:82", "unhealthy"), ("", "dns_error")}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.config.plugins import BUILT
 from store.schema import schema
 from store.schema.plugins import plugin_names
 from tests.admin.client import Client
@@ -67,8 +68,8 @@ async def test_validation_tells_what_a_post_would(
         assert (answer.status, answer.json["fields"]) == (400, wrong)
 
 
-async def test_no_plugin_is_enabled_until_one_is_built(admin: Client) -> None:
-    assert (await admin.get("/plugins/enabled")).json == {"enabled_plugins": []}
+async def test_the_plugins_that_are_built_are_enabled(admin: Client) -> None:
+    assert (await admin.get("/plugins/enabled")).json == {"enabled_plugins": sorted(BUILT)}
 
 
 async def test_tags_are_listed_with_what_has_them(admin: Client) -> None:

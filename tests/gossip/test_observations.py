@@ -5,7 +5,7 @@ import pytest
 from gossip import limits
 from gossip.events import Observed
 from gossip.messages.observations import Observation
-from tests.gossip.drive import Driver, address, node_id
+from tests.gossip.drive import Driver, address, alive, node_id
 
 
 def among_two() -> Driver:
@@ -35,6 +35,14 @@ def test_what_a_member_observes_is_told_with_its_id_and_goes_no_further() -> Non
     driver.receive(2, Observation(b"seen"))
     assert driver.events(Observed) == [Observed(node_id(2), b"seen")]
     assert driver.sent(Observation) == []
+
+
+def test_a_data_plane_may_tell_what_it_observes() -> None:
+    driver = among_two()
+    claim = alive(2, incarnation=2)
+    driver.receive(2, claim._replace(metadata=claim.metadata._replace(role="data_plane")))
+    driver.receive(2, Observation(b"seen"))
+    assert driver.events(Observed) == [Observed(node_id(2), b"seen")]
 
 
 def test_what_a_stranger_says_it_observes_is_dropped() -> None:

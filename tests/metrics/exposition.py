@@ -40,7 +40,7 @@ def read(text: str) -> Exposed:
             name, _, kind = line.removeprefix("# TYPE ").partition(" ")
             assert name == family, line
             assert kind in ("counter", "gauge", "histogram")
-            assert kind != "counter" or name.endswith("_total"), name
+            assert kind != "counter" or name.endswith("_total") or name.startswith("kong_"), name
             exposed.types[name] = kind
         else:
             _sample(line, family, exposed)
@@ -77,11 +77,12 @@ def _check_histograms(exposed: Exposed) -> None:
     for name, kind in exposed.types.items():
         if kind != "histogram":
             continue
-        buckets = [
-            (float(dict(labels)["le"]), value)
-            for (sample, labels), value in exposed.samples.items()
-            if sample == f"{name}_bucket"
-        ]
-        assert buckets == sorted(buckets), name
-        assert buckets[-1] == (float("inf"), exposed.value(f"{name}_count")), name
-        assert f"{name}_sum" in dict(exposed.samples.keys())
+        of: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        for (sample, labels), value in exposed.samples.items():
+            if sample == f"{name}_bucket":
+                rest = tuple(label for label in labels if label[0] != "le")
+                of.setdefault(rest, []).append((float(dict(labels)["le"]), value))
+        for rest, buckets in of.items():
+            assert buckets == sorted(buckets), name
+            assert buckets[-1] == (float("inf"), exposed.samples[f"{name}_count", rest]), name
+            assert (f"{name}_sum", rest) in exposed.samples

@@ -20,6 +20,7 @@ from node.channel import (
     Differs,
     Drain,
     Frame,
+    Labelled,
     Listen,
     Peeked,
     Ready,
@@ -76,6 +77,7 @@ class WorkerProcess:
         self.applied: list[Applied] = []
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
+        self.labelled: dict[str, int] = {}
         self.log = ""
         """What it has logged, once it was stopped."""
         self.peeked: list[Peeked] = []
@@ -195,6 +197,8 @@ class WorkerProcess:
                         self.peeked.append(frame)
                     elif isinstance(frame, Stats):
                         self.stats = frame.counters
+                    elif isinstance(frame, Labelled):
+                        self.labelled |= frame.counters
                 self._news.notify_all()
 
     async def stop(self) -> None:

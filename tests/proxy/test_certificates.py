@@ -130,6 +130,37 @@ async def test_a_change_counts_from_the_next_handshake_on(
         assert (await client.get()).status == 200, "the connection goes on"
 
 
+async def test_a_certificate_may_stand_in_the_environment_of_the_worker(
+    issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = {prefix: issuer.issue(f"of {prefix}") for prefix in ("", "A_", "B_")}
+    for prefix, pair in pairs.items():
+        text = json.dumps({"cert": pair.cert, "key": pair.key})
+        monkeypatch.setenv(f"{prefix}TLS_PAIR", text)
+
+    def by(vault: str) -> Change:
+        parts = {name: f"{{vault://{vault}/tls-pair/{name}}}" for name in ("cert", "key")}
+        return certificate(pairs[""], **parts)
+
+    def vault(prefix: str) -> Change:
+        entity = {"prefix": "mine", "name": "env", "config": {"prefix": prefix}}
+        return ("vaults", "1", json.dumps(entity))
+
+    plain, mine = by("env"), by("mine")
+    names = sni("env.test", plain), sni("mine.test", mine)
+    async with serving(tmp_path, plain, mine, *names, vault("A_")) as worker:
+        assert await shown(worker, "env.test") == "of "
+        assert await shown(worker, "mine.test") == "of A_"
+        await worker.apply(vault("B_"))
+        assert await shown(worker, "mine.test") == "of B_"
+        await worker.apply(("vaults", "1", None))
+        assert await shown(worker, "mine.test") == "default.test"
+        assert await shown(worker, "env.test") == "of "
+        await worker.stop()
+    assert "PRIVATE" not in worker.log
+    assert "there is no vault 'mine'" in worker.log
+
+
 async def test_a_pair_of_algorithms_is_chosen_from_by_the_client(
     issuer: Issuer, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ class Held:
 
     def __init__(self, *changes: Change, flavor: str = "traditional_compatible") -> None:
         self.refused: list[str] = []
-        self.table = Table(self.refused.append, flavor)
+        self.table = Table(self.refused.append, flavor=flavor)
         self.state: dict[tuple[str, str], str] = {}
         self.apply(*changes)
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from store import read as reads
-from store.authority import Authority, Create, Delete, Entity, Patch, Replace
+from store.authority import Authority, Create, Delete, Entity, Mutation, Patch, Replace
 from store.authority import Committed as CommittedWrite
-from store.changeset import decode_body
+from store.changeset import Change, decode_body
 from store.declarative.bring import Bringer, Brought, bring
 from store.declarative.difference import Touched
 from store.declarative.export import export_changes
@@ -18,6 +20,7 @@ from store.errors import EntityError, StateMoved
 from store.history import EPOCHS
 from store.limits import REPLACE_ATTEMPTS_MAX
 from store.schema import schema
+from tests.store.conftest import Engine
 from tests.store.history import check_history
 
 V3 = "_format_version: '3.0'\n"
@@ -379,3 +382,68 @@ async def test_a_state_too_large_to_be_compared_is_refused() -> None:
     visitor: reads.Visitor = state
     visitor.begin(state.head)
     assert state.texts == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_documents_and_single_writes_at_random_leave_a_whole_state(
+    engine: Engine, seed: int
+) -> None:
+    rng = random.Random(seed)
+    authorities = [await engine.connect() for _ in range(3)]
+    names = [f"n{number}" for number in range(6)]
+
+    def document() -> str:
+        services: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "host": rng.choice(("a", "b")),
+                "routes": [{"name": other, "paths": ["/"]} for other in rng.sample(names, 1)],
+            }
+            for name in rng.sample(names, rng.randint(0, 4))
+        ]
+        taken: set[str] = set()
+        for one in services:
+            routes = [route for route in one["routes"] if route["name"] not in taken]
+            taken.update(route["name"] for route in routes)
+            one["routes"] = routes
+        return json.dumps({"_format_version": "3.0", "services": services})
+
+    def single() -> Mutation:
+        name = rng.choice(names)
+        return rng.choice(
+            (
+                Create("services", {"name": name, "host": "c"}),
+                Patch("services", name, {"host": rng.choice(("d", "e"))}),
+                Create("routes", {"name": name, "paths": ["/"], "service": {"name": name}}),
+                Delete("routes", name),
+                Delete("services", name),
+            )
+        )
+
+    async def work(authority: Authority, what: str) -> int:
+        done = 0
+        for _ in range(8):
+            try:
+                if what == "documents":
+                    await put(authority, document(), prune=rng.random() < 0.7)
+                else:
+                    await authority.write([single()], origin="n2")
+                done += 1
+            except EntityError as error:
+                if not isinstance(error, StateMoved) and error.code not in (3, 4, 5, 6, 13, 14):
+                    raise
+        return done
+
+    works = [work(one, what) for one in authorities for what in ("documents", "single")]
+    assert sum(await asyncio.gather(*works)) > 0
+    await check_history(authorities[0])
+    last = document()
+    await put(authorities[0], last)
+    services = json.loads(last)["services"]
+    found = {json.loads(change.entity or "")["name"] for change in await contents(authorities[1])}
+    assert found == {one["name"] for one in services}
+
+
+async def contents(authority: Authority) -> list[Change]:
+    """The services."""
+    return [one for one in (await authority.state()).entities if one.kind == "services"]

@@ -161,7 +161,7 @@ def test_a_new_route_has_kongs_defaults() -> None:
         ({"paths": ["/"], "service": {"id": 7}}, "service.id: expected a string"),
         (
             {"paths": ["/"], "regex_priority": 2**60},
-            "regex_priority: value should be between -9007199254740991 and 9007199254740991",
+            "regex_priority: value should be between -9007199254740992 and 9007199254740992",
         ),
     ],
 )

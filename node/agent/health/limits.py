@@ -29,9 +29,13 @@ STATUS_LINE_BYTES_MAX = 1_024
 RESOLVE_SECONDS = 10.0
 """How often the names of targets are looked up again."""
 RESOLVED_AT_ONCE_MAX = 16
+MEMBERS_SECONDS = 0.1
+"""How soon it is looked who lives when a member has changed: many may at once."""
 LOOK_SECONDS = 1.0
 """How often it is looked who lives, and whether what is held is still the replica's."""
 WORDS_PER_OBSERVATION_MAX = 10
+TAKEN_AT_ONCE = 256
+"""Of one changeset; one with more is taken as if the whole state had been replaced."""
 LOADED_AT_ONCE = 64
 """Upstreams and targets of a whole state that are read before others get their turn."""
 MANUAL_MAX = 512

@@ -49,6 +49,8 @@ class ManualHealth:
         """Set it on every node. Raises NotAvailable."""
         if not setting.healthy and len(self._kept) >= MANUAL_MAX:
             raise NotAvailable(f"the health of {MANUAL_MAX} targets is set already")
+        if not setting.host:
+            self.overridden(setting.target_id, setting.healthy)
         seconds = MANUAL_HEALTHY_SECONDS if setting.healthy else None
         self._set_register(setting.subject, json.dumps(setting), seconds)
 
@@ -68,7 +70,7 @@ class ManualHealth:
         return [one for one in self._kept.values() if one.target_id == target_id]
 
     def overridden(self, target_id: str, healthy: bool) -> None:
-        """Checks of this node have found the opposite: what was set is over."""
+        """This holds now instead of what was set: that is over."""
         for setting in self.kept(target_id):
             if setting.healthy != healthy:
                 self._end(setting)

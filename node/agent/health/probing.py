@@ -34,6 +34,9 @@ from node.proxy.health.counters import Result, State
 from node.proxy.health.judgement import Judgement
 from node.proxy.health.settings import Active
 
+_HEAP_SHARE_MAX = 4
+"""So many entries for each address, those that a later plan has replaced included."""
+
 
 @dataclass(slots=True)
 class _Watched:
@@ -85,6 +88,9 @@ class Probing:
         self._rng = rng
         self._watched: dict[TargetAddress, _Watched] = {}
         self._heap: list[tuple[float, TargetAddress]] = []
+        self._differences_to: Sequence[str] = ()
+        self._differences: dict[int, tuple[Sequence[str], frozenset[str], frozenset[str]]] = {}
+        """By the id of the nodes before."""
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -195,12 +201,14 @@ class Probing:
             within = self._rng.random() * limits.CONFIRM_WITHIN_SECONDS
             self._plan(watched, min(watched.due, now + within))
 
-    def words(self, now: float) -> Iterator[tuple[TargetAddress, bool]]:
+    def words(self, now: float) -> list[TargetAddress]:
         """What this node probes for the others, and has probed lately."""
-        for watched in self._watched.values():
-            is_fresh = now - watched.probed_at <= self._patience(watched)
-            if is_fresh and self._own_id() in self._ranked(watched):
-                yield watched.address, self._available(watched.address)
+        own = self._own_id()
+        return [
+            watched.address
+            for watched in self._watched.values()
+            if now - watched.probed_at <= self._patience(watched) and own in self._ranked(watched)
+        ]
 
     def tells(self, address: TargetAddress) -> bool:
         """Whether it is for this node to tell the others how an address stands."""
@@ -247,10 +255,30 @@ class Probing:
     def _ranked(self, watched: _Watched) -> frozenset[str]:
         nodes = self._nodes()
         if watched.ranked_of is not nodes:
+            came, gone = self._difference(watched.ranked_of, nodes)
+            # Whoever was ranked below the first ones still is: most changes concern few addresses.
+            among: Sequence[str] = (*watched.ranked, *came)
+            if gone & watched.ranked or not watched.ranked:
+                among = nodes
             watched.ranked_of = nodes
-            watched.ranked = frozenset(probers(watched.address, nodes))
-            watched.words = {one: said for one, said in watched.words.items() if one in nodes}
+            watched.ranked = frozenset(probers(watched.address, among))
+            watched.words = {one: said for one, said in watched.words.items() if one not in gone}
         return watched.ranked
+
+    def _difference(
+        self, before: Sequence[str], nodes: Sequence[str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Who came and who went, found out once for all addresses that were ranked alike."""
+        if self._differences_to is not nodes:
+            self._differences_to = nodes
+            self._differences = {}
+        known = self._differences.get(id(before))
+        if known is None:
+            came = frozenset(nodes).difference(before)
+            gone = frozenset(before).difference(nodes)
+            # With what it is about, or another object could come to have its id.
+            known = self._differences[id(before)] = before, came, gone
+        return known[1:]
 
     def _patience(self, watched: _Watched) -> float:
         """How long a word holds."""
@@ -271,5 +299,12 @@ class Probing:
 
     def _plan(self, watched: _Watched, at: float) -> None:
         watched.due = at
-        if at != math.inf:
+        if at == math.inf:
+            return
+        if len(self._heap) > _HEAP_SHARE_MAX * len(self._watched) + 64:
+            self._heap = [
+                (one.due, one.address) for one in self._watched.values() if one.due != math.inf
+            ]
+            heapq.heapify(self._heap)
+        else:
             heapq.heappush(self._heap, (at, watched.address))

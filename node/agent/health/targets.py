@@ -2,6 +2,7 @@
 say comes together here, and goes to all of its workers."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from node.proxy.balancing.address import TargetAddress
 from node.proxy.health.counters import Result, State
 from node.proxy.health.health import at_once, enough
 from node.proxy.health.judgement import Judgement
-from node.proxy.health.settings import Active, CheckedUpstreams, Checks, Target
+from node.proxy.health.settings import KINDS, Active, CheckedUpstreams, Checks, Target
 from node.proxy.resolver import ResolutionFailed, Resolver
 from store.changeset import Change
 from store.contents import PinnedState
@@ -73,6 +74,8 @@ class TargetHealth:
         self._prober = Prober()
         self._addresses = Addresses(Resolver(clock), self._resolved)
         self._manual = ManualHealth(set_register, self._set)
+        self._looking = False
+        """Whether it will soon be looked who lives."""
         self._loaded = False
         self._later: list[Change] | None = None
         """Changes that came while a whole state was read; None while none is."""
@@ -88,11 +91,14 @@ class TargetHealth:
 
     def applied(self, changes: Sequence[Change]) -> None:
         """The replica has taken a changeset."""
+        ours = [one for one in changes if one.kind in KINDS]
         if self._later is not None:
-            self._later += [one for one in changes if one.kind in ("upstreams", "targets")]
-            return
-        for change in changes:
-            self._take(change)
+            self._later += ours
+        elif len(ours) > limits.TAKEN_AT_ONCE:
+            self.loaded()
+        else:
+            for change in ours:
+                self._take(change)
 
     def loaded(self) -> None:
         """The replica holds another whole state."""
@@ -151,11 +157,11 @@ class TargetHealth:
         self._manual.heard(event)
 
     def members_changed(self) -> None:
-        """Who lives may be others than before."""
-        nodes = self._look_for_nodes()
-        if nodes != self._nodes:
-            self._nodes = nodes
-            self._wake.set()
+        """Who lives may be others than before: look soon, and once for all that change at a
+        time."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(limits.MEMBERS_SECONDS, self._look_for_members)
 
     async def run(self) -> None:
         """Probe, resolve and repeat what is known, until cancelled."""
@@ -223,7 +229,7 @@ class TargetHealth:
         state = self._state()
         before, fresh = self._upstreams, CheckedUpstreams()
         if state is not None:
-            leave_out = [kind for kind in state.counts() if kind not in ("upstreams", "targets")]
+            leave_out = [kind for kind in state.counts() if kind not in KINDS]
             for number, change in enumerate(state.changes(leave_out), start=1):
                 fresh.apply(*change)
                 if number % limits.LOADED_AT_ONCE == 0:
@@ -234,6 +240,8 @@ class TargetHealth:
             self._take(change)
         for number, target_id in enumerate([*before.targets, *fresh.targets], start=1):
             self._sync(target_id)
+            if target_id not in self._upstreams.targets:
+                self._manual.gone(target_id)
             if number % limits.LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._judgement.forget_strangers()
@@ -307,7 +315,10 @@ class TargetHealth:
             by=cause.name.lower(),
         )
         self._counts["target_changes"] += 1
-        if cause in (Cause.PROBED, Cause.SERVED):
+        if cause in (Cause.PROBED, Cause.SERVED) or (
+            # Who can delete a register but serves no traffic finds nothing out by itself.
+            cause is Cause.TOLD and self._own_id() not in self._nodes
+        ):
             self._manual.overridden(address.target_id, available)
         if self._probing.tells(address):
             self._tell_soon(words.Kind.PROBED, address, available)
@@ -355,19 +366,34 @@ class TargetHealth:
 
     # Probes
 
+    def _look_for_members(self) -> None:
+        self._looking = False
+        nodes = self._look_for_nodes()
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self._wake.set()
+
     async def _look(self) -> None:
         """Once a second: who lives, whether the replica was loaded unheard; and words again."""
         words_at = self._clock() + limits.WORDS_SECONDS
+        again: list[TargetAddress] = []
+        share = 0
         while True:
-            self.members_changed()
+            self._look_for_members()
             if not self._loaded and self._state() is not None:
                 self.loaded()
             now = self._clock()
             if now >= words_at:
                 words_at = now + limits.WORDS_SECONDS
-                said = list(self._probing.words(now))
-                if len(self._nodes) > 1 and said:
-                    self._tell_words(words.Kind.PROBED, said)
+                again = self._probing.words(now) if len(self._nodes) > 1 else []
+                # As few packets as hold them, unless they are many: those are spread over the time.
+                parts = math.ceil(limits.WORDS_SECONDS / limits.LOOK_SECONDS)
+                share = max(limits.WORDS_PER_OBSERVATION_MAX, math.ceil(len(again) / parts))
+            some, again = again[:share], again[share:]
+            said = [(one, one not in self._judgement.out) for one in some]
+            self._tell_words(
+                words.Kind.PROBED, [word for word in said if self._probing.tells(word[0])]
+            )
             await asyncio.sleep(limits.LOOK_SECONDS)
 
     async def _probe_on(self) -> None:

@@ -53,6 +53,9 @@ class WorkerHealth:
         """A request there was answered with this status."""
         checks = self._checks.get(address.upstream_id)
         if checks is not None:
+            is_well = status in checks.passive.healthy_statuses and not self._doubts
+            if is_well and self._judgement.is_calm(address):
+                return  # nearly always: there is nothing to set back
             result = result_of_status(checks.passive, status)
             if result is not None:
                 self._count(address, result, checks.passive)

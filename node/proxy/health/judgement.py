@@ -24,6 +24,10 @@ class Judgement:
         """How an address stands."""
         return self._standings.get(address.target_id, {}).get(address, NEW)
 
+    def is_calm(self, address: TargetAddress) -> bool:
+        """Whether its target has no address that isn't simply healthy."""
+        return address.target_id not in self._standings
+
     def count(self, address: TargetAddress, result: Result, limits: Limits) -> bool:
         """Count a result; whether the state is another one now."""
         before = self.standing(address)

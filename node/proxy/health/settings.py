@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 TARGET_PORT_DEFAULT = 8000
 _HEALTHY_PASSIVE = (*range(200, 209), 226, *range(300, 309))
-_KINDS = ("upstreams", "targets")
+KINDS = ("upstreams", "targets")
+"""The kinds of entities that matter here."""
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 
 
@@ -95,7 +96,7 @@ class CheckedUpstreams:
     def apply(self, kind: str, entity_id: str, text: str | None) -> bool:
         """Take one entity or, with None, let go of it; whether it is of a kind that matters. What
         can't be read is let go of."""
-        if kind not in _KINDS:
+        if kind not in KINDS:
             return False
         if kind == "upstreams":
             self.upstreams.pop(entity_id, None)

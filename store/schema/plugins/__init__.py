@@ -10,7 +10,7 @@ from typing import cast
 
 from store.schema.plugins.plugin import PluginSchema
 
-__all__ = ["PluginSchema", "plugin_names", "plugin_schema"]
+__all__ = ["PluginSchema", "bundled_names", "declare", "plugin_names", "plugin_schema"]
 
 _NAMES = (
     "jwt",
@@ -62,15 +62,35 @@ _NAMES = (
 """Every plugin that comes with Kong 3.9, in the order of its own list."""
 
 
-def plugin_names() -> tuple[str, ...]:
-    """All bundled plugins, whether this version runs them or not."""
+_declared: dict[str, PluginSchema] = {}
+"""Those of other packages."""
+
+
+def bundled_names() -> tuple[str, ...]:
+    """All of Kong's, whether this version runs them or not."""
     return _NAMES
 
 
-@cache
+def plugin_names() -> tuple[str, ...]:
+    """All that are known: Kong's, then those of other packages."""
+    return (*_NAMES, *_declared)
+
+
+def declare(schema: PluginSchema) -> None:
+    """Make another package's plugin known. It may run one of Kong's, by the schema that is here;
+    raises ValueError for another schema under such a name."""
+    if schema.name not in _NAMES:
+        _declared[schema.name] = schema
+    elif schema is not _bundled_schema(schema.name):
+        raise ValueError(f"'{schema.name}' is one of Kong's, whose schema is another one")
+
+
 def plugin_schema(name: str) -> PluginSchema | None:
-    """The schema of a plugin; None for a name that is no bundled plugin's."""
-    if name not in _NAMES:
-        return None
+    """The schema of a plugin; None for a name that nobody has declared."""
+    return _bundled_schema(name) if name in _NAMES else _declared.get(name)
+
+
+@cache
+def _bundled_schema(name: str) -> PluginSchema:
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
     return cast(PluginSchema, module.PLUGIN)

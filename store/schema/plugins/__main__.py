@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from store.schema.field import Field
-from store.schema.plugins import plugin_names, plugin_schema
+from store.schema.plugins import bundled_names, plugin_schema
 from store.schema.plugins.plugin import SCOPES, PluginSchema
 from store.schema.tables import table
 
@@ -12,8 +12,10 @@ _HEAD = """\
 
 This page is made by `python -m store.schema.plugins`; a test compares the two.
 
-**None of these plugins runs yet.** What stands is what their configurations may say: names, types,
-defaults, rules and error texts are those of Kong 3.9, whose bundled plugins these are.
+What plugins' configurations may say: names, types, defaults, rules and error texts are those of
+Kong 3.9, whose bundled plugins these are. **This version runs these of them: cors, key-auth,
+prometheus, rate-limiting, request-transformer.** The others can't be created. How they run, what
+differs from Kong, and how to write one, is on [another page](writing-plugins.md).
 
 Of two plugins the one with the higher priority runs first. A field that is *required* can't be
 null, but most have a default; a record is filled with the defaults of its fields. Fields marked
@@ -34,7 +36,7 @@ endorsed by Kong Inc.
 
 def page() -> str:
     """The whole of docs/plugins.md."""
-    plugins = [_known(name) for name in sorted(plugin_names())]
+    plugins = [_known(name) for name in sorted(bundled_names())]
     index = "".join(
         f"| [{plugin.name}](#{plugin.name}) | {plugin.priority} |\n"
         for plugin in sorted(plugins, key=lambda plugin: -plugin.priority)

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.agent.health import limits
 from node.agent.health.probing import Probing, probers
@@ -61,8 +63,8 @@ class OneNode:
             self.probing.probed(which, result, now)
         if now >= self.words_at:
             self.words_at = now + limits.WORDS_SECONDS
-            for which, available in self.probing.words(now):
-                self.say(which, available)
+            for which in self.probing.words(now):
+                self.say(which, self.available(which))
 
     def changed(self, which: TargetAddress, was: bool) -> None:
         self.probing.plan(which, self.world.now)
@@ -151,6 +153,18 @@ def test_addresses_are_spread_evenly_and_only_a_lost_nodes_share_moves() -> None
     for number, those in before.items():
         after = set(probers(address(number), names[1:]))
         assert those - {names[0]} <= after
+
+
+@given(st.lists(st.frozensets(st.integers(0, 8)), max_size=8))
+def test_whoever_comes_and_goes_in_whatever_order_all_agree_on_who_probes(
+    lives: list[frozenset[int]],
+) -> None:
+    world = World(1)
+    node = world.nodes["n0"]
+    for others in lives:
+        world.alive = tuple(sorted({"n0", *(f"n{number}" for number in others)}))
+        for which in (A, B):
+            assert node.probing.tells(which) == ("n0" in world.assigned(which))
 
 
 def test_all_nodes_learn_soon_after_one_prober_has_found_a_target_dead_and_back() -> None:

@@ -261,6 +261,19 @@ async def test_changes_that_come_while_a_state_is_read_are_not_lost() -> None:
     await cluster.until(lambda: node.health.addresses_by_state()["healthy"] == 2)
 
 
+async def test_a_great_changeset_is_taken_in_parts_and_what_it_deletes_is_forgotten() -> None:
+    cluster = await served()
+    (node,) = cluster.nodes
+    node.health.set(UPSTREAM_ID, address(1).target_id, "", 0, healthy=False)
+    more = [target(number, "10.0.1.1", number) for number in range(3, limits.TAKEN_AT_ONCE + 4)]
+    node.pinned = pinned(upstream(TWO_FAILURES), target(2), *more)
+    gone = StoredChange("targets", address(1).target_id, None)
+    node.health.applied([gone, *(StoredChange(*one) for one in more)])
+    wanted = {"healthy": 1 + len(more), "unhealthy": 0}
+    await cluster.until(lambda: node.health.addresses_by_state() == wanted)
+    assert not [value for value in cluster.registers.values() if value]
+
+
 async def test_probes_take_out_and_bring_back_and_end_what_was_set(
     running: Callable[[Cluster], None],
 ) -> None:

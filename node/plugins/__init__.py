@@ -1,0 +1,1 @@
+"""Plugins: what one is, which there are, which run for a request, and how they are run."""

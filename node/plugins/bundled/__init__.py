@@ -1,0 +1,1 @@
+"""Those of Kong's bundled plugins that run here, a module each."""

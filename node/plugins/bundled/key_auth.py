@@ -1,0 +1,135 @@
+"""key-auth: clients show a key (``kong/plugins/key-auth/handler.lua``)."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from node.plugins import bodies
+from node.plugins.authentication import count_as_anonymous, find_consumer, set_consumer
+from node.plugins.context import Context
+from node.plugins.fields import Arguments
+from node.plugins.interface import Bound, Plugin, Worker
+from node.version import KONG_API_VERSION
+from store.schema.plugins import key_auth
+
+_NO_KEY = "No API key found in request"
+_TWICE = "Duplicate API key found"
+_WRONG = "Unauthorized"
+
+
+class _Refused(Exception):
+    """No key, or none that counts."""
+
+
+class KeyAuth(Plugin):
+    """See the module's text."""
+
+    schema = key_auth.PLUGIN
+    version = KONG_API_VERSION
+
+    def __init__(self, config: Mapping[str, Any], bound: Bound, worker: Worker) -> None:
+        self._names: list[str] = config["key_names"]
+        self._in_header: bool = config["key_in_header"]
+        self._in_query: bool = config["key_in_query"]
+        self._in_body: bool = config["key_in_body"]
+        self._hides: bool = config["hide_credentials"]
+        self._anonymous: str | None = config.get("anonymous")
+        self._run_on_preflight: bool = config["run_on_preflight"]
+        realm = config.get("realm")
+        self._challenge = {"WWW-Authenticate": f'Key realm="{realm}"' if realm else "Key"}
+
+    async def access(self, context: Context) -> None:
+        if not self._run_on_preflight and context.method == "OPTIONS":
+            return
+        if self._anonymous and context.credential is not None:
+            return  # another plugin has found out who asks: with ``anonymous``, one is enough
+        try:
+            await self._authenticate(context)
+        except _Refused as refusal:
+            if self._anonymous:
+                await count_as_anonymous(context, self._anonymous)
+            else:
+                self._refuse(context, str(refusal))
+
+    def _refuse(self, context: Context, message: str) -> NoReturn:
+        context.error(401, message, self._challenge)
+
+    async def _authenticate(self, context: Context) -> None:
+        key = await self._take_key(context)
+        found = await context.find("keyauth_credentials", "key", key)
+        if not found:
+            raise _Refused(_WRONG)
+        credential = found[0]
+        consumer = await find_consumer(context, credential["consumer"]["id"])
+        if consumer is None:
+            # The credential's consumer is being deleted: both go in one changeset.
+            raise _Refused(_WRONG)
+        set_consumer(context, consumer, credential)
+
+    async def _take_key(self, context: Context) -> str:
+        """The key that the request shows: of the first name under which there is one."""
+        body: _Body | None = None
+        for name in self._names:
+            values: list[Any] = []
+            if self._in_header:
+                values = list(context.headers.all(name))
+            if not values and self._in_query:
+                values = [True if each is None else each for each in context.query.all(name)]
+            if not values and self._in_body:
+                if body is None:
+                    body = await _read_body(context)
+                values = body.all(name)
+            if len(values) > 1:
+                raise _Refused(_TWICE)
+            if values and isinstance(values[0], str):
+                if self._hides:
+                    await self._hide(context, name, body)
+                if not values[0]:
+                    break
+                return values[0]
+        raise _Refused(_NO_KEY)
+
+    async def _hide(self, context: Context, name: str, body: "_Body | None") -> None:
+        """Keep the key from the upstream, wherever it stands."""
+        context.query.remove(name)
+        context.clear_upstream_header(name)
+        if self._in_body:
+            changed = (body or await _read_body(context)).without(name)
+            if changed is not None:
+                context.set_upstream_body(changed)
+
+
+class _Body:
+    """The fields of a body; of one that has none, or is too large, nothing."""
+
+    def __init__(self, form: Arguments | None, fields: dict[str, Any] | None) -> None:
+        self._form = form
+        self._fields = fields
+
+    def all(self, name: str) -> list[Any]:
+        if self._form is not None:
+            return list(self._form.all(name))
+        value = (self._fields or {}).get(name)
+        return value if isinstance(value, list) else [] if value is None else [value]
+
+    def without(self, name: str) -> bytes | None:
+        """The body without a field; None when it has none of that name."""
+        if self._form is not None and name in self._form:
+            self._form.remove(name)
+            return self._form.encode()
+        if self._fields is not None and name in self._fields:
+            del self._fields[name]
+            return bodies.write_json(self._fields)
+        return None
+
+
+async def _read_body(context: Context) -> _Body:
+    kind = bodies.kind_of(context.headers.get("content-type"))
+    data = await context.body() if kind in (bodies.JSON, bodies.FORM) else None
+    if not data:
+        return _Body(None, None)
+    if kind == bodies.FORM:
+        return _Body(bodies.read_form(data), None)
+    return _Body(None, bodies.read_json(data))
+
+
+PLUGIN = KeyAuth

@@ -1,0 +1,404 @@
+"""One request, as plugins see it: what it asks for, who asks, and what is sent on and back."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
+
+from node.plugins.fields import Arguments, Headers, Pair, bytes_of, text_of
+from node.plugins.interface import Exit, Worker
+from node.proxy import fields, paths
+from node.proxy.entities import Route, Service
+from node.proxy.heads import RequestHead
+
+Result = TypeVar("Result")
+
+_JSON = "application/json; charset=utf-8"
+_READABLE = {
+    fields.CONNECTION: "connection",
+    fields.CONTENT_LENGTH: "content-length",
+    fields.TRANSFER_ENCODING: "transfer-encoding",
+    fields.UPGRADE: "upgrade",
+    fields.EXPECT: "expect",
+    fields.X_FORWARDED_FOR: "x-forwarded-for",
+    fields.X_FORWARDED_PROTO: "x-forwarded-proto",
+    fields.X_FORWARDED_HOST: "x-forwarded-host",
+    fields.X_FORWARDED_PORT: "x-forwarded-port",
+    fields.X_FORWARDED_PATH: "x-forwarded-path",
+    fields.X_FORWARDED_PREFIX: "x-forwarded-prefix",
+    fields.X_REAL_IP: "x-real-ip",
+}
+"""Fields of a request that aren't passed on as they are, and can be read all the same."""
+
+
+class Consumer(NamedTuple):
+    """Whom a request was authenticated as."""
+
+    id: str
+    username: str
+    """Empty: none."""
+    custom_id: str
+    """Empty: none."""
+
+
+class Asker(NamedTuple):
+    """Where a request came from."""
+
+    ip: str
+    """The client's address; a trusted proxy's word for it counts."""
+    scheme: str
+    """``http`` or ``https``; a trusted proxy's word for it counts."""
+    port: int
+    """The listener's."""
+
+
+class Response:
+    """The answer: before it is there, headers can be set that it will have."""
+
+    __slots__ = ("_edits", "_fields", "_pairs", "source", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        """0: not there yet. ``header_filter`` may change it."""
+        self.source = ""
+        """Who answered: ``service``, ``exit`` (a plugin) or ``error``."""
+        self._pairs: Callable[[], list[Pair]] | None = None
+        self._fields: Headers | None = None
+        self._edits: list[tuple[str, str, tuple[str, ...]]] = []
+
+    def get_header(self, name: str) -> str | None:
+        """The first value; None without any, and before the answer is there."""
+        return None if self._pairs is None else self._headers().get(name)
+
+    def set_header(self, name: str, *values: str) -> None:
+        """Put these in place of all values."""
+        self._edit("set", name, values)
+
+    def add_header(self, name: str, *values: str) -> None:
+        """Put these behind what is there."""
+        self._edit("add", name, values)
+
+    def clear_header(self, name: str) -> None:
+        """Take all values out."""
+        self._edit("remove", name, ())
+
+    def _edit(self, how: str, name: str, values: tuple[str, ...]) -> None:
+        if self._pairs is None:
+            self._edits.append((how, name, values))
+        else:
+            getattr(self._headers(), how)(name, *values)
+
+    def _headers(self) -> Headers:
+        if self._fields is None:
+            assert self._pairs is not None
+            self._fields = Headers(self._pairs())
+        return self._fields
+
+    @property
+    def edited(self) -> bool:
+        """Whether its headers differ from what they would be without plugins."""
+        return self._fields is not None and self._fields.edited
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """Its fields, once it is there."""
+        return [] if self._pairs is None else self._headers().pairs
+
+    def begin(self, status: int, pairs: Callable[[], list[Pair]], source: str) -> None:
+        """It is there; ``pairs`` takes its fields apart."""
+        edits, self._edits = self._edits, []
+        self.status, self.source = status, source
+        self._pairs, self._fields = pairs, None
+        for edit in edits:
+            self._edit(*edit)
+
+
+class Outgoing:
+    """What the upstream gets in place of what the client sent; None: the same."""
+
+    __slots__ = ("body", "host", "method", "path")
+
+    def __init__(self) -> None:
+        self.method: bytes | None = None
+        self.path: bytes | None = None
+        """Escaped."""
+        self.host: bytes | None = None
+        self.body: bytes | None = None
+
+
+class Context:
+    """What plugins are called with. One per request; phases share it.
+
+    Reading headers and the query takes them apart once, whichever plugin comes first. Their edits
+    are what the upstream gets, and what the plugins after it read.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_captures",
+        "_headers",
+        "_read_body",
+        "asker",
+        "consumer",
+        "credential",
+        "facts",
+        "head",
+        "outgoing",
+        "request_id",
+        "response",
+        "route",
+        "service",
+        "shared",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        head: RequestHead,
+        asker: Asker,
+        request_id: str,
+        worker: Worker,
+        read_body: Callable[[], Awaitable[bytes | None]],
+    ) -> None:
+        self.head = head
+        self.asker = asker
+        self.request_id = request_id
+        self.worker = worker
+        self.route: Route | None = None
+        self.service: Service | None = None
+        self.consumer: Consumer | None = None
+        self.credential: Mapping[str, Any] | None = None
+        """As stored; it has an ``id``."""
+        self.shared: dict[str, Any] = {}
+        """For plugins to tell one another."""
+        self.response = Response()
+        self.outgoing = Outgoing()
+        self.facts: Facts | None = None
+        """How it went, for the phase ``log``."""
+        self._read_body = read_body
+        self._headers: Headers | None = None
+        self._arguments: Arguments | None = None
+        self._captures: Callable[[], Mapping[str | int, str]] = dict
+
+    # The request
+
+    @property
+    def method(self) -> str:
+        return text_of(self.outgoing.method or self.head.method)
+
+    @property
+    def path(self) -> str:
+        """Normalised, without the query; as the client sent it."""
+        return text_of(paths.normalise(self.head.path))
+
+    @property
+    def headers(self) -> Headers:
+        """To read and to edit; Host is among them, and can't be changed here."""
+        if self._headers is None:
+            special = {"host": text_of(self.head.host)} if self.head.host else {}
+            for kind, value in self.head.special.items():
+                if kind in _READABLE:
+                    special[_READABLE[kind]] = text_of(value)
+            self._headers = Headers(self.head.plain, special)
+        return self._headers
+
+    @property
+    def query(self) -> Arguments:
+        """To read and to edit."""
+        if self._arguments is None:
+            self._arguments = Arguments.parse(self.head.query[1:])
+        return self._arguments
+
+    @property
+    def client_ip(self) -> str:
+        return self.asker.ip
+
+    async def body(self) -> bytes | None:
+        """The whole body as the upstream will get it; None when it is larger than plugins may
+        see (BODY_BYTES_MAX), or the client went."""
+        if self.outgoing.body is not None:
+            return self.outgoing.body
+        return await self._read_body()
+
+    @property
+    def captures(self) -> Mapping[str | int, str]:
+        """What the groups of the route's path expression matched, by name and by number."""
+        return self._captures()
+
+    # What the upstream gets
+
+    def set_upstream_header(self, name: str, *values: str) -> None:
+        """Put these in place of all values of a field. ``Host`` may be set, too."""
+        if name.lower() == "host":
+            self.set_upstream_host(values[0])
+        else:
+            self.headers.set(name, *values)
+
+    def clear_upstream_header(self, name: str) -> None:
+        self.headers.remove(name)
+
+    def set_upstream_method(self, method: str) -> None:
+        self.outgoing.method = method.encode("ascii")
+
+    def set_upstream_path(self, path: str) -> None:
+        """``path`` begins with a slash and isn't escaped, or only in part."""
+        self.outgoing.path = paths.escape(bytes_of(path))
+
+    def set_upstream_host(self, host: str) -> None:
+        self.outgoing.host = bytes_of(host)
+
+    def set_upstream_body(self, body: bytes) -> None:
+        """Only once ``body()`` has given the one that it takes the place of."""
+        self.outgoing.body = body
+
+    # Who asks
+
+    @property
+    def consumer_id(self) -> str | None:
+        return self.consumer.id if self.consumer is not None else None
+
+    @property
+    def credential_id(self) -> str | None:
+        return str(self.credential["id"]) if self.credential is not None else None
+
+    def authenticate(self, consumer: Consumer | None, credential: Mapping[str, Any] | None) -> None:
+        """Say who asks. Which of a plugin's configurations runs may depend on it from here on."""
+        self.consumer, self.credential = consumer, credential
+
+    async def find(self, kind: str, field: str, value: str) -> list[dict[str, Any]]:
+        """Consumers or credentials by their id, a unique field or a reference; expired ones
+        aren't there. Raises node.proxy.cold.ColdUnavailable, which is answered with 503."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return []  # stored text is UTF-8: what isn't is nobody's
+        texts: Sequence[str] | None = self.worker.lookups.find_now(kind, field, value)
+        if texts is None:
+            texts = await self.wait(self.worker.lookups.find(kind, field, value))
+        return [cast("dict[str, Any]", json.loads(text)) for text in texts]
+
+    async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Await something that has to run in a task."""
+        return await asyncio.get_running_loop().create_task(work)
+
+    # Answering at once
+
+    def exit(
+        self,
+        status: int,
+        body: Mapping[str, Any] | Sequence[Any] | str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> NoReturn:
+        """Answer the request here: no later plugin's ``access`` runs, and no upstream is asked.
+
+        What isn't text or bytes is sent as JSON.
+        """
+        fields = dict(headers or {})
+        if body is None:
+            data = b""
+        elif isinstance(body, bytes):
+            data = body
+        elif isinstance(body, str):
+            data = bytes_of(body)
+        else:
+            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            if not any(name.lower() == "content-type" for name in fields):
+                fields["Content-Type"] = _JSON
+        raise Exit(status, data, tuple(fields.items()))
+
+    def error(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> NoReturn:
+        """The same with a message, in the form of Kong's errors that the client accepts."""
+        raise Exit(status, None, tuple((headers or {}).items()), message)
+
+    # For whoever drives the phases
+
+    def found(
+        self, route: Route, service: Service, captures: Callable[[], Mapping[str | int, str]]
+    ) -> None:
+        """The route is known."""
+        self.route, self.service, self._captures = route, service, captures
+
+    def edited_head(self) -> RequestHead:
+        """The head with what plugins have changed of it."""
+        head = self.head
+        if self._headers is not None and self._headers.edited:
+            # Nothing of what was made of the client's fields holds for these.
+            head = head._replace(plain=tuple(self._headers.pairs), remembered={})
+        if self._arguments is not None and self._arguments.edited:
+            encoded = self._arguments.encode()
+            head = head._replace(query=b"?" + encoded if encoded else b"")
+        if self.outgoing.method is not None:
+            head = head._replace(method=self.outgoing.method)
+        return head
+
+
+class Facts(NamedTuple):
+    """How a request went. Times are in milliseconds, sizes in bytes, heads included."""
+
+    status: int
+    request_ms: int
+    """From the request's head to the end of its answer."""
+    upstream_ms: int | None
+    """From the request's being sent on to the first byte of the answer; None: no upstream
+    answered."""
+    own_ms: int
+    """Up to the request's being sent on; without an upstream, all of it."""
+    request_bytes: int
+    response_bytes: int
+    started_at: float
+    """Unix seconds."""
+
+
+def serialized(context: Context) -> dict[str, Any]:
+    """What logging plugins write of a request: Kong's fields (``kong.log.serialize``)."""
+    facts, head = context.facts, context.head
+    assert facts is not None
+    route, service, consumer = context.route, context.service, context.consumer
+    own = {
+        "request": {
+            "id": context.request_id,
+            "method": text_of(head.method),
+            "uri": text_of(head.target),
+            "url": f"{context.asker.scheme}://{text_of(head.host)}:{context.asker.port}"
+            f"{text_of(head.path)}",
+            "querystring": {name: context.query.get(name) for name in context.query},
+            "headers": {name: context.headers.get(name) for name in context.headers.names()},
+            "size": facts.request_bytes,
+        },
+        "response": {
+            "status": facts.status,
+            "headers": {
+                text_of(name.lower()): text_of(value) for name, value in context.response.pairs
+            },
+            "size": facts.response_bytes,
+        },
+        "latencies": {
+            "request": facts.request_ms,
+            "kong": facts.own_ms,
+            "proxy": -1 if facts.upstream_ms is None else facts.upstream_ms,
+        },
+        "client_ip": context.client_ip,
+        "started_at": round(facts.started_at * 1000),
+        "source": context.response.source,
+        "workspace_name": "default",
+    }
+    if route is not None:
+        own["route"] = {"id": route.id, "name": route.name or None}
+    if service is not None:
+        own["service"] = {
+            "id": service.id,
+            "name": service.name or None,
+            "host": service.host,
+            "port": service.port,
+        }
+    if consumer is not None:
+        own["consumer"] = {
+            "id": consumer.id,
+            "username": consumer.username or None,
+            "custom_id": consumer.custom_id or None,
+        }
+    if context.credential is not None:
+        own["authenticated_entity"] = {"id": context.credential_id}
+    return own

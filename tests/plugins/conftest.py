@@ -1,0 +1,5 @@
+"""Fixtures of the plugins' tests."""
+
+from tests.proxy.conftest import echo
+
+__all__ = ["echo"]
