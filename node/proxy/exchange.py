@@ -15,7 +15,7 @@ from node.plugins.context import Context
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
-from node.proxy import dispatch, errors, fields, filtering, heads, limits, revision
+from node.proxy import annotations, dispatch, errors, fields, filtering, heads, limits, revision
 from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed
 from node.proxy.deadlines import NEVER
@@ -396,7 +396,18 @@ class Exchange:
         lines = self.gateway.annotations.proxied(
             status, now - self._sent_at, self._sent_at - self._started, self._request_id
         )
-        return lines + b"Set-Cookie: %b\r\n" % tries.cookie.encode() if tries.cookie else lines
+        if tries.cookie:
+            lines += b"Set-Cookie: %b\r\n" % tries.cookie.encode()
+        if self.gateway.settings.allow_debug_header:
+            lines += self._debug_lines()
+        return lines
+
+    def _debug_lines(self) -> bytes:
+        """Kong's answer to ``Kong-Debug`` (kong/router/utils.lua, add_debug_headers)."""
+        if not self._first(b"kong-debug"):
+            return b""
+        assert self._plan is not None
+        return annotations.debug_lines(self._plan.route, self._plan.service)
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes of the upstream's response."""

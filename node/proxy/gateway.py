@@ -105,7 +105,8 @@ class Gateway:
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
 
     def _new_table(self) -> Table:
-        return Table(self._refused, self._maker, self.settings.vault_env_prefix)
+        settings = self.settings
+        return Table(self._refused, self._maker, settings.vault_env_prefix, settings.router_flavor)
 
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""

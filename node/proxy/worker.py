@@ -80,7 +80,7 @@ def read_settings(fields: Mapping[str, Any]) -> ProxySettings:
         for each in known["listeners"]
     )
     settings = ProxySettings(**known)
-    if settings.router_flavor != "traditional_compatible":
+    if settings.router_flavor not in ("traditional_compatible", "traditional"):
         raise SettingsRefused(
             f"router_flavor: '{settings.router_flavor}' is not served; use traditional_compatible"
         )
