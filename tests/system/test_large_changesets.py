@@ -13,7 +13,10 @@ from tests.system.test_cluster import add_route, add_service, until_status
 
 ROUTES = 20_000
 STALL_SECONDS_MAX = 0.4
-"""Of a machine that has other things to do; applied in one go they took a second or more."""
+STALL_SHARE_MAX = 0.25
+"""The longest that an answer may take, in seconds or, where the machine has so much else to do that
+everything takes longer, as a share of what it takes until the routes are served. Applied in one go
+they stalled the agent for 1.5 s and the worker for 0.7 s, which was most of that."""
 
 
 class Probe:
@@ -73,6 +76,7 @@ async def test_requests_and_the_agent_go_on_while_a_large_changeset_comes_in(
     agent = Probe(cluster, f"{second.status_url}/status")
     async with probing(requests, agent):
         version = await write_many(cluster)
+        began = time.perf_counter()
         await cluster.post_json(
             f"{first.admin_url}/services/sample/routes", {"name": "behind", "paths": ["/behind"]}
         )
@@ -80,7 +84,9 @@ async def test_requests_and_the_agent_go_on_while_a_large_changeset_comes_in(
         for node in cluster.nodes:
             await until_status(cluster, node, "/behind", 200)
             await until_status(cluster, node, f"/bulk/{ROUTES - 1}", 502)
+        took = time.perf_counter() - began
     assert requests.answers > 100
     assert agent.answers > 100
-    assert requests.longest < STALL_SECONDS_MAX
-    assert agent.longest < STALL_SECONDS_MAX
+    longest = max(STALL_SECONDS_MAX, STALL_SHARE_MAX * took)
+    assert requests.longest < longest
+    assert agent.longest < longest
