@@ -17,9 +17,11 @@ from node.proxy.entities import read_service
 from node.proxy.settings import ProxySettings
 from node.proxy.table import Table
 from node.proxy.upstream_tls import TlsRefused, UpstreamTls
+from tests.proxy.balancing.upstreams import target, upstream
 from tests.proxy.certificates import Issuer, Pair, common_name, self_signed_pair
 from tests.proxy.client import Client, Response, connected
 from tests.proxy.conftest import Origin, echo_back
+from tests.proxy.nameserver import name_server
 from tests.proxy.process import WorkerProcess, route, running, service
 from tests.proxy.test_certificates import certificate, settings_with
 
@@ -328,3 +330,28 @@ def test_a_client_certificate_that_is_broken_is_named(tmp_path: Path) -> None:
     held = Held(settings_with(tmp_path), broken)
     with pytest.raises(TlsRefused, match=broken[1]):
         held.tls.to(a_service(client_certificate={"id": broken[1]}), b"a.test")
+
+
+async def test_a_balanced_try_asks_for_its_targets_name_and_shows_the_upstreams_certificate(
+    tmp_path: Path,
+) -> None:
+    issuer = Issuer()
+    shown = certificate(issuer.issue("the upstream"))
+    up = upstream("up.test", client_certificate={"id": shown[1]})
+    zone = {("one.test", "A"): ["127.0.0.1"]}
+    async with (
+        name_server(zone) as server,
+        tls_origin(tmp_path, issuer.issue("one.test"), issuer) as origin,
+    ):
+        trusted = authority(issuer)
+        leads = service(
+            "https://up.test:1", retries=0, tls_verify=True, ca_certificates=[trusted[1]]
+        )
+        changes = [up, target(up, f"one.test:{origin.port}"), shown, trusted]
+        async with running(
+            [*changes, leads, route(leads, paths=["/"])],
+            dns_resolver=(("127.0.0.1", server.port),),
+            dns_hostsfile="/nonexistent",
+        ) as worker:
+            assert (await asked(worker)).status == 200
+    assert (origin.names, origin.clients) == (["one.test"], ["the upstream"])
