@@ -597,7 +597,7 @@ class Exchange:
         context = Context(
             self.head, asker, self._request_id.decode(), gateway.plugins, self._read_body
         )
-        return Phases(context, gateway.table.plugins, chain)
+        return Phases(context, lambda: gateway.table.plugins, chain)
 
     def _all_phases(self) -> Phases | None:
         """Those of the route, or those of global plugins for a request that leads nowhere."""
