@@ -299,7 +299,7 @@ class Context:
     # For whoever drives the phases
 
     def found(
-        self, route: Route, service: Service, captures: Callable[[], Mapping[str | int, str]]
+        self, route: Route, service: Service | None, captures: Callable[[], Mapping[str | int, str]]
     ) -> None:
         """The route is known."""
         self.route, self.service, self._captures = route, service, captures

@@ -155,7 +155,7 @@ class Exchange:
             return
         self._found = found
         plugins = gateway.table.plugins
-        chain = plugins.chain(found.route.id, found.service.id) if plugins.any else NOTHING
+        chain = plugins.chain(found.route.id, found.route.service_id) if plugins.any else NOTHING
         if chain is NOTHING and self._phases is None:
             self._proceed(None)
             return
@@ -182,7 +182,7 @@ class Exchange:
             head, outgoing = context.edited_head(), context.outgoing
             self._response.asked = head.method
             self.identity = context.consumer_id or context.credential_id or ""
-        self._plan = dispatch.compose(
+        plan = dispatch.compose(
             self._found,
             head,
             self.client.peer,
@@ -190,6 +190,10 @@ class Exchange:
             self._request_id,
             outgoing,
         )
+        if isinstance(plan, dispatch.Answer):
+            self._answer(plan)
+            return
+        self._plan = plan
         if outgoing is not None and outgoing.body is not None:
             if outgoing.body:
                 self._send_body(outgoing.body)
