@@ -41,9 +41,9 @@ def bytes_of(text: str) -> bytes:
 def field_value(text: str) -> bytes:
     """A field's value that can't end its line: control characters are percent-encoded, as
     OpenResty does it."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     value = bytes_of(text)
-    if text.isprintable():
-        return value
     return _CONTROL.sub(lambda match: b"%%%02X" % match[0][0], value)
 
 
@@ -166,11 +166,12 @@ class Headers:
 
     def _add(self, known: _Name, values: tuple[str, ...]) -> None:
         key, name, _ = known
-        encoded = tuple([field_value(value) for value in values])
-        self._added += [(key, name, value) for value in encoded]
         index = self._own_index()
-        if index is not None:
-            index[key] = (*index.get(key, ()), *encoded)
+        for value in values:
+            encoded = field_value(value)
+            self._added.append((key, name, encoded))
+            if index is not None:
+                index[key] = (*index.get(key, ()), encoded)
 
     def _remove(self, key: bytes) -> None:
         index = self._own_index()
