@@ -103,11 +103,11 @@ def compose(
     via: bytes,
     request_id: bytes,
     outgoing: "Outgoing | None" = None,
-) -> Plan | Answer:
-    """The plan for a request: its head for the upstream, with what plugins put in place."""
+) -> Plan:
+    """The plan for a request to a service: its head for the upstream, with what plugins put in
+    place."""
     route, service, match, path, client = found
-    if service is None:
-        return NO_SERVICE
+    assert service is not None
     matched, strip = match.matched, route.strip_path
     prefix = paths.escape(matched) if matched and strip else None
     block = forwarded.lines(head, peer, client, prefix)

@@ -180,12 +180,15 @@ class Exchange:
     def _proceed(self, context: Context | None) -> None:
         """Send the request on, as plugins have left it."""
         assert self._found is not None
+        if self._found.service is None:
+            self._answer(dispatch.NO_SERVICE)
+            return
         head, outgoing = self.head, None
         if context is not None:
             head, outgoing = context.edited_head(), context.outgoing
             self._response.asked = head.method
             self.identity = context.consumer_id or context.credential_id or ""
-        plan = dispatch.compose(
+        self._plan = dispatch.compose(
             self._found,
             head,
             self.client.peer,
@@ -193,10 +196,6 @@ class Exchange:
             self._request_id,
             outgoing,
         )
-        if isinstance(plan, dispatch.Answer):
-            self._answer(plan)
-            return
-        self._plan = plan
         if outgoing is not None and outgoing.body is not None:
             if outgoing.body:
                 self._send_body(outgoing.body)
