@@ -5,8 +5,9 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from node.plugins.fields import Arguments, Headers, Pair, bytes_of, text_of
+from node.plugins.fields import Arguments, Headers, Index, Pair, bytes_of, index_of, text_of
 from node.plugins.interface import Exit, Worker
+from node.plugins.limits import ENTITIES_REMEMBERED_MAX
 from node.proxy import fields, paths
 from node.proxy.entities import Route, Service
 from node.proxy.heads import RequestHead
@@ -15,18 +16,18 @@ Result = TypeVar("Result")
 
 _JSON = "application/json; charset=utf-8"
 _READABLE = {
-    fields.CONNECTION: "connection",
-    fields.CONTENT_LENGTH: "content-length",
-    fields.TRANSFER_ENCODING: "transfer-encoding",
-    fields.UPGRADE: "upgrade",
-    fields.EXPECT: "expect",
-    fields.X_FORWARDED_FOR: "x-forwarded-for",
-    fields.X_FORWARDED_PROTO: "x-forwarded-proto",
-    fields.X_FORWARDED_HOST: "x-forwarded-host",
-    fields.X_FORWARDED_PORT: "x-forwarded-port",
-    fields.X_FORWARDED_PATH: "x-forwarded-path",
-    fields.X_FORWARDED_PREFIX: "x-forwarded-prefix",
-    fields.X_REAL_IP: "x-real-ip",
+    fields.CONNECTION: b"connection",
+    fields.CONTENT_LENGTH: b"content-length",
+    fields.TRANSFER_ENCODING: b"transfer-encoding",
+    fields.UPGRADE: b"upgrade",
+    fields.EXPECT: b"expect",
+    fields.X_FORWARDED_FOR: b"x-forwarded-for",
+    fields.X_FORWARDED_PROTO: b"x-forwarded-proto",
+    fields.X_FORWARDED_HOST: b"x-forwarded-host",
+    fields.X_FORWARDED_PORT: b"x-forwarded-port",
+    fields.X_FORWARDED_PATH: b"x-forwarded-path",
+    fields.X_FORWARDED_PREFIX: b"x-forwarded-prefix",
+    fields.X_REAL_IP: b"x-real-ip",
 }
 """Fields of a request that aren't passed on as they are, and can be read all the same."""
 
@@ -55,62 +56,45 @@ class Asker(NamedTuple):
 class Response:
     """The answer: before it is there, headers can be set that it will have."""
 
-    __slots__ = ("_edits", "_fields", "_pairs", "source", "status")
+    __slots__ = ("_headers", "source", "status")
 
     def __init__(self) -> None:
         self.status = 0
         """0: not there yet. ``header_filter`` may change it."""
         self.source = ""
         """Who answered: ``service``, ``exit`` (a plugin) or ``error``."""
-        self._pairs: Callable[[], list[Pair]] | None = None
-        self._fields: Headers | None = None
-        self._edits: list[tuple[str, str, tuple[str, ...]]] = []
+        self._headers = Headers(())
 
     def get_header(self, name: str) -> str | None:
-        """The first value; None without any, and before the answer is there."""
-        return None if self._pairs is None else self._headers().get(name)
+        """The first value; None without any. Before the answer is there, of what was set."""
+        return self._headers.get(name)
 
     def set_header(self, name: str, *values: str) -> None:
         """Put these in place of all values."""
-        self._edit("set", name, values)
+        self._headers.set(name, *values)
 
     def add_header(self, name: str, *values: str) -> None:
         """Put these behind what is there."""
-        self._edit("add", name, values)
+        self._headers.add(name, *values)
 
     def clear_header(self, name: str) -> None:
         """Take all values out."""
-        self._edit("remove", name, ())
-
-    def _edit(self, how: str, name: str, values: tuple[str, ...]) -> None:
-        if self._pairs is None:
-            self._edits.append((how, name, values))
-        else:
-            getattr(self._headers(), how)(name, *values)
-
-    def _headers(self) -> Headers:
-        if self._fields is None:
-            assert self._pairs is not None
-            self._fields = Headers(self._pairs())
-        return self._fields
+        self._headers.remove(name)
 
     @property
     def edited(self) -> bool:
         """Whether its headers differ from what they would be without plugins."""
-        return self._fields is not None and self._fields.edited
+        return self._headers.edited
 
     @property
     def pairs(self) -> Sequence[Pair]:
-        """Its fields, once it is there."""
-        return [] if self._pairs is None else self._headers().pairs
+        """Its fields."""
+        return self._headers.pairs
 
-    def begin(self, status: int, pairs: Callable[[], list[Pair]], source: str) -> None:
+    def begin(self, status: int, pairs: Callable[[], Sequence[Pair]], source: str) -> None:
         """It is there; ``pairs`` takes its fields apart."""
-        edits, self._edits = self._edits, []
         self.status, self.source = status, source
-        self._pairs, self._fields = pairs, None
-        for edit in edits:
-            self._edit(*edit)
+        self._headers.rebase(pairs)
 
 
 class Outgoing:
@@ -195,11 +179,10 @@ class Context:
     def headers(self) -> Headers:
         """To read and to edit; Host is among them, and can't be changed here."""
         if self._headers is None:
-            special = {"host": text_of(self.head.host)} if self.head.host else {}
-            for kind, value in self.head.special.items():
-                if kind in _READABLE:
-                    special[_READABLE[kind]] = text_of(value)
-            self._headers = Headers(self.head.plain, special)
+            index = self.head.remembered.get("index")
+            if index is None:
+                index = self.head.remembered["index"] = _index_of(self.head)
+            self._headers = Headers(self.head.plain, index)
         return self._headers
 
     @property
@@ -265,9 +248,10 @@ class Context:
         """Say who asks. Which of a plugin's configurations runs may depend on it from here on."""
         self.consumer, self.credential = consumer, credential
 
-    async def find(self, kind: str, field: str, value: str) -> list[dict[str, Any]]:
-        """Consumers or credentials by their id, a unique field or a reference; expired ones
-        aren't there. Raises node.proxy.cold.ColdUnavailable, which is answered with 503."""
+    async def find(self, kind: str, field: str, value: str) -> list[Mapping[str, Any]]:
+        """Consumers or credentials by their id, a unique field or a reference, not to be changed;
+        expired ones aren't there. Raises node.proxy.cold.ColdUnavailable, which is answered with
+        503."""
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -275,7 +259,7 @@ class Context:
         texts: Sequence[str] | None = self.worker.lookups.find_now(kind, field, value)
         if texts is None:
             texts = await self.wait(self.worker.lookups.find(kind, field, value))
-        return [cast("dict[str, Any]", json.loads(text)) for text in texts]
+        return [_entity_of(text) for text in texts]
 
     async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Await something that has to run in a task."""
@@ -315,7 +299,7 @@ class Context:
     # For whoever drives the phases
 
     def found(
-        self, route: Route, service: Service, captures: Callable[[], Mapping[str | int, str]]
+        self, route: Route, service: Service | None, captures: Callable[[], Mapping[str | int, str]]
     ) -> None:
         """The route is known."""
         self.route, self.service, self._captures = route, service, captures
@@ -332,6 +316,29 @@ class Context:
         if self.outgoing.method is not None:
             head = head._replace(method=self.outgoing.method)
         return head
+
+
+def _index_of(head: RequestHead) -> Index:
+    """The fields of a request by name: those that are passed on as they are, and the others."""
+    special = {b"host": head.host} if head.host else {}
+    for kind, value in head.special.items():
+        if kind in _READABLE:
+            special[_READABLE[kind]] = value
+    return index_of(head.plain, special)
+
+
+_entities: dict[str, Mapping[str, Any]] = {}
+
+
+def _entity_of(text: str) -> Mapping[str, Any]:
+    """An entity of its stored text. The same few are met again and again."""
+    entity = _entities.get(text)
+    if entity is None:
+        entity = cast("dict[str, Any]", json.loads(text))
+        if len(_entities) >= ENTITIES_REMEMBERED_MAX:
+            _entities.clear()
+        _entities[text] = entity
+    return entity
 
 
 class Facts(NamedTuple):

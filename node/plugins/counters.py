@@ -21,9 +21,10 @@ from hashlib import blake2b
 from node.plugins import limits
 
 _SLOT = struct.Struct("<QII")
+_BUCKET = struct.Struct("<" + limits.RATE_WAYS * "QII")
 _KEY_BYTES = 16
 _HEADER_BYTES = mmap.PAGESIZE
-_REGION_BYTES = limits.RATE_BUCKETS * limits.RATE_WAYS * _SLOT.size
+_REGION_BYTES = limits.RATE_BUCKETS * _BUCKET.size
 
 
 def shared_memory(workers: int) -> int:
@@ -64,38 +65,36 @@ class SharedCounters:
         """What all workers have counted under a key in the period that ends then (Unix
         seconds)."""
         total = 0
-        for region in range(self._regions):
-            for at in self._places(region, key):
-                own, own_end, count = _SLOT.unpack_from(self._memory, at)
-                if own == key:
-                    if own_end == end:
-                        total += count
-                    break
+        at = self._place(0, key)
+        for _ in range(self._regions):
+            places = _BUCKET.unpack_from(self._memory, at)
+            if key in places[::3]:
+                position = places[::3].index(key) * 3
+                if places[position + 1] == end:
+                    total += places[position + 2]
+            at += _REGION_BYTES
         return total
 
     def add(self, key: int, end: int, now: float, amount: int = 1) -> None:
         """Count in this worker."""
-        places = self._places(self._own, key)
-        chosen, chosen_end = -1, 2**32
-        for at in places:
-            own, own_end, count = _SLOT.unpack_from(self._memory, at)
-            if own == key:
-                amount += count if own_end == end else 0
-                _SLOT.pack_into(self._memory, at, key, end, min(amount, 2**32 - 1))
-                return
-            if own == 0:
-                own_end = 0
-            if own_end < chosen_end:
-                chosen, chosen_end = at, own_end
-        if chosen_end > now:
-            self.evictions += 1
-        _SLOT.pack_into(self._memory, chosen, 0, 0, 0)  # nobody reads the old key's new count
-        _SLOT.pack_into(self._memory, chosen, key, end, amount)
+        at = self._place(self._own, key)
+        places = _BUCKET.unpack_from(self._memory, at)
+        keys, ends = places[::3], places[1::3]
+        if key in keys:
+            way = keys.index(key)
+            if ends[way] == end:
+                amount += places[way * 3 + 2]
+        else:
+            way = ends.index(min(ends))
+            if ends[way] > now:
+                self.evictions += 1
+            # Nobody may read the old key's with the new one's count.
+            _SLOT.pack_into(self._memory, at + way * _SLOT.size, 0, 0, 0)
+        _SLOT.pack_into(self._memory, at + way * _SLOT.size, key, end, min(amount, 2**32 - 1))
 
-    def _places(self, region: int, key: int) -> range:
+    def _place(self, region: int, key: int) -> int:
         bucket = key & (limits.RATE_BUCKETS - 1)
-        start = _HEADER_BYTES + region * _REGION_BYTES + bucket * limits.RATE_WAYS * _SLOT.size
-        return range(start, start + limits.RATE_WAYS * _SLOT.size, _SLOT.size)
+        return _HEADER_BYTES + region * _REGION_BYTES + bucket * _BUCKET.size
 
     def close(self) -> None:
         """Let go of the memory."""

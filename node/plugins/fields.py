@@ -4,10 +4,11 @@ Text is UTF-8 where it is, and bytes that aren't survive a round trip (``surroga
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from node.proxy import fields
+from node.proxy import fields, limits
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset(
@@ -25,6 +26,8 @@ _FRAMING = frozenset(
 """Kinds of fields that are ours to write, and what is no field at all."""
 
 Pair = tuple[bytes, bytes]
+Index = dict[bytes, tuple[bytes, ...]]
+"""Values by lower-cased name."""
 
 
 def text_of(data: bytes) -> str:
@@ -38,75 +41,145 @@ def bytes_of(text: str) -> bytes:
 def field_value(text: str) -> bytes:
     """A field's value that can't end its line: control characters are percent-encoded, as
     OpenResty does it."""
-    return _CONTROL.sub(lambda match: b"%%%02X" % match[0][0], bytes_of(text))
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    value = bytes_of(text)
+    return _CONTROL.sub(lambda match: b"%%%02X" % match[0][0], value)
 
 
-def is_settable(name: bytes) -> bool:
-    """Whether a field of that name may be set: framing and connections are ours."""
-    return fields.kind_of(name) not in _FRAMING
+class _Name(NamedTuple):
+    """A field's name as a plugin spells it."""
+
+    key: bytes
+    """Lower-cased."""
+    name: bytes
+    settable: bool
+    """Framing and connections are ours."""
+
+
+_names: dict[str, _Name] = {}
+
+
+def _name_of(text: str) -> _Name:
+    found = _names.get(text)
+    if found is None:
+        name = bytes_of(text)
+        found = _Name(name.lower(), name, fields.kind_of(name) not in _FRAMING)
+        if len(_names) < limits.FIELD_NAMES_MAX:
+            _names[text] = found
+    return found
+
+
+def index_of(pairs: Sequence[Pair], special: Mapping[bytes, bytes]) -> Index:
+    """The values of all fields by name."""
+    index: Index = {name: (value,) for name, value in special.items()}
+    for name, value in pairs:
+        key = name.lower()
+        there = index.get(key)
+        index[key] = (value,) if there is None else (*there, value)
+    return index
 
 
 class Headers:
     """The fields of a message. Names are compared without regard to case.
 
-    ``special`` are further ones, which can be read, but whose changes lead to nothing.
+    What is changed is noted, and put together with what was there once, when it is sent.
     """
 
-    __slots__ = ("_by_name", "_special", "edited", "pairs")
+    __slots__ = ("_added", "_base", "_index", "_index_shared", "_removed")
 
-    def __init__(self, pairs: Sequence[Pair], special: dict[str, str] | None = None) -> None:
-        self.pairs = pairs
-        """In order."""
-        self.edited = False
-        self._special = special or {}
-        self._by_name: dict[str, list[str]] | None = None
+    def __init__(
+        self, base: Sequence[Pair] | Callable[[], Sequence[Pair]], index: Index | None = None
+    ) -> None:
+        """``index`` is that of ``base``, and of fields that can be read but aren't sent on from
+        here; others may share it."""
+        self._base = base
+        self._index = index
+        self._index_shared = index is not None
+        self._removed: set[bytes] = set()
+        self._added: list[tuple[bytes, bytes, bytes]] = []
+        """Lower-cased name, name and value."""
 
-    def _index(self) -> dict[str, list[str]]:
-        index = self._by_name
-        if index is None:
-            index = self._by_name = {name: [value] for name, value in self._special.items()}
-            for name, value in self.pairs:
-                index.setdefault(text_of(name.lower()), []).append(text_of(value))
-        return index
+    def rebase(self, base: Callable[[], Sequence[Pair]]) -> None:
+        """What it is about is there now; what was changed before still holds."""
+        self._base, self._index = base, None
+
+    @property
+    def edited(self) -> bool:
+        return bool(self._removed or self._added)
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """All fields, in order."""
+        base = self._base_pairs()
+        if not self.edited:
+            return base
+        removed = self._removed
+        kept = [pair for pair in base if pair[0].lower() not in removed]
+        return [*kept, *[(name, value) for _, name, value in self._added]]
+
+    def _base_pairs(self) -> Sequence[Pair]:
+        if callable(self._base):
+            self._base = self._base()
+        return self._base
+
+    def _values(self) -> Index:
+        if self._index is None:
+            self._index = index_of(self.pairs, {})
+            self._index_shared = False
+        return self._index
+
+    def _own_index(self) -> Index | None:
+        if self._index_shared and self._index is not None:
+            self._index, self._index_shared = dict(self._index), False
+        return self._index
 
     def get(self, name: str) -> str | None:
         """The first value; None without any."""
-        values = self._index().get(name.lower())
-        return values[0] if values else None
+        values = self._values().get(_name_of(name).key)
+        return text_of(values[0]) if values else None
 
     def all(self, name: str) -> list[str]:
         """All values."""
-        return list(self._index().get(name.lower(), ()))
+        return [text_of(value) for value in self._values().get(_name_of(name).key, ())]
 
     def names(self) -> Iterable[str]:
         """Lower-cased, each once."""
-        return list(self._index())
+        return [text_of(name) for name in self._values()]
 
     def set(self, name: str, *values: str) -> None:
         """Put these in place of all values; fields of framing and connections stay as they are."""
-        self.remove(name)
-        self.add(name, *values)
+        known = _name_of(name)
+        if known.settable:
+            self._remove(known.key)
+            self._add(known, values)
 
     def add(self, name: str, *values: str) -> None:
         """Put these behind what is there."""
-        key = bytes_of(name)
-        if not is_settable(key):
-            return
-        index = self._index().setdefault(name.lower(), [])
-        added = [(key, field_value(value)) for value in values]
-        index += [text_of(value) for _, value in added]
-        self.pairs = [*self.pairs, *added]
-        self.edited = True
+        known = _name_of(name)
+        if known.settable:
+            self._add(known, values)
 
     def remove(self, name: str) -> None:
         """Take all values out."""
-        lowered = name.lower()
-        if lowered not in self._index():
+        self._remove(_name_of(name).key)
+
+    def _add(self, known: _Name, values: tuple[str, ...]) -> None:
+        key, name, _ = known
+        index = self._own_index()
+        for value in values:
+            encoded = field_value(value)
+            self._added.append((key, name, encoded))
+            if index is not None:
+                index[key] = (*index.get(key, ()), encoded)
+
+    def _remove(self, key: bytes) -> None:
+        index = self._own_index()
+        if index is not None and index.pop(key, None) is None:
             return
-        self._index().pop(lowered)
-        key = bytes_of(lowered)
-        self.pairs = [pair for pair in self.pairs if pair[0].lower() != key]
-        self.edited = True
+        self._removed.add(key)
+        if self._added:
+            self._added = [each for each in self._added if each[0] != key]
 
 
 class Arguments:

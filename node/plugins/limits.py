@@ -5,6 +5,8 @@ BODY_BYTES_MAX = 1024 * 1024
 FORM_FIELDS_MAX = 1_000
 """Fields of a form that a plugin looks into; one with more stays as it is. (Kong looks at 100, and
 drops the rest.)"""
+ENTITIES_REMEMBERED_MAX = 2_000
+"""Consumers and credentials whose stored text has been taken apart."""
 CHAINS_MAX = 50_000
 """Routes whose plugins are remembered; the one resolved longest ago gives way."""
 TEMPLATE_CHARS_MAX = 4_096

@@ -44,11 +44,15 @@ def _resumed(work: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, A
 
 
 class Phases:
-    """Runs them. The context says which chain it is as soon as that is known."""
+    """Runs them, ``chain`` once it is known.
+
+    ``plugins()`` gives those of the state that is served: while a plugin waits, another state may
+    have taken the place of the one that the request began with, of which little is left.
+    """
 
     __slots__ = ("_ended", "_plugins", "_steps", "_task", "_then", "chain", "context")
 
-    def __init__(self, context: Context, plugins: Plugins, chain: Chain) -> None:
+    def __init__(self, context: Context, plugins: Callable[[], Plugins], chain: Chain) -> None:
         self.context = context
         self.chain = chain
         self._plugins = plugins
@@ -103,9 +107,12 @@ class Phases:
         """It has become known who asks: the plugins after this one are those for that consumer."""
         context = self.context
         consumer, route = context.consumer, context.route
-        if consumer is None or route is None or not self._plugins.has_own(consumer.id):
+        if consumer is None or route is None:
             return
-        other = self._plugins.chain(route.id, route.service_id, consumer.id)
+        plugins = self._plugins()
+        if not plugins.has_own(consumer.id):
+            return
+        other = plugins.chain(route.id, route.service_id, consumer.id)
         self.chain = self.chain.turned(step.rank, other)
         self._steps = [each for each in reversed(self.chain.access) if each.rank < step.rank]
 

@@ -41,7 +41,8 @@ class Found(NamedTuple):
     """Where a request leads."""
 
     route: Route
-    service: Service
+    service: Service | None
+    """None: there is none to send it to, but plugins run, and may answer."""
     match: Match
     path: bytes
     """Normalised."""
@@ -92,8 +93,6 @@ def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | A
         if forwarded.scheme(peer, head) != b"https":
             return _use_https(route, head, peer)
     service = table.services.held.get(route.service_id)
-    if service is None:
-        return NO_SERVICE
     return Found(route, service, match, path, trust.client_address(peer, head))
 
 
@@ -105,8 +104,10 @@ def compose(
     request_id: bytes,
     outgoing: "Outgoing | None" = None,
 ) -> Plan:
-    """The plan for a request: its head for the upstream, with what plugins put in place."""
+    """The plan for a request to a service: its head for the upstream, with what plugins put in
+    place."""
     route, service, match, path, client = found
+    assert service is not None
     matched, strip = match.matched, route.strip_path
     prefix = paths.escape(matched) if matched and strip else None
     block = forwarded.lines(head, peer, client, prefix)

@@ -158,7 +158,7 @@ class Exchange:
             return
         self._found = found
         plugins = gateway.table.plugins
-        chain = plugins.chain(found.route.id, found.service.id) if plugins.any else NOTHING
+        chain = plugins.chain(found.route.id, found.route.service_id) if plugins.any else NOTHING
         if chain is NOTHING and self._phases is None:
             self._proceed(None)
             return
@@ -180,6 +180,9 @@ class Exchange:
     def _proceed(self, context: Context | None) -> None:
         """Send the request on, as plugins have left it."""
         assert self._found is not None
+        if self._found.service is None:
+            self._answer(dispatch.NO_SERVICE)
+            return
         head, outgoing = self.head, None
         if context is not None:
             head, outgoing = context.edited_head(), context.outgoing
@@ -662,7 +665,7 @@ class Exchange:
         context = Context(
             self.head, asker, self._request_id.decode(), gateway.plugins, self._read_body
         )
-        return Phases(context, gateway.table.plugins, chain)
+        return Phases(context, lambda: gateway.table.plugins, chain)
 
     def _all_phases(self) -> Phases | None:
         """Those of the route, or those of global plugins for a request that leads nowhere."""

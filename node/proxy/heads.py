@@ -49,7 +49,7 @@ class RequestHead(NamedTuple):
     chunked: bool
     expects_continue: bool
     websocket: bool
-    remembered: dict[str, bytes]
+    remembered: dict[str, Any]
     """What was made of these fields, for whoever needs it again: heads that have the same fields
     share it."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from node.metrics.families import METRICS
 from node.plugins.series import series_name
+from node.proxy.health.settings import Target
 from tests.admin.client import Client
 from tests.admin.small_node import SmallNode
 from tests.metrics.exposition import Exposed, read
@@ -141,9 +142,11 @@ async def test_targets_health_is_shown_while_a_plugin_asks_for_it(
 ) -> None:
     checks = {"passive": {"unhealthy": {"tcp_failures": 1}}}
     await admin.post("/upstreams", json={"name": "u", "healthchecks": checks})
-    for target in ("10.0.0.1:81", "10.0.0.2:82", "gone.test:83"):
-        await admin.post("/upstreams/u/targets", json={"target": target})
     node.health.out, node.health.unresolved = {"10.0.0.2"}, {"gone.test"}
+    node.health.reports = [
+        await node.health.report(Target("1", "u", host, port, 100))
+        for host, port in (("10.0.0.1", 81), ("10.0.0.2", 82), ("gone.test", 83))
+    ]
     name = "kong_upstream_target_health"
     assert name not in (await scrape(status_api)).types
     node.labelled = {name: 1}

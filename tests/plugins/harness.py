@@ -118,7 +118,7 @@ def run_access(context: Context, held: Plugins) -> tuple[Phases, Exit | None]:
     """Run the phase for a request whose plugins needn't wait."""
     assert context.route is not None
     chain: Chain = held.chain(context.route.id, context.route.service_id)
-    phases, outcomes = Phases(context, held, chain), list[Exit | None]()
+    phases, outcomes = Phases(context, lambda: held, chain), list[Exit | None]()
     phases.access(outcomes.append)
     (outcome,) = outcomes
     return phases, outcome

@@ -65,6 +65,7 @@ async def test_requests_alike_of_one_connection_are_each_their_own(
         ("/", "apikey: \r\n", "No API key found in request", {}),
         ("/?apikey", "", "No API key found in request", {}),
         ("/", "apikey: nobody\r\n", "Unauthorized", {}),
+        ("/?apikey=%ff%00", "", "Unauthorized", {}),
         ("/", "apikey: k1\r\napikey: k1\r\n", "Duplicate API key found", {}),
         ("/?apikey=k1&apikey=k2", "", "Duplicate API key found", {}),
         ("/?apikey=k1", "", "No API key found in request", {"key_in_query": False}),

@@ -132,3 +132,20 @@ async def test_plugins_come_change_and_go_between_two_requests(
             told.append((await client.get()).field("Access-Control-Allow-Origin"))
         assert told == [None, "http://a.test", "http://b.test", None]
         assert worker.differs == []
+
+
+async def test_plugins_of_a_route_without_a_service_run_and_may_answer(
+    echo: Origin, tmp_path: Path
+) -> None:
+    made = route(("services", "", None), service=None, paths=["/"])
+    entities = [made, plugin("cors", {}, route=made)]
+    async with asking(entities, tmp_path) as client:
+        answer = await client.ask(
+            b"OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: http://a.test\r\n"
+            b"Access-Control-Request-Method: GET\r\n\r\n"
+        )
+        assert (answer.status, answer.body) == (200, b"")
+        answer = await client.get()
+    assert answer.status == 503
+    assert "no Service found with those values" in answer.text
+    assert answer.field("Access-Control-Allow-Origin") == "*"

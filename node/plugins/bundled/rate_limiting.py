@@ -5,7 +5,6 @@ Policy ``local`` counts for the whole node (node.plugins.counters); as in Kong, 
 itself.
 """
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -26,6 +25,8 @@ _SECONDS = {
 }
 """Kong's: a month has 30 days where its length is asked for."""
 _EXACT = ("second", "minute", "hour", "day")
+_SPREAD = 0x9E3779B97F4A7C15
+"""Odd and without a pattern (2^64 over the golden ratio): the periods' counters lie far apart."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -39,14 +40,39 @@ def period_start(period: str, now: float) -> int:
     return second - second % _SECONDS["day"] - days * _SECONDS["day"]
 
 
+class _Limit(NamedTuple):
+    """One of the limits, and how it is told."""
+
+    period: str
+    seconds: int
+    most: float
+    shown: str
+    limit_header: str
+    left_header: str
+    mark: int
+    """Tells the periods of one identifier apart, added to its hash."""
+
+
 class _Usage(NamedTuple):
     """How a limit stands before this request."""
 
-    period: str
-    limit: float
+    limit: _Limit
     left: float
     key: int
-    start: int
+    end: int
+
+
+def _limit(period: str, most: float) -> _Limit:
+    name = period.capitalize()
+    return _Limit(
+        period,
+        _SECONDS[period],
+        most,
+        _shown(most),
+        f"X-RateLimit-Limit-{name}",
+        f"X-RateLimit-Remaining-{name}",
+        (PERIODS.index(period) + 1) * _SPREAD,
+    )
 
 
 class RateLimiting(Plugin):
@@ -59,7 +85,9 @@ class RateLimiting(Plugin):
         problem = self.problem(config)
         if problem is not None:
             raise PluginRefused(problem)
-        self._limits = [(each, config[each]) for each in PERIODS if config.get(each) is not None]
+        self._limits = [
+            _limit(each, config[each]) for each in PERIODS if config.get(each) is not None
+        ]
         self._limit_by: str = config.get("limit_by") or "consumer"
         self._header: str = config.get("header_name") or ""
         self._path: str = config.get("path") or ""
@@ -79,21 +107,21 @@ class RateLimiting(Plugin):
 
     def access(self, context: Context) -> None:
         now = self._now()
-        usage = [self._usage(context, period, limit, now) for period, limit in self._limits]
-        stop = next((each.period for each in reversed(usage) if each.left <= 0), None)
+        whose = self._counters.key(f"{self._of}:{self._identifier(context)}")
+        usage = [self._usage(limit, whose, now) for limit in self._limits]
+        stop = next((each.limit for each in reversed(usage) if each.left <= 0), None)
         reset = None if self._hidden else self._tell(context, usage, stop, now)
         if stop is not None:
             if reset is not None:
-                context.response.set_header("Retry-After", str(reset))
+                context.response.set_header("Retry-After", reset)
             context.error(self._status, self._message)
         for each in usage:
-            self._counters.add(each.key, each.start + _SECONDS[each.period], now)
+            self._counters.add(each.key, each.end, now)
 
-    def _usage(self, context: Context, period: str, limit: float, now: float) -> _Usage:
-        start = period_start(period, now)
-        key = self._counters.key(f"{self._of}:{self._identifier(context)}:{period}")
-        used = self._counters.count(key, start + _SECONDS[period])
-        return _Usage(period, limit, limit - used, key, start)
+    def _usage(self, limit: _Limit, whose: int, now: float) -> _Usage:
+        end = period_start(limit.period, now) + limit.seconds
+        key = (whose + limit.mark) % 2**64 or 1
+        return _Usage(limit, limit.most - self._counters.count(key, end), key, end)
 
     def _identifier(self, context: Context) -> str:
         """Whose requests this one is counted with; whoever has no such thing, by address."""
@@ -110,29 +138,29 @@ class RateLimiting(Plugin):
             found = context.path if context.path == self._path else None
         return found or context.client_ip
 
-    def _tell(self, context: Context, usage: list[_Usage], stop: str | None, now: float) -> int:
+    def _tell(self, context: Context, usage: list[_Usage], stop: _Limit | None, now: float) -> str:
         """Set the headers; returns in how many seconds the tightest limit begins anew."""
-        response = context.response
-        tightest: tuple[float, float, _Usage] | None = None
+        set_header = context.response.set_header
+        tightest: tuple[float, int, _Usage] | None = None
         for each in usage:
-            left = max(0, each.left - (stop is None or stop == each.period))
-            name = each.period.capitalize()
-            response.set_header(f"X-RateLimit-Limit-{name}", _shown(each.limit))
-            response.set_header(f"X-RateLimit-Remaining-{name}", _shown(left))
-            rank = (left, -_SECONDS[each.period])
+            limit = each.limit
+            left = max(0, each.left - (stop is None or stop is limit))
+            set_header(limit.limit_header, limit.shown)
+            set_header(limit.left_header, _shown(left))
+            rank = (left, -limit.seconds)
             if tightest is None or rank < tightest[:2]:
                 tightest = (*rank, each)
         assert tightest is not None
-        left, _, limit = tightest
-        reset = max(1, _SECONDS[limit.period] - math.floor(int(now) - limit.start))
-        response.set_header("RateLimit-Limit", _shown(limit.limit))
-        response.set_header("RateLimit-Remaining", _shown(left))
-        response.set_header("RateLimit-Reset", str(reset))
+        left, _, told = tightest
+        reset = str(max(1, told.end - int(now)))
+        set_header("RateLimit-Limit", told.limit.shown)
+        set_header("RateLimit-Remaining", _shown(left))
+        set_header("RateLimit-Reset", reset)
         return reset
 
 
 def _shown(number: float) -> str:
-    return f"{number:.14g}"
+    return str(number) if isinstance(number, int) else f"{number:.14g}"
 
 
 PLUGIN = RateLimiting
