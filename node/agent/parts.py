@@ -34,7 +34,7 @@ from node.agent.log_levels import LogLevels
 from node.agent.membership import Membership
 from node.agent.participation import Participation
 from node.agent.peers import Peers
-from node.agent.proxying import proxy_settings, replica_path
+from node.agent.proxying import lookup, proxy_settings, replica_path
 from node.agent.removals import Removals
 from node.agent.repairing import Repairing
 from node.agent.replica_audit import ReplicaAudit
@@ -83,6 +83,7 @@ class Parts:
             lambda: self.keeper.kept(),
             telling.live,
         )
+        self.serving.on_arriving = self.workers.feed_ahead
         self.keeper = ReplicaKeeper(replica_path(settings), self.serving, self.workers.vouch)
         self.servers = HttpServers()
         self.membership = Membership(settings, self.identity, self.serving, telling.heard)
@@ -101,6 +102,7 @@ class Parts:
             self.membership.set_register,
             self.serving.for_workers,
             self.rng,
+            lookup(settings),
         )
         self.workers.on_ready = lambda worker: self.health.worker_ready(worker.send)
         self.workers.on_observed = lambda worker, told: self.health.observed(worker.send, told)

@@ -5,6 +5,7 @@ from pathlib import Path
 from node.agent.certificate import certificate_files, default_certificate
 from node.config import tls
 from node.config.settings import Settings
+from node.proxy.lookup import Lookup
 from node.proxy.settings import Listener, ProxySettings
 from node.version import VERSION
 
@@ -21,6 +22,12 @@ def log_path(settings: Settings, destination: str) -> str:
 def replica_path(settings: Settings) -> Path:
     """The replica file, which the agent writes and workers read."""
     return settings.prefix / "replica.db"
+
+
+def lookup(settings: Settings) -> Lookup:
+    """How this node resolves targets' names, in its workers and where it probes."""
+    servers = [(server.host, server.port) for server in settings.dns_resolver]
+    return Lookup(servers, settings.dns_order, Path(settings.dns_hostsfile))
 
 
 def proxy_settings(settings: Settings) -> ProxySettings:
@@ -58,6 +65,9 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         ssl_cert=str(certificate),
         ssl_cert_key=str(key),
         router_flavor=settings.router_flavor,
+        dns_resolver=tuple((server.host, server.port) for server in settings.dns_resolver),
+        dns_order=settings.dns_order,
+        dns_hostsfile=settings.dns_hostsfile,
         ssl_protocols=versions,
         ssl_ciphers=ciphers,
         ssl_session_tickets=settings.ssl_session_tickets,

@@ -16,6 +16,9 @@ RELOADABLE = frozenset(
     (
         "client_max_body_size",
         "declarative_config",
+        "dns_hostsfile",
+        "dns_order",
+        "dns_resolver",
         "headers",
         "log_level",
         "nginx_worker_processes",

@@ -27,7 +27,7 @@ _HARMLESS = """
     cluster_rpc_sync cluster_server_name cluster_use_proxy
     db_cache_neg_ttl db_cache_ttl db_cache_warmup_entities db_resurrect_ttl db_update_propagation
     dedicated_config_processing privileged_worker
-    dns_cache_size dns_error_ttl dns_hostsfile dns_no_sync dns_not_found_ttl dns_order dns_resolver
+    dns_cache_size dns_error_ttl dns_no_sync dns_not_found_ttl
     dns_stale_ttl dns_valid_ttl new_dns_client resolver_address resolver_error_ttl resolver_family
     resolver_hosts_file resolver_lru_cache_size resolver_mem_cache_size resolver_stale_ttl
     resolver_valid_ttl

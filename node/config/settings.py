@@ -350,6 +350,21 @@ class Settings:
         "How long an upstream connection is kept idle; 0 is no limit.",
         unit="s",
     )
+    dns_resolver: tuple[HostPort, ...] = key(
+        values.name_servers,
+        "",
+        "Name servers by which upstreams' and targets' names are resolved, as addresses with ports "
+        "(53 where none is named); unset: those of /etc/resolv.conf.",
+    )
+    dns_order: tuple[str, ...] = key(
+        values.record_types,
+        "LAST,SRV,A,CNAME",
+        "Record types in the order in which they are asked for; `LAST` is the type that was found "
+        "the last time. AAAA comes last where it isn't named.",
+    )
+    dns_hostsfile: str = key(
+        values.path, "/etc/hosts", "File of names that no server is asked for."
+    )
 
     admin_listen: tuple[ListenAddress, ...] = key(
         parse_listeners,

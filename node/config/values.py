@@ -8,7 +8,7 @@ import binascii
 import math
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +33,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SPACE_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 CLUSTER_PORT = 8005
+DNS_PORT = 53
+RECORD_TYPES = ("LAST", "SRV", "A", "AAAA", "CNAME")
 CLUSTER_KEY_BYTES = 32
 
 
@@ -188,6 +190,26 @@ def host_port(text: str) -> HostPort:
 def cluster_listen(text: str) -> HostPort:
     """``host:port`` for UDP and TCP; port 0 takes any free one. Port 8005 if none is named."""
     return parse_host_port(text, default_port=CLUSTER_PORT)
+
+
+def name_servers(text: str) -> tuple[HostPort, ...]:
+    """Addresses of name servers; port 53 where none is named."""
+    found = tuple(parse_host_port(item, default_port=DNS_PORT) for item in items(text))
+    for server in found:
+        try:
+            ip_address(server.host)
+        except ValueError:
+            raise ValueError(f"has {server.host[:80]!r}, which is no address") from None
+    return found
+
+
+def record_types(text: str) -> tuple[str, ...]:
+    """Types of DNS records, and LAST, in upper case."""
+    found = tuple(item.upper() for item in items(text))
+    for kind in found:
+        if kind not in RECORD_TYPES:
+            raise ValueError(f"has {kind[:80]!r}, which is none of {', '.join(RECORD_TYPES)}")
+    return found
 
 
 def seeds(text: str) -> tuple[str, ...]:

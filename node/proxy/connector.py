@@ -1,71 +1,63 @@
-"""New connections to a service: its name resolved, its addresses tried in turn."""
+"""New connections to upstreams: one address at a time, as the balancer says."""
 
 import asyncio
 import socket
 import ssl
-from typing import Literal
 
+from node.proxy.balancing.entities import Upstream as Balanced
+from node.proxy.balancing.peer import Peer
 from node.proxy.entities import Service
-from node.proxy.resolver import Address, ResolutionFailed, Resolver
 from node.proxy.stats import Stats
 from node.proxy.upstream import Pool, PoolKey, Upstream
-from node.proxy.upstream_tls import TlsTo
+from node.proxy.upstream_tls import UpstreamTls
 
 
 class ConnectFailed(Exception):
-    """No connection came about; the message says why, of the last try."""
+    """No connection came about; the message says why."""
 
-    def __init__(self, kind: Literal["resolution", "timeout", "refused"], reason: str) -> None:
+    def __init__(self, timed_out: bool, reason: str) -> None:
         super().__init__(reason)
-        self.kind = kind
-
-
-def pool_key(service: Service, tls: TlsTo | None) -> PoolKey:
-    """Which connections can serve a service."""
-    return PoolKey(service.host, service.port, tls)
+        self.timed_out = timed_out
 
 
 class Connector:
     """Opens connections; the pool gets them back when their first exchange is done."""
 
-    def __init__(self, resolver: Resolver, pool: Pool, stats: Stats) -> None:
-        self._resolver = resolver
+    def __init__(self, tls: UpstreamTls, pool: Pool, stats: Stats) -> None:
+        self._tls = tls
         self._pool = pool
         self._stats = stats
 
-    async def connect(self, service: Service, tls: TlsTo | None) -> Upstream:
-        """Connect, with ``service.retries`` further tries, and each address at least once.
+    def key(self, peer: Peer, service: Service, balanced: Balanced | None, host: bytes) -> PoolKey:
+        """Which connections can serve a try; ``host`` is the Host that it sends.
 
-        Raises ConnectFailed.
+        Raises TlsRefused.
         """
-        try:
-            addresses = await self._resolver.resolve(service.host)
-        except ResolutionFailed as error:
-            self._stats.upstream_resolve_failures += 1
-            raise ConnectFailed("resolution", str(error)) from error
-        failure = ConnectFailed("refused", "no try was made")
-        for number in range(max(1 + service.retries, len(addresses))):
-            if number:
-                self._stats.upstream_retries += 1
-            try:
-                return await self._try(service, tls, addresses[number % len(addresses)])
-            except TimeoutError:
-                failure = ConnectFailed("timeout", f"no answer in {service.connect_timeout} s")
-            except (OSError, ssl.SSLError) as error:
-                failure = ConnectFailed("refused", str(error))
-            self._stats.upstream_connect_failures += 1
-        raise failure
+        if not service.ssl:
+            return (peer.host, peer.port, None)
+        certificate = "" if balanced is None else balanced.client_certificate_id
+        return (peer.host, peer.port, self._tls.to(service, host, certificate))
 
-    async def _try(self, service: Service, tls: TlsTo | None, address: Address) -> Upstream:
-        async with asyncio.timeout(service.connect_timeout):
-            _, upstream = await asyncio.get_running_loop().create_connection(
-                lambda: Upstream(pool_key(service, tls), self._pool),
-                address.host,
-                service.port,
-                family=address.family,
-                flags=socket.AI_NUMERICHOST,
-                ssl=None if tls is None else tls.identity.context,
-                server_hostname=None if tls is None else tls.server_hostname,
-            )
-        self._stats.upstream_connects += 1
-        return upstream
+    async def connect(self, key: PoolKey, seconds: float) -> Upstream:
+        """Connect, within a time. Raises ConnectFailed."""
+        host, port, tls = key
+        try:
+            async with asyncio.timeout(seconds):
+                _, upstream = await asyncio.get_running_loop().create_connection(
+                    lambda: Upstream(key, self._pool),
+                    host,
+                    port,
+                    family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+                    flags=socket.AI_NUMERICHOST,
+                    ssl=None if tls is None else tls.identity.context,
+                    server_hostname=None if tls is None else tls.server_hostname,
+                )
+        except TimeoutError:
+            failure = ConnectFailed(True, f"no connection in {seconds} s")
+        except (OSError, ssl.SSLError) as error:
+            failure = ConnectFailed(False, str(error))
+        else:
+            self._stats.upstream_connects += 1
+            return upstream
+        self._stats.upstream_connect_failures += 1
+        raise failure

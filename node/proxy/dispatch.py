@@ -136,9 +136,9 @@ def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
     for number, value in enumerate((found.group(0), *found.groups())):
         if value is not None:
             values[number] = value.decode("utf-8", "surrogateescape")
-    for name, value in found.groupdict().items():
+    for name, value in found.groupdict().items():  # RE2 has bytes for names, too
         if value is not None:
-            values[name] = value.decode("utf-8", "surrogateescape")
+            values[name.decode()] = value.decode("utf-8", "surrogateescape")
     return values
 
 

@@ -92,7 +92,7 @@ def host_and_port(host: str, port: int, ssl: bool) -> bytes:
 
 def read_service(text: str) -> Service:
     """Raises EntityRefused."""
-    fields = _load(text)
+    fields = load(text)
     protocol = fields.get("protocol") or "http"
     host = fields.get("host")
     if not isinstance(host, str) or not host:
@@ -106,10 +106,10 @@ def read_service(text: str) -> Service:
         host=host.strip("[]"),
         port=port,
         path=(fields.get("path") or "/").encode(),
-        retries=int(_default(fields.get("retries"), 5)),
-        connect_timeout=int(_default(fields.get("connect_timeout"), 60_000)) / 1000,
-        write_timeout=int(_default(fields.get("write_timeout"), 60_000)) / 1000,
-        read_timeout=int(_default(fields.get("read_timeout"), 60_000)) / 1000,
+        retries=int(or_default(fields.get("retries"), 5)),
+        connect_timeout=int(or_default(fields.get("connect_timeout"), 60_000)) / 1000,
+        write_timeout=int(or_default(fields.get("write_timeout"), 60_000)) / 1000,
+        read_timeout=int(or_default(fields.get("read_timeout"), 60_000)) / 1000,
         tls_verify=bool(fields.get("tls_verify")),
         tls_verify_depth=_optional_int(fields.get("tls_verify_depth")),
         ca_certificates=tuple(sorted(map(str, fields.get("ca_certificates") or ()))),
@@ -121,7 +121,7 @@ def read_service(text: str) -> Service:
 
 def read_route(text: str) -> Route:
     """Raises EntityRefused."""
-    fields = _load(text)
+    fields = load(text)
     paths = [str(path) for path in fields.get("paths") or ()]
     headers = fields.get("headers") or {}
     return Route(
@@ -136,15 +136,16 @@ def read_route(text: str) -> Route:
         headers=tuple(_header(name, headers[name]) for name in sorted(headers)),
         snis=frozenset(sni.lower().removesuffix(".").encode() for sni in fields.get("snis") or ()),
         regex_priority=int(fields.get("regex_priority") or 0),
-        strip_path=_default(fields.get("strip_path"), True) is True,
+        strip_path=or_default(fields.get("strip_path"), True) is True,
         preserve_host=fields.get("preserve_host") is True,
-        https_redirect_status_code=int(_default(fields.get("https_redirect_status_code"), 426)),
+        https_redirect_status_code=int(or_default(fields.get("https_redirect_status_code"), 426)),
         path_handling="v1" if fields.get("path_handling") == "v1" else "v0",
         created_at=int(fields.get("created_at") or 0),
     )
 
 
-def _load(text: str) -> dict[str, Any]:
+def load(text: str) -> dict[str, Any]:
+    """The fields of an entity, which has an id. Raises EntityRefused."""
     try:
         fields = json.loads(text)
     except ValueError as error:
@@ -154,7 +155,8 @@ def _load(text: str) -> dict[str, Any]:
     return fields
 
 
-def _default(value: Any, default: Any) -> Any:
+def or_default(value: Any, default: Any) -> Any:
+    """What stands for a field that is missing or null."""
     return default if value is None else value
 
 

@@ -7,23 +7,25 @@ connection goes on with its next request. Until the first byte of a response, a 
 be repeated: the request's bytes are kept that long, up to a bound.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from node.config.listen import HostPort
 from node.plugins.chain import NOTHING, Chain
-from node.plugins.context import Context, Facts
+from node.plugins.context import Context
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
-from node.proxy import annotations, dispatch, errors, fields, filtering, limits, revision
+from node.proxy import annotations, dispatch, errors, fields, filtering, heads, limits, revision
 from node.proxy.access_log import entry_of
-from node.proxy.connector import ConnectFailed, pool_key
+from node.proxy.connector import ConnectFailed
 from node.proxy.deadlines import NEVER
+from node.proxy.early_body import EarlyBody
 from node.proxy.framing import FramingError, ResponseHead
 from node.proxy.heads import RequestHead
 from node.proxy.response import LAST_CHUNK, BodyFilter, ResponseRelay, chunk
-from node.proxy.upstream import Upstream
-from node.proxy.upstream_tls import TlsRefused, TlsTo
+from node.proxy.tries import TIMED_OUT, Tries
+from node.proxy.upstream import PoolKey, Upstream
+from node.proxy.upstream_tls import TlsRefused
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -41,7 +43,6 @@ class Exchange:
     __slots__ = (
         "_answered_at",
         "_body_received",
-        "_body_wanted",
         "_bytes_written",
         "_continued",
         "_early",
@@ -54,7 +55,6 @@ class Exchange:
         "_response",
         "_sent_at",
         "_started",
-        "_tries_left",
         "_upstream",
         "client",
         "finished",
@@ -62,6 +62,7 @@ class Exchange:
         "head",
         "identity",
         "request_complete",
+        "tries",
     )
 
     def __init__(self, client: "Downstream", head: RequestHead, started: float) -> None:
@@ -75,17 +76,15 @@ class Exchange:
         self._found: dispatch.Found | None = None
         self._phases: Phases | None = None
         """None while no plugin has anything to do with it."""
-        self._early: list[bytes] = []
-        """What came of the body before it was decided where it goes."""
-        self._body_wanted: asyncio.Future[bool] | None = None
-        """A plugin waits for the whole body; False: it is too large."""
+        self._early: EarlyBody | None = None
         self._continued = False
         """100 Continue was sent."""
         self._answered_at: float | None = None
         self._bytes_written = 0
         self._plan: dispatch.Plan | None = None
         self._upstream: Upstream | None = None
-        self._tries_left = 0
+        self.tries: Tries | None = None
+        """Where it was sent; None before that."""
         self.identity = ""
         """The id of the consumer that was authenticated, else of the credential."""
         self._sent_at = started
@@ -135,8 +134,8 @@ class Exchange:
         self._answer(dispatch.Answer(503, text, (("Retry-After", "1"),)))
 
     def _dispatch(self) -> None:
-        everywhere = self.gateway.table.plugins.chain("", "")
-        if everywhere.rewrite:
+        plugins = self.gateway.table.plugins
+        if plugins.any and (everywhere := plugins.chain("", "")).rewrite:
             self._phases = self._begin_phases(everywhere)
             self._phases.rewrite(self._rewritten)
         else:
@@ -158,7 +157,8 @@ class Exchange:
             self._answer(found)
             return
         self._found = found
-        chain = gateway.table.plugins.chain(found.route.id, found.service.id)
+        plugins = gateway.table.plugins
+        chain = plugins.chain(found.route.id, found.service.id) if plugins.any else NOTHING
         if chain is NOTHING and self._phases is None:
             self._proceed(None)
             return
@@ -193,16 +193,15 @@ class Exchange:
             self._request_id,
             outgoing,
         )
-        early, self._early = self._early, []
         if outgoing is not None and outgoing.body is not None:
             if outgoing.body:
                 self._send_body(outgoing.body)
-        else:
-            for payload in early:
+        elif self.head.has_body:
+            for payload in self._early.take() if self._early is not None else ():
                 self._send_body(chunk(payload) if self.head.chunked else payload)
             if self.request_complete and self.head.chunked:
                 self._send_body(LAST_CHUNK)
-        self._send_upstream()
+        self._send_upstream(head)
 
     def request_data(self, payload: bytes) -> None:
         """The next piece of the request's body."""
@@ -211,26 +210,20 @@ class Exchange:
         if bound and self._body_received > bound and self.head.chunked:
             self.fail(413)
             return
-        if self._plan is None:
-            self._keep_early(payload)
-        else:
+        if self._plan is not None:
             self._send_body(chunk(payload) if self.head.chunked else payload)
-
-    def _keep_early(self, payload: bytes) -> None:
-        self._early.append(payload)
-        wanted = self._body_wanted
-        if wanted is None:
-            self.client.hold()
-        elif self._body_received > BODY_BYTES_MAX and not wanted.done():
-            wanted.set_result(False)
+            return
+        if self._early is None:
+            self._early = EarlyBody()
+        if not self._early.add(payload):
             self.client.hold()
 
     def request_end(self) -> None:
         """The request's body is complete."""
         self.request_complete = True
         if self._plan is None:
-            if self._body_wanted is not None and not self._body_wanted.done():
-                self._body_wanted.set_result(True)
+            if self._early is not None:
+                self._early.complete()
             return
         if self.head.chunked:
             self._send_body(LAST_CHUNK)
@@ -240,17 +233,14 @@ class Exchange:
 
     async def _read_body(self) -> bytes | None:
         """The whole body for a plugin; None when it is too large."""
-        if not self.request_complete:
-            if max(self.head.length or 0, self._body_received) > BODY_BYTES_MAX:
-                return None
-            self._body_wanted = self.gateway.loop.create_future()
+        if (self.head.length or 0) > BODY_BYTES_MAX:
+            return None
+        early = self._early = self._early or EarlyBody()
+        if not self.request_complete and early.joined() is not None:
             self._let_continue()
             self.client.release()
-            whole = await self._body_wanted
-            self._body_wanted = None
-            if not whole:
-                return None
-        return b"".join(self._early) if self._body_received <= BODY_BYTES_MAX else None
+            await early.wait()
+        return early.joined()
 
     def _let_continue(self) -> None:
         """nginx answers at once, too: an upstream that knows no 100 would leave both waiting."""
@@ -271,50 +261,83 @@ class Exchange:
 
     # The upstream connection
 
-    def _send_upstream(self) -> None:
+    def _send_upstream(self, head: RequestHead) -> None:
         """The plan is made: nothing stands between the request and its upstream any more."""
         assert self._plan is not None
-        self._tries_left = self._plan.service.retries
-        self._acquire(pooled=True)
+        self.tries = Tries(self.gateway, self._plan, head, self.identity)
+        self._try()
+
+    def _try(self) -> None:
+        """The next try, at an address that is picked anew."""
+        assert self.tries is not None
+        before = self.tries.peer
+        peer = self.tries.choose()
+        if peer is None:
+            self.client.hold()
+            self.gateway.spawn(self._try_when_resolved())
+        else:
+            self._acquire(pooled=peer != before)
+
+    async def _try_when_resolved(self) -> None:
+        tries = self.tries
+        assert tries is not None
+        await tries.resolved()
+        if self.finished:
+            return
+        if tries.choose() is not None:
+            self._acquire(pooled=True)
+            return
+        self.gateway.stats.upstream_no_peer += 1
+        if tries.failed:  # Kong leaves it to nginx then
+            self.fail(503)
+        else:
+            self._answer(dispatch.Answer(503, tries.without_peer()))
 
     def _acquire(self, pooled: bool) -> None:
-        assert self._plan is not None
-        service = self._plan.service
+        """A connection to the address that was picked: one that is idle, or a new one."""
+        plan, tries, gateway = self._plan, self.tries, self.gateway
+        assert plan is not None
+        assert tries is not None
+        assert tries.peer is not None
+        service = plan.service
+        host = plan.host if plan.host_stays else tries.peer.headers[service.ssl]
         try:
-            tls = self.gateway.upstream_tls.to(service, self._plan.host)
+            key = gateway.connector.key(tries.peer, service, tries.upstream, host)
         except TlsRefused as refusal:
             self._complain(str(refusal))
             self.fail(502)
             return
-        upstream = self.gateway.pool.take(pool_key(service, tls)) if pooled else None
+        upstream = gateway.pool.take(key) if pooled else None
         if upstream is not None:
             self._attach(upstream)
         else:
             self.client.hold()
-            self.gateway.spawn(self._connect(tls))
+            gateway.spawn(self._connect(key, service.connect_timeout))
 
-    async def _connect(self, tls: TlsTo | None) -> None:
-        assert self._plan is not None
+    async def _connect(self, key: PoolKey, seconds: float) -> None:
         try:
-            upstream = await self.gateway.connector.connect(self._plan.service, tls)
+            upstream = await self.gateway.connector.connect(key, seconds)
         except ConnectFailed as failure:
             if not self.finished:
-                self._connect_failed(failure)
+                self._failed(str(failure), TIMED_OUT if failure.timed_out else 502, True)
             return
         if self.finished:
             self.gateway.pool.put(upstream, self.gateway.loop.time())
         else:
             self._attach(upstream)
 
-    def _connect_failed(self, failure: ConnectFailed) -> None:
-        self._complain(str(failure))
-        if failure.kind == "resolution":
-            self._answer(dispatch.Answer(503, "name resolution failed"))
-        else:
-            self.fail(504 if failure.kind == "timeout" else 502)
+    def _head_for_peer(self) -> bytes:
+        """The request's head, with the Host that the address of this try is called by."""
+        plan, tries = self._plan, self.tries
+        assert plan is not None
+        assert tries is not None
+        assert tries.peer is not None
+        host = tries.peer.headers[plan.service.ssl]
+        if plan.host_stays or host == plan.host:
+            return plan.head
+        return heads.with_host(plan.head, host)
 
     def _attach(self, upstream: Upstream) -> None:
-        assert self._plan is not None
         assert self._pending is not None
         self._upstream = upstream
         upstream.exchange = self
@@ -322,7 +345,8 @@ class Exchange:
         self._sent_at = self.gateway.loop.time()
         self._let_continue()
         pending = self._pending
-        upstream.send(self._plan.head + b"".join(pending) if pending else self._plan.head)
+        head = self._head_for_peer()
+        upstream.send(head + b"".join(pending) if pending else head)
         if self._pending_bytes > limits.REPLAY_BYTES_MAX:
             self._pending = None
         if self.request_complete and not upstream.full:
@@ -365,17 +389,22 @@ class Exchange:
 
     def annotate(self, status: int) -> bytes:
         """Our field lines for the upstream's final response."""
+        tries = self.tries
+        assert tries is not None
+        tries.answered(status)
         now = self._answered_at = self.gateway.loop.time()
-        return (
-            self.gateway.annotations.proxied(
-                status, now - self._sent_at, self._sent_at - self._started, self._request_id
-            )
-            + self._debug_lines()
+        lines = self.gateway.annotations.proxied(
+            status, now - self._sent_at, self._sent_at - self._started, self._request_id
         )
+        if tries.cookie:
+            lines += b"Set-Cookie: %b\r\n" % tries.cookie.encode()
+        if self.gateway.settings.allow_debug_header:
+            lines += self._debug_lines()
+        return lines
 
     def _debug_lines(self) -> bytes:
         """Kong's answer to ``Kong-Debug`` (kong/router/utils.lua, add_debug_headers)."""
-        if not self.gateway.settings.allow_debug_header or not self._first(b"kong-debug"):
+        if not self._first(b"kong-debug"):
             return b""
         assert self._plan is not None
         return annotations.debug_lines(self._plan.route, self._plan.service)
@@ -497,7 +526,7 @@ class Exchange:
         if self._response.switched or self._response.head is not None:
             self._truncate("it sent nothing for too long")
         else:
-            self._try_again("it sent no response in time", 504)
+            self._try_again("it sent no response in time", TIMED_OUT)
 
     def _try_again(self, reason: str, status: int) -> None:
         """Before a response: repeat the request on a new connection if that is safe, else fail.
@@ -508,14 +537,25 @@ class Exchange:
         assert upstream is not None
         upstream.close()
         repeatable = self._pending is not None and self._response.asked in _IDEMPOTENT
-        stale = upstream.served > 1 and status == 502
-        if repeatable and not self._response.started and (stale or self._tries_left > 0):
-            self._tries_left -= not stale
+        repeatable = repeatable and not self._response.started
+        if repeatable and upstream.served > 1 and status != TIMED_OUT:
             self.gateway.stats.upstream_retries += 1
             self._acquire(pooled=False)
-            return
+        else:
+            self._failed(reason, status, repeatable)
+
+    def _failed(self, reason: str, status: int, repeatable: bool) -> None:
+        """A try has failed before a response: make another one if that is safe, else answer."""
+        tries = self.tries
+        assert tries is not None
         self._complain(reason)
-        self.fail(status)
+        tries.fail(status)
+        if repeatable and tries.left > 0:
+            tries.left -= 1
+            self.gateway.stats.upstream_retries += 1
+            self._try()
+        else:
+            self.fail(status)
 
     def _invalid(self, reason: str) -> None:
         """The upstream sent what is no HTTP."""
@@ -524,6 +564,8 @@ class Exchange:
             self._truncate(reason)
             return
         self._complain(reason)
+        if self.tries is not None:
+            self.tries.answered(502)
         self.fail(502)
 
     def _truncate(self, reason: str) -> None:
@@ -634,17 +676,16 @@ class Exchange:
         phases = self._all_phases()
         if phases is None:
             return
-        now, sent = self.gateway.loop.time(), None
-        if self._answered_at is not None:
-            sent = self._sent_at
-        facts = Facts(
+        now = self.gateway.loop.time()
+        facts = filtering.facts(
             status,
-            round((now - self._started) * 1000),
-            None if sent is None else round(((self._answered_at or now) - sent) * 1000),
-            round(((now if sent is None else sent) - self._started) * 1000),
+            self._started,
+            self._sent_at,
+            self._answered_at,
+            now,
             filtering.size_of(self.head) + self._body_received,
             self._bytes_written,
-            self.gateway.wall_clock() - (now - self._started),
+            self.gateway.wall_clock(),
         )
         # What refers to this exchange lets go of it: no collection is due.
         self._phases = self._response.body_filter = None
@@ -660,10 +701,11 @@ class Exchange:
         """One line about an upstream that did not do its part."""
         assert self._plan is not None
         service = self._plan.service
+        peer = self.tries.peer if self.tries else None
         self.gateway.log.error(
             "upstream failed",
             service=service.name or service.id,
-            at=service.host_header.decode(),
+            at=str(HostPort(peer.host, peer.port)) if peer else service.host_header.decode(),
             reason=reason,
             request_id=self._request_id.decode(),
         )
@@ -672,6 +714,8 @@ class Exchange:
         """Count and log; whoever calls this lets the client connection go on."""
         self.finished = True
         gateway = self.gateway
+        if self.tries is not None:
+            self.tries.end(timed=self._response.done)
         self._end_phases(status)
         gateway.stats.count_response(status)
         gateway.stats.bytes_sent += body_bytes

@@ -1,15 +1,17 @@
 """What all connections of a worker share."""
 
 import asyncio
+import gc
 import itertools
 import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Part, Snapshot, Version
 from node.plugins import registry
 from node.plugins.counters import SharedCounters
 from node.plugins.making import Maker
@@ -17,6 +19,7 @@ from node.plugins.worker import PluginWorker
 from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
+from node.proxy.balancing.balancers import Balancers
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
@@ -24,9 +27,11 @@ from node.proxy.deadlines import Wheel
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Trust
 from node.proxy.health.health import WorkerHealth
+from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
+from node.proxy.staging import Staging
 from node.proxy.stats import Stats
 from node.proxy.table import Table
 from node.proxy.tls import ServerTls
@@ -67,10 +72,13 @@ class Gateway:
         )
         self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
         self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
-        self.connector = Connector(Resolver(self.loop.time), self.pool, self.stats)
+        self.connector = Connector(self.upstream_tls, self.pool, self.stats)
         self.access_log = AccessLog(settings.access_log, self.stats)
         self.waiters = Waiters(self.wheel)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
+        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
+        self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
+        self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
         self.plugins = PluginWorker(
             log, self.cold, SharedCounters(settings.counters_fd, settings.worker), self.spawn
@@ -85,6 +93,9 @@ class Gateway:
         self.clients: set[Downstream] = set()
         self.draining = False
         self._loading: Table | None = None
+        self._staging: Staging | None = None
+        self._stepping = False
+        """Whether ``_step`` is going to be called."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._id_prefix = os.urandom(8).hex().encode()
         self._id_numbers = itertools.count(int.from_bytes(os.urandom(4)))
@@ -101,22 +112,22 @@ class Gateway:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
             self._loading = self._new_table()
+        self._staging = None
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
-        self.server_tls.loaded()
-        self.upstream_tls.loaded()
-        self.cold.loaded(frame.version)
-        self.caches.reached(frame.version)
-        self.waiters.reached(frame.version)
+        self._serves_anew(frame.version)
         return True
 
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
+        if self._staging is not None:
+            raise ValueError(f"{version} amid the parts of {self._staging.version}")
         self.table.apply(version, changes)
+        self.balancers.follow(self.table, whole=False)
         self.health.apply(changes)
         self._certificates_changed(changes)
         self.cold.apply(version, changes)
@@ -130,6 +141,51 @@ class Gateway:
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)
+
+    def stage(self, frame: Part, swapped: Callable[[Version], None]) -> None:
+        """Take a slice of a large changeset; ``swapped(version)`` is called once it is served."""
+        if frame.first:
+            self._staging = Staging(frame, self.table, self._new_table)
+        staging = self._staging
+        if staging is None or staging.version != frame.version:
+            raise ValueError(f"a part of {frame.version} that begins nothing")
+        staging.add(frame)
+        if not self._stepping:
+            self._stepping = True
+            self._step(swapped)
+
+    def _step(self, swapped: Callable[[Version], None]) -> None:
+        """Go on with what is staged, requests in between."""
+        staging = self._staging
+        self._stepping = staging is not None and staging.step()
+        gc.freeze()  # as what is loaded: it lives long
+        if self._stepping:
+            self.loop.call_soon(self._step, swapped)
+        elif staging is not None and staging.outcome is not None:
+            self._staging = None
+            replaced, self.table = self.table, staging.outcome
+            if replaced is not self.table:
+                self._dismantle(replaced.dismantle())
+            # What is cold in it wasn't sent: the file has it, or the agent.
+            self._serves_anew(staging.version)
+            self._settle(staging, swapped)
+
+    def _settle(self, staging: Staging, swapped: Callable[[Version], None]) -> None:
+        """Have what is known of targets follow the table, some at a time."""
+        if staging.targets:
+            self.health.apply(staging.targets.popleft())
+            self.loop.call_soon(self._settle, staging, swapped)
+        else:
+            swapped(staging.version)
+
+    def _serves_anew(self, version: Version) -> None:
+        """Something was swapped in that has no cold changes with it."""
+        self.balancers.follow(self.table, whole=True)
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
+        self.cold.loaded(version)
+        self.caches.reached(version)
+        self.waiters.reached(version)
 
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""
@@ -166,7 +222,7 @@ class Gateway:
     def counters(self) -> dict[str, int]:
         """The worker's statistics, with the states of its client connections."""
         counters = self.stats.snapshot()
-        counters |= self.cold.counters() | self.caches.counters()
+        counters |= self.cold.counters() | self.caches.counters() | self.resolver.counters()
         counters["rate_limits_evicted"] = self.plugins.counters.evictions
         counters["target_results_dropped"] = self.health.dropped
         counters["connections_handled"] = (
@@ -183,6 +239,7 @@ class Gateway:
         now = self.loop.time()
         self.wheel.advance(now)
         self.access_log.tick(now)
+        self.resolver.tick(now)
 
     def drain(self) -> None:
         """Close idle client connections; the others close after the answer that they wait for."""
@@ -195,11 +252,15 @@ class Gateway:
         for client in list(self.clients):
             client.abort()
         self.pool.close()
+        self.resolver.close()
         self.cold.close()
         self.plugins.counters.close()
         for task in self._tasks:
             task.cancel()
         self.access_log.close()
+
+    def _name_changed(self, name: str) -> None:
+        self.balancers.name_changed(name)
 
     def _refused(self, reason: str) -> None:
         self.stats.entities_refused += 1

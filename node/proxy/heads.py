@@ -284,6 +284,12 @@ def _host_name(host: bytes) -> bytes:
     return name
 
 
+def with_host(head: bytes, host: bytes) -> bytes:
+    """The same head for the upstream with another Host, which is its first field."""
+    start = head.index(b"\r\n") + 2
+    return b"%bHost: %b%b" % (head[:start], host, head[head.index(b"\r\n", start) :])
+
+
 def upstream_head(
     head: RequestHead, path: bytes, host: bytes, forwarded: bytes, via: bytes, request_id: bytes
 ) -> bytes:

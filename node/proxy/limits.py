@@ -73,6 +73,10 @@ SWEEP_SECONDS = 0.05
 
 ROUTER_CACHE_ENTRIES_MAX = 5_000
 """Kong: MATCH_LRUCACHE_SIZE."""
+STAGED_AT_ONCE_MAX = 512
+"""Changes of one large changeset that are applied to the table in one go: some 20 ms for routes."""
+COPIED_AT_ONCE = 64
+"""Entities that are put into the copy of a table between two turns of the loop."""
 DISMANTLED_AT_ONCE = 64
 """Entities of a replaced state that are freed between two turns of the loop."""
 ROUTER_CACHE_PATH_BYTES_MAX = 1_024
@@ -84,11 +88,30 @@ CLIENT_ADDRESSES_MAX = 4_096
 REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024
 """RE2's bound on one compiled pattern."""
 
+QUERY_ARGS_MAX = 100
+"""Of a query, that are looked at (Kong: lua_max_uri_args)."""
+
 RESOLVER_NAMES_MAX = 1_024
+"""Names that are remembered, beside those of targets."""
 RESOLVER_TTL_SECONDS = 30.0
+"""Of an answer that has none of its own."""
+RESOLVER_TTL_MIN_SECONDS = 1.0
+"""Kong asks at each request for a name with a TTL of 0; here it is asked for each second."""
+RESOLVER_TTL_MAX_SECONDS = 24 * 3600.0
 RESOLVER_FAILURE_SECONDS = 1.0
+"""Kong: dns_error_ttl."""
 RESOLVER_TIMEOUT_SECONDS = 5.0
-RESOLVER_ADDRESSES_MAX = 16
+RESOLVER_QUESTION_SECONDS = 2.0
+"""Of one question for one type of record."""
+RESOLVER_TICK_SECONDS = 0.5
+"""How late the names of targets may be asked for anew."""
+RESOLVER_AT_ONCE_MAX = 32
+"""Look-ups under way; each takes a descriptor."""
+RESOLVER_ADDRESSES_MAX = 64
+"""Of one name."""
+LITERALS_MAX = 16_384
+"""Hosts of services and targets of which it is remembered whether they are addresses."""
+HOSTS_FILE_BYTES_MAX = 1024 * 1024
 
 IDLE_UPSTREAMS_MAX = 4_096
 """Idle upstream connections of one worker, over all services."""

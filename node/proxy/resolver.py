@@ -1,25 +1,44 @@
-"""Names of upstream hosts to addresses, remembered for a while.
+"""Names of upstream hosts to addresses, remembered for as long as their records say.
 
-Resolving goes through the system (getaddrinfo, so /etc/hosts and the search list work) in a
-thread of the loop's. An answer is used for 30 s; after that, a name that can't be resolved any more
-keeps its last addresses, and one that never could fails at once for a second.
+A request waits for a name only when nothing is known of it. An answer whose time is up is used
+while it is asked for anew, and for as long as the name service fails; only a name that doesn't
+exist any more loses its addresses. Names of targets are asked for anew in the background, whether
+there are requests or not.
 """
 
 import asyncio
+import functools
 import ipaddress
-import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from node.proxy import limits
 
 
-class Address(NamedTuple):
-    """Where to connect."""
+class Record(NamedTuple):
+    """One address of a name."""
 
     host: str
     """An IPv4 or IPv6 address, with a zone if it has one."""
-    family: int
+    port: int = 0
+    """That of an SRV record; 0: none is named."""
+    weight: int | None = None
+    """That of an SRV record; None: it has none of its own."""
+    name: str = ""
+    """The host that an SRV record names."""
+
+
+class Found(NamedTuple):
+    """The answer to a look-up."""
+
+    records: tuple[Record, ...]
+    """In an order that depends on them alone."""
+    ttl: float
+    """Seconds."""
+
+
+class NoSuchName(Exception):
+    """The name service says that there is no such name, or that it has no address."""
 
 
 class ResolutionFailed(Exception):
@@ -27,70 +46,166 @@ class ResolutionFailed(Exception):
 
 
 class _Entry(NamedTuple):
-    addresses: tuple[Address, ...]
+    records: tuple[Record, ...]
     reason: str
     expires: float
 
 
-Lookup = Callable[[str], Awaitable[tuple[Address, ...]]]
-
-
-async def system_lookup(name: str) -> tuple[Address, ...]:
-    """Ask the system; in the order that it prefers (RFC 6724). Raises OSError, UnicodeError."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    addresses = dict.fromkeys(Address(str(info[4][0]), int(info[0])) for info in found)
-    return tuple(addresses)[: limits.RESOLVER_ADDRESSES_MAX]
+_GOLDEN = (5**0.5 - 1) / 2
+Lookup = Callable[[str], Awaitable[Found]]
+"""Raises NoSuchName, OSError, UnicodeError or TimeoutError."""
 
 
 class Resolver:
-    """A bounded cache in front of a look-up. Concurrent questions for one name are one question."""
+    """A bounded cache in front of a look-up. Concurrent questions for one name are one question.
 
-    def __init__(self, clock: Callable[[], float], lookup: Lookup = system_lookup) -> None:
+    ``on_change(name)`` is called when a name has other addresses than before.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], lookup: Lookup, on_change: Callable[[str], None]
+    ) -> None:
         self._clock = clock
         self._lookup = lookup
+        self._on_change = on_change
         self._entries: dict[str, _Entry] = {}
         self._asked: dict[str, asyncio.Task[_Entry]] = {}
+        self._watched: dict[str, int] = {}
+        """Names of targets, and how many upstreams have them."""
+        self._slots = asyncio.Semaphore(limits.RESOLVER_AT_ONCE_MAX)
+        self._ticked = -limits.RESOLVER_TICK_SECONDS
+        self._turns: dict[str, int] = {}
+        self.lookups = 0
+        self.failures = 0
 
-    async def resolve(self, name: str) -> tuple[Address, ...]:
+    def known(self, name: str) -> tuple[Record, ...]:
+        """The addresses of a name or literal as far as they are known now; maybe none."""
+        entry = self._entries.get(name)
+        if entry is None:
+            literal = literal_of(name)
+            return () if literal is None else (literal,)
+        if entry.records and self._clock() >= entry.expires:
+            self._ask(name)
+        return entry.records
+
+    def next_of(self, name: str) -> Record | None:
+        """One of the addresses that are known, in turn; None when none is."""
+        records = self.known(name)
+        if len(records) < 2:
+            return records[0] if records else None
+        turn = self._turns.get(name, -1) + 1
+        self._turns[name] = turn
+        if records[0].weight is None:
+            return records[turn % len(records)]
+        # Multiples of the golden ratio, modulo 1, are spread evenly however many are taken.
+        left = turn * _GOLDEN % 1.0 * sum(_share(record) for record in records)
+        for record in records:
+            left -= _share(record)
+            if left < 0:
+                return record
+        return records[-1]
+
+    async def resolve(self, name: str) -> tuple[Record, ...]:
         """The addresses of a name or literal, never none. Raises ResolutionFailed."""
-        literal = _literal(name)
-        if literal is not None:
-            return (literal,)
+        records = self.known(name)
+        if records:
+            return records
         entry = self._entries.get(name)
         if entry is None or self._clock() >= entry.expires:
-            task = self._asked.get(name)
-            if task is None:
-                task = asyncio.create_task(self._ask(name, entry))
-                self._asked[name] = task
-            entry = await asyncio.shield(task)
-        if not entry.addresses:
+            try:
+                async with asyncio.timeout(limits.RESOLVER_TIMEOUT_SECONDS):
+                    entry = await asyncio.shield(self._ask(name))
+            except TimeoutError:
+                raise ResolutionFailed(f"'{name}': too many names are asked for") from None
+        if not entry.records:
             raise ResolutionFailed(entry.reason)
-        return entry.addresses
+        return entry.records
 
-    async def _ask(self, name: str, stale: _Entry | None) -> _Entry:
+    def watch(self, name: str) -> None:
+        """Keep a target's name resolved."""
+        if literal_of(name) is None:
+            self._watched[name] = self._watched.get(name, 0) + 1
+
+    def unwatch(self, name: str) -> None:
+        """One of those who watch it doesn't any more."""
+        left = self._watched.pop(name, 0) - 1
+        if left > 0:
+            self._watched[name] = left
+
+    def tick(self, now: float) -> None:
+        """Called now and then: ask for whatever is due among the watched names."""
+        if now - self._ticked < limits.RESOLVER_TICK_SECONDS:
+            return
+        self._ticked = now
+        for name in self._watched:
+            entry = self._entries.get(name)
+            if entry is None or now >= entry.expires:
+                self._ask(name)
+
+    def counters(self) -> dict[str, int]:
+        """Look-ups, and those that failed."""
+        return {
+            "upstream_resolutions": self.lookups,
+            "upstream_resolve_failures": self.failures,
+        }
+
+    def close(self) -> None:
+        """Ask no more."""
+        for task in self._asked.values():
+            task.cancel()
+
+    def _ask(self, name: str) -> "asyncio.Task[_Entry]":
+        task = self._asked.get(name)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._answer(name))
+            self._asked[name] = task
+        return task
+
+    async def _answer(self, name: str) -> _Entry:
+        before = self._entries.get(name)
+        records = before.records if before else ()
+        reason, lifetime = "", limits.RESOLVER_FAILURE_SECONDS
         try:
-            async with asyncio.timeout(limits.RESOLVER_TIMEOUT_SECONDS):
-                addresses = await self._lookup(name)
-            reason = f"'{name}' has no address"
+            async with self._slots, asyncio.timeout(limits.RESOLVER_TIMEOUT_SECONDS):
+                self.lookups += 1
+                records, ttl = await self._lookup(name)
+            lifetime = min(
+                max(ttl, limits.RESOLVER_TTL_MIN_SECONDS), limits.RESOLVER_TTL_MAX_SECONDS
+            )
+        except NoSuchName as error:
+            self.failures += 1
+            records, reason = (), f"'{name}' does not resolve: {error}"
         except (OSError, UnicodeError, TimeoutError) as error:
-            addresses = stale.addresses if stale else ()
+            self.failures += 1
             reason = f"'{name}' does not resolve: {error or 'no answer in time'}"
-            lifetime = limits.RESOLVER_FAILURE_SECONDS
-        else:
-            lifetime = limits.RESOLVER_TTL_SECONDS if addresses else limits.RESOLVER_FAILURE_SECONDS
         finally:
             self._asked.pop(name, None)
-        entry = _Entry(addresses, reason, self._clock() + lifetime)
-        self._entries.pop(name, None)
-        if len(self._entries) >= limits.RESOLVER_NAMES_MAX:
-            del self._entries[next(iter(self._entries))]  # the one resolved longest ago
-        self._entries[name] = entry
+        entry = _Entry(records[: limits.RESOLVER_ADDRESSES_MAX], reason, self._clock() + lifetime)
+        self._keep(name, entry)
+        if before is None or before.records != entry.records:
+            self._on_change(name)
         return entry
 
+    def _keep(self, name: str, entry: _Entry) -> None:
+        self._entries.pop(name, None)
+        if len(self._entries) - len(self._watched) >= limits.RESOLVER_NAMES_MAX:
+            for oldest in self._entries:
+                if oldest not in self._watched:
+                    del self._entries[oldest]
+                    self._turns.pop(oldest, None)
+                    break
+        self._entries[name] = entry
 
-def _literal(name: str) -> Address | None:
+
+def _share(record: Record) -> int:
+    """How many turns a record has. An SRV weight of 0 is hit least, not never (RFC 2782)."""
+    return 1 if record.weight is None else max(record.weight, 1)
+
+
+@functools.lru_cache(limits.LITERALS_MAX)
+def literal_of(name: str) -> Record | None:
+    """The address as it is written for short, if it is one and no name."""
     try:
-        version = ipaddress.ip_address(name.partition("%")[0]).version
+        return Record(str(ipaddress.ip_address(name)))
     except ValueError:
         return None
-    return Address(name, socket.AF_INET if version == 4 else socket.AF_INET6)

@@ -43,6 +43,11 @@ class ProxySettings(NamedTuple):
     ssl_cert_key: str
     router_flavor: str
     """``traditional_compatible`` or ``traditional``."""
+    dns_resolver: tuple[tuple[str, int], ...] = ()
+    """Name servers, with their ports; none: those of /etc/resolv.conf."""
+    dns_order: tuple[str, ...] = ("LAST", "SRV", "A", "CNAME")
+    """Record types in the order in which they are asked for."""
+    dns_hostsfile: str = "/etc/hosts"
     ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
     ssl_ciphers: str = ""
     """Of TLS 1.2, in OpenSSL's notation; empty: OpenSSL's own."""

@@ -34,10 +34,13 @@ MEANINGS = {
     "upstream_connects": "connections opened to upstreams",
     "upstream_failures": "requests that failed at the upstream",
     "upstream_invalid": "answers of upstreams that were no HTTP",
+    "upstream_no_peer": "requests to upstreams without a target that could take them",
+    "upstream_resolutions": "look-ups of upstreams' names",
     "upstream_resolve_failures": "look-ups of upstreams' names that failed",
     "upstream_retries": "requests tried again at an upstream",
     "upstream_reuses": "requests sent over a connection that was kept",
     "upstream_timeouts": "requests that the upstream didn't answer in time",
+    "upstream_tries": "tries of requests at upstreams' addresses",
 }
 """What a worker counts, by name, but for what takes labels: answers by class, and latencies."""
 
@@ -79,10 +82,11 @@ class Stats:
         "upstream_connects",
         "upstream_failures",
         "upstream_invalid",
-        "upstream_resolve_failures",
+        "upstream_no_peer",
         "upstream_retries",
         "upstream_reuses",
         "upstream_timeouts",
+        "upstream_tries",
     )
 
     access_log_dropped: int
@@ -109,10 +113,11 @@ class Stats:
     upstream_connects: int
     upstream_failures: int
     upstream_invalid: int
-    upstream_resolve_failures: int
+    upstream_no_peer: int
     upstream_retries: int
     upstream_reuses: int
     upstream_timeouts: int
+    upstream_tries: int
 
     latency: Histogram
 

@@ -10,9 +10,12 @@ from typing import Any
 from node.channel import Change, Version
 from node.plugins.holding import Plugins
 from node.plugins.making import NO_PLUGINS, Maker
+from node.proxy.balancing.holdings import Targets, Upstreams
+from node.proxy.balancing.peer import Peer
 from node.proxy.certificates import Authorities, Certificates, Snis
 from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
+from node.proxy.resolver import literal_of
 from node.proxy.router import Match, Request, Router
 from node.proxy.traditional import TraditionalRouter
 from node.proxy.vaults import Vaults
@@ -28,15 +31,24 @@ class Services(Holding[Service]):
     def __init__(self, router: Router, refused: Refused) -> None:
         super().__init__("services", read_service, refused)
         self._router = router
+        self.peers: dict[str, tuple[Service, Peer]] = {}
+        """Where those are whose host is an address: such requests need no balancer."""
 
     def place(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, not entity.enabled)
+        literal = literal_of(entity.host)
+        if literal is not None:
+            peer = Peer(literal.host, entity.port, (entity.host_header, entity.host_header))
+            self.peers[entity_id] = (entity, peer)
 
     def displace(self, entity_id: str, entity: Service) -> None:
         self._router.pass_over(entity_id, False)
+        self.peers.pop(entity_id, None)
 
     def is_placed(self, entity_id: str, entity: Service) -> bool:
-        return self._router.passes_over(entity_id) == (not entity.enabled)
+        known = self.peers.get(entity_id)
+        placed = literal_of(entity.host) is None if known is None else known[0] is entity
+        return placed and self._router.passes_over(entity_id) == (not entity.enabled)
 
 
 class Routes(Holding[Route]):
@@ -99,6 +111,10 @@ class Table:
         self.certificates = Certificates(refused, self.vaults)
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
+        self.rebalanced: dict[str, None] = {}
+        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        self.upstreams = Upstreams(refused, self.rebalanced)
+        self.targets = Targets(refused, self.rebalanced)
         holdings: tuple[Holding[Any], ...] = (
             self.vaults,
             self.services,
@@ -107,6 +123,8 @@ class Table:
             self.certificates,
             self.snis,
             self.authorities,
+            self.upstreams,
+            self.targets,
         )
         self._holdings = {holding.kind: holding for holding in holdings}
 
@@ -121,6 +139,12 @@ class Table:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
         self.version = version
+
+    def take_after(self, other: "Table") -> Iterator[None]:
+        """Hold what another one does, which stays as it is meanwhile; some entities at each
+        step."""
+        for kind, holding in self._holdings.items():
+            yield from holding.take_after(other._holdings[kind])
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:
         """How what is held differs from what should be; empty when it doesn't.

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
@@ -13,12 +13,8 @@ if TYPE_CHECKING:
     from node.proxy.exchange import Exchange
 
 
-class PoolKey(NamedTuple):
-    """Connections with one key are interchangeable."""
-
-    host: str
-    port: int
-    tls: TlsTo | None
+PoolKey = tuple[str, int, TlsTo | None]
+"""Address, port, and how it is encrypted: connections with one key are interchangeable."""
 
 
 class Upstream(asyncio.Protocol):
@@ -183,4 +179,4 @@ class Pool:
 
 
 def _has_ended(key: PoolKey) -> bool:
-    return key.tls is not None and not key.tls.identity.current
+    return key[2] is not None and not key[2].identity.current

@@ -296,9 +296,9 @@ class TestKongsOtherKeys:
         assert "dashboard" in dashboard
 
     def test_harmless_keys_are_one_warning_that_names_them(self) -> None:
-        settings = read("mem_cache_size = 1g\nnginx_http_gzip = on\ndns_order = A")
+        settings = read("mem_cache_size = 1g\nnginx_http_gzip = on\ndns_no_sync = on")
         assert settings.warnings == (
-            "keys of Kong's without an effect here: dns_order, mem_cache_size, nginx_http_gzip",
+            "keys of Kong's without an effect here: dns_no_sync, mem_cache_size, nginx_http_gzip",
         )
 
     @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ class Origin:
 
 
 @asynccontextmanager
-async def origin(handler: Handler) -> AsyncIterator[Origin]:
+async def origin(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Origin]:
     """An upstream on a free port."""
     made = Origin(handler)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, host, port)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

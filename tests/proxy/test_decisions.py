@@ -13,7 +13,7 @@ from node.proxy.entities import EntityRefused, read_service
 from node.proxy.error_log import LINES_PER_SECOND_MAX, ErrorLog
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import HeadParser, RequestHead
-from node.proxy.resolver import Address, ResolutionFailed, Resolver
+from node.proxy.resolver import Found, Record, ResolutionFailed, Resolver
 from node.proxy.router import Request, Router
 from node.proxy.table import Table
 from tests.proxy.process import route, service
@@ -232,19 +232,19 @@ class Names:
         self.asked = 0
         self.up = True
 
-    async def look_up(self, name: str) -> tuple[Address, ...]:
+    async def look_up(self, name: str) -> Found:
         self.asked += 1
         await asyncio.sleep(0)
         if not self.up:
             raise OSError("no answer")
-        return (Address("192.0.2.1", 2),)
+        return Found((Record("192.0.2.1"),), 30.0)
 
 
 async def test_names_are_remembered_and_outlive_their_server() -> None:
     names, now = Names(), 0.0
-    resolver = Resolver(lambda: now, names.look_up)
+    resolver = Resolver(lambda: now, names.look_up, lambda name: None)
     first, second = await asyncio.gather(resolver.resolve("a"), resolver.resolve("a"))
-    assert first == second == (Address("192.0.2.1", 2),)
+    assert first == second == (Record("192.0.2.1"),)
     assert names.asked == 1
     now, names.up = 31.0, False
     assert await resolver.resolve("a") == first
@@ -259,7 +259,7 @@ async def test_names_are_remembered_and_outlive_their_server() -> None:
 
 async def test_literals_are_not_asked_for() -> None:
     names = Names()
-    resolver = Resolver(lambda: 0.0, names.look_up)
+    resolver = Resolver(lambda: 0.0, names.look_up, lambda name: None)
     assert [each.host for each in await resolver.resolve("::1")] == ["::1"]
     assert [each.host for each in await resolver.resolve("127.0.0.1")] == ["127.0.0.1"]
     assert names.asked == 0

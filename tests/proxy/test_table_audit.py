@@ -13,6 +13,7 @@ from node.channel import Change
 from node.proxy.router import Router
 from node.proxy.table import Table
 from node.proxy.traditional import TraditionalRouter
+from tests.proxy.balancing.upstreams import target, upstream
 from tests.proxy.process import route, service
 
 
@@ -51,11 +52,13 @@ ROUTE = route(
     methods=["GET"],
 )
 OTHER = route(TARGET, paths=["/a"])
+UPSTREAM = upstream("up.test")
+MEMBER = target(UPSTREAM, "192.0.2.1:80")
 
 
 @pytest.fixture
 def held() -> Held:
-    return Held(TARGET, ROUTE, OTHER, ("plugins", "p", "{}"))
+    return Held(TARGET, ROUTE, OTHER, UPSTREAM, MEMBER, ("keys", "k", "{}"))
 
 
 def test_what_was_applied_is_as_it_should_be(held: Held) -> None:
@@ -140,6 +143,27 @@ def lose_header(held: Held) -> None:
     candidate(held).headers = []
 
 
+def lose_upstreams_name(held: Held) -> None:
+    held.table.upstreams._ids.clear()
+
+
+def name_another_upstream(held: Held) -> None:
+    held.table.upstreams._ids["up.test"] = "another"
+
+
+def lose_target(held: Held) -> None:
+    held.table.targets._of[UPSTREAM[1]].clear()
+
+
+def replace_target(held: Held) -> None:
+    targets = held.table.targets
+    targets._of[UPSTREAM[1]][MEMBER[1]] = targets.held[MEMBER[1]]._replace(weight=1)
+
+
+def lose_where_a_service_is(held: Held) -> None:
+    held.table.services.peers.clear()
+
+
 def pass_over(held: Held) -> None:
     held.router.pass_over(TARGET[1], True)
 
@@ -165,6 +189,11 @@ def pass_over(held: Held) -> None:
         change_expression,
         lose_header,
         pass_over,
+        lose_upstreams_name,
+        name_another_upstream,
+        lose_target,
+        replace_target,
+        lose_where_a_service_is,
     ],
 )
 def test_damage_shows(held: Held, damage: Callable[[Held], None]) -> None:

@@ -34,7 +34,7 @@ class Addresses:
         self._targets[target.id] = target
         literal = literal_host(target.host)
         if literal is not None:
-            self._take(target, (literal,))
+            self._take(target, _addresses(target, [(literal, 0)]))
         else:
             self._new.put_nowait(target.id)
 
@@ -50,7 +50,7 @@ class Addresses:
     async def look_up(self, target: Target) -> tuple[TargetAddress, ...]:
         """A target's addresses now. Raises ResolutionFailed."""
         found = await self._resolver.resolve(target.host)
-        return _addresses(target, (one.host for one in found))
+        return _addresses(target, ((one.host, one.port) for one in found))
 
     async def _look_up_new(self) -> None:
         while True:
@@ -72,10 +72,9 @@ class Addresses:
             if isinstance(addresses, BaseException):
                 raise addresses
             if self._targets.get(target.id) == target:
-                self._take(target, [one.host for one in addresses])
+                self._take(target, addresses)
 
-    def _take(self, target: Target, hosts: Iterable[str]) -> None:
-        addresses = _addresses(target, hosts)
+    def _take(self, target: Target, addresses: tuple[TargetAddress, ...]) -> None:
         if self._found.get(target.id) != addresses:
             self._on_change(target, addresses)
             self._found[target.id] = addresses
@@ -89,8 +88,7 @@ def literal_host(host: str) -> str | None:
         return None
 
 
-def _addresses(target: Target, hosts: Iterable[str]) -> tuple[TargetAddress, ...]:
-    written = sorted(literal_host(host) or host for host in hosts)
-    return tuple(
-        TargetAddress(target.upstream_id, target.id, host, target.port) for host in written
-    )
+def _addresses(target: Target, found: Iterable[tuple[str, int]]) -> tuple[TargetAddress, ...]:
+    """From hosts and ports; 0 is the target's own, as no SRV record names another."""
+    written = sorted({(literal_host(host) or host, port or target.port) for host, port in found})
+    return tuple(TargetAddress(target.upstream_id, target.id, *at) for at in written)

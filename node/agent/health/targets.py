@@ -22,7 +22,7 @@ from node.proxy.health.counters import Result, State
 from node.proxy.health.health import at_once, enough
 from node.proxy.health.judgement import Judgement
 from node.proxy.health.settings import KINDS, Active, CheckedUpstreams, Checks, Target
-from node.proxy.resolver import ResolutionFailed, Resolver
+from node.proxy.resolver import Lookup, ResolutionFailed, Resolver
 from store.changeset import Change
 from store.contents import PinnedState
 
@@ -59,6 +59,7 @@ class TargetHealth:
         set_register: SetRegister,
         state: Callable[[], PinnedState | None],
         rng: random.Random,
+        lookup: Lookup,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own_id = own_id
@@ -72,7 +73,7 @@ class TargetHealth:
         self._judgement = Judgement(self._upstreams)
         self._probing = Probing(own_id, lambda: self._nodes, self._active, self._judgement, rng)
         self._prober = Prober()
-        self._addresses = Addresses(Resolver(clock), self._resolved)
+        self._addresses = Addresses(Resolver(clock, lookup, lambda name: None), self._resolved)
         self._manual = ManualHealth(set_register, self._set)
         self._looking = False
         """Whether it will soon be looked who lives."""

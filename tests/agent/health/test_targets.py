@@ -19,6 +19,7 @@ from node.channel import Observed as Results
 from node.proxy.balancing.address import TargetAddress
 from node.proxy.health.counters import Result, State
 from node.proxy.health.settings import checks_of as checks_of_fields
+from node.proxy.lookup import Lookup
 from store.authority import State as WholeState
 from store.changeset import Change as StoredChange
 from store.contents import PinnedState
@@ -80,6 +81,7 @@ class Node:
             cluster.set_register,
             lambda: self.pinned,
             random.Random(node_id),
+            Lookup(),
         )
         self.states: dict[TargetAddress, State] = {}
 
