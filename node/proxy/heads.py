@@ -188,10 +188,12 @@ class HeadParser:
             raise RequestRefused(405, f"method {method.decode()} is not served")
         special = self._join_special()
         path, query, authority = _split_target(self._target)
-        host = special.get(fields.HOST) if authority is None else authority
-        if host is None and version == 11:
+        host = special.get(fields.HOST)
+        if host is None and version == 11:  # RFC 9112, 3.2: whatever the target's form
             raise RequestRefused(400, "an HTTP/1.1 request without Host")
         host_name = _host_name(host or b"")
+        if authority is not None:
+            host, host_name = authority, _host_name(authority)
         connection = special.get(fields.CONNECTION, b"")
         keep_alive = version == 11
         plain = self._plain

@@ -194,6 +194,27 @@ async def test_the_services_client_certificate_is_shown_else_the_configured_one(
     assert origin.clients == ["", "the node", "the service"]
 
 
+async def test_the_upstreams_client_certificate_comes_between_the_two(tmp_path: Path) -> None:
+    issuer = Issuer()
+    shown = certificate(issuer.issue("the upstream"))
+    async with tls_origin(tmp_path, issuer.issue("a.test"), issuer) as origin:
+        pool = {"id": str(uuid.uuid4()), "name": "pool", "client_certificate": {"id": shown[1]}}
+        place = f"127.0.0.1:{origin.port}"
+        member = {"id": str(uuid.uuid4()), "target": place, "upstream": {"id": pool["id"]}}
+        target = service("https://pool:443", retries=0)
+        changes = [
+            shown,
+            ("upstreams", str(pool["id"]), json.dumps(pool)),
+            ("targets", str(member["id"]), json.dumps({**member, "weight": 100})),
+            target,
+            route(target, paths=["/"], preserve_host=True),
+        ]
+        async with running(changes) as worker:
+            assert (await asked(worker)).status == 200
+    assert origin.clients == ["the upstream"]
+    assert origin.names == ["a.test"]
+
+
 async def test_a_changed_client_certificate_ends_the_idle_connections_with_the_old(
     tmp_path: Path,
 ) -> None:

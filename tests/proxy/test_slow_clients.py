@@ -1,0 +1,136 @@
+"""Clients that take their time, on a clock of the test's: when they are cut off, and how."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from node.proxy import limits
+from node.proxy.downstream import Downstream
+from node.proxy.error_log import ErrorLog
+from node.proxy.gateway import Gateway
+from tests.proxy.process import everything
+from tests.proxy.test_certificates import settings_with
+
+
+class Clock:
+    """What the gateway takes for its loop."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class Wire(asyncio.Transport):
+    """The client's side of a connection, without a client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = self.eof = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Slow:
+    """One client, and the time."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.clock = Clock()
+        gateway.loop = cast("asyncio.AbstractEventLoop", self.clock)
+        self.wire = Wire()
+        self.client = Downstream(gateway, gateway.settings.listeners[0])
+        self.client.connection_made(self.wire)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.gateway.wheel.advance(self.clock.now)
+
+    def drip(self, data: bytes, every: float) -> None:
+        """Send a byte each so many seconds, as long as the worker takes them."""
+        for index in range(len(data)):
+            if self.wire.closed or self.wire.eof:
+                return
+            self.client.data_received(data[index : index + 1])
+            self.wait(every)
+
+
+@pytest.fixture
+async def slow(tmp_path: Path) -> AsyncIterator[Slow]:
+    settings = settings_with(tmp_path)._replace(replica_file=str(tmp_path / "none"))
+    gateway = Gateway(settings, 10, ErrorLog(0), lambda frame: None)
+    yield Slow(gateway)
+    gateway.close()
+
+
+def test_a_head_that_drips_is_cut_off_once_its_time_is_up(slow: Slow) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 100
+    started = slow.clock.now
+    slow.drip(head, 1.0)
+    assert slow.wire.written.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close\r\n" in slow.wire.written
+    assert slow.clock.now - started <= limits.REQUEST_HEAD_SECONDS + 2
+    slow.wait(limits.LINGER_SECONDS + 1)
+    assert slow.wire.closed
+    assert slow.gateway.stats.requests_timed_out == 1
+
+
+def test_a_client_that_sends_nothing_is_closed_without_an_answer(slow: Slow) -> None:
+    slow.wait(limits.REQUEST_HEAD_SECONDS - 1)
+    assert not slow.wire.closed
+    slow.wait(2)
+    assert slow.wire.closed
+    assert slow.wire.written == b""
+
+
+def test_a_body_may_drip_but_not_stop(slow: Slow) -> None:
+    """As nginx's client_body_timeout: between two reads, not for the whole."""
+    slow.gateway.spawn = lambda work: work.close()  # type: ignore[method-assign]
+    slow.gateway.table.apply((1, 0, 1), everything("http://127.0.0.1:1"))
+    slow.client.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+    slow.client.release()
+    slow.drip(b"x" * 5, limits.REQUEST_BODY_SECONDS - 1)
+    assert slow.wire.written == b""
+    slow.wait(2)
+    assert slow.wire.written.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_takes_nothing_is_aborted(slow: Slow) -> None:
+    slow.client.pause_writing()
+    slow.wait(limits.SEND_SECONDS - 1)
+    assert not slow.wire.closed
+    slow.wait(2)
+    assert slow.wire.closed
