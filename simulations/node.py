@@ -112,10 +112,6 @@ class Node(Machine):
     def paused(self) -> bool:
         return self._unread is not None
 
-    def is_life(self, node_id: str, generation: int) -> bool:
-        """Whether this process, alive, is the one with that identity."""
-        return self.running and self.id == node_id and self.generation == generation
-
     def is_idle(self, life: int) -> bool:
         """Whether the process of that life does nothing now: it has ended, or stands still."""
         return not self.running or self.life != life or self.paused or self.left

@@ -112,8 +112,6 @@ REVISION_EVENT_CHANGES_MAX = 20
 REVISIONS_PENDING_MAX = 4_096
 """Changesets applied but not yet live in the workers; older ones are no longer reported."""
 
-JOIN_ADDRESSES_MAX = 1_024
-
 KEY_UNKNOWN_LOG_SECONDS = 60.0
 """Between two lines of the log about keys that only one side has."""
 KEYRING_ATTEMPTS_MAX = 5

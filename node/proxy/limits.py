@@ -61,8 +61,6 @@ SERVER_CONTEXTS_MAX = 1_024
 UPSTREAM_CONTEXTS_MAX = 256
 """The same for upstreams. One that trusts the system's authorities has some 500 KiB; those with one
 set of authorities share it."""
-PIPE_IDLE_SECONDS = 60.0
-"""Smallest idle time of an upgraded connection; the service's read_timeout when longer."""
 MIN_REVISION_WAIT_SECONDS = 1.0
 MIN_REVISION_WAITERS_MAX = 1_000
 ORPHAN_SECONDS = 4.0

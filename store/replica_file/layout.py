@@ -17,7 +17,7 @@ import msgpack
 from blake3 import blake3
 
 from store.schema import cold_kinds, schema
-from store.version import GENESIS, GENESIS_DIGEST, Head, Version
+from store.version import Head, Version
 
 FORMAT = 1
 """Raised whenever an earlier version of this software would misread the file."""
@@ -107,9 +107,6 @@ class About(NamedTuple):
     log_count: int
     log_bytes: int
     """Of bodies."""
-
-
-EMPTY_HEAD = Head(GENESIS, GENESIS_DIGEST)
 
 
 def seal(about: About) -> tuple[Any, ...]:
