@@ -109,6 +109,15 @@ async def measure_lists(node: LocalNode, routes: int) -> Figures:
     return figures
 
 
+async def quiet(node: LocalNode) -> None:
+    """Return once the node has little left to do of what was written: it keeps that on its disk."""
+    for _ in range(60):
+        before = _processor([node])
+        await asyncio.sleep(0.5)
+        if _processor([node]) - before < 0.05:
+            return
+
+
 async def measure_root(node: LocalNode) -> Figures:
     return {"root": await asked(node, "/"), "ready": await asked(node, "/status/ready")}
 
@@ -163,6 +172,7 @@ async def measure_reads(held: Database, home: Path, options: argparse.Namespace)
         empty = await measure_root(cluster.nodes[0])
         await fill(cluster, options.routes)
         await cluster.until_revision(f"1.{-(-options.routes // FILL)}", seconds=120.0)
+        await quiet(cluster.nodes[0])
         full = await measure_root(cluster.nodes[0])
         lists = await measure_lists(cluster.nodes[0], options.routes)
     return {"empty": empty, "full": full, "lists": lists}

@@ -278,6 +278,10 @@ class Transaction:
                 if found is None:
                     raise foreign_key_unresolved(name, *named[1:], target)
                 resolved[name] = {"id": found}
+            elif isinstance(given := resolved.get(name), dict) and given.get("id") is None:
+                # Other fields of the target don't name it; what is missing then is the id.
+                known = self._request.schemas(target).fields
+                resolved[name] = {field: given[field] for field in given if field not in known}
         return resolved
 
     def _insert(self, schema: Schema, entity: Entity) -> Plan[None]:

@@ -227,7 +227,8 @@ def value_at(record: Any, path: Sequence[str]) -> Any:
 def _reference_errors(value: Any) -> Any:
     """A reference is ``{"id": uuid}``; references by name were resolved before."""
     if not isinstance(value, dict) or value.get("id") is None:
-        return {"id": "missing primary key"}
+        others = [name for name in value if name != "id"] if isinstance(value, dict) else []
+        return dict.fromkeys(others, UNKNOWN) if others else {"id": "missing primary key"}
     if not isinstance(value["id"], str):
         return {"id": _EXPECTED["string"]}
     return None if is_uuid(value["id"]) else {"id": "expected a valid UUID"}
