@@ -13,7 +13,7 @@ LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 .PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
-	bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
+	bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench-authority-load   what 5, 10 and 20 nodes ask of Postgres in a minute'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make bench-repair   what it takes to repair a replica from a peer, in bytes and in time'
+	@echo 'make bench-router   a match and a change among 100,000 routes (ARGS=--short)'
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
@@ -156,6 +157,10 @@ bench-replica:
 	$(BIN)/python -m benchmarks.replica_apply
 	$(BIN)/python -m benchmarks.replica_memory
 	$(BIN)/python -m benchmarks.sketches
+
+bench-router:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.router $(ARGS)
 
 bench-repair:
 	@deploy/setup --dev

@@ -106,7 +106,7 @@ class Dissemination:
             self._push(now)
         me = self._members.me.node_id
         for changeset in early:
-            self._keep(Arrival(changeset, now, 0.0, 0, me), now)
+            self._offer(Arrival(changeset, now, 0.0, 0, me), now)
         self._moved(now)
 
     def pushed(self, message: Push, sender: Member, now: float) -> None:
@@ -261,12 +261,15 @@ class Dissemination:
         full = self._slice_at is not None or self._has_applied_enough(now)
         if full and changeset.version > self.head().version:
             self._keep(arrival, now)
-            self._slice_at = now
+            if self._slice_at is None:
+                self._slice_at = now
             return
         verdict = self._replica.offer(*changeset)
         if verdict == "applied":
             self._applied(arrival, now)
             self._moved(now)
+        elif verdict == "preparing":
+            self._prepare(arrival, now)
         elif verdict == "known":
             self._counters.add("changesets_known")
         elif verdict == "early":
@@ -300,6 +303,14 @@ class Dissemination:
             self._announcements.learned(arrival.sender, now)
         self._outbox.notify(ChangesetApplied(arrival.changeset, delay, arrival.hops))
 
+    def _prepare(self, arrival: Arrival, now: float) -> None:
+        """The replica goes on with it soon; what comes meanwhile waits."""
+        begins = self._early.preparing is not arrival
+        if begins and arrival.sender != self._members.me.node_id:
+            self._announcements.learned(arrival.sender, now)
+        self._early.preparing = arrival
+        self._slice_at = now + limits.WORK_PAUSE
+
     def _keep(self, arrival: Arrival, now: float) -> None:
         if arrival.sender != self._members.me.node_id:
             self._announcements.learned(arrival.sender, now)
@@ -328,7 +339,8 @@ class Dissemination:
         self._take_early(now)
         # What others committed isn't ours to push.
         self._pushed = self.head()
-        self._repair.progressed(self._pushed, now)
+        if self._early.preparing is None:
+            self._repair.progressed(self._pushed, now)
 
     def _take_early(self, now: float) -> None:
         self._slice_at = None
@@ -341,6 +353,12 @@ class Dissemination:
             if arrival is None:
                 break
             verdict = self._replica.offer(*arrival.changeset)
+            if verdict == "preparing":
+                self._prepare(arrival, now)
+                break
+            self._early.preparing = None
+            if verdict == "known":  # it was offered by others, too
+                continue
             if verdict == "unconfirmed":
                 break
             if verdict != "applied":

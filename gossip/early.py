@@ -7,7 +7,7 @@ from sortedcontainers import SortedDict
 
 from gossip import limits
 from gossip.messages.spreading import Run
-from gossip.replica import Changeset, Version
+from gossip.replica import Changeset, Head, Version
 
 
 class Arrival(NamedTuple):
@@ -27,21 +27,25 @@ class EarlyBuffer:
     """Arrivals whose predecessor is missing: bounded by count and bytes, in version order.
 
     When it is full the newest go: the oldest are needed first, and those that went are asked for
-    again like any other gap.
+    again like any other gap. Beside them there may be a large one, whatever its size, that the
+    replica prepares: it follows the head.
     """
 
     def __init__(self) -> None:
+        self.preparing: Arrival | None = None
         self._by_version: SortedDict[Version, Arrival] = SortedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._by_version)
+        return len(self._by_version) + (self.preparing is not None)
 
     def add(self, arrival: Arrival) -> int:
         """Keep one. Answers how many were dropped for want of room."""
         version = arrival.changeset.version
-        if version in self._by_version:
+        if version in self:
             return 0
+        if len(arrival.changeset.body) > limits.EARLY_BYTES_MAX:
+            return 1
         self._by_version[version] = arrival
         self._bytes += len(arrival.changeset.body)
         dropped = 0
@@ -53,7 +57,10 @@ class EarlyBuffer:
         return dropped
 
     def take(self, version: Version, digest: bytes) -> Arrival | None:
-        """The one that follows this head, if it is here. What is at or below the head is gone."""
+        """The one that follows this head, if it is here; first the one that is prepared, which
+        stays. What is at or below the head is gone."""
+        if self.preparing is not None:
+            return self.preparing
         while self._by_version:
             arrival = self._by_version.peekitem(0)[1]
             if arrival.changeset.version <= version:
@@ -77,10 +84,19 @@ class EarlyBuffer:
         return chosen
 
     def __contains__(self, version: Version) -> bool:
-        return version in self._by_version
+        prepared = self.preparing is not None and self.preparing.changeset.version == version
+        return prepared or version in self._by_version
+
+    def prepared(self, after: Head) -> Changeset | None:
+        """The one that is prepared, for who holds its predecessor."""
+        if self.preparing is None or self.preparing.changeset.predecessor != after.digest:
+            return None
+        return self.preparing.changeset
 
     def follows(self, digest: bytes) -> bool:
-        """Whether the oldest one fits on this head."""
+        """Whether the oldest one fits on this head, or one is prepared."""
+        if self.preparing is not None:
+            return True
         return bool(self._by_version) and (
             self._by_version.peekitem(0)[1].changeset.predecessor == digest
         )
@@ -88,7 +104,10 @@ class EarlyBuffer:
     def runs(self, at_most: int) -> tuple[Run, ...]:
         """What waits, in runs of revisions, the lowest first."""
         runs: list[Run] = []
-        for epoch, tag, revision in self._by_version:
+        prepared = () if self.preparing is None else (self.preparing.changeset.version,)
+        version: Version
+        for version in (*prepared, *self._by_version):
+            epoch, tag, revision = version
             if runs and runs[-1] == (epoch, tag, runs[-1].first, revision - 1):
                 runs[-1] = runs[-1]._replace(last=revision)
             elif len(runs) < at_most:

@@ -32,8 +32,12 @@ class Changeset(NamedTuple):
     body: bytes
 
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt", "unconfirmed", "poison"]
-"""``applied``: it was the next one and is now served. ``known``: at or below the head.
+Verdict = Literal[
+    "applied", "preparing", "known", "early", "forked", "corrupt", "unconfirmed", "poison"
+]
+"""``applied``: it was the next one and is now served. ``preparing``: it is the next one, and large:
+the replica goes on with it, for some milliseconds, each time that it is offered again; nothing of
+it shows before it is applied. ``known``: at or below the head.
 ``early``: something before it is missing. ``forked``: it names another predecessor than what this
 replica holds, so the histories differ. ``corrupt``: its digest doesn't fit its body.
 ``unconfirmed``: it is of a higher epoch, which only counts once the authority confirms it.
@@ -148,7 +152,8 @@ class Replica(Protocol):
         """Hash what lies in memory anew, some at each step: whether it is what it should be."""
 
     def offer(self, version: Version, predecessor: bytes, digest: bytes, body: bytes) -> Verdict:
-        """Check a changeset and apply it if it is the very next one."""
+        """Check a changeset and apply it if it is the very next one; no call takes long
+        (``preparing``)."""
 
     def changesets(
         self, after: Version, digest: bytes, max_bytes: int

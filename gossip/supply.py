@@ -55,6 +55,10 @@ class Supply:
             self._counters.add("repairs_distant")
             self._outbox.send(asker, [Distant(message.after), heartbeat])
             return
+        if (prepared := self._early.prepared(message.after)) is not None:
+            announced = Head(prepared.version, prepared.digest)
+            self._outbox.send(asker, [Announce(announced), heartbeat])
+            return
         changesets = self._after(message.after, limits.REPAIR_PACKETS_MAX * limits.PACKET_BYTES_MAX)
         if changesets is None:
             self._outbox.send(asker, [Missing(message.after), heartbeat])
@@ -75,14 +79,18 @@ class Supply:
     def pulled(self, origin: Origin, message: Pull, heartbeat: Heartbeat, now: float) -> None:
         """Answer a pull on its stream, with a bounded frame; the asker pulls again for more.
 
-        What waits here for a predecessor goes too: the asker may have that, and large commits made
-        at once on many nodes would otherwise cross the cluster one after another.
+        What waits here for a predecessor, or is being prepared, goes too: the asker may have that,
+        and large commits made at once on many nodes would otherwise cross the cluster one after
+        another.
         """
         if is_distant(message.after, Head(*self._replica.head()), self._replica.size()):
             self._counters.add("repairs_distant")
             self._outbox.answer(origin, [Distant(message.after), heartbeat])
             return
-        changesets = self._after(message.after, limits.PULL_BYTES_MAX)
+        prepared = self._early.prepared(message.after)
+        changesets = (
+            self._after(message.after, limits.PULL_BYTES_MAX) if not prepared else [prepared]
+        )
         if changesets is None:
             self._outbox.answer(origin, [Missing(message.after), heartbeat])
             return

@@ -2,16 +2,17 @@
 
 A frame is a 4-byte big-endian length and a msgpack array ``[kind, …]``. The agent sends
 ``configure`` first, then the state as ``snapshot`` slices, then one ``changeset`` after another in
-version order; ``listen`` when the start rule is met; ``drain`` to end. In between it sends
+version order, a large one as ``part`` after ``part``, behind which nothing follows before the
+worker serves it; ``listen`` when the start rule is met; ``drain`` to end. In between it sends
 ``audit``, which says what the worker must hold at that point of the stream. The worker sends
 ``ready`` once the first snapshot is applied, ``applied`` after each version it serves, ``differs``
 when an audit finds something else, and ``stats`` each second. When the channel closes, the other
 side is gone: a worker then closes its listening sockets at once, finishes its requests and exits
 within 5 s.
 
-Cold kinds (DESIGN 7) are in changesets but not in snapshots: the worker looks them up in the
-replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``. What
-workers cache is forgotten at a ``purge``, and shown at a ``peek``.
+Cold kinds (DESIGN 7) are in changesets but not in snapshots and parts: the worker looks them up in
+the replica file, for which the agent vouches by ``kept``, and else sends ``ask``, to be ``told``.
+What workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
 import struct
@@ -52,6 +53,18 @@ class Apply(NamedTuple):
 
     version: Version
     changes: tuple[Change, ...]
+
+
+class Part(NamedTuple):
+    """Agent to worker: a slice of one large changeset, prepared beside what is served and swapped
+    in whole when ``last``. A ``first`` one begins anew, and a snapshot takes its place."""
+
+    version: Version
+    changes: tuple[Change, ...]
+    total: int
+    """Changes in all parts together, at most."""
+    last: bool
+    first: bool
 
 
 class Audit(NamedTuple):
@@ -207,6 +220,7 @@ Frame = (
     Configure
     | Snapshot
     | Apply
+    | Part
     | Audit
     | Listen
     | Drain
@@ -231,6 +245,7 @@ _KINDS: dict[str, type[Frame]] = {
     "configure": Configure,
     "snapshot": Snapshot,
     "changeset": Apply,
+    "part": Part,
     "audit": Audit,
     "listen": Listen,
     "drain": Drain,

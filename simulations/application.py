@@ -14,7 +14,7 @@ from gossip.events import (
     StateDiffers,
 )
 from gossip.keyring import Keyring
-from gossip.replica import Changeset, Head
+from gossip.replica import Changeset, Head, Verdict
 from simulations.authority import EntityReplica, LogReplica
 from simulations.fences import PlayedFences
 from simulations.verdict import History
@@ -49,17 +49,19 @@ class Application:
         if not (authority.available and self.history.may_write()):
             return None
         changeset = authority.commit(body)
-        self.committed(changeset)
-        if node.replica.head()[0] < changeset.version:
+        verdict = self.committed(changeset)
+        if verdict != "preparing" and node.replica.head()[0] < changeset.version:
             self._load()
         return changeset
 
-    def committed(self, changeset: Changeset) -> None:
+    def committed(self, changeset: Changeset) -> Verdict:
         """This node has committed a changeset at the authority."""
         node = self._node
         verdict = node.replica.take(*changeset)
-        node.core.committed(node.now(), (changeset,) if verdict in ("early", "poison") else ())
+        waits = verdict in ("early", "preparing", "poison")
+        node.core.committed(node.now(), (changeset,) if waits else ())
         node.flush()
+        return verdict
 
     def offer_keyring(self, keyring: Keyring) -> None:
         """An operator has changed the keyring here, or it was fetched from where it is kept."""

@@ -8,11 +8,12 @@ from store.changeset import Changeset
 from store.limits import LOG_BYTES_MAX, LOG_CHANGESETS_MAX
 from store.version import Head, Version
 
-Verdict = Literal["applied", "known", "early", "forked", "corrupt", "poison"]
-"""``applied``: it was the next one and is now served. ``known``: at or below the head.
-``early``: something before it is missing. ``forked``: it names another history than the one held
-here. ``corrupt``: its digest doesn't fit its body. ``poison``: it is the next one and whole, but
-can't be applied here."""
+Verdict = Literal["applied", "preparing", "known", "early", "forked", "corrupt", "poison"]
+"""``applied``: it was the next one and is now served. ``preparing``: it is the next one, and large:
+offered again, it goes on; nothing of it shows before it is applied. ``known``: at or below the
+head. ``early``: something before it is missing. ``forked``: it names another history than the one
+held here. ``corrupt``: its digest doesn't fit its body. ``poison``: it is the next one and whole,
+but can't be applied here."""
 
 
 class Changelog:

@@ -7,6 +7,8 @@ these bytes as the authority stored them, so nodes of mixed versions agree on th
 """
 
 import hashlib
+import io
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgpack
@@ -15,6 +17,11 @@ from blake3 import blake3
 from store.version import Version
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
+
+_FIELDS_BEFORE_CHANGES = 3
+_BEGINNING_BYTES = 4_096
+"""More than what stands before the changes: ids and a time."""
+_READ_BYTES = 64 * 1024
 
 
 class Change(NamedTuple):
@@ -65,15 +72,99 @@ def decode_body(data: bytes) -> Body:
         decoded = tuple(Change(*change[:3]) for change in changes)
     except Exception as error:  # msgpack raises a dozen kinds on garbage
         raise ValueError(f"not a changeset body: {error}") from error
-    for kind, entity_id, entity in decoded:
-        if not (isinstance(kind, str) and isinstance(entity_id, str)):
-            raise ValueError("not a changeset body: a change without kind and id")
-        if not (entity is None or isinstance(entity, str)):
-            raise ValueError("not a changeset body: an entity that is not text")
-    mark = marks[0] if marks and isinstance(marks[0], str) else ""
-    return Body(write_id, committed_at, origin, decoded, mark)
+    for change in decoded:
+        _check(change)
+    return Body(write_id, committed_at, origin, decoded, _mark(marks))
+
+
+def count_changes(data: bytes) -> int | None:
+    """How many changes a body says that it has; None when that can't be read at its beginning."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(data[:_BEGINNING_BYTES])
+    try:
+        unpacker.read_array_header()
+        for _ in range(_FIELDS_BEFORE_CHANGES):
+            unpacker.skip()
+        count: int = unpacker.read_array_header()
+    except Exception:  # msgpack raises a dozen kinds on garbage
+        return None
+    return count
+
+
+class BodyReader:
+    """Reads a body piece by piece; all in all as ``decode_body`` does, but it isn't kept: what it
+    takes to let go of a hundred thousand changes at once would be felt."""
+
+    def __init__(self, data: bytes) -> None:
+        self._size = len(data)
+        self._unpacker = msgpack.Unpacker(
+            io.BytesIO(data), read_size=_READ_BYTES, max_buffer_size=BODY_BYTES_MAX
+        )
+        self.total = 0
+        """Changes that were read."""
+        self._beginning: list[Change] = []
+        self._body: Body | None = None
+
+    def changes(self, count_max: int, bytes_max: int) -> Iterator[list[Change]]:
+        """All of them, some at a time: so many, or fewer with so many bytes together.
+
+        Raises ValueError when the body isn't one.
+        """
+        try:
+            yield from self._read(count_max, bytes_max)
+        except Exception as error:  # msgpack raises a dozen kinds on garbage
+            raise ValueError(f"not a changeset body: {error}") from error
+
+    def beginning(self) -> Body:
+        """Once all changes were read: the body, with the first ``changes`` only."""
+        assert self._body is not None, "the body isn't read yet"
+        return self._body
+
+    def _read(self, count_max: int, bytes_max: int) -> Iterator[list[Change]]:
+        unpacker = self._unpacker
+        fields = unpacker.read_array_header()
+        write_id, committed_at, origin = (unpacker.unpack() for _ in range(_FIELDS_BEFORE_CHANGES))
+        part: list[Change] = []
+        size = 0
+        for _ in range(unpacker.read_array_header()):
+            change = Change(*unpacker.unpack()[:3])
+            _check(change)
+            part.append(change)
+            size += len(change.entity or "")
+            if len(part) >= count_max or size >= bytes_max:
+                self._note(part)
+                yield part
+                part, size = [], 0
+        self._note(part)
+        yield part
+        marks = [unpacker.unpack() for _ in range(fields - _FIELDS_BEFORE_CHANGES - 1)]
+        if unpacker.tell() != self._size:
+            raise ValueError("something follows it")
+        changes = tuple(self._beginning)
+        self._body = Body(write_id, committed_at, origin, changes, _mark(marks))
+
+    def _note(self, part: list[Change]) -> None:
+        self._beginning = self._beginning or [*part]
+        self.total += len(part)
+
+
+def _check(change: Change) -> None:
+    kind, entity_id, entity = change
+    if not (isinstance(kind, str) and isinstance(entity_id, str)):
+        raise ValueError("not a changeset body: a change without kind and id")
+    if not (entity is None or isinstance(entity, str)):
+        raise ValueError("not a changeset body: an entity that is not text")
+
+
+def _mark(marks: Sequence[object]) -> str:
+    return marks[0] if marks and isinstance(marks[0], str) else ""
 
 
 def chain(predecessor: bytes, body: bytes) -> bytes:
     """The chain digest after a body: sha256(predecessor || blake3(body))."""
-    return hashlib.sha256(predecessor + blake3(body).digest()).digest()
+    return chain_on(predecessor, blake3(body).digest())
+
+
+def chain_on(predecessor: bytes, body_digest: bytes) -> bytes:
+    """The same, of the body's own digest."""
+    return hashlib.sha256(predecessor + body_digest).digest()

@@ -4,12 +4,12 @@ The one that is served changes by whole changesets. A shadow is filled slice by 
 takes its place whole.
 """
 
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from store.authority import Page, Query
 from store.changeset import Change
-from store.entity_table import EntityTable
+from store.entity_table import EntityTable, ShadowTable
 from store.history import EPOCHS, Epoch
 from store.limits import SKETCH_STEP_ENTITIES
 from store.lineage import decode_records
@@ -41,12 +41,13 @@ class PinnedState:
         """How many entities there are."""
         return sum(len(rows) for rows in self._rows.values())
 
-    def changes(self, leave_out: Collection[str] = ()) -> Iterator[Change]:
-        """Every entity with its stored text, by kind and id; without those of some kinds."""
-        for kind, rows in self._rows.items():
-            if kind not in leave_out:
-                for entity_id, text in rows.items():
-                    yield Change(kind, entity_id, text.decode())
+    def changes(
+        self, leave_out: Collection[str] = (), after: tuple[str, str] | None = None
+    ) -> Iterator[Change]:
+        """Every entity with its stored text, by kind and id; those above ``after``, without those
+        of some kinds."""
+        for kind, entity_id, text in self.rows(after, leave_out):
+            yield Change(kind, entity_id, text.decode())
 
     def counts(self, leave_out: Collection[str] = ()) -> dict[str, int]:
         """How many entities there are of each kind; without those of some kinds."""
@@ -116,15 +117,35 @@ class Contents:
     def apply(self, changes: Iterable[Prepared]) -> None:
         """Put prepared changes into effect."""
         for kind, entity_id, row, message in changes:
-            table = self._tables.get(kind)
+            table = self._writable(kind, needed=row is not None)
             if table is None:
-                if row is None:
-                    continue
-                table = self._tables[kind] = EntityTable(kind)
+                continue
             text = table.put(entity_id, row)
             old = b"" if text is None else identify(kind, entity_id, text)
             if old != message:
                 self._note(old, message)
+
+    def shadow(self) -> "Shadow":
+        """The same, to be changed apart from this, which stays as it is meanwhile."""
+        return Shadow(self._tables, self._sum)
+
+    def take_over(self, shadow: "Shadow") -> None:
+        """Be as a shadow of this is, at once; the shadow isn't used any more."""
+        for kind, table in shadow.shadows.items():
+            self._tables.setdefault(kind, EntityTable(kind)).take_over(table)
+        self._sum = shadow._sum
+
+    def settle(self) -> Iterator[None]:
+        """Get over having taken over a shadow, some at each step; nothing else changes by that."""
+        for table in [*self._tables.values()]:
+            yield from table.settle()
+
+    def _writable(self, kind: str, *, needed: bool) -> EntityTable | None:
+        """The table of a kind, to be changed; None where there is none, unless it is needed."""
+        table = self._tables.get(kind)
+        if table is None and needed:
+            table = self._tables[kind] = EntityTable(kind)
+        return table
 
     def _note(self, gone: bytes, came: bytes) -> None:
         """Keep the state hash up to date."""
@@ -172,3 +193,21 @@ class Contents:
         """Let go of everything, some at each step."""
         while self._tables:
             yield from self._tables.popitem()[1].dismantle()
+
+
+class Shadow(Contents):
+    """Contents as they will be: of the kinds that change, what changes."""
+
+    def __init__(self, base: Mapping[str, EntityTable], total: StateSum) -> None:
+        super().__init__()
+        self._base = base
+        self._sum = total.copy()
+        self.shadows: dict[str, ShadowTable] = {}
+        """By kind."""
+
+    def _writable(self, kind: str, *, needed: bool) -> EntityTable | None:
+        shadow = self.shadows.get(kind)
+        base = self._base.get(kind)
+        if shadow is None and (needed or base is not None):
+            shadow = self.shadows[kind] = (base or EntityTable(kind)).shadow()
+        return shadow

@@ -5,12 +5,13 @@ unique field, a page by id, by reference, by tags. Texts are kept as bytes. What
 by is read out of its text once and kept beside it, so that a later change knows what to forget.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from itertools import islice
 from typing import Any
 
 from store.authority import Page, Query
 from store.canonical import decode_entity
+from store.layered import Layered, settle
 from store.limits import PAGE_SIZE_MAX, RELEASED_MAX
 from store.postings import Postings
 from store.schema import Schema, schema
@@ -29,6 +30,7 @@ class EntityTable:
     """
 
     def __init__(self, kind: str) -> None:
+        self.kind = kind
         self._schema: Schema | None = None
         indexes: tuple[str, ...] = ()
         references: tuple[str, ...] = ()
@@ -38,13 +40,15 @@ class EntityTable:
             pass
         else:
             indexes, references = tuple(self._schema.indexes), tuple(self._schema.references)
-        self._ids_of_values: dict[str, dict[str, str]] = {index: {} for index in indexes}
+        self._ids_of_values: dict[str, MutableMapping[str, str]] = {index: {} for index in indexes}
         self._ids_of_targets = {field: Postings() for field in references}
         self._variant = "" if self._schema is None else self._schema.variant_field
         self._ids_of_variants = Postings()
         self._ids_of_tags = Postings()
         self._tags_begin = len(indexes) + len(references) + bool(self._variant)
         self._rows = SortedRows()
+        self._former = SortedRows()
+        """Rows of before a shadow was taken over, to be let go of."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -52,6 +56,10 @@ class EntityTable:
     def pin(self) -> PinnedRows:
         """The texts as they are now, however this goes on."""
         return self._rows.pin()
+
+    def shadow(self) -> "ShadowTable":
+        """The same entities, to be changed apart from these, which stay as they are meanwhile."""
+        return ShadowTable(self)
 
     def read(self, text: str) -> Row:
         """What ``put`` is to store. Raises ValueError for what isn't the text of an entity."""
@@ -132,8 +140,26 @@ class EntityTable:
         entities = tuple(decode_entity(text.decode()) for _, text in shown)
         return Page(entities, shown[-1][0] if len(found) > query.size else None)
 
+    def take_over(self, shadow: "ShadowTable") -> None:
+        """Be as a shadow of this is, at once; the shadow isn't used any more."""
+        self._former, self._rows = self._rows, shadow._rows
+        self._ids_of_values = shadow._ids_of_values
+        for field, postings in self._ids_of_targets.items():
+            postings.take_over(shadow.targets[field])
+        self._ids_of_tags.take_over(shadow.tags)
+
+    def settle(self) -> Iterator[None]:
+        """Get over having taken over a shadow, some at each step; nothing else changes by that."""
+        former, self._former = self._former, SortedRows()
+        yield from former.dismantle()
+        for index, ids in self._ids_of_values.items():
+            self._ids_of_values[index] = yield from settle(ids, RELEASED_MAX)
+        for postings in (*self._ids_of_targets.values(), self._ids_of_tags):
+            yield from postings.settle(RELEASED_MAX)
+
     def dismantle(self) -> Iterator[None]:
         """Let go of everything, some at each step."""
+        yield from self.settle()
         yield from self._rows.dismantle()
         for ids in self._ids_of_values.values():
             while ids:
@@ -195,6 +221,20 @@ class EntityTable:
         for tag in keys[self._tags_begin :]:
             if tag is not None:
                 self._ids_of_tags.discard(tag, entity_id)
+
+
+class ShadowTable(EntityTable):
+    """A table as it will be, laid over the one that is."""
+
+    def __init__(self, base: EntityTable) -> None:
+        super().__init__(base.kind)
+        self._rows = base._rows.fork()
+        self._ids_of_values = {index: Layered(ids) for index, ids in base._ids_of_values.items()}
+        self.targets = {
+            field: postings.shadow() for field, postings in base._ids_of_targets.items()
+        }
+        self.tags = base._ids_of_tags.shadow()
+        self._ids_of_targets, self._ids_of_tags = {**self.targets}, self.tags
 
 
 def _string(value: Any) -> str | None:

@@ -118,6 +118,10 @@ class Installation:
             return False
         return True
 
+    def pin(self) -> PinnedState:
+        """What has been taken in so far: the beginning, by kind and id, of what it will be."""
+        return self._loading.pin()
+
     def resume(self) -> bytes:
         """Where to go on after the slices that were taken in."""
         return self._slices.resume()

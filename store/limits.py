@@ -133,8 +133,16 @@ DIFFERENCE_SHARE_MAX = 4
 DIFFERENCE_SMALL = 1_000
 """So many entities that differ are never too large a part."""
 
-MEND_CHANGES_MAX = 256
+CHANGES_AT_ONCE_MAX = 256
+CHANGES_AT_ONCE_BYTES_MAX = 256 * 1024
 """Changes that are applied to what is served in one go: some 10 ms. More go through a shadow."""
+
+PREPARED_CHANGES = 64
+PREPARED_BYTES = 64 * 1024
+"""Of those, what one step prepares: some 4 ms."""
+
+HASHED_BYTES = 4 * 1024 * 1024
+"""What one step hashes of a changeset's body."""
 
 RELEASED_STATES_MAX = 4
 """Replaced states that are being let go of by and by."""

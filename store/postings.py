@@ -6,9 +6,11 @@ list, where one more or less doesn't cost all of them.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 
 from sortedcontainers import SortedList
+
+from store.layered import Layered, settle
 
 _TUPLE_MAX = 64
 
@@ -19,7 +21,11 @@ class Postings:
     """Ids by term, each term's in order."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, _Ids] = {}
+        self._ids: MutableMapping[str, _Ids] = {}
+
+    def shadow(self) -> "ShadowPostings":
+        """The same, to be changed apart from these, which stay as they are meanwhile."""
+        return ShadowPostings(self._ids)
 
     def __iter__(self) -> Iterator[str]:
         """The terms that an entity has."""
@@ -41,7 +47,7 @@ class Postings:
 
     def add(self, term: str, entity_id: str) -> None:
         """Note one that isn't noted yet."""
-        ids = self._ids.get(term)
+        ids = self._own(term)
         if ids is None:
             self._ids[term] = entity_id
         elif isinstance(ids, SortedList):
@@ -54,7 +60,8 @@ class Postings:
 
     def discard(self, term: str, entity_id: str) -> None:
         """Forget one that is noted."""
-        ids = self._ids[term]
+        ids = self._own(term)
+        assert ids is not None, f"{term} isn't noted"
         if isinstance(ids, str):
             del self._ids[term]
         elif isinstance(ids, SortedList):
@@ -66,9 +73,36 @@ class Postings:
             fewer = ids[:place] + ids[place + 1 :]
             self._ids[term] = fewer if len(fewer) > 1 else fewer[0]
 
+    def take_over(self, shadow: "ShadowPostings") -> None:
+        """Be as a shadow of this is, at once; the shadow isn't used any more."""
+        self._ids = shadow._ids
+
+    def settle(self, step: int) -> Iterator[None]:
+        """Get over having taken over a shadow, so many terms at each step."""
+        self._ids = yield from settle(self._ids, step)
+
     def dismantle(self, step: int) -> Iterator[None]:
         """Let go of everything, so many terms at each step."""
+        yield from self.settle(step)
         while self._ids:
             for _ in range(min(step, len(self._ids))):
                 self._ids.popitem()
             yield
+
+    def _own(self, term: str) -> _Ids | None:
+        """Those of a term; a list may be changed in place."""
+        return self._ids.get(term)
+
+
+class ShadowPostings(Postings):
+    """Postings as they will be."""
+
+    def __init__(self, base: MutableMapping[str, _Ids]) -> None:
+        super().__init__()
+        self._ids: Layered[_Ids] = Layered(base)
+
+    def _own(self, term: str) -> _Ids | None:
+        ids = self._ids.get(term)
+        if isinstance(ids, SortedList) and not self._ids.is_own(term):
+            ids = self._ids[term] = SortedList(ids)
+        return ids

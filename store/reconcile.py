@@ -20,10 +20,10 @@ from store.changeset import Change
 from store.contents import Contents, PinnedState, Prepared
 from store.installation import Holder, Loading, Outcome
 from store.limits import (
+    CHANGES_AT_ONCE_MAX,
     DIFFERENCE_SHARE_MAX,
     DIFFERENCE_SMALL,
     ITEMS_ASKED_MAX,
-    MEND_CHANGES_MAX,
     RANGES_LISTED_MAX,
     RANGES_MAX,
     SKETCH_BATCH_MAX,
@@ -252,7 +252,7 @@ class Reconciliation:
         beside what is served."""
         changes: dict[Key, str | None] = dict.fromkeys(self._ours)
         changes |= {key: text.decode() for key, text in self._theirs.items()}
-        if not self._renew and len(changes) <= MEND_CHANGES_MAX:
+        if not self._renew and len(changes) <= CHANGES_AT_ONCE_MAX:
             reader = Contents()
             self._changes = [reader.prepare(Change(*key, text)) for key, text in changes.items()]
             return

@@ -11,17 +11,19 @@ pinned, whole states come in and go out in slices, between which the caller does
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from store.authority import Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changelog import Changelog, Verdict
-from store.changeset import BODY_BYTES_MAX, Change, Changeset, chain, decode_body
+from store.changeset import BODY_BYTES_MAX, Body, Change, Changeset, chain, decode_body
 from store.contents import Contents, PinnedState, Prepared
 from store.giving import Giving
 from store.history import Epoch, Reach
 from store.installation import Installation, Loading
 from store.limits import RELEASED_STATES_MAX
 from store.lineage import reach
+from store.preparation import Preparation, is_large
 from store.reconcile import Reconciliation
 from store.sketch import sketch_key
 from store.state_hashes import StateHashes
@@ -31,6 +33,21 @@ __all__ = ["Replica", "Verdict"]
 
 
 Rows = tuple[tuple[str, str], ...]
+
+
+class Applied(NamedTuple):
+    """A changeset that was applied, and what it says."""
+
+    changeset: Changeset
+    body: Body
+    """With the first changes only, where it is large."""
+    total: int
+    """All changes."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the body isn't all."""
+        return self.total > len(self.body.changes)
 
 
 class Replica:
@@ -43,6 +60,10 @@ class Replica:
         self._log = Changelog(EMPTY)
         self._contents = Contents()
         self._hashes = StateHashes(EMPTY.version, self._contents.state_hash())
+        self._preparation: Preparation | None = None
+        self._settling: Iterator[None] | None = None
+        """What a preparation has left to do that doesn't show."""
+        self._latest: Applied | None = None
         self._released: deque[Iterator[None]] = deque(maxlen=RELEASED_STATES_MAX)
         """What was replaced, and is taken apart step by step; too many of them go at once."""
 
@@ -86,22 +107,73 @@ class Replica:
     def offer(
         self, version: tuple[int, int, int], predecessor: bytes, digest: bytes, body: bytes
     ) -> Verdict:
-        """Check a changeset and apply it if it is the very next one."""
+        """Check a changeset and apply it if it is the very next one.
+
+        A large one is prepared beside what is held, a little with each call, and applied by the
+        last of them: ``preparing`` until then. What is held doesn't change meanwhile, except that
+        it may be replaced; then the preparation begins anew.
+        """
         offered = Changeset(Version(*version), predecessor, digest, body)
         verdict = self._log.judge(offered, self._head)
         if verdict != "applied":
             return verdict
-        if len(body) > BODY_BYTES_MAX or chain(predecessor, body) != digest:
+        if len(body) > BODY_BYTES_MAX:
+            return "corrupt"
+        if self._preparation is not None:
+            return self._go_on(offered)
+        if is_large(body):
+            self._preparation = Preparation(self._contents, offered)
+            return "preparing"
+        if chain(predecessor, body) != digest:
             return "corrupt"
         try:
-            prepared = [self._contents.prepare(change) for change in decode_body(body).changes]
+            read = decode_body(body)
+            prepared = [self._contents.prepare(change) for change in read.changes]
         except Exception:  # whatever the code of a kind makes of an entity that others could read
             return "poison"
         self._contents.apply(prepared)
-        self._head = Head(offered.version, digest)
-        self._log.append(offered)
-        self._hashes.note(offered.version, self._contents.state_hash())
+        self._applied(offered, read, len(read.changes))
         return "applied"
+
+    def apply(self, changeset: Changeset) -> Verdict:
+        """Offer a changeset until that is settled, however long it takes."""
+        while (verdict := self.offer(*changeset)) == "preparing":
+            pass
+        return verdict
+
+    @property
+    def preparing(self) -> Changeset | None:
+        """The large changeset that is being prepared."""
+        return None if self._preparation is None else self._preparation.changeset
+
+    def take_latest(self) -> Applied | None:
+        """The changeset that was applied last, unless it was taken before."""
+        latest, self._latest = self._latest, None
+        return latest
+
+    def _go_on(self, offered: Changeset) -> Verdict:
+        """Prepare some more of a changeset. Another one that would follow the head, too, is judged
+        when that is done: of two such at most one is of the authority's history."""
+        preparation = self._preparation
+        assert preparation is not None, "nothing is being prepared"
+        progress = preparation.proceed()
+        if progress == "preparing":
+            return "preparing"
+        self._preparation = None
+        if progress == "ready":
+            preparation.swap()
+            self._settling = self._contents.settle()
+            self._applied(preparation.changeset, *preparation.told())
+        if preparation.changeset != offered:
+            return "preparing"
+        return "applied" if progress == "ready" else progress
+
+    def _applied(self, changeset: Changeset, body: Body, total: int) -> None:
+        """The contents are what this changeset has made of them."""
+        self._latest = Applied(changeset, body, total)
+        self._head = Head(changeset.version, changeset.digest)
+        self._log.append(changeset)
+        self._hashes.note(changeset.version, self._contents.state_hash())
 
     def changesets(
         self, after: tuple[int, int, int], digest: bytes, max_bytes: int
@@ -180,41 +252,49 @@ class Replica:
 
     def replace(self, head: Head, contents: Contents, log: Changelog | None = None) -> None:
         """Hold these contents at this head from now on: the end of taking in a whole state."""
-        self.release(self._contents)
-        self._contents = contents
+        self._give_way(contents)
         self._head = head
         self._log = Changelog(head) if log is None else log
         self._hashes = StateHashes(head.version, contents.state_hash())
 
     def renew(self, contents: Contents) -> None:
         """Hold these contents from now on; they are at the head, and as they should be."""
-        self.release(self._contents)
-        self._contents = contents
+        self._give_way(contents)
         self._hashes = StateHashes(self._head.version, contents.state_hash())
 
     def mend(self, head: Head, changes: Iterable[Prepared]) -> None:
         """Make these changes, which lead from the head to this one, in one go."""
+        self._preparation = None
         self._contents.apply(changes)
         self._head = head
         self._log = Changelog(head)
         self._hashes = StateHashes(head.version, self._contents.state_hash())
+
+    def _give_way(self, contents: Contents) -> None:
+        self._preparation = self._settling = None
+        self.release(self._contents)
+        self._contents = contents
 
     def release(self, contents: Contents) -> None:
         """Let go of contents that nobody needs any more, by and by."""
         self._released.append(contents.dismantle())
 
     def tidy(self) -> bool:
-        """Take apart some of what was let go of; False when nothing is left of it.
+        """Take apart some of what was let go of, or put in order some of what a large changeset has
+        left; False when nothing is left of it.
 
-        A million entities aren't freed in a moment: whoever replaces a whole state calls this until
-        nothing is left, and does other things in between.
+        A million entities aren't freed in a moment: whoever replaces a whole state, or has applied
+        a large changeset, calls this until nothing is left, and does other things in between.
         """
-        if self._released:
+        if self._settling is not None:
+            if next(self._settling, "settled") == "settled":
+                self._settling = None
+        elif self._released:
             try:
                 next(self._released[0])
             except StopIteration:
                 self._released.popleft()
-        return bool(self._released)
+        return bool(self._released) or self._settling is not None
 
     def get(self, kind: str, key: str) -> Entity | None:
         """One entity by id or endpoint key; a copy that the caller may change."""

@@ -92,6 +92,13 @@ class SortedRows:
         self._age += 1
         return PinnedRows(self._chunks, self._count)
 
+    def fork(self) -> "SortedRows":
+        """The same rows, to be changed apart from these."""
+        self._age += 1
+        fork = SortedRows()
+        fork._age, fork._chunks, fork._count = self._age, self._chunks, self._count
+        return fork
+
     def items(self, after: str | None = None) -> Iterator[tuple[str, bytes]]:
         """(id, text), by id; not to be read across a change."""
         return _items(self._chunks, after)

@@ -63,6 +63,12 @@ class StateSum:
         self._even = 0
         self._odd = 0
 
+    def copy(self) -> "StateSum":
+        """The same, to be changed apart from this."""
+        copied = StateSum()
+        copied._even, copied._odd = self._even, self._odd
+        return copied
+
     def add(self, came: Element) -> None:
         self._even = self._even + came.even & _EVEN
         self._odd = self._odd + came.odd & _ODD

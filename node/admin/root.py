@@ -40,7 +40,11 @@ class Root:
             "timers": {"running": len(asyncio.all_tasks()), "pending": 0},
             "plugins": self._plugins(),
             "pids": {"master": os.getpid(), "workers": sorted(node.worker_pids())},
-            "configuration": {**node.settings_public(), **self._listeners()},
+            "configuration": {
+                **node.settings_public(),
+                **self._listeners(),
+                "loaded_plugins": dict.fromkeys(self._enabled(), True),
+            },
             "grapevine": {
                 "version": node.version,
                 "node_name": node.node_name,
@@ -68,8 +72,10 @@ class Root:
 
     async def enabled_plugins(self, request: web.Request) -> web.Response:
         """``GET /plugins/enabled``: what may be configured."""
-        enabled = enabled_plugins(self._node.settings.plugins)
-        return json_answer({"enabled_plugins": sorted(enabled)})
+        return json_answer({"enabled_plugins": self._enabled()})
+
+    def _enabled(self) -> list[str]:
+        return sorted(enabled_plugins(self._node.settings.plugins))
 
     def _listeners(self) -> dict[str, list[dict[str, Any]]]:
         """Listeners taken apart, beside their texts: Kong Manager builds its links from them."""

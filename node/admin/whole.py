@@ -23,10 +23,9 @@ from store.authority import ANY_CONTENT, Committed, Replace
 from store.declarative.bring import Bringer, Brought, bring
 from store.declarative.difference import Difference, Touched
 from store.declarative.standing import StateTooLarge, WholeState
-from store.errors import PreconditionFailed
 from store.limits import STATE_ROWS_MAX
 from store.schema import kinds
-from store.version import Version
+from store.version import EMPTY, Version
 
 _TRUE = ("1", "true", "on", "yes")
 _FALSE = ("0", "false", "off", "no")
@@ -53,13 +52,13 @@ async def put_in_place(request: web.Request, node: NodeView, text: str) -> web.R
         note_read(request)
     prune = wished(request.query, "prune", default=True)
     key = write_id(request.headers)
+    lines = request.headers.getall("If-Match", [])
+    named = if_match(",".join(lines)) if lines else (ANY_CONTENT,)
 
     def expected(state: WholeState) -> None:
-        lines = request.headers.getall("If-Match", [])
-        if lines and not {ANY_CONTENT, str(state.head.version)}.intersection(
-            if_match(",".join(lines))
-        ):
-            raise PreconditionFailed
+        version = str(state.head.version)
+        if not {ANY_CONTENT, version}.intersection(named):
+            raise Refusal(412, f"the configuration is at {version}, not as If-Match names it")
 
     async def see(state: WholeState) -> None:
         await node.authority.walk(state, STATE_ROWS_MAX)
@@ -69,6 +68,13 @@ async def put_in_place(request: web.Request, node: NodeView, text: str) -> web.R
         note_commit(request, replace, committed)
         return committed
 
+    if key is not None and not dry_run:
+        nothing = Replace((), EMPTY)
+        before = await node.commit([nothing], key)
+        if before.changeset is not None:  # whatever the document would change by now
+            note_commit(request, nothing, before)
+            note_written(request, before.head.version)
+            return _repeated(before)
     bringer = Bringer(see, commit, time.time, plugins.schemas(node.settings.plugins))
     try:
         brought = await bring(text, bringer, prune=prune, compare_only=dry_run, expected=expected)
@@ -85,17 +91,19 @@ def _answer(brought: Brought) -> web.Response:
         version, headers = found.replace.at.version, {}
     else:
         version, headers = committed.head.version, revision_headers(committed)
+    if committed is not None and brought.repeated:
+        return _repeated(committed)
     written = committed is not None and committed.changeset is not None
-    told: dict[str, Any] = {
-        "dry_run": committed is None,
-        "written": written and not brought.repeated,
-        "revision": str(version),
-    }
-    if brought.repeated:
-        told["repeated"] = True
-        return json_answer(told, 200, {**headers, "ETag": etag(version)})
+    told = {"dry_run": committed is None, "written": written, "revision": str(version)}
     status = 201 if written else 200
     return json_answer({**told, **summary(found)}, status, {**headers, "ETag": etag(version)})
+
+
+def _repeated(committed: Committed) -> web.Response:
+    """The answer to a retry: what its first try has written, and nothing else."""
+    version = committed.head.version
+    told = {"dry_run": False, "written": False, "revision": str(version), "repeated": True}
+    return json_answer(told, 200, {**revision_headers(committed), "ETag": etag(version)})
 
 
 def etag(version: Version) -> str:

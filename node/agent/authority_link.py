@@ -92,6 +92,7 @@ class AuthorityLink:
         """Brings the replica to a peer's state, where the log doesn't lead on; False when it
         couldn't."""
         self._catching_up = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.changed: tuple[str, str] | None = None
         """(id served here, id found) once another authority answers at the same place."""
         self._shown_epoch: tuple[int, int] = EMPTY.version[:2]
@@ -190,9 +191,14 @@ class AuthorityLink:
         verdict = "known" if changeset is None else self._serving.take(changeset)
         if changeset is not None:
             # What can't be applied here, others can.
-            self._others.committed([changeset] if verdict in ("early", "poison") else [])
+            waits = verdict in ("early", "preparing", "poison")
+            self._others.committed([changeset] if waits else [])
         self._has_shown(head)
-        if verdict not in ("applied", "known"):
+        if self._serving.preparing:
+            # It goes in by and by, and what was committed after it then; no client waits for that.
+            self._keep(self._go_on(head))
+            await self._serving.reached(head.version, EARLY_PATIENCE_SECONDS)
+        elif verdict not in ("applied", "known"):
             # Another node committed between our last change and this one. What is missing is on its
             # way by gossip; should that take long, the authority has it, and our own client waits.
             # Of several such writes the first one to read brings what the others need. Or an epoch
@@ -203,6 +209,18 @@ class AuthorityLink:
                 return
             with contextlib.suppress(AuthorityUnavailable, CantFollow):  # committed all the same
                 await self.catch_up(head)
+
+    async def _go_on(self, head: Head) -> None:
+        """Have what is prepared come in; then this head, too, should it not come by gossip."""
+        await self._serving.until_prepared()
+        if not await self._serving.reached(head.version, EARLY_PATIENCE_SECONDS):
+            with contextlib.suppress(AuthorityUnavailable, CantFollow):
+                await self.catch_up(head)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _write(self, mutations: Sequence[Mutation], write_id: bytes | None) -> Committed:
         """Write; if the authority lacks what was confirmed, nothing is written before that is
@@ -339,7 +357,7 @@ class AuthorityLink:
             if not changesets:
                 return head
             for changeset in changesets:
-                verdict = self._serving.take(changeset)
+                verdict = await self._serving.take_whole(changeset)
                 if verdict == "poison":
                     raise CantFollow(f"changeset {changeset.version} can't be applied here")
                 if verdict not in ("applied", "known"):

@@ -14,6 +14,9 @@ LOAD_SLICE_BYTES = 128 * 1024
 SLICE_SECONDS = 10.0
 """How long a worker may take for a slice before it is taken for stuck."""
 
+LARGE_SECONDS = 60.0
+"""How long it may take to serve a large changeset once it has all of it."""
+
 CHANNEL_BACKLOG_BYTES_MAX = 256 * 1024 * 1024
 """Unsent bytes to one worker beyond which it is taken for stuck, killed and replaced."""
 

@@ -83,6 +83,7 @@ class Parts:
             lambda: self.keeper.kept(),
             telling.live,
         )
+        self.serving.on_arriving = self.workers.feed_ahead
         self.keeper = ReplicaKeeper(replica_path(settings), self.serving, self.workers.vouch)
         self.servers = HttpServers()
         self.membership = Membership(settings, self.identity, self.serving, telling.heard)

@@ -17,19 +17,20 @@ class RevisionEvents:
 
     def __init__(self, publish: Callable[[Event], None]) -> None:
         self._publish = publish
-        self._pending: deque[tuple[Version, Body]] = deque(maxlen=REVISIONS_PENDING_MAX)
+        self._pending: deque[tuple[Version, Body, int]] = deque(maxlen=REVISIONS_PENDING_MAX)
         self.latest: LiveVersion | None = None
         """What every worker serves now; None before anything is served."""
 
-    def applied(self, version: Version, body: Body) -> None:
-        """The agent's replica has it."""
-        self._pending.append((version, body))
+    def applied(self, version: Version, body: Body, total: int) -> None:
+        """The agent's replica has it; ``total`` is the number of changes, of which the body may
+        have only the first."""
+        self._pending.append((version, body, total))
 
     def live(self, version: tuple[int, int, int], at: float) -> None:
         """Every worker serves ``version``, and so all before it, since ``at`` (Unix seconds)."""
         self.latest = LiveVersion(Version(*version), at)
         while self._pending and self._pending[0][0] <= version:
-            reached, body = self._pending.popleft()
+            reached, body, total = self._pending.popleft()
             self._publish(
                 {
                     "type": "revision",
@@ -38,7 +39,7 @@ class RevisionEvents:
                     "origin": body.origin,
                     "committed_at": body.committed_at,
                     "changes": [_named(one) for one in body.changes[:REVISION_EVENT_CHANGES_MAX]],
-                    "changes_total": len(body.changes),
+                    "changes_total": total,
                 }
             )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 from gossip.replica import Giving, Installation, Reconciliation, Verdict
-from node.agent.intake import Installing, Left, Reconciling
+from node.agent.intake import Arriving, Installing, Left, Reconciling
 from node.agent.limits import LOAD_SLICE_BYTES, LOAD_SLICE_ENTITIES
 from node.channel import Ask, Told
 from store.abandoned import abandoned
@@ -21,7 +21,7 @@ from store.cold.limits import ROWS_MAX
 from store.contents import PinnedState
 from store.history import Reach
 from store.installation import Loading
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.state_hash import StateSum, element, identify
 from store.version import EMPTY, Head, Version
 
@@ -29,14 +29,14 @@ from store.version import EMPTY, Head, Version
 class Serving:
     """Satisfies gossip.replica.Replica around store.replica.Replica.
 
-    ``on_applied(changeset)`` is called synchronously for each changeset, ``on_loaded()`` when the
+    ``on_applied(applied)`` is called synchronously for each changeset, ``on_loaded()`` when the
     whole state was replaced.
     """
 
     def __init__(
         self,
         replica: Replica,
-        on_applied: Callable[[Changeset], None],
+        on_applied: Callable[[Applied], None],
         on_loaded: Callable[[], None],
     ) -> None:
         self.replica = replica
@@ -48,6 +48,8 @@ class Serving:
         """Told of what a higher epoch has left behind of what was held."""
         self.on_broken: Callable[[str], None] = lambda reason: None
         """Told when what is held may have been damaged by what was to be applied."""
+        self.on_arriving: Callable[[Arriving], None] = lambda arriving: None
+        """Told of a state that begins to come in while nothing is held."""
         self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: on_loaded()
         """Told of the changes that led to a version without its changesets."""
         self._early: PinnedState | None = None
@@ -101,12 +103,31 @@ class Serving:
             # A mistake of ours in one changeset must not take the node down. Half of it may be in.
             self.on_broken(f"changeset {changeset.version} failed: {error!r}")
             return "poison"
-        if verdict == "applied":
-            self._on_applied(changeset)
+        if (latest := self.replica.take_latest()) is not None:
+            self._on_applied(latest)
+            self._tidy()
             for wanted, waiter in self._waiting:
-                if wanted <= changeset.version and not waiter.done():
+                if wanted <= latest.changeset.version and not waiter.done():
                     waiter.set_result(None)
         return verdict
+
+    async def take_whole(self, changeset: Changeset) -> Verdict:
+        """The same, however large it is; others have their turns meanwhile."""
+        while (verdict := self.take(changeset)) == "preparing":
+            await asyncio.sleep(0)
+        return verdict
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a large changeset is on its way in."""
+        return self.replica.preparing is not None
+
+    async def until_prepared(self) -> None:
+        """Go on with a large changeset that is on its way in until it is there, or isn't any more;
+        others have their turns meanwhile."""
+        while (changeset := self.replica.preparing) is not None:
+            self.take(changeset)
+            await asyncio.sleep(0)
 
     async def reached(self, version: Version, seconds: float) -> bool:
         """Whether the replica holds this version or a later one, now or before so long."""
@@ -223,7 +244,11 @@ class Serving:
     ) -> Installation:
         taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
         counts = partial(self._counts, version)
-        return Installing(taken, counts, self._held, self._replaced, self._tidy)
+        arriving = None
+        if not self.loaded:
+            arriving = Arriving(Head(Version(*version), digest), taken.pin)
+            self.on_arriving(arriving)
+        return Installing(taken, counts, self._held, self._replaced, self._tidy, arriving)
 
     def begin_reconcile(
         self,

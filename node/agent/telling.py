@@ -30,7 +30,8 @@ from gossip.events import Event as GossipEvent
 from node import logs
 from node.agent.stances import heard as stance
 from store.authority import AuthorityInfo, Committed
-from store.changeset import Change, Changeset, decode_body
+from store.changeset import Change
+from store.replica import Applied
 from store.version import Version
 
 if TYPE_CHECKING:
@@ -75,12 +76,16 @@ class Telling:
     def lost_authority(self) -> None:
         self._parts.following.lost()
 
-    def applied(self, changeset: Changeset) -> None:
+    def applied(self, applied: Applied) -> None:
+        changeset, body, total = applied
         self._parts.keeper.applied(changeset)
-        body = decode_body(changeset.body)
-        self._parts.revisions.applied(changeset.version, body)
-        self._parts.workers.publish(changeset.version, body.changes)
-        self._parts.health.applied(body.changes)
+        self._parts.revisions.applied(changeset.version, body, total)
+        if applied.is_large:
+            self._parts.workers.publish_large(changeset, total)
+            self._parts.health.loaded()
+        else:
+            self._parts.workers.publish(changeset.version, body.changes)
+            self._parts.health.applied(body.changes)
         self._parts.fences.moved()
 
     def loaded(self) -> None:

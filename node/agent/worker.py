@@ -1,26 +1,66 @@
 """One worker slot: its process, its channel, and what it has applied."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, cast
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol, cast
 
 from node import channel, logs
+from node.agent.intake import Arriving
 from node.agent.limits import (
     CHANNEL_BACKLOG_BYTES_MAX,
+    LARGE_SECONDS,
     SLICE_SECONDS,
     SNAPSHOT_SLICE_BYTES,
     SNAPSHOT_SLICE_CHANGES,
 )
 from node.channel import Change, Version
+from store.changeset import BodyReader, Changeset
+from store.changeset import Change as StoredChange
 from store.contents import PinnedState
 from store.schema import cold_kinds
-from store.version import GENESIS
+from store.version import GENESIS, Head
 
 log = logs.get("workers")
+
+
+class Large(NamedTuple):
+    """A changeset that is sent in slices."""
+
+    changeset: Changeset
+    total: int
+    """Its changes."""
+
+    def hot_changes(self) -> Iterator[StoredChange]:
+        """Those that workers hold, read as they are taken."""
+        left_out = cold_kinds()
+        for part in BodyReader(self.changeset.body).changes(
+            SNAPSHOT_SLICE_CHANGES, SNAPSHOT_SLICE_BYTES
+        ):
+            yield from (change for change in part if change.kind not in left_out)
+
+
+class Ahead:
+    """How far a worker was sent a state."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.sent: tuple[str, str] | None = None
+        """Kind and id of the last entity; None before any."""
+        self._begun = False
+
+    def next_slice(self, part: tuple[Change, ...], *, last: bool = False) -> channel.Snapshot:
+        """The slice with these entities, which is going to be sent now."""
+        first, self._begun = not self._begun, True
+        if part:
+            self.sent = part[-1][0], part[-1][1]
+        return channel.Snapshot(self.head.version, part, last=last, first=first)
 
 
 class Owner(Protocol):
@@ -68,9 +108,14 @@ class Worker(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._feeding: asyncio.Task[None] | None = None
-        self._waiting: list[bytes] = []
-        """Changesets for after the state that it is being fed, and their bytes."""
+        self._waiting: deque[bytes | Large] = deque()
+        """What is for after what it is being fed, and its bytes."""
         self._waiting_bytes = 0
+        self._ahead: Ahead | None = None
+        """How far it was sent a state that wasn't held here."""
+        self._running_ahead: asyncio.Task[None] | None = None
+        self._swapped: tuple[Version, asyncio.Future[None]] | None = None
+        """The version that a large changeset leads to, and whether it is served."""
         self._got_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def until_ready(self) -> None:
@@ -132,6 +177,10 @@ class Worker(asyncio.Protocol):
             self.applied = frame.version
             if frame.version == self.owed:
                 self.owed = None
+            if self._swapped is not None and frame.version == self._swapped[0]:
+                if not self._swapped[1].done():
+                    self._swapped[1].set_result(None)
+                self._swapped = None
             self._owner.worker_applied(self, frame)
         elif isinstance(frame, channel.Ready):
             self.ready = True
@@ -160,17 +209,43 @@ class Worker(asyncio.Protocol):
         self._transport.write(frame)
         self._check_backlog(self._transport.get_write_buffer_size())
 
-    def publish(self, frame: bytes) -> None:
-        """Send one encoded changeset: at once, or after the state that it is being fed.
+    def publish(self, what: bytes | Large) -> None:
+        """Send one encoded changeset, or a large one: at once, or after what it is being fed.
 
         Nothing to one that is neither fed nor being fed: the state will hold it.
         """
         if self._feeding is not None:
-            self._waiting.append(frame)
-            self._waiting_bytes += len(frame)
+            self._waiting.append(what)
+            self._waiting_bytes += _size(what)
             self._check_backlog(self._waiting_bytes)
-        elif self.fed:
-            self.send(frame)
+        elif not self.fed:
+            return
+        elif isinstance(what, bytes):
+            self.send(what)
+        else:
+            self._waiting.append(what)
+            self._waiting_bytes += _size(what)
+            self._feeding = asyncio.get_running_loop().create_task(self._feed())
+
+    def feed_ahead(self, arriving: Arriving) -> None:
+        """Send what has come of a state that this node doesn't hold yet, as it comes, unless there
+        is one to serve. ``feed`` goes on from there if it is that state."""
+        if self.fed or self._feeding is not None:
+            return
+        self._stop_feeding()
+        self._ahead = Ahead(arriving.head)
+        self._running_ahead = asyncio.get_running_loop().create_task(
+            self._run_ahead(arriving, self._ahead)
+        )
+
+    async def _run_ahead(self, arriving: Arriving, ahead: Ahead) -> None:
+        with contextlib.suppress(TimeoutError):  # it may still be starting
+            while not arriving.ended:
+                come = arriving.pin().changes(leave_out=cold_kinds(), after=ahead.sent)
+                for part in _slices(come):
+                    if part:
+                        await self._send_slice(partial(ahead.next_slice, part))
+                await arriving.more()
 
     def feed(self, state: PinnedState) -> None:
         """Send the whole state as fast as the worker takes it in, between requests.
@@ -181,33 +256,65 @@ class Worker(asyncio.Protocol):
         self.owed = state.head.version
         self._feeding = asyncio.get_running_loop().create_task(self._feed(state))
 
-    async def _feed(self, state: PinnedState) -> None:
-        version = state.head.version
-        first = True
+    async def _feed(self, state: PinnedState | None = None) -> None:
+        """Send a state, if there is one, and what waits, as it takes it in."""
         try:
-            for part in _slices(state):
-                async with asyncio.timeout(SLICE_SECONDS):
-                    await self._writable.wait()
-                frame = channel.Snapshot(version, part, last=False, first=first)
-                self.send(channel.encode(frame))
-                first = False
-                await asyncio.sleep(0)
+            if state is not None:
+                await self._send_state(state)
+            while self._waiting:
+                what = self._waiting.popleft()
+                self._waiting_bytes -= _size(what)
+                if isinstance(what, bytes):
+                    self.send(what)
+                else:
+                    await self._send_large(what)
         except TimeoutError:
             log.error("worker takes no state in, killing it", worker=self.slot, pid=self.pid)
             self.kill()
             return
-        self.send(channel.encode(channel.Snapshot(version, (), last=True, first=first)))
-        self.fed = True
         self._feeding = None
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for changeset in waiting:
-            self.send(changeset)
+
+    async def _send_state(self, state: PinnedState) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.head != state.head:
+            ahead = Ahead(state.head)
+        for part in _slices(state.changes(leave_out=cold_kinds(), after=ahead.sent)):
+            await self._send_slice(partial(ahead.next_slice, part))
+        self.send(channel.encode(ahead.next_slice((), last=True)))
+        self.fed = True
+
+    async def _send_large(self, large: Large) -> None:
+        """Returns once it is served: what follows is to be applied to that."""
+        version = large.changeset.version
+        served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._swapped = version, served
+        first = True
+        for part in _slices(large.hot_changes()):
+            await self._send_slice(
+                partial(channel.Part, version, part, large.total, last=False, first=first)
+            )
+            first = False
+        self.send(channel.encode(channel.Part(version, (), large.total, last=True, first=first)))
+        async with asyncio.timeout(LARGE_SECONDS):
+            await served
+
+    async def _send_slice(self, make: Callable[[], channel.Frame]) -> None:
+        """Send what ``make`` gives, once the worker takes something in."""
+        async with asyncio.timeout(SLICE_SECONDS):
+            await self._writable.wait()
+        self.send(channel.encode(make()))
+        await asyncio.sleep(0)
 
     def _stop_feeding(self) -> None:
         if self._feeding is not None:
             self._feeding.cancel()
             self._feeding = None
-        self._waiting, self._waiting_bytes = [], 0
+        if self._running_ahead is not None:
+            self._running_ahead.cancel()
+            self._running_ahead = None
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._swapped = None
 
     def _check_backlog(self, backlog: int) -> None:
         if backlog > CHANNEL_BACKLOG_BYTES_MAX:
@@ -246,11 +353,15 @@ class Worker(asyncio.Protocol):
         on_exit(self, code)
 
 
-def _slices(state: PinnedState) -> Iterator[tuple[Change, ...]]:
-    """The whole state in parts that a worker takes in without keeping its clients waiting."""
-    part: list[Change] = []
+def _size(what: bytes | Large) -> int:
+    return len(what) if isinstance(what, bytes) else len(what.changeset.body)
+
+
+def _slices(changes: Iterable[StoredChange]) -> Iterator[tuple[Change, ...]]:
+    """Changes in parts that a worker takes in without keeping its clients waiting."""
+    part: list[StoredChange] = []
     size = 0
-    for change in state.changes(leave_out=cold_kinds()):
+    for change in changes:
         part.append(change)
         size += len(change.entity or "")
         if len(part) >= SNAPSHOT_SLICE_CHANGES or size >= SNAPSHOT_SLICE_BYTES:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
+from node.agent.intake import Arriving
 from node.agent.labelled import Labelled
 from node.agent.limits import (
     WORKER_RESTART_BACKOFF_SECONDS,
@@ -17,10 +18,11 @@ from node.agent.limits import (
     WORKER_START_SECONDS,
 )
 from node.agent.serving import Serving
-from node.agent.worker import Worker
+from node.agent.worker import Large, Worker
 from node.channel import Change, Version
 from node.plugins.counters import shared_memory
 from node.proxy.settings import Listener, ProxySettings
+from store.changeset import Changeset
 from store.history import Reach
 from store.version import GENESIS
 
@@ -68,6 +70,8 @@ class Workers:
         self._waiters: dict[asyncio.Future[Reach], Version] = {}
         self._history: tuple[int, ...] = ()
         """Epoch and tag when the waiters were looked at last."""
+        self._arriving: Arriving | None = None
+        """The state that came in last, or does, while nothing is held."""
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self._labelled = Labelled()
@@ -123,6 +127,12 @@ class Workers:
             worker.publish(frame)
         self._note_live()
 
+    def publish_large(self, changeset: Changeset, total: int) -> None:
+        """The same of a changeset with so many changes that each worker is sent it in slices."""
+        for worker in self._running:
+            worker.publish(Large(changeset, total))
+        self._note_live()
+
     def audit(self, frame: channel.Audit) -> None:
         """Say what every worker must hold by now."""
         encoded = channel.encode(frame)
@@ -135,6 +145,14 @@ class Workers:
         if state is not None and worker in self._running:
             worker.feed(state)
             self._vouch(worker)
+
+    def feed_ahead(self, arriving: Arriving) -> None:
+        """Send what has come of a state to workers that serve nothing, while more comes in. They
+        are sent the rest once it is held here (``publish_state``)."""
+        self._arriving = arriving
+        for worker in self._running:
+            if worker.configured:
+                worker.feed_ahead(arriving)
 
     def log_from(self, level: str) -> None:
         """Let every worker log from this level on, those that come later, too."""
@@ -160,6 +178,7 @@ class Workers:
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
         state = self._serving.for_workers() or self._serving.replica.pin()
+        self._arriving = None
         for worker in self._running:
             if worker.configured:
                 worker.feed(state)
@@ -286,6 +305,8 @@ class Workers:
         if state is not None:
             worker.feed(state)
             self._vouch(worker)
+        elif self._arriving is not None:
+            worker.feed_ahead(self._arriving)
         self._keep(worker.wait(self._exited))
         asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
         return worker

@@ -70,6 +70,8 @@ class Plugins(Holding[PluginEntity]):
         self._vaults = vaults
         self._by_name: dict[str, dict[Place, dict[str, Configured]]] = {}
         """The innermost by plugin id: of a place there is one but in the midst of a changeset."""
+        self.any = False
+        """Whether there is any that runs: without one, requests needn't ask."""
         self._names: list[str] = []
         """In the order in which they run."""
         self._of_consumers: dict[str, int] = {}
@@ -179,3 +181,4 @@ class Plugins(Holding[PluginEntity]):
     def _sort(self) -> None:
         ranks = {name: self._maker.rank(name) for name in self._by_name}
         self._names = sorted(ranks, key=ranks.__getitem__, reverse=True)
+        self.any = bool(self._names)

@@ -3,6 +3,7 @@
 import time
 
 from node.proxy import errors
+from node.proxy.entities import Route, Service
 
 _GROUPS = {
     "server_tokens": ("server", "via"),
@@ -12,6 +13,17 @@ _GROUPS = {
         "x-kong-response-latency",
     ),
 }
+
+
+def debug_lines(route: Route, service: Service) -> bytes:
+    """Field lines that name the route and the service."""
+    values = {
+        "Kong-Route-Id": route.id,
+        "Kong-Route-Name": route.name,
+        "Kong-Service-Id": service.id,
+        "Kong-Service-Name": service.name,
+    }
+    return "".join(f"{name}: {value}\r\n" for name, value in values.items() if value).encode()
 
 
 class Annotations:

@@ -66,6 +66,11 @@ class Certificates(Holding[Certificate]):
             self._referring.pop(entity_id, None)
         super().apply(entity_id, text)
 
+    def take_after(self, other: Holding[Certificate]) -> Iterator[None]:
+        assert isinstance(other, Certificates)
+        self._referring = other._referring.copy()
+        yield from super().take_after(other)
+
     def referring(self) -> list[str]:
         """Ids of those that have references."""
         return list(self._referring)

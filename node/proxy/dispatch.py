@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from node.proxy import forwarded, heads, paths
-from node.proxy.entities import Route, Service
+from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
 from node.proxy.router import Match, Request
@@ -70,8 +70,16 @@ _TLS = (("Connection", "Upgrade"), ("Upgrade", "TLS/1.2, HTTP/1.1"))
 def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | Answer:
     """Decide where one request leads (Kong: access.before in kong/runloop/handler.lua)."""
     path = paths.normalise(head.path)
+    named_port = split_port(head.host)[1] if len(head.host) > len(head.host_name) else 0
     request = Request(
-        head.method, head.host_name, path, peer.ssl, peer.sni, peer.listener_port, head.values
+        head.method,
+        head.host_name,
+        path,
+        peer.ssl,
+        peer.sni,
+        peer.listener_port,
+        head.values,
+        named_port,
     )
     match = table.match(request)
     if match is None:
@@ -109,7 +117,9 @@ def compose(
         if outgoing.body is not None:
             head = head._replace(length=len(outgoing.body), chunked=False)
     if target is None:
-        target = paths.escape(paths.upstream_path(service.path, path, matched, strip))
+        target = paths.escape(
+            paths.upstream_path(service.path, path, matched, strip, route.path_handling)
+        )
     host = own or service.host_header
     rewritten = heads.upstream_head(head, target, host, block, via, request_id)
     return Plan(service, route, rewritten, host, client, own is not None, match, path)
@@ -126,7 +136,7 @@ def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
     for number, value in enumerate((found.group(0), *found.groups())):
         if value is not None:
             values[number] = value.decode("utf-8", "surrogateescape")
-    for name, value in found.groupdict().items():
+    for name, value in found.groupdict().items():  # RE2 has bytes for names, too
         if value is not None:
             values[name.decode()] = value.decode("utf-8", "surrogateescape")
     return values

@@ -8,6 +8,8 @@ what can't be used is an error that leaves this one entity out.
 import json
 from typing import Any, NamedTuple
 
+from node.proxy.paths import PathHandling
+
 
 class EntityRefused(Exception):
     """An entity that the data plane can't use; the message names the field and the value."""
@@ -54,7 +56,7 @@ class HeaderPattern(NamedTuple):
     values: frozenset[bytes]
     """Lower-cased."""
     expressions: tuple[str, ...]
-    """From values that begin with ``~*``, lower-cased as Kong does."""
+    """From values that begin with ``~*``, as they are."""
 
 
 class Route(NamedTuple):
@@ -76,6 +78,9 @@ class Route(NamedTuple):
     strip_path: bool
     preserve_host: bool
     https_redirect_status_code: int
+    path_handling: PathHandling
+    created_at: int
+    """Unix seconds."""
 
 
 def host_and_port(host: str, port: int, ssl: bool) -> bytes:
@@ -134,6 +139,8 @@ def read_route(text: str) -> Route:
         strip_path=or_default(fields.get("strip_path"), True) is True,
         preserve_host=fields.get("preserve_host") is True,
         https_redirect_status_code=int(or_default(fields.get("https_redirect_status_code"), 426)),
+        path_handling="v1" if fields.get("path_handling") == "v1" else "v0",
+        created_at=int(fields.get("created_at") or 0),
     )
 
 
@@ -167,11 +174,11 @@ def _host(pattern: str) -> HostPattern:
 
 
 def _header(name: str, values: list[str]) -> HeaderPattern:
-    lowered = [str(value).lower() for value in values]
+    texts = [str(value) for value in values]
     return HeaderPattern(
         name.lower().encode(),
-        frozenset(value.encode() for value in lowered if not value.startswith("~*")),
-        tuple(value[2:] for value in lowered if value.startswith("~*")),
+        frozenset(text.lower().encode() for text in texts if not text.startswith("~*")),
+        tuple(text[2:] for text in texts if text.startswith("~*")),
     )
 
 

@@ -7,19 +7,19 @@ connection goes on with its next request. Until the first byte of a response, a 
 be repeated: the request's bytes are kept that long, up to a bound.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from node.config.listen import HostPort
 from node.plugins.chain import NOTHING, Chain
-from node.plugins.context import Context, Facts
+from node.plugins.context import Context
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
-from node.proxy import dispatch, errors, fields, filtering, heads, limits, revision
+from node.proxy import annotations, dispatch, errors, fields, filtering, heads, limits, revision
 from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed
 from node.proxy.deadlines import NEVER
+from node.proxy.early_body import EarlyBody
 from node.proxy.framing import FramingError, ResponseHead
 from node.proxy.heads import RequestHead
 from node.proxy.response import LAST_CHUNK, BodyFilter, ResponseRelay, chunk
@@ -43,7 +43,6 @@ class Exchange:
     __slots__ = (
         "_answered_at",
         "_body_received",
-        "_body_wanted",
         "_bytes_written",
         "_continued",
         "_early",
@@ -77,10 +76,7 @@ class Exchange:
         self._found: dispatch.Found | None = None
         self._phases: Phases | None = None
         """None while no plugin has anything to do with it."""
-        self._early: list[bytes] = []
-        """What came of the body before it was decided where it goes."""
-        self._body_wanted: asyncio.Future[bool] | None = None
-        """A plugin waits for the whole body; False: it is too large."""
+        self._early: EarlyBody | None = None
         self._continued = False
         """100 Continue was sent."""
         self._answered_at: float | None = None
@@ -138,8 +134,8 @@ class Exchange:
         self._answer(dispatch.Answer(503, text, (("Retry-After", "1"),)))
 
     def _dispatch(self) -> None:
-        everywhere = self.gateway.table.plugins.chain("", "")
-        if everywhere.rewrite:
+        plugins = self.gateway.table.plugins
+        if plugins.any and (everywhere := plugins.chain("", "")).rewrite:
             self._phases = self._begin_phases(everywhere)
             self._phases.rewrite(self._rewritten)
         else:
@@ -161,7 +157,8 @@ class Exchange:
             self._answer(found)
             return
         self._found = found
-        chain = gateway.table.plugins.chain(found.route.id, found.service.id)
+        plugins = gateway.table.plugins
+        chain = plugins.chain(found.route.id, found.service.id) if plugins.any else NOTHING
         if chain is NOTHING and self._phases is None:
             self._proceed(None)
             return
@@ -196,12 +193,11 @@ class Exchange:
             self._request_id,
             outgoing,
         )
-        early, self._early = self._early, []
         if outgoing is not None and outgoing.body is not None:
             if outgoing.body:
                 self._send_body(outgoing.body)
-        else:
-            for payload in early:
+        elif self.head.has_body:
+            for payload in self._early.take() if self._early is not None else ():
                 self._send_body(chunk(payload) if self.head.chunked else payload)
             if self.request_complete and self.head.chunked:
                 self._send_body(LAST_CHUNK)
@@ -214,26 +210,20 @@ class Exchange:
         if bound and self._body_received > bound and self.head.chunked:
             self.fail(413)
             return
-        if self._plan is None:
-            self._keep_early(payload)
-        else:
+        if self._plan is not None:
             self._send_body(chunk(payload) if self.head.chunked else payload)
-
-    def _keep_early(self, payload: bytes) -> None:
-        self._early.append(payload)
-        wanted = self._body_wanted
-        if wanted is None:
-            self.client.hold()
-        elif self._body_received > BODY_BYTES_MAX and not wanted.done():
-            wanted.set_result(False)
+            return
+        if self._early is None:
+            self._early = EarlyBody()
+        if not self._early.add(payload):
             self.client.hold()
 
     def request_end(self) -> None:
         """The request's body is complete."""
         self.request_complete = True
         if self._plan is None:
-            if self._body_wanted is not None and not self._body_wanted.done():
-                self._body_wanted.set_result(True)
+            if self._early is not None:
+                self._early.complete()
             return
         if self.head.chunked:
             self._send_body(LAST_CHUNK)
@@ -243,17 +233,14 @@ class Exchange:
 
     async def _read_body(self) -> bytes | None:
         """The whole body for a plugin; None when it is too large."""
-        if not self.request_complete:
-            if max(self.head.length or 0, self._body_received) > BODY_BYTES_MAX:
-                return None
-            self._body_wanted = self.gateway.loop.create_future()
+        if (self.head.length or 0) > BODY_BYTES_MAX:
+            return None
+        early = self._early = self._early or EarlyBody()
+        if not self.request_complete and early.joined() is not None:
             self._let_continue()
             self.client.release()
-            whole = await self._body_wanted
-            self._body_wanted = None
-            if not whole:
-                return None
-        return b"".join(self._early) if self._body_received <= BODY_BYTES_MAX else None
+            await early.wait()
+        return early.joined()
 
     def _let_continue(self) -> None:
         """nginx answers at once, too: an upstream that knows no 100 would leave both waiting."""
@@ -409,7 +396,18 @@ class Exchange:
         lines = self.gateway.annotations.proxied(
             status, now - self._sent_at, self._sent_at - self._started, self._request_id
         )
-        return lines + b"Set-Cookie: %b\r\n" % tries.cookie.encode() if tries.cookie else lines
+        if tries.cookie:
+            lines += b"Set-Cookie: %b\r\n" % tries.cookie.encode()
+        if self.gateway.settings.allow_debug_header:
+            lines += self._debug_lines()
+        return lines
+
+    def _debug_lines(self) -> bytes:
+        """Kong's answer to ``Kong-Debug`` (kong/router/utils.lua, add_debug_headers)."""
+        if not self._first(b"kong-debug"):
+            return b""
+        assert self._plan is not None
+        return annotations.debug_lines(self._plan.route, self._plan.service)
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes of the upstream's response."""
@@ -678,17 +676,16 @@ class Exchange:
         phases = self._all_phases()
         if phases is None:
             return
-        now, sent = self.gateway.loop.time(), None
-        if self._answered_at is not None:
-            sent = self._sent_at
-        facts = Facts(
+        now = self.gateway.loop.time()
+        facts = filtering.facts(
             status,
-            round((now - self._started) * 1000),
-            None if sent is None else round(((self._answered_at or now) - sent) * 1000),
-            round(((now if sent is None else sent) - self._started) * 1000),
+            self._started,
+            self._sent_at,
+            self._answered_at,
+            now,
             filtering.size_of(self.head) + self._body_received,
             self._bytes_written,
-            self.gateway.wall_clock() - (now - self._started),
+            self.gateway.wall_clock(),
         )
         # What refers to this exchange lets go of it: no collection is due.
         self._phases = self._response.body_filter = None

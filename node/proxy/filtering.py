@@ -1,6 +1,6 @@
 """Answers on their way through the plugins, in the forms that the data plane has them in."""
 
-from node.plugins.context import Asker
+from node.plugins.context import Asker, Facts
 from node.plugins.fields import Pair, bytes_of
 from node.plugins.phases import Phases
 from node.proxy import errors, forwarded
@@ -60,6 +60,31 @@ def filter_answer(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.pairs
     )
     return response.status, shown, body
+
+
+def facts(
+    status: int,
+    started: float,
+    sent: float,
+    answered: float | None,
+    now: float,
+    request_bytes: int,
+    response_bytes: int,
+    wall_clock: float,
+) -> Facts:
+    """How a request went. Times are the loop's seconds: when its head was there, when it was sent
+    on, when the upstream's head came (None: no upstream answered), and now."""
+    upstream_ms = None if answered is None else round((answered - sent) * 1000)
+    own = (now if answered is None else sent) - started
+    return Facts(
+        status,
+        round((now - started) * 1000),
+        upstream_ms,
+        round(own * 1000),
+        request_bytes,
+        response_bytes,
+        wall_clock - (now - started),
+    )
 
 
 def size_of(head: RequestHead) -> int:

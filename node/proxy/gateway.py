@@ -1,6 +1,7 @@
 """What all connections of a worker share."""
 
 import asyncio
+import gc
 import itertools
 import os
 import random
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.caches import ENTITIES
-from node.channel import Ask, Audit, Change, Observed, Snapshot, Version
+from node.channel import Ask, Audit, Change, Observed, Part, Snapshot, Version
 from node.plugins import registry
 from node.plugins.counters import SharedCounters
 from node.plugins.making import Maker
@@ -30,6 +31,7 @@ from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
 from node.proxy.revision import Waiters
 from node.proxy.settings import ProxySettings
+from node.proxy.staging import Staging
 from node.proxy.stats import Stats
 from node.proxy.table import Table
 from node.proxy.tls import ServerTls
@@ -91,6 +93,9 @@ class Gateway:
         self.clients: set[Downstream] = set()
         self.draining = False
         self._loading: Table | None = None
+        self._staging: Staging | None = None
+        self._stepping = False
+        """Whether ``_step`` is going to be called."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._id_prefix = os.urandom(8).hex().encode()
         self._id_numbers = itertools.count(int.from_bytes(os.urandom(4)))
@@ -100,28 +105,27 @@ class Gateway:
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
 
     def _new_table(self) -> Table:
-        return Table(self._refused, self._maker, self.settings.vault_env_prefix)
+        settings = self.settings
+        return Table(self._refused, self._maker, settings.vault_env_prefix, settings.router_flavor)
 
     def load(self, frame: Snapshot) -> bool:
         """Take a slice of a snapshot; True when it was the last and the whole is now served."""
         if self._loading is None or frame.first:
             self._loading = self._new_table()
+        self._staging = None
         self._loading.apply(frame.version, frame.changes)
         self.health.load(frame.changes, first=frame.first, last=frame.last)
         if not frame.last:
             return False
         replaced, self.table, self._loading = self.table, self._loading, None
         self._dismantle(replaced.dismantle())
-        self.balancers.follow(self.table, whole=True)
-        self.server_tls.loaded()
-        self.upstream_tls.loaded()
-        self.cold.loaded(frame.version)
-        self.caches.reached(frame.version)
-        self.waiters.reached(frame.version)
+        self._serves_anew(frame.version)
         return True
 
     def apply(self, version: Version, changes: tuple[Change, ...]) -> None:
         """Apply a changeset: whole, before any other request is looked at."""
+        if self._staging is not None:
+            raise ValueError(f"{version} amid the parts of {self._staging.version}")
         self.table.apply(version, changes)
         self.balancers.follow(self.table, whole=False)
         self.health.apply(changes)
@@ -137,6 +141,51 @@ class Gateway:
         if ids:
             self.server_tls.changed(ids)
             self.upstream_tls.changed(ids)
+
+    def stage(self, frame: Part, swapped: Callable[[Version], None]) -> None:
+        """Take a slice of a large changeset; ``swapped(version)`` is called once it is served."""
+        if frame.first:
+            self._staging = Staging(frame, self.table, self._new_table)
+        staging = self._staging
+        if staging is None or staging.version != frame.version:
+            raise ValueError(f"a part of {frame.version} that begins nothing")
+        staging.add(frame)
+        if not self._stepping:
+            self._stepping = True
+            self._step(swapped)
+
+    def _step(self, swapped: Callable[[Version], None]) -> None:
+        """Go on with what is staged, requests in between."""
+        staging = self._staging
+        self._stepping = staging is not None and staging.step()
+        gc.freeze()  # as what is loaded: it lives long
+        if self._stepping:
+            self.loop.call_soon(self._step, swapped)
+        elif staging is not None and staging.outcome is not None:
+            self._staging = None
+            replaced, self.table = self.table, staging.outcome
+            if replaced is not self.table:
+                self._dismantle(replaced.dismantle())
+            # What is cold in it wasn't sent: the file has it, or the agent.
+            self._serves_anew(staging.version)
+            self._settle(staging, swapped)
+
+    def _settle(self, staging: Staging, swapped: Callable[[Version], None]) -> None:
+        """Have what is known of targets follow the table, some at a time."""
+        if staging.targets:
+            self.health.apply(staging.targets.popleft())
+            self.loop.call_soon(self._settle, staging, swapped)
+        else:
+            swapped(staging.version)
+
+    def _serves_anew(self, version: Version) -> None:
+        """Something was swapped in that has no cold changes with it."""
+        self.balancers.follow(self.table, whole=True)
+        self.server_tls.loaded()
+        self.upstream_tls.loaded()
+        self.cold.loaded(version)
+        self.caches.reached(version)
+        self.waiters.reached(version)
 
     def difference(self, frame: Audit) -> str:
         """How what is served differs from what the agent has sent; empty when it doesn't."""

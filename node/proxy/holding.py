@@ -50,6 +50,15 @@ class Holding(Generic[Entity]):
         else:
             self._left_out.discard(entity_id)
 
+    def take_after(self, other: "Holding[Entity]") -> Iterator[None]:
+        """Hold what another one does, which stays as it is meanwhile; some entities at each
+        step."""
+        for number, (entity_id, entity) in enumerate(other.held.items(), start=1):
+            self._put(entity_id, entity)
+            if number % limits.COPIED_AT_ONCE == 0:
+                yield
+        self._left_out = other._left_out.copy()
+
     def is_as(self, entity_id: str, text: str) -> bool:
         """Whether what is held, or left out, is what this text makes of it."""
         try:

@@ -19,14 +19,11 @@ import re2
 
 from node.proxy import limits
 from node.proxy.entities import EntityRefused, HeaderPattern, Route
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal
 
 REGEX_PRIORITY_MAX = 2**32 - 1
 HEADER_COUNT_MAX = 255
 _PATH_LENGTH_MASK = 0x7FFFF
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = limits.REGEX_MEMORY_BYTES_MAX
 
 
 class Request(NamedTuple):
@@ -44,6 +41,8 @@ class Request(NamedTuple):
     """The listener's."""
     header_values: Callable[[bytes], Iterable[bytes]]
     """All values of the field of that (lower-cased) name."""
+    named_port: int = 0
+    """The port in the Host field; 0: none."""
 
 
 class Match(NamedTuple):
@@ -56,7 +55,7 @@ class Match(NamedTuple):
     """Matches a path anew, for the groups of the expression; None without one."""
 
 
-class _HeaderPredicate:
+class HeaderPredicate:
     """A header condition of a candidate, its expressions compiled."""
 
     __slots__ = ("_expressions", "_values", "name")
@@ -64,7 +63,9 @@ class _HeaderPredicate:
     def __init__(self, pattern: HeaderPattern) -> None:
         self.name = pattern.name
         self._values = pattern.values
-        self._expressions = [_compile(text, "header value ~*") for text in pattern.expressions]
+        self._expressions = [
+            compile_regex(text.lower(), "header value ~*") for text in pattern.expressions
+        ]
 
     def __call__(self, request: Request) -> bool:
         for value in request.header_values(self.name):
@@ -88,10 +89,10 @@ class _Shape(NamedTuple):
     port: int
 
 
-class _Candidate:
+class Candidate:
     """A route, or the part of it whose paths have one priority, under one host pattern."""
 
-    __slots__ = ("headers", "plain", "port", "rank", "regex", "route")
+    __slots__ = ("_match", "_simple", "headers", "needs", "plain", "port", "rank", "regex", "route")
 
     def __init__(
         self,
@@ -99,11 +100,15 @@ class _Candidate:
         priority: int,
         plain: bytes | None,
         regex: "re2._Regexp[bytes] | None",
-        headers: list[_HeaderPredicate],
+        headers: list[HeaderPredicate],
         port: int,
     ) -> None:
+        self._match = Match(route, plain)
+        self._simple = not (route.methods or route.snis or headers or port)
+        self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
+        """What a path must hold for the expression to match it."""
         self.route = route
-        self.rank = (-priority, _descending(route.id))
+        self.rank: tuple[int | str, ...] = (-priority, _descending(route.id))
         """Sorts the winner first."""
         self.plain = plain
         self.regex = regex
@@ -122,44 +127,52 @@ class _Candidate:
 
     def match(self, request: Request) -> Match | None:
         """The path's literal prefix and the host are known to fit."""
+        if self.needs and self.needs not in request.path:
+            return None
+        if not (self._simple or self._fits(request)):
+            return None
+        return self._match if self.regex is None else self.run(request.path)
+
+    def run(self, path: bytes) -> Match | None:
+        """The match of the expression."""
+        assert self.regex is not None
+        found = self.regex.match(path)
+        return None if found is None else Match(self.route, found.group(0), self.regex.match)
+
+    def _fits(self, request: Request) -> bool:
+        """Whether everything but host and path fits."""
         route = self.route
         if route.methods and request.method not in route.methods:
-            return None
+            return False
         if self.port and request.port != self.port:
-            return None
+            return False
         if route.snis and request.ssl and not _sni_fits(route.snis, request.sni):
-            return None
-        for header in self.headers:
-            if not header(request):
-                return None
-        if self.regex is None:
-            return Match(route, self.plain)
-        found = self.regex.match(request.path)
-        return None if found is None else Match(route, found.group(0), self.regex.match)
+            return False
+        return all(header(request) for header in self.headers)
 
 
-def _rank(candidate: _Candidate) -> tuple[int, str]:
+def _rank(candidate: Candidate) -> tuple[int | str, ...]:
     return candidate.rank
 
 
-class _PrefixIndex:
+class PrefixIndex:
     """Candidates of one host pattern, by the literal prefix of their path."""
 
     __slots__ = ("_lengths", "by_prefix")
 
     def __init__(self) -> None:
-        self.by_prefix: dict[bytes, list[_Candidate]] = {}
+        self.by_prefix: dict[bytes, list[Candidate]] = {}
         self._lengths: dict[int, int] = {}
         """How many prefixes there are of each length."""
 
-    def add(self, prefix: bytes, candidate: _Candidate) -> None:
+    def add(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix.get(prefix)
         if candidates is None:
             candidates = self.by_prefix[prefix] = []
             self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
         insort(candidates, candidate, key=_rank)
 
-    def remove(self, prefix: bytes, candidate: _Candidate) -> None:
+    def remove(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix[prefix]
         position = bisect_left(candidates, candidate.rank, key=_rank)
         while candidates[position] is not candidate:
@@ -171,7 +184,7 @@ class _PrefixIndex:
             if not self._lengths[len(prefix)]:
                 del self._lengths[len(prefix)]
 
-    def has(self, prefix: bytes, candidate: _Candidate) -> bool:
+    def has(self, prefix: bytes, candidate: Candidate) -> bool:
         """Whether this very candidate would be found."""
         candidates = self.by_prefix.get(prefix, [])
         position = bisect_left(candidates, candidate.rank, key=_rank)
@@ -181,16 +194,25 @@ class _PrefixIndex:
             position += 1
         return False
 
+    def under(self, path: bytes) -> Iterable[list[Candidate]]:
+        """The candidates whose literal prefix a path has, as sorted lists."""
+        for length in self._lengths:
+            if length <= len(path):
+                candidates = self.by_prefix.get(path[:length])
+                if candidates is not None:
+                    yield candidates
+
     def best(
-        self, request: Request, best: tuple[_Candidate, Match] | None, passed_over: set[str]
-    ) -> tuple[_Candidate, Match] | None:
+        self, request: Request, best: tuple[Candidate, Match] | None, passed_over: set[str]
+    ) -> tuple[Candidate, Match] | None:
         """The better one of ``best`` and the first here that matches, those of some services
         passed over."""
         path = request.path
+        by_prefix = self.by_prefix
         for length in self._lengths:
             if length > len(path):
                 continue
-            for candidate in self.by_prefix.get(path[:length], ()):
+            for candidate in by_prefix.get(path[:length], ()):
                 if best is not None and candidate.rank >= best[0].rank:
                     break
                 if passed_over and candidate.route.service_id in passed_over:
@@ -202,22 +224,22 @@ class _PrefixIndex:
         return best
 
 
-class _HostIndex:
+class HostIndex:
     """Prefix indexes by host pattern: exact, by suffix, by prefix, and for any host."""
 
     def __init__(self) -> None:
-        self._indexes: tuple[dict[bytes, _PrefixIndex], ...] = ({}, {}, {})
+        self._indexes: tuple[dict[bytes, PrefixIndex], ...] = ({}, {}, {})
         """Exact, prefix (``a.*``), suffix (``*.a``): by HostPattern.wildcard 0, 1 and -1."""
-        self._any = _PrefixIndex()
+        self._any = PrefixIndex()
         self._lengths: tuple[dict[int, int], ...] = ({}, {}, {})
 
-    def at(self, text: bytes | None, wildcard: int) -> _PrefixIndex:
+    def at(self, text: bytes | None, wildcard: int) -> PrefixIndex:
         """The index of a pattern, made if need be; ``text`` None stands for any host."""
         if text is None:
             return self._any
         index = self._indexes[wildcard].get(text)
         if index is None:
-            index = self._indexes[wildcard][text] = _PrefixIndex()
+            index = self._indexes[wildcard][text] = PrefixIndex()
             lengths = self._lengths[wildcard]
             lengths[len(text)] = lengths.get(len(text), 0) + 1
         return index
@@ -232,7 +254,7 @@ class _HostIndex:
         if not lengths[len(text)]:
             del lengths[len(text)]
 
-    def has(self, place: "_Place") -> bool:
+    def has(self, place: "Place") -> bool:
         """Whether what stands there would be found."""
         if place.host is None:
             return self._any.has(place.prefix, place.candidate)
@@ -243,35 +265,39 @@ class _HostIndex:
             and index.has(place.prefix, place.candidate)
         )
 
-    def matching(self, host: bytes) -> Iterable[_PrefixIndex]:
+    def matching(self, host: bytes) -> list[PrefixIndex]:
+        """The indexes of all patterns that a host fits."""
         exact, prefixes, suffixes = self._indexes
         index = exact.get(host)
-        if index is not None:
-            yield index
-        for length in self._lengths[-1]:
-            index = suffixes.get(host[-length:]) if length <= len(host) else None
-            if index is not None:
-                yield index
-        for length in self._lengths[1]:
-            index = prefixes.get(host[:length])
-            if index is not None:
-                yield index
-        yield self._any
+        found = [] if index is None else [index]
+        if suffixes:
+            for length in self._lengths[-1]:
+                index = suffixes.get(host[-length:]) if length <= len(host) else None
+                if index is not None:
+                    found.append(index)
+        if prefixes:
+            for length in self._lengths[1]:
+                index = prefixes.get(host[:length])
+                if index is not None:
+                    found.append(index)
+        if self._any.by_prefix:
+            found.append(self._any)
+        return found
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     host: bytes | None
     wildcard: int
     prefix: bytes
-    candidate: _Candidate
+    candidate: Candidate
 
 
 class Router:
     """Finds the route of a request. Pure: no clock, no I/O."""
 
     def __init__(self) -> None:
-        self._hosts = _HostIndex()
-        self._places: dict[str, list[_Place]] = {}
+        self._hosts = HostIndex()
+        self._places: dict[str, list[Place]] = {}
         self._header_names: dict[bytes, int] = {}
         """How many routes ask for each header."""
         self._passed_over: set[str] = set()
@@ -345,6 +371,8 @@ class Router:
         if len(request.path) > limits.ROUTER_CACHE_PATH_BYTES_MAX:
             return self._search(request)
         key: tuple[object, ...] = request[:6]
+        if request.named_port:
+            key = (*key, request.named_port)
         if self._header_names:
             key = (*key, *[tuple(request.header_values(name)) for name in self._header_names])
         try:
@@ -357,20 +385,20 @@ class Router:
         return match
 
     def _search(self, request: Request) -> Match | None:
-        best: tuple[_Candidate, Match] | None = None
+        best: tuple[Candidate, Match] | None = None
         for index in self._hosts.matching(request.host):
             best = index.best(request, best, self._passed_over)
         return None if best is None else best[1]
 
 
-def _places(route: Route) -> Iterable[_Place]:
+def _places(route: Route) -> Iterable[Place]:
     """Where a route's candidates stand in the index. Raises EntityRefused for a bad regex."""
-    headers = [_HeaderPredicate(header) for header in route.headers]
-    compiled = {regex: _compile(regex, "path ~") for regex in route.regexes}
+    headers = [HeaderPredicate(header) for header in route.headers]
+    compiled = {regex: compile_regex(regex, "path ~") for regex in route.regexes}
     for host, wildcard, prefix, weight, plain, regex, port in _shapes(route):
         expression = None if regex is None else compiled[regex]
-        candidate = _Candidate(route, weight, plain, expression, headers, port)
-        yield _Place(host, wildcard, prefix, candidate)
+        candidate = Candidate(route, weight, plain, expression, headers, port)
+        yield Place(host, wildcard, prefix, candidate)
 
 
 def _shapes(route: Route) -> Iterable[_Shape]:
@@ -401,38 +429,6 @@ def priority(route: Route, path_length: int, regex: bool) -> int:
         | regex_priority << 19
         | path_length & _PATH_LENGTH_MASK
     )
-
-
-_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-,%=@!~:;'&")
-_QUANTIFIERS = frozenset("*?+{")
-
-
-def literal_prefix(regex: str) -> bytes:
-    """Characters that every match of the expression begins with; possibly fewer than there are."""
-    text = regex.removeprefix("^")
-    if "|" in text:
-        return b""  # which alternative the prefix belongs to isn't worth finding out
-    prefix: list[str] = []
-    position = 0
-    while position < len(text):
-        character = text[position]
-        width = 1
-        if character == "\\" and text[position + 1 : position + 2] in tuple("./-_~+*?()[]{}$^"):
-            character, width = text[position + 1], 2
-        elif character not in _LITERAL:
-            break
-        if text[position + width : position + width + 1] in _QUANTIFIERS:
-            break
-        prefix.append(character)
-        position += width
-    return "".join(prefix).encode()
-
-
-def _compile(regex: str, what: str) -> "re2._Regexp[bytes]":
-    try:
-        return re2.compile(regex.encode(), _OPTIONS)
-    except re2.error as error:
-        raise EntityRefused(f"{what}{regex}: not an expression that RE2 knows: {error}") from error
 
 
 def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:

@@ -4,7 +4,7 @@ A changeset is applied whole, between two requests; the work is in proportion to
 A change of a service touches none of the routes that lead to it, which may be all there are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from node.channel import Change, Version
@@ -17,6 +17,7 @@ from node.proxy.entities import Route, Service, read_route, read_service
 from node.proxy.holding import Holding, Refused
 from node.proxy.resolver import literal_of
 from node.proxy.router import Match, Request, Router
+from node.proxy.traditional import TraditionalRouter
 from node.proxy.vaults import Vaults
 
 _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
@@ -53,8 +54,10 @@ class Services(Holding[Service]):
 class Routes(Holding[Route]):
     """Those of HTTP, in the router."""
 
-    def __init__(self, router: Router, refused: Refused) -> None:
-        super().__init__("routes", _read_http_route, refused)
+    def __init__(
+        self, router: Router, read: Callable[[str], Route | None], refused: Refused
+    ) -> None:
+        super().__init__("routes", read, refused)
         self._router = router
 
     def place(self, entity_id: str, entity: Route) -> None:
@@ -80,17 +83,29 @@ def _read_http_route(text: str) -> Route | None:
     return None if route.protocols.isdisjoint(_HTTP_PROTOCOLS) else route
 
 
+def _read_compatible_route(text: str) -> Route | None:
+    """``path_handling`` means nothing to this flavor (kong/router/compat.lua)."""
+    route = _read_http_route(text)
+    return None if route is None else route._replace(path_handling="v0")
+
+
 class Table:
     """Everything that decides where a request goes. It is replaced when a whole state is loaded:
     what has to outlive that belongs to the gateway."""
 
     def __init__(
-        self, refused: Refused, maker: Maker = NO_PLUGINS, vault_env_prefix: str = ""
+        self,
+        refused: Refused,
+        maker: Maker = NO_PLUGINS,
+        vault_env_prefix: str = "",
+        flavor: str = "traditional_compatible",
     ) -> None:
         self.version: Version = (0, 0, 0)
-        self._router = Router()
+        traditional = flavor == "traditional"
+        self._router = TraditionalRouter() if traditional else Router()
+        read = _read_http_route if traditional else _read_compatible_route
         self.services = Services(self._router, refused)
-        self.routes = Routes(self._router, refused)
+        self.routes = Routes(self._router, read, refused)
         self.vaults = Vaults(refused, vault_env_prefix)
         self.plugins = Plugins(maker, refused, self.vaults)
         self.certificates = Certificates(refused, self.vaults)
@@ -124,6 +139,12 @@ class Table:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
         self.version = version
+
+    def take_after(self, other: "Table") -> Iterator[None]:
+        """Hold what another one does, which stays as it is meanwhile; some entities at each
+        step."""
+        for kind, holding in self._holdings.items():
+            yield from holding.take_after(other._holdings[kind])
 
     def difference(self, rows: Sequence[Change], counts: Mapping[str, int]) -> str:
         """How what is held differs from what should be; empty when it doesn't.

@@ -40,6 +40,7 @@ from node.channel import (
     Labelled,
     Level,
     Listen,
+    Part,
     Peek,
     Peeked,
     Purge,
@@ -47,6 +48,7 @@ from node.channel import (
     Snapshot,
     Stats,
     Told,
+    Version,
     encode,
 )
 from node.config.listen import HostPort
@@ -78,7 +80,7 @@ def read_settings(fields: Mapping[str, Any]) -> ProxySettings:
         for each in known["listeners"]
     )
     settings = ProxySettings(**known)
-    if settings.router_flavor != "traditional_compatible":
+    if settings.router_flavor not in ("traditional_compatible", "traditional"):
         raise SettingsRefused(
             f"router_flavor: '{settings.router_flavor}' is not served; use traditional_compatible"
         )
@@ -175,6 +177,10 @@ class Worker(asyncio.Protocol):
                 raise ChannelError("a changeset before the first snapshot")
             gateway.apply(frame.version, frame.changes)
             self._send(Applied(frame.version, time.time()))
+        elif isinstance(frame, Part):
+            if not self._ready:
+                raise ChannelError("a changeset before the first snapshot")
+            gateway.stage(frame, self._swapped)
         elif isinstance(frame, Audit):
             self._audit(gateway, frame)
         elif isinstance(frame, Kept):
@@ -230,6 +236,9 @@ class Worker(asyncio.Protocol):
         if difference:
             self._differs = True
             self._send(Differs(difference))
+
+    def _swapped(self, version: Version) -> None:
+        self._send(Applied(version, time.time()))
 
     def _loaded(self, frame: Snapshot) -> None:
         self._differs = False

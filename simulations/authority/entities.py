@@ -12,6 +12,7 @@ from gossip.replica import Head as GossipHead
 from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Body, Change, decode_body, encode_body
+from store.changeset import Changeset as StoreChangeset
 from store.replica import Replica
 from store.version import EMPTY, Head
 from store.version import Version as StoreVersion
@@ -104,7 +105,8 @@ class EntityReplica:
         """Take over what the authority has above this head: the log here begins anew."""
         if log:
             for changeset in log:
-                self._replica.offer(*changeset)
+                version = StoreVersion(*changeset.version)
+                self._replica.apply(StoreChangeset(version, *changeset[1:]))
             self._begin_log()
 
     def replace(self, head: GossipHead, state: Sequence[bytes]) -> None:

@@ -94,7 +94,7 @@ class Follower:
 
     def _offer(self, changeset: Changeset) -> str:
         before = self.replica.head()
-        verdict = self.replica.offer(*changeset)
+        verdict = self.replica.apply(changeset)
         assert self.replica.head()[0] >= before[0], f"{self.name}: it went back"
         return verdict
 

@@ -36,7 +36,9 @@ class _Truth:
 
     def follow(self) -> None:
         for changeset in self._world.authority.log[self._replica.head()[0][2] :]:
-            assert self._replica.offer(*changeset) == "applied"
+            while (verdict := self._replica.offer(*changeset)) == "preparing":
+                pass
+            assert verdict == "applied"
 
     def is_held(self, node: Node) -> bool:
         """Whether a node's state hash is the one of its version."""

@@ -148,8 +148,9 @@ async def test_server_names_are_listed_in_order_and_go_when_null(
 ) -> None:
     path = f"/certificates/{certificate['id']}"
     assert certificate["snis"] == ["a.test", "b.test"]
-    assert (await admin.patch(path, json={})).json == certificate
-    assert (await admin.patch("/certificates/b.test", json={})).json == certificate
+    for named in (path, "/certificates/b.test"):
+        patched = (await admin.patch(named, json={})).json
+        assert patched == {**certificate, "updated_at": patched["updated_at"]}
     emptied = await admin.patch(path, json={"snis": None})
     assert b'"snis":[]' in emptied.body
     assert (await admin.get("/snis")).json["data"] == []

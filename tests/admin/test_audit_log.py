@@ -151,7 +151,9 @@ async def test_only_a_trusted_peer_says_for_whom_it_writes(
 async def test_a_line_is_bounded_and_cannot_be_forged(admin: Client, log: Path) -> None:
     await admin.patch(f"/services/{'x' * 4000}%0aevent=forged", json={})
     await admin.patch("/services/a%0a2026%20notice%20admin%20a%20write", json={})
-    assert len(content(log).splitlines()) == 2
-    long, _ = lines(log)
+    await admin.patch(f"/services/{'x' * 500}", json={})
+    assert len(content(log).splitlines()) == 3
+    longest, _, long = lines(log)
+    assert len(longest["path"]) == AUDIT_FIELD_CHARS_MAX + 1
     assert len(long["path"]) == len(long["name"]) == AUDIT_FIELD_CHARS_MAX + 1
     assert all(len(line) < LINE_CHARS_MAX for line in content(log).splitlines())

@@ -162,7 +162,11 @@ async def test_if_match_names_the_revision_that_is_replaced(admin: Client) -> No
     assert first.headers["ETag"] == '"1.1"'
     await admin.make_service("other")
     late = await post(admin, DOCUMENT, **{"If-Match": '"1.1"'})
-    assert late.status == 412
+    assert (late.status, late.message) == (
+        412,
+        "the configuration is at 1.2, not as If-Match names it",
+    )
+    assert (await post(admin, DOCUMENT, **{"If-Match": "1.1"})).status == 400
     assert (await admin.get("/services/other")).status == 200
     compared = await post(admin, DOCUMENT, "?dry_run=1")
     done = await post(admin, DOCUMENT, **{"If-Match": compared.headers["ETag"]})
@@ -172,9 +176,10 @@ async def test_if_match_names_the_revision_that_is_replaced(admin: Client) -> No
 
 async def test_a_retry_with_its_key_is_told_and_does_nothing(admin: Client) -> None:
     key = {"Idempotency-Key": "deploy-17"}
-    first = await post(admin, DOCUMENT, **key)
+    first = await post(admin, DOCUMENT, **key, **{"If-Match": '"1.0"'})
+    assert first.status == 201
     await admin.make_service("other")
-    again = await post(admin, DOCUMENT, **key)
+    again = await post(admin, DOCUMENT, **key, **{"If-Match": '"1.0"'})
     assert again.status == 200
     assert again.json == {"dry_run": False, "written": False, "revision": "1.1", "repeated": True}
     assert again.headers["Grapevine-Revision"] == first.headers["Grapevine-Revision"]

@@ -31,7 +31,9 @@ async def test_timers_have_kongs_shape(admin: Client) -> None:
 async def test_root_names_what_may_be_configured_and_in_which_order_it_runs(
     admin: Client, overrides: dict[str, str]
 ) -> None:
-    plugins = (await admin.get("/")).json["plugins"]
+    root = (await admin.get("/")).json
+    assert root["configuration"]["loaded_plugins"] == {"cors": True, "key-auth": True}
+    plugins = root["plugins"]
     assert plugins["available_on_server"] == {
         "cors": {"version": "3.9.3", "priority": 2000},
         "key-auth": {"version": "3.9.3", "priority": 1250},

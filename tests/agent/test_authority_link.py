@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from node.agent import authority_link
 from node.agent.authority_link import CantFollow
 from node.agent.serving import Serving
 from store.authority import AuthorityInfo, Committed, Create, Mutation, State
@@ -73,7 +74,7 @@ class LosesTheAnswer(CommitsAndIsGone):
 
 
 def serving() -> Serving:
-    return Serving(Replica("a"), lambda _: None, lambda: None)
+    return Serving(Replica("a"), lambda *_: None, lambda: None)
 
 
 async def test_a_write_waits_as_long_as_the_other_nodes_need() -> None:
@@ -148,7 +149,7 @@ async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confi
 
 
 def holding(revision: int) -> tuple[Serving, State]:
-    serving = Serving(Replica("a"), lambda _: None, lambda: None)
+    serving = Serving(Replica("a"), lambda *_: None, lambda: None)
     state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())
     serving.replica.load(state)
     return serving, state
@@ -202,3 +203,47 @@ async def test_a_state_that_can_not_be_read_leaves_what_is_served() -> None:
         with pytest.raises(CantFollow, match="can't be read here"):
             await attempt()
     assert serving.head() == state.head
+
+
+def large(revision: int, predecessor: bytes) -> Changeset:
+    changes = tuple(Change("services", f"{number:05d}", "{}") for number in range(2_000))
+    body = encode_body(Body(bytes(16), 1.0, "n", changes))
+    return Changeset(Version(1, 7, revision), predecessor, chain(predecessor, body), body)
+
+
+class CommitsMuch(CommitsAndIsGone):
+    """A large changeset, then small ones, without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed: list[Changeset] = []
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        if self.committed:
+            last = self.committed[-1]
+            mine = following(last.version.revision + 1, last.digest)
+        else:
+            mine = large(1, GENESIS_DIGEST)
+        self.committed.append(mine)
+        return Committed(Head(mine.version, mine.digest), mine, ({},))
+
+    async def log(self, after: Head, limit: int = 1_000) -> Sequence[Changeset] | None:
+        return [one for one in self.committed if one.version > after.version]
+
+
+async def test_a_large_commit_is_told_at_once_and_served_by_and_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(authority_link, "EARLY_PATIENCE_SECONDS", 0.001)
+    others, here = Nobody(), serving()
+    link = link_to(CommitsMuch(), here, others)
+    assert await link.open()
+    first = await link.commit([Create("services", {"host": "a"})])
+    second = await link.commit([Create("services", {"host": "a"})])
+    assert [one.version for one in others.early] == [first.head.version, second.head.version]
+    assert here.version == EMPTY.version, "no client waits for what it takes to serve it"
+    while here.version < second.head.version:
+        await asyncio.sleep(0)
+    assert len(here.replica) >= 2_000

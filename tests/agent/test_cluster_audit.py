@@ -14,7 +14,7 @@ from store.canonical import encode_entity
 from store.changeset import Changeset, decode_body
 from store.errors import AuthorityUnavailable
 from store.migrations.sqlite_runner import SqliteMigrations
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.sqlite import SqliteAuthority
 from tests.agent.links import Nobody, link_to
 
@@ -31,12 +31,15 @@ class Audited:
         self.due = True
         self.now = 0.0
         self.pauses: list[float] = []
-        self.serving = Serving(Replica("a"), self.applied.append, lambda: None)
+        self.serving = Serving(Replica("a"), self._applied, lambda: None)
         self.authority = SqliteAuthority(path)
         self.link = link_to(self.authority, self.serving, self.others)
         self.audit = ClusterAudit(
             self.link, self.serving, lambda: self.due, INTERVAL, self._sleep, lambda: self.now
         )
+
+    def _applied(self, applied: Applied) -> None:
+        self.applied.append(applied.changeset)
 
     async def start(self) -> None:
         await SqliteMigrations(self.path).bootstrap()

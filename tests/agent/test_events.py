@@ -26,8 +26,8 @@ def test_a_revision_is_told_once_it_is_live_and_not_before() -> None:
     told: list[Event] = []
     revisions = RevisionEvents(told.append)
     route = Change("routes", "id-1", json.dumps({"name": "r"}))
-    revisions.applied(version(1), body(route))
-    revisions.applied(version(2), body(Change("routes", "id-1", None)))
+    revisions.applied(version(1), body(route), 1)
+    revisions.applied(version(2), body(Change("routes", "id-1", None)), 1)
     assert told == []
     revisions.live(version(1), at=2.0)
     assert told == [
@@ -49,7 +49,7 @@ def test_workers_that_skip_ahead_make_everything_before_live() -> None:
     told: list[Event] = []
     revisions = RevisionEvents(told.append)
     for revision in (1, 2, 3):
-        revisions.applied(version(revision), body())
+        revisions.applied(version(revision), body(), 0)
     revisions.live(version(3), at=1.0)
     assert [event["revision"] for event in told] == ["1.1", "1.2", "1.3"]
 
@@ -66,7 +66,7 @@ def test_a_huge_changeset_names_some_changes_and_counts_all() -> None:
     told: list[Event] = []
     revisions = RevisionEvents(told.append)
     changes = [Change("services", str(number), "{}") for number in range(1_000)]
-    revisions.applied(version(1), body(*changes))
+    revisions.applied(version(1), body(*changes[:100]), 1_000)
     revisions.live(version(1), at=1.0)
     assert len(told[0]["changes"]) == REVISION_EVENT_CHANGES_MAX
     assert told[0]["changes_total"] == 1_000

@@ -68,7 +68,7 @@ class Peers:
 
 class Node:
     def __init__(self) -> None:
-        self.serving = Serving(Replica("a"), lambda _: None, lambda: None)
+        self.serving = Serving(Replica("a"), lambda *_: None, lambda: None)
         self.serving.replica.load(state(5, "a", "b"))
         self.link = Link(self.serving)
         self.peers = Peers()

@@ -42,7 +42,7 @@ class Audited:
     """A node's replica and its audit, in a time that passes while the audit sleeps."""
 
     def __init__(self, count: int = COUNT) -> None:
-        self.serving = Serving(Replica("a"), lambda _: None, self._loaded)
+        self.serving = Serving(Replica("a"), lambda *_: None, self._loaded)
         self.now = 0.0
         self.pauses: list[float] = []
         self.replacements = 0

@@ -13,7 +13,7 @@ from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.serving import Serving
 from store.changeset import Changeset
 from store.contents import PinnedState
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.replica_file import persister
 from store.replica_file.aside import kept_aside
 from store.replica_file.file import ReplicaFile
@@ -28,8 +28,11 @@ class Node:
 
     def __init__(self, path: Path) -> None:
         self.replica = Replica("")
-        self.serving = Serving(self.replica, lambda item: self.keeper.applied(item), self._loaded)
+        self.serving = Serving(self.replica, self._applied, self._loaded)
         self.keeper = ReplicaKeeper(path, self.serving, lambda: None)
+
+    def _applied(self, applied: Applied) -> None:
+        self.keeper.applied(applied.changeset)
 
     def _loaded(self) -> None:
         self.keeper.replaced()

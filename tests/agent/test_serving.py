@@ -10,7 +10,7 @@ from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.history import EPOCHS, Epoch
 from store.lineage import encode_record
-from store.replica import Replica
+from store.replica import Applied, Replica
 from store.snapshot_slices import encode_slices
 from store.version import EMPTY, Head, Version
 
@@ -38,8 +38,8 @@ class Watched:
         self.serving = Serving(Replica("a"), self._applied, self._loaded)
         self.serving.on_mended = self._mended
 
-    def _applied(self, changeset: Changeset) -> None:
-        self.applied.append(changeset.version)
+    def _applied(self, applied: Applied) -> None:
+        self.applied.append(applied.changeset.version)
 
     def _loaded(self) -> None:
         self.loaded.append(self.serving.version)
@@ -236,7 +236,7 @@ async def test_what_is_mended_is_told_as_changes(watched: Watched) -> None:
 
 
 async def test_a_version_is_awaited_for_so_long() -> None:
-    serving = Serving(Replica("a"), lambda changeset: None, lambda: None)
+    serving = Serving(Replica("a"), lambda *_: None, lambda: None)
     first = following(EMPTY)
     waiting = asyncio.create_task(serving.reached(first.version, 30.0))
     await turn()
@@ -245,3 +245,41 @@ async def test_a_version_is_awaited_for_so_long() -> None:
     assert await waiting
     assert await serving.reached(first.version, 0.0), "it is there already"
     assert not await serving.reached(first.version._replace(revision=2), 0.001)
+
+
+def large(head: Head) -> Changeset:
+    """More than is applied in one go."""
+    changes = tuple(Change("services", f"{number:05d}", None) for number in range(COUNT))
+    body = encode_body(Body(bytes(16), 1.0, "n", changes))
+    version = head.version._replace(revision=head.version.revision + 1)
+    return Changeset(version, head.digest, chain(head.digest, body), body)
+
+
+async def test_a_large_changeset_is_served_whole_and_others_get_their_turns(
+    watched: Watched,
+) -> None:
+    await watched.serving.load(state(5))
+    taking = asyncio.create_task(watched.serving.take_whole(large(watched.serving.head())))
+    waiting = asyncio.create_task(watched.serving.reached(Version(1, 7, 6), 30.0))
+    turns = 0
+    while not taking.done():
+        assert len(watched.serving.replica) == (0 if watched.applied else COUNT)
+        await turn()
+        turns += 1
+    assert await taking == "applied"
+    assert turns > 10
+    assert watched.applied == [Version(1, 7, 6)]
+    assert await waiting
+
+
+async def test_one_that_was_finished_in_the_name_of_another_is_told_once(watched: Watched) -> None:
+    await watched.serving.load(state(5))
+    first = large(watched.serving.head())
+    other = following(watched.serving.head())
+    assert watched.serving.take(first) == "preparing"
+    assert await watched.serving.take_whole(other) == "forked"
+    assert watched.applied == [first.version]
+    assert watched.serving.take(first) == "known"
+    assert watched.applied == [first.version]
+    await watched.serving.until_prepared()
+    assert not watched.serving.preparing

@@ -14,8 +14,8 @@ from node.agent.workers import Workers
 from node.channel import Audit
 from node.proxy.table import Table
 from store.authority import State
-from store.changeset import Body, Change, Changeset, chain, decode_body, encode_body
-from store.replica import Replica
+from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.replica import Applied, Replica
 from store.schema import cold_kinds
 from store.version import Head, Version
 from tests.proxy.process import route, service
@@ -81,8 +81,8 @@ class Node:
         hot = list(self.serving.replica.pin().changes(leave_out=cold_kinds()))
         self.table.apply(self.serving.version, hot)
 
-    def _applied(self, changeset: Changeset) -> None:
-        self.table.apply(changeset.version, decode_body(changeset.body).changes)
+    def _applied(self, applied: Applied) -> None:
+        self.table.apply(applied.changeset.version, applied.body.changes)
 
     async def _sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -15,6 +15,7 @@ from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.history import EPOCHS, Epoch, Reach
 from store.lineage import encode_record
+from store.replica import Applied as AppliedChangeset
 from store.replica import Replica
 from store.version import Head, Version
 from tests.agent.test_feeding import Pipe
@@ -80,8 +81,8 @@ class Node:
         )
         self.workers._listening = True
 
-    def _applied(self, changeset: Changeset) -> None:
-        self.workers.publish(changeset.version, ())
+    def _applied(self, applied: AppliedChangeset) -> None:
+        self.workers.publish(applied.changeset.version, ())
 
     def _loaded(self) -> None:
         self.workers.publish_state()

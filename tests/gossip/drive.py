@@ -90,6 +90,7 @@ class Driver:
         self.number = number
         self.authority = LogAuthority()
         self.replica = replica or LogReplica()
+        self.holds = holds
         self.core = Gossip(
             Identity(node_id(number), 1, number),
             metadata(f"node-{number}"),

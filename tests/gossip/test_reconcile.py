@@ -219,7 +219,7 @@ def test_of_two_nobody_knows_who_is_damaged_until_the_authority_says_so() -> Non
 
 
 def test_a_damaged_replica_serves_on_and_is_renewed_while_changes_come() -> None:
-    world = world_with_entities(3, 55)
+    world = world_with_entities(3, 57)
     damaged = world.nodes[1]
     replica_of(damaged).misapply(world.rng)
     for number in range(200):

@@ -97,7 +97,11 @@ class WorkerProcess:
             "node.proxy.worker",
             "--channel-fd",
             str(self._workers_end.fileno()),
-            pass_fds=(self._workers_end.fileno(), self.listener.fileno()),
+            pass_fds=(
+                self._workers_end.fileno(),
+                self.listener.fileno(),
+                *((settings["counters_fd"],) if "counters_fd" in settings else ()),
+            ),
             cwd=ROOT,
             preexec_fn=limit,
             stdin=asyncio.subprocess.DEVNULL,

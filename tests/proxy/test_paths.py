@@ -4,57 +4,78 @@ import pytest
 
 from node.proxy.paths import PathHandling, escape, normalise, upstream_path
 
-# service path, route path, strip_path, request path, v0, v1
-HANDLING: list[tuple[str, str | None, bool | None, str, str, str]] = [
-    ("/", "/", None, "/", "/", "/"),
-    ("/", "/", None, "/route", "/route", "/route"),
-    ("/", "/", None, "/route/", "/route/", "/route/"),
-    ("/", "/route", False, "/route", "/route", "/route"),
-    ("/", "/route", False, "/routereq", "/routereq", "/routereq"),
-    ("/", "/route", True, "/route", "/", "/"),
-    ("/", "/route", True, "/route/", "/", "/"),
-    ("/", "/route", True, "/routereq", "/req", "/req"),
-    ("/", "/route/", True, "/route/", "/", "/"),
-    ("/", "/route/", True, "/route/req", "/req", "/req"),
-    ("/srv", "/rou", False, "/roureq", "/srv/roureq", "/srvroureq"),
-    ("/srv", "/rou", True, "/roureq", "/srv/req", "/srvreq"),
-    ("/srv/", "/rou", False, "/rou", "/srv/rou", "/srv/rou"),
-    ("/srv/", "/rou", True, "/rou", "/srv", "/srv/"),
-    ("/service", "/", None, "/", "/service", "/service"),
-    ("/service", "/", None, "/route", "/service/route", "/serviceroute"),
-    ("/service", "/", None, "/route/", "/service/route/", "/serviceroute/"),
-    ("/service", "/route", False, "/route", "/service/route", "/serviceroute"),
-    ("/service", "/route", True, "/route", "/service", "/service"),
-    ("/service", "/route", True, "/route/", "/service/", "/service/"),
-    ("/service", "/route", True, "/routereq", "/service/req", "/servicereq"),
-    ("/service", "/route/", False, "/route/", "/service/route/", "/serviceroute/"),
-    ("/service", "/route/", True, "/route/", "/service/", "/service"),
-    ("/service", "/route/", True, "/route/req", "/service/req", "/servicereq"),
-    ("/service/", "/", None, "/", "/service/", "/service/"),
-    ("/service/", "/", None, "/route", "/service/route", "/service/route"),
-    ("/service/", "/route", False, "/routereq", "/service/routereq", "/service/routereq"),
-    ("/service/", "/route", True, "/route", "/service", "/service/"),
-    ("/service/", "/route", True, "/route/", "/service/", "/service/"),
-    ("/service/", "/route", True, "/routereq", "/service/req", "/service/req"),
-    ("/service/", "/route/", True, "/route/", "/service/", "/service/"),
-    ("/service/", "/route/", True, "/route/req", "/service/req", "/service/req"),
-    ("/", None, None, "/route/", "/route/", "/route/"),
-    ("/service", None, None, "/", "/service", "/service"),
-    ("/service", None, None, "/route", "/service/route", "/serviceroute"),
-    ("/service/", None, None, "/", "/service/", "/service/"),
-    ("/service/", None, None, "/route/", "/service/route/", "/service/route/"),
-]
+HANDLING = """
+service    route    strip  request      v0                  v1
+/         /        *     /            /                   /
+/         /        *     /route       /route              /route
+/         /        *     /route/      /route/             /route/
+/         /        *     /routereq    /routereq           /routereq
+/         /        *     /route/req   /route/req          /route/req
+/         /route   -     /route       /route              /route
+/         /route   -     /route/      /route/             /route/
+/         /route   -     /routereq    /routereq           /routereq
+/         /route   +     /route       /                   /
+/         /route   +     /route/      /                   /
+/         /route   +     /routereq    /req                /req
+/         /route/  -     /route/      /route/             /route/
+/         /route/  -     /route/req   /route/req          /route/req
+/         /route/  +     /route/      /                   /
+/         /route/  +     /route/req   /req                /req
+/srv      /rou     -     /roureq      /srv/roureq         /srvroureq
+/srv      /rou     +     /roureq      /srv/req            /srvreq
+/srv/     /rou     -     /rou         /srv/rou            /srv/rou
+/srv/     /rou     +     /rou         /srv                /srv/
+/service  /        *     /            /service            /service
+/service  /        *     /route       /service/route      /serviceroute
+/service  /        *     /route/      /service/route/     /serviceroute/
+/service  /        *     /routereq    /service/routereq   /serviceroutereq
+/service  /        *     /route/req   /service/route/req  /serviceroute/req
+/service  /route   -     /route       /service/route      /serviceroute
+/service  /route   -     /route/      /service/route/     /serviceroute/
+/service  /route   -     /routereq    /service/routereq   /serviceroutereq
+/service  /route   +     /route       /service            /service
+/service  /route   +     /route/      /service/           /service/
+/service  /route   +     /routereq    /service/req        /servicereq
+/service  /route/  -     /route/      /service/route/     /serviceroute/
+/service  /route/  -     /route/req   /service/route/req  /serviceroute/req
+/service  /route/  +     /route/      /service/           /service
+/service  /route/  +     /route/req   /service/req        /servicereq
+/service/ /        *     /            /service/           /service/
+/service/ /        *     /route/      /service/route/     /service/route/
+/service/ /        *     /route       /service/route      /service/route
+/service/ /        *     /routereq    /service/routereq   /service/routereq
+/service/ /        *     /route/req   /service/route/req  /service/route/req
+/service/ /route   -     /route       /service/route      /service/route
+/service/ /route   -     /route/      /service/route/     /service/route/
+/service/ /route   -     /routereq    /service/routereq   /service/routereq
+/service/ /route   +     /route       /service            /service/
+/service/ /route   +     /route/      /service/           /service/
+/service/ /route   +     /routereq    /service/req        /service/req
+/service/ /route/  -     /route/      /service/route/     /service/route/
+/service/ /route/  -     /route/req   /service/route/req  /service/route/req
+/service/ /route/  +     /route/      /service/           /service/
+/service/ /route/  +     /route/req   /service/req        /service/req
+/         .        *     /            /                   /
+/         .        *     /route       /route              /route
+/         .        *     /route/      /route/             /route/
+/service  .        *     /            /service            /service
+/service  .        *     /route       /service/route      /serviceroute
+/service  .        *     /route/      /service/route/     /serviceroute/
+/service/ .        *     /            /service/           /service/
+/service/ .        *     /route       /service/route      /service/route
+/service/ .        *     /route/      /service/route/     /service/route/
+"""
+"""In ``strip``, ``*`` is both; a route ``.`` has no paths."""
 
 
-@pytest.mark.parametrize(("base", "matched", "strip", "path", "v0", "v1"), HANDLING)
-def test_the_upstream_path_is_built_as_kong_builds_it(
-    base: str, matched: str | None, strip: bool | None, path: str, v0: str, v1: str
-) -> None:
-    prefix = None if matched is None else matched.encode()
+@pytest.mark.parametrize("row", HANDLING.splitlines()[2:])
+def test_the_upstream_path_is_built_as_kong_builds_it(row: str) -> None:
+    service, route, strip, path, v0, v1 = row.split()
+    matched = None if route == "." else route.encode()
     expected: list[tuple[PathHandling, str]] = [("v0", v0), ("v1", v1)]
     for handling, result in expected:
-        for stripping in (True, False) if strip is None else (strip,):
-            built = upstream_path(base.encode(), path.encode(), prefix, stripping, handling)
+        for stripping in {"*": (True, False), "+": (True,), "-": (False,)}[strip]:
+            built = upstream_path(service.encode(), path.encode(), matched, stripping, handling)
             assert built == result.encode(), (handling, stripping)
 
 

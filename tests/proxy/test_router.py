@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.proxy.entities import EntityRefused, read_route
-from node.proxy.router import Request, Router, literal_prefix
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal
+from node.proxy.router import Request, Router
 
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(8)]
 
@@ -149,6 +152,53 @@ def test_a_regex_that_re2_does_not_know_is_refused_by_name(regex: str) -> None:
 )
 def test_the_literal_prefix_never_promises_too_much(regex: str, prefix: str) -> None:
     assert literal_prefix(regex) == prefix.encode()
+
+
+@pytest.mark.parametrize(
+    ("regex", "literal"),
+    [
+        (r"/a/(?<id>\d+)/items$", "/items"),
+        (r"/\w+/resource042$", "/resource042"),
+        (r"/a[bc]+/d\.e", "/d.e"),
+        (r"/a.*bc?d", "b"),
+        (r"/.(xyz)*/ab{0}c", "/a"),
+        (r"/(ab|cd)/efg", ""),
+        (r"/\d(?i)abc", ""),
+        (r"/\d\Qabc\E", ""),
+        (r"/\d\x41abc", ""),
+        (r"/[[:alpha:]]abc", ""),
+        (r"/plain", ""),
+    ],
+)
+def test_the_required_literal_never_promises_too_much(regex: str, literal: str) -> None:
+    assert required_literal(regex) == literal.encode()
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("a", "b", "/", ".", r"\.", r"\d", "[ab]", "[^]a]", "(a)", "(?:b/)", "(?P<n>a)"),
+                *("|", "*", "?", "+", "{0,2}", "{0}", "$", "^", "(a(b)c)", r"\b", "(?i)", "é"),
+            ]
+        ),
+        max_size=8,
+    ),
+    st.text("ab/.1\né", max_size=8),
+)
+def test_whatever_an_expression_matches_holds_its_required_literal(
+    pieces: list[str], path: str
+) -> None:
+    regex = "/" + "".join(pieces)
+    try:
+        compiled = compile_regex(regex, "")
+    except EntityRefused:
+        return
+    asked = f"/{path}".encode()
+    if compiled.match(asked):
+        assert required_literal(regex) in asked
+        assert asked.startswith(literal_prefix(regex))
 
 
 def test_a_removed_route_leaves_nothing_behind() -> None:

@@ -12,6 +12,7 @@ import pytest
 from node.channel import Change
 from node.proxy.router import Router
 from node.proxy.table import Table
+from node.proxy.traditional import TraditionalRouter
 from tests.proxy.balancing.upstreams import target, upstream
 from tests.proxy.process import route, service
 
@@ -19,9 +20,9 @@ from tests.proxy.process import route, service
 class Held:
     """A table, and what was sent to it."""
 
-    def __init__(self, *changes: Change) -> None:
+    def __init__(self, *changes: Change, flavor: str = "traditional_compatible") -> None:
         self.refused: list[str] = []
-        self.table = Table(self.refused.append)
+        self.table = Table(self.refused.append, flavor=flavor)
         self.state: dict[tuple[str, str], str] = {}
         self.apply(*changes)
 
@@ -223,10 +224,11 @@ def test_one_that_was_left_out_and_should_not_be_is_a_difference(held: Held) -> 
     assert broken[1] in held.difference()
 
 
+@pytest.mark.parametrize("flavor", ["traditional_compatible", "traditional"])
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_was_applied_is_as_it_should_be(seed: int) -> None:
+def test_whatever_was_applied_is_as_it_should_be(seed: int, flavor: str) -> None:
     rng = random.Random(seed)
-    held = Held()
+    held = Held(flavor=flavor)
     ids = [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(8)]
     paths = [["/"], ["/a", "/b"], ["~/x/.*"], ["~("], ["/a", "~/a+"]]
     for _ in range(60):
@@ -245,3 +247,18 @@ def test_whatever_was_applied_is_as_it_should_be(seed: int) -> None:
             target = ("services", rng.choice(ids), "")
             held.apply(route(target, entity_id, **lists))
         assert held.difference() == ""
+
+
+def test_damage_to_the_traditional_router_shows_too() -> None:
+    held = Held(TARGET, ROUTE, OTHER, flavor="traditional")
+    router = held.router
+    assert isinstance(router, TraditionalRouter)
+    assert held.difference() == ""
+    route_held = held.table.routes.held[ROUTE[1]]
+    router.remove(ROUTE[1])
+    assert held.difference() != ""
+    router.add(route_held)
+    assert held.difference() == ""
+    place = router._places[ROUTE[1]][0]
+    place.candidate.rank = (0,)
+    assert ROUTE[1] in held.difference()

@@ -16,7 +16,7 @@ from store import reconcile
 from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.giving import Giving
-from store.limits import MEND_CHANGES_MAX, RANGE_ENTITIES, SKETCH_SYMBOLS_MAX
+from store.limits import CHANGES_AT_ONCE_MAX, RANGE_ENTITIES, SKETCH_SYMBOLS_MAX
 from store.reconcile import Reconciliation
 from store.replica import Replica
 from store.version import Head, Version
@@ -125,7 +125,7 @@ def test_a_small_difference_is_changed_in_place_and_told() -> None:
 
 
 def test_a_large_difference_goes_through_a_shadow() -> None:
-    changed = range(MEND_CHANGES_MAX + 1)
+    changed = range(CHANGES_AT_ONCE_MAX + 1)
     target, source = holding(services(600), OLD), holding(services(600, *changed), NEW)
     talk = Talk(target, source)
     assert talk.run() == "ready"

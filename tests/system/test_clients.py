@@ -14,6 +14,13 @@ from tests.deck import Call, Deck
 from tests.declarations import a_declaration
 from tests.system.conftest import StartCluster
 
+PLUGINS: dict[str, dict[str, Any]] = {
+    "cors": {"max_age": 60},
+    "key-auth": {"key_names": ["apikey", "x-key"]},
+    "rate-limiting": {"minute": 5, "policy": "local"},
+    "request-transformer": {"add": {"headers": ["x-a:b"]}},
+}
+
 
 def alternating(cluster: LocalCluster) -> Call:
     """A balancer without memory: each request goes to the next node."""
@@ -34,7 +41,7 @@ async def test_two_syncs_through_alternating_nodes_are_one_write_of_each_entity(
     cluster = await start_cluster(
         3, settings_for(postgres_database) if engine == "postgres" else None
     )
-    declaration = a_declaration(20)
+    declaration = a_declaration(20, PLUGINS)
     call = alternating(cluster)
     first = await Deck(call).sync(declaration)
     assert len(first.created) == sum(map(len, declaration.values()))
@@ -43,12 +50,16 @@ async def test_two_syncs_through_alternating_nodes_are_one_write_of_each_entity(
     await cluster.until_revision(f"1.{len(first.created)}")
 
 
+ROUTE = {"name": "r", "paths": ["/r"]}
+
+
 async def test_aio_kong_applies_a_declaration_to_a_node_and_finds_it_on_another(
     start_cluster: StartCluster,
 ) -> None:
     cluster = await start_cluster(2)
     wanted = {
-        "services": [{"name": "s", "host": "h.test", "routes": [{"name": "r", "paths": ["/r"]}]}],
+        "plugins": [{"name": "key-auth", "config": {"hide_credentials": True}}],
+        "services": [{"name": "s", "host": "h.test", "routes": [ROUTE]}],
         "consumers": [
             {
                 "username": "bob",
@@ -64,5 +75,7 @@ async def test_aio_kong_applies_a_declaration_to_a_node_and_finds_it_on_another(
         assert (await other.routes.get("r"))["paths"] == ["/r"]
         bob = await other.consumers.get("bob")
         assert [acl["group"] for acl in await bob.acls.get_list()] == ["staff"]
+        (plugin,) = await other.plugins.get_full_list()
+        assert plugin["config"]["hide_credentials"] is True
         await other.delete_all()
         assert await Kong(first, session).services.get_list() == []

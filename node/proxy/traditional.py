@@ -1,0 +1,377 @@
+"""Kong's router of flavor ``traditional``, as an index that changes route by route.
+
+The rules are those of kong/router/traditional.lua. A route with several paths counts as one for
+each. Routes are grouped in categories by which attributes they have; a request begins at the
+category of all attributes by which it might be matched, and goes down from there. In a category,
+routes under the rarest of its attributes' values are looked at before all others (*the bucket*);
+among those looked at, the first in the order of `_rank_of` that matches wins.
+
+That sounds like lists that are walked, and in Kong they are. Here each category has the index that
+the other flavor has, and what a bucket leaves out is passed over while it is searched. Four facts
+about all routes decide where a search begins and what the bucket is; they are kept beside:
+which header names, wildcard hosts, expressions and plain paths there are, the first ones first.
+
+Two things differ from Kong. Expressions are RE2's. And routes of a disabled service match nothing,
+but still count when the bucket is chosen: so disabling a service costs the same with any number of
+routes.
+"""
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterator
+
+import re2
+
+from node.proxy.entities import EntityRefused, HeaderPattern, HostPattern, Route
+from node.proxy.regexes import compile_regex, literal_prefix
+from node.proxy.router import (
+    Candidate,
+    HostIndex,
+    Match,
+    Place,
+    Request,
+    Router,
+)
+from node.proxy.traditional_attributes import (
+    HEADER,
+    HOST,
+    METHOD,
+    SNI,
+    URI,
+    Asked,
+    Attributes,
+    Rank,
+    host_text,
+)
+
+_HAS_REGEX, _PLAIN_HOSTS_ONLY, _WILDCARD_WITH_PORT = 0x01, 0x02, 0x04
+
+
+def category_of(route: Route) -> int:
+    """The attributes that a route has, as bits."""
+    return (
+        (HOST if route.hosts else 0)
+        | (HEADER if route.headers else 0)
+        | (URI if route.paths or route.regexes else 0)
+        | (METHOD if route.methods else 0)
+        | (SNI if route.snis else 0)
+    )
+
+
+def _rank_of(route: Route, number: int, plain: bytes | None, regex: str | None) -> Rank:
+    """Sorts the winner first. What Kong leaves to chance is settled by id."""
+    wildcards = [host for host in route.hosts if host.wildcard]
+    return (
+        -(
+            (_HAS_REGEX if regex is not None else 0)
+            | (_PLAIN_HOSTS_ONLY if route.hosts and not wildcards else 0)
+            | (_WILDCARD_WITH_PORT if any(host.port for host in wildcards) else 0)
+        ),
+        -len(route.headers),
+        -route.regex_priority if regex is not None else 0,
+        -len(plain or b""),
+        route.created_at,
+        route.id,
+        number,
+    )
+
+
+class _Header:
+    """A header condition: one value that begins with ``~*`` is an expression; of several, none."""
+
+    __slots__ = ("_expression", "_values", "name")
+
+    def __init__(self, pattern: HeaderPattern) -> None:
+        self.name = pattern.name
+        literal = [f"~*{text.lower()}".encode() for text in pattern.expressions]
+        self._values = pattern.values | set(literal)
+        self._expression = None
+        if len(pattern.expressions) == 1 and not pattern.values:
+            self._expression = compile_regex(pattern.expressions[0], "header value ~*")
+
+    def fits(self, request: Request) -> bool:
+        for value in request.header_values(self.name):
+            lowered = value.lower()
+            if lowered in self._values:
+                return True
+            if self._expression is not None and self._expression.search(lowered):
+                return True
+        return False
+
+
+class _Standing(Candidate):
+    """A route with one of its paths, under one of its hosts."""
+
+    __slots__ = ("header_conditions", "header_names", "host", "hosts", "uri")
+
+    def __init__(
+        self,
+        route: Route,
+        rank: Rank,
+        plain: bytes | None,
+        regex: "re2._Regexp[bytes] | None",
+        conditions: list[_Header],
+        host: HostPattern | None,
+    ) -> None:
+        super().__init__(route, 0, plain, regex, [], 0)
+        self.rank = rank
+        self.host = host
+        self.hosts = frozenset(map(host_text, route.hosts))
+        self.header_conditions = conditions
+        self.header_names = frozenset(each.name for each in conditions)
+        self.uri = plain if regex is None else regex.pattern
+        """Its path's text, as a key."""
+
+    def fits(self, request: Request, asked: Asked) -> Match | None:
+        """The match, where the index says that host and literal prefix may fit."""
+        route = self.route
+        if self.needs and self.needs not in request.path:
+            return None
+        if self.host is not None and not _host_fits(self.host, request, asked.port):
+            return None
+        if route.methods and request.method not in route.methods:
+            return None
+        if route.snis and request.ssl and request.sni not in route.snis:
+            return None
+        if not all(condition.fits(request) for condition in self.header_conditions):
+            return None
+        if self.regex is None:
+            return Match(route, self.plain)
+        return self.run(request.path)
+
+
+def _host_fits(host: HostPattern, request: Request, port: int) -> bool:
+    if host.wildcard == 0:  # only a port that the client names is compared
+        return host.port in (0, request.named_port)
+    return len(request.host) > len(host.text) and host.port in (0, port)
+
+
+class _Category:
+    """The routes with the same attributes."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.index = HostIndex()
+        self.size = 0
+        self._sizes: Counter[tuple[int, bytes]] = Counter()
+        """How many there are under each (attribute, value)."""
+
+    def count(self, standing: _Standing, by: int) -> None:
+        """One route with one path came (1) or went (-1)."""
+        self.size += by
+        for key in self._keys(standing):
+            self._sizes[key] += by
+            if not self._sizes[key]:
+                del self._sizes[key]
+
+    def _keys(self, standing: _Standing) -> Iterator[tuple[int, bytes]]:
+        route = standing.route
+        yield from ((HOST, host) for host in standing.hosts)
+        yield from ((HEADER, name) for name in standing.header_names)
+        if standing.uri is not None:
+            yield URI, standing.uri
+        yield from ((METHOD, method) for method in route.methods)
+        yield from ((SNI, sni) for sni in route.snis)
+
+    def best(self, request: Request, asked: Asked, passed_over: set[str]) -> Match | None:
+        bucket = self._bucket(request, asked)
+        if bucket is not None:
+            match = self._search(request, asked, passed_over, bucket)
+            if match is not None:
+                return match
+        return self._search(request, asked, passed_over, None)
+
+    def _bucket(self, request: Request, asked: Asked) -> tuple[int, bytes] | None:
+        """The attribute and value whose routes come first; None when that leaves out none: whoever
+        matches has the request's method and server name."""
+        smallest: tuple[int, bytes] | None = None
+        for key in (
+            (HOST, asked.host),
+            (HEADER, asked.header),
+            (URI, asked.uri),
+            (METHOD, request.method),
+            (SNI, request.sni),
+        ):
+            size = self._sizes.get(key, 0) if self.bits & key[0] else 0
+            if not size:
+                continue
+            if key[0] == HEADER:
+                return key
+            if smallest is None or size < self._sizes[smallest]:
+                smallest = key
+        return None if smallest is None or smallest[0] in (METHOD, SNI) else smallest
+
+    def _search(
+        self,
+        request: Request,
+        asked: Asked,
+        passed_over: set[str],
+        bucket: tuple[int, bytes] | None,
+    ) -> Match | None:
+        best: Match | None = None
+        best_rank: Rank | None = None
+        for candidates in self._lists(request):
+            for candidate in candidates:
+                if best_rank is not None and candidate.rank >= best_rank:
+                    break
+                assert isinstance(candidate, _Standing)
+                if bucket is not None and not _is_in(candidate, bucket):
+                    continue
+                if passed_over and candidate.route.service_id in passed_over:
+                    continue
+                match = candidate.fits(request, asked)
+                if match is not None:
+                    best, best_rank = match, candidate.rank
+                    break
+        return best
+
+    def _lists(self, request: Request) -> Iterator[list[Candidate]]:
+        for prefixes in self.index.matching(request.host):
+            yield from prefixes.under(request.path)
+
+
+def _is_in(standing: _Standing, bucket: tuple[int, bytes]) -> bool:
+    attribute, value = bucket
+    if attribute == HOST:
+        return value in standing.hosts
+    return value in standing.header_names if attribute == HEADER else value == standing.uri
+
+
+class TraditionalRouter(Router):
+    """See the module's text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._categories: dict[int, _Category] = {}
+        self._order: list[int] = []
+        """Of the categories: more attributes first, then the greater bits."""
+        self._attributes = Attributes()
+
+    def add(self, route: Route) -> None:
+        """Add a route that isn't there yet. Raises EntityRefused for a bad regex, and for a route
+        that nothing could match."""
+        assert route.id not in self._places
+        places = list(_places(route))
+        category = self._category(category_of(route))
+        for place, is_new in _with_paths(places):
+            category.index.at(place.host, place.wildcard).add(place.prefix, place.candidate)
+            if is_new:
+                self._note(category, place, 1)
+        for header in route.headers:
+            self._header_names[header.name] = self._header_names.get(header.name, 0) + 1
+        self._places[route.id] = places
+        self._cache.clear()
+
+    def remove(self, route_id: str) -> None:
+        """Remove a route; one that isn't there is none."""
+        places = self._places.pop(route_id, None)
+        if places is None:
+            return
+        route = places[0].candidate.route
+        category = self._categories[category_of(route)]
+        for place, is_new in _with_paths(places):
+            category.index.at(place.host, place.wildcard).remove(place.prefix, place.candidate)
+            category.index.prune(place.host, place.wildcard)
+            if is_new:
+                self._note(category, place, -1)
+        for header in route.headers:
+            self._header_names[header.name] -= 1
+            if not self._header_names[header.name]:
+                del self._header_names[header.name]
+        if not category.size:
+            del self._categories[category.bits]
+            self._order.remove(category.bits)
+        self._cache.clear()
+
+    def holds(self, route: Route) -> bool:
+        """Whether this very route is where it would be looked for."""
+        places = self._places.get(route.id, [])
+        category = self._categories.get(category_of(route))
+        if category is None or not places:
+            return False
+        made = list(_places(route))
+        return len(places) == len(made) and all(
+            place.candidate.route is route
+            and place[:3] == other[:3]
+            and _is_alike(place.candidate, other.candidate)
+            and category.index.has(place)
+            for place, other in zip(places, made, strict=True)
+        )
+
+    def admits(self, route: Route) -> bool:
+        """Whether it could be added."""
+        try:
+            list(_places(route))
+        except EntityRefused:
+            return False
+        return True
+
+    def _category(self, bits: int) -> _Category:
+        category = self._categories.get(bits)
+        if category is None:
+            category = self._categories[bits] = _Category(bits)
+            insort(self._order, bits, key=lambda each: (-each.bit_count(), -each))
+        return category
+
+    def _note(self, category: _Category, place: Place, by: int) -> None:
+        """One route with one path came (1) or went (-1)."""
+        standing = place.candidate
+        assert isinstance(standing, _Standing)
+        category.count(standing, by)
+        self._attributes.note(
+            standing.route, standing.rank, standing.plain, standing.regex, place.prefix, by
+        )
+
+    def _search(self, request: Request) -> Match | None:
+        asked = self._attributes.asked(request)
+        if not asked.category:
+            return None
+        start = self._order.index(asked.category) if asked.category in self._categories else 0
+        for bits in self._order[start:]:
+            match = self._categories[bits].best(request, asked, self._passed_over)
+            if match is not None:
+                return match
+        return None
+
+
+def _is_alike(one: Candidate, other: Candidate) -> bool:
+    assert isinstance(one, _Standing)
+    assert isinstance(other, _Standing)
+    return (one.rank, one.plain, one.uri, one.host, one.hosts, one.header_names) == (
+        other.rank,
+        other.plain,
+        other.uri,
+        other.host,
+        other.hosts,
+        other.header_names,
+    ) and (one.regex is None) == (other.regex is None)
+
+
+def _with_paths(places: list[Place]) -> Iterator[tuple[Place, bool]]:
+    """Each place, and whether it is the first of its path."""
+    last: Rank | None = None
+    for place in places:
+        yield place, place.candidate.rank != last
+        last = place.candidate.rank
+
+
+def _places(route: Route) -> Iterator[Place]:
+    """Where a route stands in its category's index: the hosts of its first path, then those of the
+    next. Raises EntityRefused."""
+    if not category_of(route):
+        raise EntityRefused(f"route {route.id}: it has nothing to be matched by")
+    conditions = [_Header(header) for header in route.headers]
+    paths: list[tuple[bytes, bytes | None, str | None]]
+    paths = [(path, path, None) for path in route.paths]
+    paths += [(literal_prefix(regex), None, regex) for regex in route.regexes]
+    for number, (prefix, plain, regex) in enumerate(paths or [(b"", None, None)]):
+        rank = _rank_of(route, number, plain, regex)
+        compiled = None if regex is None else compile_regex(regex, "path ~")
+        for host in route.hosts or (None,):
+            standing = _Standing(route, rank, plain, compiled, conditions, host)
+            yield Place(
+                None if host is None else host.text,
+                0 if host is None else host.wildcard,
+                prefix,
+                standing,
+            )
