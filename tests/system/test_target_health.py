@@ -156,3 +156,68 @@ async def probes(cluster: LocalCluster, node: LocalNode) -> int:
         if line.startswith("grapevine_target_probes_total "):
             return int(float(line.split()[1]))
     raise AssertionError("no such metric")
+
+
+async def make_route(cluster: LocalCluster) -> None:
+    first = cluster.nodes[0]
+    service = {"name": "s", "host": "u", "retries": 0}
+    assert await send(cluster, first, "POST", "/services", service) == 201
+    route = {"name": "r", "paths": ["/"]}
+    assert await send(cluster, first, "POST", "/services/s/routes?fence=all", route) == 201
+
+
+async def served_by(cluster: LocalCluster, node: LocalNode) -> tuple[int, str]:
+    async with cluster.session.get(node.proxy_url + "/") as response:
+        return response.status, await response.text()
+
+
+async def test_requests_take_a_target_out_and_a_setting_by_hand_brings_it_back(
+    start_cluster: StartCluster, backends: list[Backend]
+) -> None:
+    cluster = await start_cluster(2)
+    first, second = cluster.nodes
+    await make_upstream(cluster, backends, SERVED)
+    await make_route(cluster)
+    bad, good = backends
+    bad.status = 500
+
+    async def is_out() -> bool:
+        await served_by(cluster, first)
+        return (await healths(cluster, first))[bad.target] == "UNHEALTHY"
+
+    await until(is_out, "requests have found it unhealthy")
+    assert [await served_by(cluster, first) for _ in range(6)] == [(200, good.target)] * 6
+    assert (await healths(cluster, second))[bad.target] == "HEALTHY"
+    # The other node has heard of it: of its three failures one is enough there.
+    answers = [await served_by(cluster, second) for _ in range(6)]
+    assert [status for status, _ in answers].count(500) == 1
+    await until_health(cluster, bad, "UNHEALTHY")
+    bad.status = 200
+    path = f"/upstreams/u/targets/{bad.target}/healthy"
+    assert await send(cluster, second, "PUT", path) == 204
+    await until_health(cluster, bad, "HEALTHY")
+    for node in cluster.nodes:
+
+        async def both(node: LocalNode = node) -> bool:
+            answers = {await served_by(cluster, node) for _ in range(4)}
+            return answers == {(200, bad.target), (200, good.target)}
+
+        await until(both, f"{node.name} uses both targets")
+
+
+async def test_what_probes_found_keeps_requests_away(
+    start_cluster: StartCluster, backends: list[Backend]
+) -> None:
+    cluster = await start_cluster(1)
+    await make_upstream(cluster, backends, PROBED)
+    await make_route(cluster)
+    (node,) = cluster.nodes
+    await backends[0].stop()
+    await until_health(cluster, backends[0], "UNHEALTHY")
+    answers = [await served_by(cluster, node) for _ in range(10)]
+    assert answers == [(200, backends[1].target)] * 10
+    await backends[1].stop()
+    await until_health(cluster, backends[1], "UNHEALTHY")
+    status, text = await served_by(cluster, node)
+    assert status == 503
+    assert "failure to get a peer from the ring-balancer" in text

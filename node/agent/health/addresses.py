@@ -1,94 +1,99 @@
-"""Which addresses targets have: their names are looked up now and then."""
+"""Which addresses targets have, as their balancers find them: by the same look-ups."""
 
 import asyncio
-import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from node.agent.health.limits import RESOLVE_SECONDS, RESOLVED_AT_ONCE_MAX
 from node.proxy.balancing.address import TargetAddress
-from node.proxy.health.settings import Target
-from node.proxy.resolver import ResolutionFailed, Resolver
+from node.proxy.health.settings import Target, short
+from node.proxy.limits import RESOLVER_TICK_SECONDS
+from node.proxy.resolver import Lookup, Record, Resolver
 
-Changed = Callable[[Target, tuple[TargetAddress, ...]], None]
+Weighed = tuple[TargetAddress, int]
+"""An address and its weight."""
 
 
 class Addresses:
-    """``on_change(target, addresses)`` is called when a target has others than before."""
+    """``on_change(target, before, now)`` is called when a target has others than before."""
 
-    def __init__(self, resolver: Resolver, on_change: Changed) -> None:
-        self._resolver = resolver
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        lookup: Lookup,
+        on_change: Callable[[Target, frozenset[TargetAddress], tuple[TargetAddress, ...]], None],
+    ) -> None:
+        self._clock = clock
         self._on_change = on_change
+        self._resolver = Resolver(clock, lookup, self._name_changed)
         self._targets: dict[str, Target] = {}
-        self._found: dict[str, tuple[TargetAddress, ...]] = {}
+        self._found: dict[str, tuple[Weighed, ...]] = {}
         """By target id."""
-        self._new: asyncio.Queue[str] = asyncio.Queue()
+        self._users: dict[str, dict[str, None]] = {}
+        """Targets by the name that they have."""
 
     def of(self, target_id: str) -> tuple[TargetAddress, ...]:
-        """What a target resolves to, as far as is known."""
-        return self._found.get(target_id, ())
+        """What a target that is followed resolves to, as far as is known."""
+        return tuple(address for address, _ in self._found.get(target_id, ()))
 
     def follow(self, target: Target) -> None:
         """Find out a target's addresses: of a literal at once, of a name soon and ever again."""
-        if self._targets.get(target.id) == target:
+        before = self._targets.get(target.id)
+        if before == target:
             return
+        if before is not None:
+            self._release(before)
         self._targets[target.id] = target
-        literal = literal_host(target.host)
-        if literal is not None:
-            self._take(target, _addresses(target, [(literal, 0)]))
-        else:
-            self._new.put_nowait(target.id)
+        self._users.setdefault(target.host, {})[target.id] = None
+        self._resolver.watch(target.host)
+        self._take(target)
 
     def forget(self, target_id: str) -> None:
         """There is no such target, or nobody wants to know."""
-        self._targets.pop(target_id, None)
+        target = self._targets.pop(target_id, None)
+        if target is not None:
+            self._release(target)
         self._found.pop(target_id, None)
 
     async def run(self) -> None:
-        """Look names up, until cancelled."""
-        await asyncio.gather(self._look_up_new(), self._look_up_again())
-
-    async def look_up(self, target: Target) -> tuple[TargetAddress, ...]:
-        """A target's addresses now. Raises ResolutionFailed."""
-        found = await self._resolver.resolve(target.host)
-        return _addresses(target, ((one.host, one.port) for one in found))
-
-    async def _look_up_new(self) -> None:
+        """Keep names looked up, until cancelled."""
         while True:
-            await self._refresh([await self._new.get()])
+            self._resolver.tick(self._clock())
+            await asyncio.sleep(RESOLVER_TICK_SECONDS)
 
-    async def _look_up_again(self) -> None:
-        while True:
-            await asyncio.sleep(RESOLVE_SECONDS)
-            names = [one.id for one in self._targets.values() if literal_host(one.host) is None]
-            for first in range(0, len(names), RESOLVED_AT_ONCE_MAX):
-                await self._refresh(names[first : first + RESOLVED_AT_ONCE_MAX])
+    async def look_up(self, target: Target) -> tuple[Weighed, ...]:
+        """Any target's addresses now. Raises ResolutionFailed."""
+        return _weighed(target, await self._resolver.resolve(target.host))
 
-    async def _refresh(self, target_ids: Iterable[str]) -> None:
-        targets = [self._targets[one] for one in target_ids if one in self._targets]
-        found = await asyncio.gather(*map(self.look_up, targets), return_exceptions=True)
-        for target, addresses in zip(targets, found, strict=True):
-            if isinstance(addresses, ResolutionFailed):
-                continue  # it keeps those that it had
-            if isinstance(addresses, BaseException):
-                raise addresses
-            if self._targets.get(target.id) == target:
-                self._take(target, addresses)
+    def close(self) -> None:
+        """Look nothing up any more."""
+        self._resolver.close()
 
-    def _take(self, target: Target, addresses: tuple[TargetAddress, ...]) -> None:
-        if self._found.get(target.id) != addresses:
-            self._on_change(target, addresses)
-            self._found[target.id] = addresses
+    def _name_changed(self, name: str) -> None:
+        for target_id in list(self._users.get(name, ())):
+            self._take(self._targets[target_id])
 
+    def _take(self, target: Target) -> None:
+        found = _weighed(target, self._resolver.known(target.host))
+        before = frozenset(self.of(target.id))
+        if self._found.get(target.id, ()) != found:
+            self._found[target.id] = found
+            self._on_change(target, before, self.of(target.id))
 
-def literal_host(host: str) -> str | None:
-    """An IP address as it is written for short; None for a name."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return None
+    def _release(self, target: Target) -> None:
+        self._resolver.unwatch(target.host)
+        users = self._users[target.host]
+        del users[target.id]
+        if not users:
+            del self._users[target.host]
 
 
-def _addresses(target: Target, found: Iterable[tuple[str, int]]) -> tuple[TargetAddress, ...]:
-    """From hosts and ports; 0 is the target's own, as no SRV record names another."""
-    written = sorted({(literal_host(host) or host, port or target.port) for host, port in found})
-    return tuple(TargetAddress(target.upstream_id, target.id, *at) for at in written)
+def _weighed(target: Target, records: tuple[Record, ...]) -> tuple[Weighed, ...]:
+    """As in node.proxy.balancing.balancer: SRV records have ports and weights of their own."""
+    found = []
+    for record in records:
+        port = record.port or target.port
+        weight = target.weight
+        if weight and record.weight is not None:
+            weight = max(record.weight, 1)
+        address = TargetAddress(target.upstream_id, target.id, short(record.host), port)
+        found.append((address, weight))
+    return tuple(found)

@@ -26,9 +26,6 @@ ADDRESSES_MAX = 4_096
 PROBES_MAX = 256
 """Under way at once, over all upstreams."""
 STATUS_LINE_BYTES_MAX = 1_024
-RESOLVE_SECONDS = 10.0
-"""How often the names of targets are looked up again."""
-RESOLVED_AT_ONCE_MAX = 16
 MEMBERS_SECONDS = 0.1
 """How soon it is looked who lives when a member has changed: many may at once."""
 LOOK_SECONDS = 1.0

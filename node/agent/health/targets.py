@@ -22,7 +22,7 @@ from node.proxy.health.counters import Result, State
 from node.proxy.health.health import at_once, enough
 from node.proxy.health.judgement import Judgement
 from node.proxy.health.settings import KINDS, Active, CheckedUpstreams, Checks, Target
-from node.proxy.resolver import Lookup, ResolutionFailed, Resolver
+from node.proxy.resolver import Lookup, ResolutionFailed
 from store.changeset import Change
 from store.contents import PinnedState
 
@@ -73,7 +73,7 @@ class TargetHealth:
         self._judgement = Judgement(self._upstreams)
         self._probing = Probing(own_id, lambda: self._nodes, self._active, self._judgement, rng)
         self._prober = Prober()
-        self._addresses = Addresses(Resolver(clock, lookup, lambda name: None), self._resolved)
+        self._addresses = Addresses(clock, lookup, self._resolved)
         self._manual = ManualHealth(set_register, self._set)
         self._looking = False
         """Whether it will soon be looked who lives."""
@@ -172,6 +172,7 @@ class TargetHealth:
                 tasks.create_task(self._look())
                 tasks.create_task(self._probe_on())
         finally:
+            self._addresses.close()
             for task in [*self._tasks, *([self._loading] if self._loading else [])]:
                 task.cancel()
 
@@ -211,18 +212,16 @@ class TargetHealth:
 
     async def report(self, target: Target) -> TargetReport:
         """How a target stands on this node."""
-        addresses, problem = self._addresses.of(target.id), ""
-        if not addresses:
-            try:
-                async with asyncio.timeout(limits.REPORT_RESOLVE_SECONDS):
-                    addresses = await self._addresses.look_up(target)
-            except (ResolutionFailed, TimeoutError) as error:
-                problem = str(error) or f"'{target.host}' does not resolve in time"
+        try:
+            async with asyncio.timeout(limits.REPORT_RESOLVE_SECONDS):
+                found = await self._addresses.look_up(target)
+        except (ResolutionFailed, TimeoutError) as error:
+            return TargetReport(target, (), str(error) or f"'{target.host}': no answer in time")
         shown = tuple(
-            AddressReport(one.host, one.port, target.weight, one not in self._judgement.out)
-            for one in addresses
+            AddressReport(one.host, one.port, weight, one not in self._judgement.out)
+            for one, weight in found
         )
-        return TargetReport(target, shown, problem)
+        return TargetReport(target, shown, "")
 
     # Changes of upstreams and targets
 
@@ -273,8 +272,9 @@ class TargetHealth:
         self._addresses.follow(target)
         self._watch(target, self._addresses.of(target_id))
 
-    def _resolved(self, target: Target, addresses: tuple[TargetAddress, ...]) -> None:
-        known = set(self._addresses.of(target.id))
+    def _resolved(
+        self, target: Target, known: frozenset[TargetAddress], addresses: tuple[TargetAddress, ...]
+    ) -> None:
         for address in known.difference(addresses):
             self._probing.unwatch(address)
         self._watch(target, addresses)

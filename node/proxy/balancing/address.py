@@ -10,7 +10,8 @@ class TargetAddress(NamedTuple):
     upstream_id: str
     target_id: str
     host: str
-    """An IPv4 or IPv6 address."""
+    """An IPv4 or IPv6 address, as ``node.proxy.health.settings.short`` writes it: one text for one
+    address, whoever has it from where."""
     port: int
 
 

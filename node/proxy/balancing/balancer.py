@@ -13,6 +13,7 @@ from node.proxy.balancing.least_connections import LeastConnections
 from node.proxy.balancing.peer import Peer, headers_for
 from node.proxy.balancing.round_robin import RoundRobin
 from node.proxy.entities import split_port
+from node.proxy.health.settings import short
 from node.proxy.resolver import Record
 
 
@@ -110,7 +111,7 @@ class Balancer:
         weight = target.weight
         if weight and record.weight is not None:
             weight = max(record.weight, 1)
-        address = TargetAddress(upstream.id, target.id, record.host, port)
+        address = TargetAddress(upstream.id, target.id, short(record.host), port)
         if upstream.host_header:
             named = upstream.host_header.encode()
             if split_port(named)[1]:

@@ -30,6 +30,9 @@ class WorkerHealth:
         self._loading: CheckedUpstreams | None = None
         self._checks: dict[str, Checks] = {}
         """Of the upstreams that check anything."""
+        self._enough: dict[str, tuple[list[tuple[TargetAddress, int]], int, bool]] = {}
+        """Whether an upstream is available, for the list of addresses for which it was asked last:
+        it is asked for each request. A list that has changed must be another one."""
         self._doubts: dict[TargetAddress, float] = {}
         """Addresses that another node has found unhealthy -> until when that counts."""
         self._news: list[tuple[TargetAddress, Result, bool]] = []
@@ -47,7 +50,16 @@ class WorkerHealth:
     ) -> bool:
         """Whether more than the threshold's share of weight is available, as in Kong."""
         checks = self._checks.get(upstream_id)
-        return checks is None or enough(addresses, self._judgement.out, checks.threshold)
+        if checks is None:
+            return True
+        changes = self._judgement.changes
+        known = self._enough.get(upstream_id)
+        if known is not None and known[0] is addresses and known[1] == changes:
+            return known[2]
+        answer = enough(addresses, self._judgement.out, checks.threshold)
+        if isinstance(addresses, list):
+            self._enough[upstream_id] = addresses, changes, answer
+        return answer
 
     def responded(self, address: TargetAddress, status: int) -> None:
         """A request there was answered with this status."""
@@ -141,6 +153,7 @@ class WorkerHealth:
         upstreams = self._judgement.upstreams
         self._checks = upstreams.checked
         self._judgement.forget_strangers()
+        self._enough.clear()
 
 
 def at_once(of: Limits) -> Limits:

@@ -17,6 +17,8 @@ class Judgement:
         self.upstreams = upstreams
         self.out: set[TargetAddress] = set()
         """Those that get no requests."""
+        self.changes = 0
+        """How often that was changed."""
         self._standings: dict[str, dict[TargetAddress, Standing]] = {}
         """By target; an address without trouble isn't in it."""
 
@@ -68,7 +70,10 @@ class Judgement:
 
     def forget_target(self, target_id: str) -> None:
         """Nothing is known any more of a target's addresses."""
-        self.out.difference_update(self._standings.pop(target_id, ()))
+        gone = self._standings.pop(target_id, None)
+        if gone is not None:
+            self.changes += 1
+            self.out.difference_update(gone)
 
     def forget_strangers(self) -> None:
         """Forget whatever is of no target, of one without weight, or of one whose upstream checks
@@ -95,8 +100,7 @@ class Judgement:
             return False
         if not below:
             del self._standings[address.target_id]
-        if standing.state.available:
-            self.out.discard(address)
-        else:
-            self.out.add(address)
+        if standing.state.available is not before.state.available:
+            self.changes += 1
+            (self.out.discard if standing.state.available else self.out.add)(address)
         return standing.state is not before.state

@@ -11,7 +11,6 @@ import pytest
 
 from gossip.events import Observed, RegisterChanged
 from node.agent.health import limits, words
-from node.agent.health.addresses import literal_host
 from node.agent.health.manual import Setting
 from node.agent.health.targets import TargetHealth
 from node.channel import Change, Decoder, Doubted, Frame, Judged
@@ -19,7 +18,7 @@ from node.channel import Observed as Results
 from node.proxy.balancing.address import TargetAddress
 from node.proxy.health.counters import Result, State
 from node.proxy.health.settings import checks_of as checks_of_fields
-from node.proxy.lookup import Lookup
+from node.proxy.resolver import Found, NoSuchName, Record
 from store.authority import State as WholeState
 from store.changeset import Change as StoredChange
 from store.contents import PinnedState
@@ -37,6 +36,12 @@ from tests.proxy.health.upstreams import (
 
 DEADLINE_SECONDS = 10.0
 TWO_FAILURES = passive(successes=1, http_failures=2, tcp_failures=2)
+
+
+async def looked_up(name: str) -> Found:
+    if name != "a.test":
+        raise NoSuchName("no such name")
+    return Found((Record("127.0.0.1"), Record("::1")), 60.0)
 
 
 class Cluster:
@@ -81,7 +86,7 @@ class Node:
             cluster.set_register,
             lambda: self.pinned,
             random.Random(node_id),
-            Lookup(),
+            looked_up,
         )
         self.states: dict[TargetAddress, State] = {}
 
@@ -321,13 +326,13 @@ async def test_a_name_is_looked_up_and_reported_when_it_leads_nowhere(
     running: Callable[[Cluster], None],
 ) -> None:
     cluster = Cluster(
-        1, upstream(TWO_FAILURES), target(1, "localhost"), target(2, "no-such-name.invalid")
+        1, upstream(TWO_FAILURES), target(1, "a.test"), target(2, "no-such-name.invalid")
     )
     (node,) = cluster.nodes
     running(cluster)
     await cluster.until(lambda: sum(node.health.addresses_by_state().values()) > 0)
     reports = {one.target.host: one for one in await node.health.report_upstream(UPSTREAM_ID)}
-    assert all(literal_host(one.host) for one in reports["localhost"].addresses)
-    assert reports["localhost"].problem == ""
+    assert [one.host for one in reports["a.test"].addresses] == ["127.0.0.1", "::1"]
+    assert reports["a.test"].problem == ""
     assert reports["no-such-name.invalid"].addresses == ()
     assert "no-such-name.invalid" in reports["no-such-name.invalid"].problem

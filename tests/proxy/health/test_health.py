@@ -156,6 +156,22 @@ def test_more_than_the_threshold_of_weight_must_be_available(
     assert situation.health.is_upstream_available(UPSTREAM_ID, weights) is available
 
 
+def test_whether_an_upstream_is_available_follows_each_change() -> None:
+    situation = checked({**TWO_FAILURES, "threshold": 40})
+    both, one = [(FIRST, 100), (SECOND, 100)], [(FIRST, 100)]
+    ask = situation.health.is_upstream_available
+    situation.judged(FIRST, State.UNHEALTHY)
+    assert (ask(UPSTREAM_ID, both), ask(UPSTREAM_ID, one)) == (True, False)
+    situation.health.apply([upstream({**TWO_FAILURES, "threshold": 60})])
+    assert not ask(UPSTREAM_ID, both)
+    situation.judged(FIRST, State.HEALTHY)
+    assert ask(UPSTREAM_ID, both)
+    situation.judged(FIRST, State.UNHEALTHY)
+    assert not ask(UPSTREAM_ID, both)
+    situation.health.apply([("targets", FIRST.target_id, None)])
+    assert ask(UPSTREAM_ID, both)
+
+
 def test_an_upstream_without_weight_is_not_available() -> None:
     assert not checked().health.is_upstream_available(UPSTREAM_ID, [(FIRST, 0)])
 
