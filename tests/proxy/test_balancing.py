@@ -364,7 +364,7 @@ def passive(**unhealthy: int) -> dict[str, object]:
         ({"tcp_failures": 1}, dying, 1),
         ({"timeouts": 1}, answering(b""), 1),
         ({"http_failures": 2}, answering(*[b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"] * 9), 2),
-        ({}, dying, 12),
+        ({}, dying, 11),
     ],
 )
 async def test_what_comes_of_tries_counts_for_a_targets_health(
@@ -377,6 +377,7 @@ async def test_what_comes_of_tries_counts_for_a_targets_health(
         async with running([up, *targets, *changes]) as worker, connected(worker.port) as client:
             for _ in range(12):
                 await client.get()
-            assert len(bad.heads) == tries
+            # Where the first turn falls is left to chance: without checks that is one more or less.
+            assert len(bad.heads) - tries in ((0,) if unhealthy else (0, 1))
             if unhealthy:
                 assert await shares(client, 3) == {"a": 3}
