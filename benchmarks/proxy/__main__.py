@@ -18,7 +18,9 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import statistics
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -319,6 +321,9 @@ def main() -> None:
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         parser.error(f"--only: {', '.join(unknown)}: not one of {', '.join(PARTS)}")
+    for command in ("wrk", "taskset", "nginx"):
+        if shutil.which(command, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+            sys.exit(f"{command} isn't installed, and this benchmark needs it")
     asyncio.run(measure(parts, options.rounds, options.seconds))
 
 
