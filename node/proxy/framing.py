@@ -154,13 +154,38 @@ class ResponseHead(NamedTuple):
     """The Upgrade field; empty without one."""
 
 
-_READ = frozenset(
-    (fields.CONTENT_LENGTH, fields.TRANSFER_ENCODING, fields.CONNECTION, fields.UPGRADE)
+_OF_THE_CONNECTION = frozenset(
+    (
+        fields.CONTENT_LENGTH,
+        fields.TRANSFER_ENCODING,
+        fields.CONNECTION,
+        fields.UPGRADE,
+        fields.HOP,
+        fields.OURS,
+    )
 )
-_OF_THE_CONNECTION = _READ | {fields.HOP, fields.OURS}
-"""Not passed on."""
+"""Kinds that aren't passed on."""
+_Own = tuple[tuple[int, int, int], ...]
+"""Of fields that aren't passed on: place among the lines, kind, and where the value begins; the
+last one first."""
+_owns: dict[tuple[bytes, ...], _Own] = {}
+"""By the names of a head's fields: an upstream sends the same ones again and again."""
 _FIELD_NAMES = re.compile(rb"\r\n([!#$%&'*+\-.^_`|~0-9A-Za-z]+):")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
+
+
+def _own_of(names: tuple[bytes, ...]) -> _Own:
+    own = _owns.get(names)
+    if own is None:
+        kinds = [fields.kind_of(name) for name in names]
+        own = tuple(
+            (place, kind, len(names[place]) + 1)
+            for place, kind in reversed(list(enumerate(kinds)))
+            if kind in _OF_THE_CONNECTION
+        )
+        if len(_owns) < limits.HEAD_LAYOUTS_MAX and len(names) <= limits.HEAD_LAYOUT_FIELDS_MAX:
+            _owns[names] = own
+    return own
 
 
 def parse_response_head(block: bytes) -> ResponseHead:
@@ -175,22 +200,15 @@ def parse_response_head(block: bytes) -> ResponseHead:
     match = _STATUS_LINE.fullmatch(first)
     if match is None:
         raise FramingError("the response does not begin with an HTTP/1 status line")
-    seen = fields.seen.get
-    names = _FIELD_NAMES.findall(block)
+    names = tuple(_FIELD_NAMES.findall(block))
     if len(names) != ends:
         raise FramingError("a line of the response head is not a field")
-    kinds = [seen(name) for name in names]
-    if None in kinds:
-        kinds = [fields.kind_of(name) for name in names]
-    kept = [line for line, kind in zip(lines, kinds, strict=True) if kind not in _OF_THE_CONNECTION]
     length: int | None = None
     chunked = False
     connection: frozenset[bytes] = frozenset()
     upgrade = b""
-    for name, kind, line in zip(names, kinds, lines, strict=True):
-        if kind not in _READ:
-            continue
-        value = line[len(name) + 1 :].strip(b" \t")
+    for place, kind, begin in _own_of(names):
+        value = lines.pop(place)[begin:].strip(b" \t")
         if kind == fields.CONTENT_LENGTH:
             if length is not None or (length := fields.parse_length(value)) is None:
                 raise FramingError("the response's Content-Length is repeated or not a number")
@@ -200,7 +218,7 @@ def parse_response_head(block: bytes) -> ResponseHead:
             chunked = True
         elif kind == fields.CONNECTION:
             connection |= fields.tokens(value)
-        else:
+        elif kind == fields.UPGRADE:
             upgrade = value
     if chunked and (length is not None or match[1] == b"0"):
         raise FramingError(
@@ -208,9 +226,9 @@ def parse_response_head(block: bytes) -> ResponseHead:
         )
     named = connection - fields.CONNECTION_OPTIONS
     if named:
-        kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
     keep_alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
-    return ResponseHead(int(match[2][:3]), match[2], kept, length, chunked, keep_alive, upgrade)
+    return ResponseHead(int(match[2][:3]), match[2], lines, length, chunked, keep_alive, upgrade)
 
 
 def response_body(head: ResponseHead, method: bytes) -> Body:

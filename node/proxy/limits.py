@@ -81,6 +81,9 @@ ROUTER_CACHE_PATH_BYTES_MAX = 1_024
 """Longer paths are matched each time, so that clients can't fill memory with them."""
 FIELD_NAMES_MAX = 4_096
 """Exact spellings of field names whose classification is remembered."""
+HEAD_LAYOUTS_MAX = 1_024
+"""Sequences of names of response fields whose classification is remembered."""
+HEAD_LAYOUT_FIELDS_MAX = 64
 CLIENT_ADDRESSES_MAX = 4_096
 """Addresses whose trust is remembered."""
 REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024
