@@ -52,8 +52,10 @@ def prepare(spec: Spec) -> None:
     shutil.rmtree(scratch / "etc")
     hosts = {"127.0.0.1": "localhost", **spec.hosts}
     Path("/etc/hosts").write_text("".join(f"{a} {name}\n" for a, name in hosts.items()))
-    with open("/etc/passwd", "a", encoding="ascii") as passwd:
-        passwd.write(f"{spec.user}:x:{spec.uid}:{spec.uid}::/run/home:/bin/sh\n")
+    passwd = Path("/etc/passwd")
+    others = passwd.read_bytes()  # behind ours: one of this machine's may have the number
+    own = f"{spec.user}:x:{spec.uid}:{spec.uid}::/run/home:/bin/sh\n"
+    passwd.write_bytes(own.encode() + others)
     for made in ("/run/home", "/run/bin", "/run/postgresql", *spec.folders):
         Path(made).mkdir(parents=True, exist_ok=True)
     for link, target in spec.links.items():
