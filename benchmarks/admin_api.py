@@ -110,11 +110,14 @@ async def measure_lists(node: LocalNode, routes: int) -> Figures:
 
 
 async def quiet(node: LocalNode) -> None:
-    """Return once the node has little left to do of what was written: it keeps that on its disk."""
-    for _ in range(60):
+    """Return once the node has had little to do for a while: what was written it keeps on its disk,
+    piece by piece."""
+    in_a_row = 0
+    for _ in range(120):
         before = _processor([node])
         await asyncio.sleep(0.5)
-        if _processor([node]) - before < 0.05:
+        in_a_row = in_a_row + 1 if _processor([node]) - before < 0.05 else 0
+        if in_a_row == 6:
             return
 
 
