@@ -34,11 +34,13 @@ UPSTREAM = """
         root {folder}/www;
         sendfile on;
         tcp_nopush on;
-        client_body_buffer_size 128k;
+        client_body_buffer_size 101m;
         location / {{ }}
         location = /bench/upload {{
+            # Answered once the whole body is here, and in memory: by itself nginx answers earlier.
             proxy_pass http://127.0.0.1:{sink}/;
-            proxy_request_buffering off;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
             proxy_http_version 1.1;
         }}
     }}

@@ -194,7 +194,11 @@ DEFAULT_FIELDS = ("Via", "X-Kong-Upstream-Latency", "X-Kong-Proxy-Latency", "X-K
 async def node(
     name: str, home: Path, upstream: Origin, certificate: Path, workers: int = 1
 ) -> AsyncIterator[Node]:
-    """A node with one service to the upstream, and one route that leads to it."""
+    """A node with one service to the upstream, and one route that leads to it.
+
+    Its worker has the proxy's core; its agent, which takes writes and gossips, is beside the load.
+    What that costs is in the node's processor time all the same.
+    """
     folder = home / name.replace(" ", "-")
     folder.mkdir()
     proxy, tls, admin, status, gossip = (free_port() for _ in range(5))
@@ -212,9 +216,8 @@ async def node(
     conf = folder / "node.conf"
     conf.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
     grapevine = (sys.executable, "-P", "-m", "node")
-    pinned = ("taskset", "-c", str(PROXY_CORE) if workers == 1 else f"{PROXY_CORE},{LOAD_CORE}")
-    await _call(*pinned, *grapevine, "migrations", "bootstrap", "-c", str(conf))
-    await _call(*pinned, *grapevine, "start", "-c", str(conf))
+    await _call(*grapevine, "migrations", "bootstrap", "-c", str(conf))
+    await _call(*grapevine, "start", "-c", str(conf))
     try:
         admin_url = f"http://{HOST}:{admin}"
         async with aiohttp.ClientSession(admin_url, raise_for_status=True) as session:
@@ -224,6 +227,10 @@ async def node(
             await session.post("/services/origin/routes", json=route)
             async with session.get("/") as response:
                 pids = (await response.json())["pids"]
+        cores = {PROXY_CORE} if workers == 1 else {PROXY_CORE, LOAD_CORE}
+        for pid in pids["workers"]:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), cores)
         url = f"http://{HOST}:{proxy}"
         fields = await _until_answers(url, folder)
         missing = [field for field in DEFAULT_FIELDS if field not in fields]
