@@ -32,6 +32,7 @@ from benchmarks.proxy import peers
 from benchmarks.proxy.load import LOAD_CORE, Request, Sample, resident_bytes, run
 from benchmarks.proxy.peers import OTHERS, Node, NotHere, Origin, Peer, origin
 from benchmarks.proxy.ratios import Aim, Ratio, ratio_of
+from node.proxy import heads
 from tests.proxy.certificates import self_signed
 
 CONNECTIONS = 64
@@ -141,7 +142,8 @@ async def plain(bench: Bench) -> None:
             else:
                 subjects[name] = bench.load(peer)
         samples = await bench.alternate(subjects)
-    bench.show("1 route, plain Python", samples)
+    made = "plain Python" if str(heads.__file__).endswith(".py") else "compiled"
+    bench.show(f"1 route, {made}", samples)
     own = samples.pop("grapevine")
     for name, theirs in samples.items():
         bench.judge(

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _NO_PEER = Peer(b"-", False, False, b"", 0)
 
 
+def _body_of(head: RequestHead) -> LengthBody | ChunkedBody | None:
+    return ChunkedBody() if head.chunked else LengthBody(head.length or 0)
+
+
 class Downstream(asyncio.Protocol):
     """One client connection."""
 
@@ -202,7 +206,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = NEVER
         self._exchange = exchange = Exchange(self, head, now)
         if head.has_body:
-            self._body = ChunkedBody() if head.chunked else LengthBody(head.length or 0)
+            self._body = _body_of(head)
             if data:
                 data = self._take_body(exchange, data)
             if self._body is not None:
