@@ -4,11 +4,10 @@ The choice is Kong's (kong/runloop/certificate.lua): the server name itself, the
 label replaced by an asterisk, then with its last one, then ``*``; then the listener's own.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from node.proxy.entities import EntityRefused
+from node.proxy.entities import EntityRefused, load
 from node.proxy.holding import Holding, Refused
 from node.proxy.vaults import Vaults
 from node.references import SCHEME
@@ -142,7 +141,7 @@ def patterns(name: str) -> Iterator[str]:
 
 def read_certificate(text: str, resolved: Resolved = dict) -> Certificate:
     """Raises EntityRefused. Whether OpenSSL can use it shows when it is first needed."""
-    fields = resolved(_load(text))
+    fields = resolved(load(text))
     alternative = bool(fields.get("cert_alt")) and bool(fields.get("key_alt"))
     return Certificate(
         fields["id"],
@@ -155,7 +154,7 @@ def read_certificate(text: str, resolved: Resolved = dict) -> Certificate:
 
 def read_sni(text: str) -> Sni:
     """Raises EntityRefused."""
-    fields = _load(text)
+    fields = load(text)
     name = fields.get("name")
     if not isinstance(name, str) or not name:
         raise EntityRefused(f"name is {name!r}")
@@ -164,15 +163,8 @@ def read_sni(text: str) -> Sni:
 
 def read_authority(text: str) -> Authority:
     """Raises EntityRefused."""
-    fields = _load(text)
+    fields = load(text)
     return Authority(fields["id"], _pem(fields, "cert"))
-
-
-def _load(text: str) -> dict[str, Any]:
-    fields = json.loads(text)
-    if not isinstance(fields, dict) or not isinstance(fields.get("id"), str):
-        raise EntityRefused("not a JSON object with an id")
-    return fields
 
 
 def _pem(fields: Mapping[str, Any], name: str) -> str:

@@ -12,7 +12,7 @@ prefix in use, whatever the number of routes, and a change touches the candidate
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import re2
@@ -310,9 +310,8 @@ class Router:
     def add(self, route: Route) -> None:
         """Add a route that isn't there yet. Raises EntityRefused for a bad regex."""
         assert route.id not in self._places
-        places = list(_places(route))
-        for place in places:
-            self._hosts.at(place.host, place.wildcard).add(place.prefix, place.candidate)
+        places = self._places_for(route)
+        self._put(route, places)
         for header in route.headers:
             self._header_names[header.name] = self._header_names.get(header.name, 0) + 1
         self._places[route.id] = places
@@ -323,10 +322,9 @@ class Router:
         places = self._places.pop(route_id, None)
         if places is None:
             return
-        for host, wildcard, prefix, candidate in places:
-            self._hosts.at(host, wildcard).remove(prefix, candidate)
-            self._hosts.prune(host, wildcard)
-        for header in places[0].candidate.route.headers:
+        route = places[0].candidate.route
+        self._take(route, places)
+        for header in route.headers:
             self._header_names[header.name] -= 1
             if not self._header_names[header.name]:
                 del self._header_names[header.name]
@@ -347,7 +345,7 @@ class Router:
     def admits(self, route: Route) -> bool:
         """Whether it could be added."""
         try:
-            list(_places(route))
+            self._places_for(route)
         except EntityRefused:
             return False
         return True
@@ -383,6 +381,23 @@ class Router:
             self._cache.clear()
         self._cache[key] = match
         return match
+
+    # What differs between the flavors, with `holds`
+
+    def _places_for(self, route: Route) -> list[Place]:
+        """Where a route is to stand, never nowhere. Raises EntityRefused."""
+        return list(_places(route))
+
+    def _put(self, route: Route, places: Sequence[Place]) -> None:
+        """Put a route where it is looked for."""
+        for host, wildcard, prefix, candidate in places:
+            self._hosts.at(host, wildcard).add(prefix, candidate)
+
+    def _take(self, route: Route, places: Sequence[Place]) -> None:
+        """Take it from there."""
+        for host, wildcard, prefix, candidate in places:
+            self._hosts.at(host, wildcard).remove(prefix, candidate)
+            self._hosts.prune(host, wildcard)
 
     def _search(self, request: Request) -> Match | None:
         best: tuple[Candidate, Match] | None = None

@@ -18,7 +18,7 @@ routes.
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import re2
 
@@ -247,41 +247,27 @@ class TraditionalRouter(Router):
         """Of the categories: more attributes first, then the greater bits."""
         self._attributes = Attributes()
 
-    def add(self, route: Route) -> None:
-        """Add a route that isn't there yet. Raises EntityRefused for a bad regex, and for a route
-        that nothing could match."""
-        assert route.id not in self._places
-        places = list(_places(route))
+    def _places_for(self, route: Route) -> list[Place]:
+        """A route that nothing could match is refused, too."""
+        return list(_places(route))
+
+    def _put(self, route: Route, places: Sequence[Place]) -> None:
         category = self._category(category_of(route))
         for place, is_new in _with_paths(places):
             category.index.at(place.host, place.wildcard).add(place.prefix, place.candidate)
             if is_new:
                 self._note(category, place, 1)
-        for header in route.headers:
-            self._header_names[header.name] = self._header_names.get(header.name, 0) + 1
-        self._places[route.id] = places
-        self._cache.clear()
 
-    def remove(self, route_id: str) -> None:
-        """Remove a route; one that isn't there is none."""
-        places = self._places.pop(route_id, None)
-        if places is None:
-            return
-        route = places[0].candidate.route
+    def _take(self, route: Route, places: Sequence[Place]) -> None:
         category = self._categories[category_of(route)]
         for place, is_new in _with_paths(places):
             category.index.at(place.host, place.wildcard).remove(place.prefix, place.candidate)
             category.index.prune(place.host, place.wildcard)
             if is_new:
                 self._note(category, place, -1)
-        for header in route.headers:
-            self._header_names[header.name] -= 1
-            if not self._header_names[header.name]:
-                del self._header_names[header.name]
         if not category.size:
             del self._categories[category.bits]
             self._order.remove(category.bits)
-        self._cache.clear()
 
     def holds(self, route: Route) -> bool:
         """Whether this very route is where it would be looked for."""
@@ -297,14 +283,6 @@ class TraditionalRouter(Router):
             and category.index.has(place)
             for place, other in zip(places, made, strict=True)
         )
-
-    def admits(self, route: Route) -> bool:
-        """Whether it could be added."""
-        try:
-            list(_places(route))
-        except EntityRefused:
-            return False
-        return True
 
     def _category(self, bits: int) -> _Category:
         category = self._categories.get(bits)
@@ -347,7 +325,7 @@ def _is_alike(one: Candidate, other: Candidate) -> bool:
     ) and (one.regex is None) == (other.regex is None)
 
 
-def _with_paths(places: list[Place]) -> Iterator[tuple[Place, bool]]:
+def _with_paths(places: Sequence[Place]) -> Iterator[tuple[Place, bool]]:
     """Each place, and whether it is the first of its path."""
     last: Rank | None = None
     for place in places:

@@ -10,7 +10,6 @@ from node.proxy import dispatch
 from node.proxy.balancing.address import TargetAddress
 from node.proxy.balancing.balancers import Balancers
 from node.proxy.balancing.least_connections import LeastConnections
-from node.proxy.balancing.unchecked import Unchecked
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.gateway import Gateway
 from node.proxy.heads import HeadParser
@@ -18,6 +17,7 @@ from node.proxy.resolver import Found, NoSuchName, Record, Resolver
 from node.proxy.stats import Stats
 from node.proxy.table import Table
 from node.proxy.tries import TIMED_OUT, Tries
+from tests.proxy.balancing.unchecked import Unchecked
 from tests.proxy.balancing.upstreams import target, upstream
 from tests.proxy.process import route, service
 

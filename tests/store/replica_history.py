@@ -9,6 +9,7 @@ from store.authority import State
 from store.canonical import encode_entity
 from store.changelog import Changelog
 from store.changeset import Body, Change, Changeset, chain, encode_body
+from store.replica import Replica
 from store.replica_file.file import ReplicaFile
 from store.schema import schema
 from store.version import EMPTY, Head, Version
@@ -20,6 +21,16 @@ TAG = 2**64 - 7
 def head_of(item: Changeset) -> Head:
     """Where a replica is that has applied it."""
     return Head(item.version, item.digest)
+
+
+def is_sound(replica: Replica) -> bool:
+    """Whether what lies in memory is what was applied."""
+    steps = replica.audit()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return bool(end.value)
 
 
 def changeset(after: Head, *changes: Change, epoch: int = 1, tag: int = TAG) -> Changeset:

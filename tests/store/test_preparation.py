@@ -15,6 +15,7 @@ from store.limits import CHANGES_AT_ONCE_MAX, PREPARED_CHANGES
 from store.preparation import is_large
 from store.replica import Replica
 from store.version import Head, Version
+from tests.store.replica_history import is_sound
 
 HEAD = Head(Version(1, 7, 1), bytes(32))
 COUNT = 4 * CHANGES_AT_ONCE_MAX
@@ -76,17 +77,8 @@ def test_nothing_of_a_large_changeset_shows_before_all_of_it_does() -> None:
     expected = Replica("a")
     expected.load(State(Head(changeset.version, changeset.digest), tuple(FRESH)))
     assert seen(replica) == seen(expected)
-    assert _is_sound(replica)
+    assert is_sound(replica)
     assert replica.changesets(*HEAD, 2**30) == [changeset]
-
-
-def _is_sound(replica: Replica) -> bool:
-    steps = replica.audit()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return bool(end.value)
 
 
 def test_a_view_that_was_pinned_meanwhile_stays_as_it_was() -> None:
@@ -110,7 +102,7 @@ def test_what_follows_is_applied_as_ever(tidied: bool) -> None:
     assert replica.get(gone.kind, gone.id) is None
     assert drive(replica, following(replica, *STATE)) == "applied"
     assert len(replica) == len(FRESH) - 1 + len(STATE)
-    assert _is_sound(replica)
+    assert is_sound(replica)
 
 
 @pytest.mark.parametrize("place", [0, COUNT // 2, COUNT - 1])

@@ -20,6 +20,7 @@ from store.limits import CHANGES_AT_ONCE_MAX, RANGE_ENTITIES, SKETCH_SYMBOLS_MAX
 from store.reconcile import Reconciliation
 from store.replica import Replica
 from store.version import Head, Version
+from tests.store.replica_history import is_sound
 
 IDS = [str(uuid.UUID(int=number, version=4)) for number in range(20_000)]
 OLD, NEW = (Head(Version(1, 7, revision), bytes([revision]) * 32) for revision in (10, 20))
@@ -217,25 +218,16 @@ def damage(replica: Replica, number: int, text: bytes | None) -> None:
     rows._count -= 1
 
 
-def audit(replica: Replica) -> bool:
-    steps = replica.audit()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return bool(end.value)
-
-
 @pytest.mark.parametrize("text", [None, b'{"name":"damaged"}', b"{", b"\xff"])
 def test_a_damaged_replica_is_renewed_at_its_own_version(text: bytes | None) -> None:
     target, source = holding(services(700), NEW), holding(services(700), NEW)
     damage(target, 300, text)
-    assert not audit(target)
+    assert not is_sound(target)
     talk = Talk(target, source, renew=True)
     assert talk.run() == "ready"
     assert talk.target.finish() == "installed"
     assert content(target) == services(700)
-    assert audit(target)
+    assert is_sound(target)
     assert target.state_hash() == source.state_hash()
 
 
@@ -254,7 +246,7 @@ def test_what_is_applied_while_it_is_renewed_stays() -> None:
     head = target.head()
     assert talk.target.finish() == "installed"
     assert (target.head(), content(target)) == (head, content(source))
-    assert audit(target)
+    assert is_sound(target)
     assert target.state_hash() == source.state_hash()
     assert target.changesets(*NEW, max_bytes=2**20) == changesets, "its log goes on"
 
@@ -266,7 +258,7 @@ def test_damage_that_its_own_sum_does_not_show_is_mended_on_the_way() -> None:
     assert talk.run() == "ready"
     assert talk.target.finish() == "installed"
     assert talk.target.applied is None, "the whole is put in place"
-    assert audit(target)
+    assert is_sound(target)
     assert content(target) == content(source)
 
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from node.proxy.entities import or_default
+
 TARGET_PORT_DEFAULT = 8000
 _HEALTHY_PASSIVE = (*range(200, 209), 226, *range(300, 309))
 KINDS = ("upstreams", "targets")
@@ -190,7 +192,7 @@ def _active(fields: dict[str, Any]) -> Active:
     headers = fields.get("headers") or {}
     return Active(
         kind={"grpc": "http", "grpcs": "https"}.get(kind, kind),
-        timeout=float(_or(fields.get("timeout"), 1)),
+        timeout=float(or_default(fields.get("timeout"), 1)),
         concurrency=int(fields.get("concurrency") or 10),
         path=str(fields.get("http_path") or "/"),
         sni=str(fields.get("https_sni") or ""),
@@ -211,10 +213,6 @@ def _limits(fields: dict[str, Any], healthy: tuple[int, ...], unhealthy: tuple[i
             int(ill.get("tcp_failures") or 0),
             int(ill.get("timeouts") or 0),
         ),
-        healthy_statuses=frozenset(map(int, _or(well.get("http_statuses"), healthy))),
-        unhealthy_statuses=frozenset(map(int, _or(ill.get("http_statuses"), unhealthy))),
+        healthy_statuses=frozenset(map(int, or_default(well.get("http_statuses"), healthy))),
+        unhealthy_statuses=frozenset(map(int, or_default(ill.get("http_statuses"), unhealthy))),
     )
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is None else value

@@ -11,9 +11,9 @@ from node.proxy.balancing.address import TargetAddress
 from node.proxy.balancing.balancer import Balancer
 from node.proxy.balancing.balancers import Balancers
 from node.proxy.balancing.peer import Peer
-from node.proxy.balancing.unchecked import Unchecked
 from node.proxy.resolver import Found, Record, Resolver
 from node.proxy.table import Table
+from tests.proxy.balancing.unchecked import Unchecked
 from tests.proxy.balancing.upstreams import target, upstream
 
 
