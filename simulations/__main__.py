@@ -1,4 +1,4 @@
-"""``python -m simulations list | run NAME … | replay LINE | mutants | mutate MODULE …``."""
+"""``python -m simulations list | run NAME … | replay LINE | shrink LINE | mutants | mutate …``."""
 
 import itertools
 import json
@@ -18,6 +18,7 @@ from simulations.report import Table
 from simulations.runner import COMMAND, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
 from simulations.settings import SettingError, nearest
+from simulations.shrinking import NothingFails, Shrinker
 
 _NODES = 10
 _INTERRUPTED = 130
@@ -98,7 +99,7 @@ def run_scenario(
     Exit code 1 when a run doesn't end as it must; the line that replays it is printed, then.
     """
     if nodes is None:
-        nodes = 0 if name == "swarm" else _NODES
+        nodes = _nodes_of(name)
     elif nodes == 0 and name != "swarm":
         raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
     total = None if forever else seeds
@@ -125,6 +126,11 @@ def run_scenario(
 @click.pass_context
 def replay(context: click.Context, line: tuple[str, ...]) -> None:
     """Run again what a failure printed: the whole LINE, quoted or not."""
+    context.exit(main.main(_words(line), COMMAND, standalone_mode=False) or 0)
+
+
+def _words(line: tuple[str, ...]) -> list[str]:
+    """From ``run`` on."""
     try:
         words = [word for part in line for word in shlex.split(part)]
     except ValueError as error:
@@ -135,7 +141,48 @@ def replay(context: click.Context, line: tuple[str, ...]) -> None:
             f"'{' '.join(line)}' replays nothing{near}; a failure prints a line like: "
             f"{Request('swarm', 0, 458).line()}"
         )
-    context.exit(main.main(words[words.index("run") :], COMMAND, standalone_mode=False) or 0)
+    return words[words.index("run") :]
+
+
+@main.command("shrink", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.0),
+    default=600.0,
+    show_default=True,
+    help="The smallest run found by then is what counts.",
+)
+@click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def shrink(context: click.Context, seconds: float, line: tuple[str, ...]) -> None:
+    """Make a failing run smaller: LINE is what it printed, quoted.
+
+    Prints what is left of it and the line that replays that. Exit code 1 when there is nothing to
+    shrink: the run doesn't fail.
+    """
+    with run_scenario.make_context("run", _words(line)[1:]) as asked:
+        given = asked.params
+    nodes = given["nodes"] if given["nodes"] is not None else _nodes_of(given["name"])
+    request = Request(given["name"], nodes, given["seed"], given["settings"])
+    try:
+        shrunk = Shrinker(request, seconds, lambda text: click.echo(text, err=True)).shrink()
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
+    except NothingFails as error:
+        click.echo(str(error), err=True)
+        context.exit(1)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        context.exit(_INTERRUPTED)
+    _show_lines(shrunk.operations)
+    click.echo(shrunk.outcome["error"])
+    how = "nothing more can be left out" if shrunk.finished else "the time is over"
+    click.echo(f"{shrunk.runs} runs; {how}; this replays it:")
+    click.echo(shrunk.request.line())
+
+
+def _nodes_of(name: str) -> int:
+    return 0 if name == "swarm" else _NODES
 
 
 @main.command("mutants")

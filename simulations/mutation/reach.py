@@ -4,7 +4,8 @@
     GRAPEVINE_CHOSEN='chosen.json'
 
 The first is a run in which those files are traced: of each test, whether it passed, the seconds
-of the processor that it took, and the lines that it came by. The second is a run of the tests named there.
+of the processor that it took, and the lines that it came by. The second is a run of the tests named
+there.
 """
 
 import json

@@ -9,6 +9,7 @@ from gossip.profiles import Profile
 from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
+from simulations.reduction import Reduction
 from simulations.report import Report, report
 from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
@@ -42,7 +43,9 @@ def told(story: Callable[[int, Profile], list[Operation]]) -> Scenario:
 def swarm(nodes: int, seed: int, settings: Settings) -> Report:
     """The seed chooses faults, settings and how hard they blow; then a random core must heal."""
     plan = swarms.draw(seed, nodes or None, settings.get("seconds", 0.0) or None)
+    reduction = Reduction.of(settings)
     settings.check_used()
+    plan = reduction.apply(plan)
     world = swarms.build(plan, seed)
     swarms.run(world, plan)
     return report(world, "safety", "liveness", "quiet")
