@@ -1,5 +1,6 @@
 """``python -m simulations list | run NAME … | replay LINE | shrink LINE | mutants | mutate …``."""
 
+import contextlib
 import itertools
 import json
 import shlex
@@ -64,6 +65,11 @@ def list_scenarios(name: str | None) -> None:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
 @click.option("--forever", is_flag=True, help="All seeds from --seed on, until Ctrl-C.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.0, min_open=True),
+    help="With --forever: until so long has passed, or Ctrl-C.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Processes side by side.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first seed that fails.")
 @click.option(
@@ -88,6 +94,7 @@ def run_scenario(
     seed: int,
     seeds: int,
     forever: bool,
+    minutes: float | None,
     jobs: int,
     fail_fast: bool,
     keep: Path | None,
@@ -102,6 +109,8 @@ def run_scenario(
         nodes = _nodes_of(name)
     elif nodes == 0 and name != "swarm":
         raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
+    if minutes is not None and not forever:
+        raise click.UsageError("--minutes says how long --forever is, which isn't there")
     total = None if forever else seeds
     numbers = itertools.count(seed) if total is None else range(seed, seed + total)
     requests = (Request(name, nodes, number, settings) for number in numbers)
@@ -110,7 +119,10 @@ def run_scenario(
             outcome = _run_one(next(requests), as_json, keep)
         else:
             batch = Batch(name)
-            _run_batch(batch, run_all(requests, jobs), total, as_json, fail_fast, keep)
+            outcomes = run_all(requests, jobs)
+            if minutes is not None:
+                outcomes = _until(time.monotonic() + 60.0 * minutes, outcomes)
+            _run_batch(batch, outcomes, total, as_json, fail_fast, keep)
             outcome = batch.outcome()
     except SettingError as error:
         raise click.UsageError(str(error)) from error
@@ -280,6 +292,17 @@ def _run_one(request: Request, as_json: bool, keep: Path | None) -> dict[str, An
         with keep.open("a") as file:
             _keep(outcome, file)
     return outcome
+
+
+def _until(
+    ends_at: float, outcomes: Generator[dict[str, Any], None, None]
+) -> Generator[dict[str, Any], None, None]:
+    """Those that come by then, and the one that is under way."""
+    with contextlib.closing(outcomes):
+        for outcome in outcomes:
+            yield outcome
+            if time.monotonic() >= ends_at:
+                return
 
 
 def _run_batch(

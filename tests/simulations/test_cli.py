@@ -221,6 +221,16 @@ def test_ctrl_c_ends_a_batch_with_a_summary(
     assert [one["seed"] for one in summary["failures"]] == list(failing)
 
 
+def test_for_ever_lasts_as_long_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping(monkeypatch, at=10**9)
+    outcome = invoke("run", "crash", "--forever", "--minutes=0.001", "--json")
+    assert outcome.exit_code == 0
+    summary = json.loads(outcome.stdout)
+    assert summary["runs"] >= 1
+    assert not summary["interrupted"]
+    assert invoke("run", "crash", "--minutes=1").exit_code == 2
+
+
 def test_ctrl_c_ends_a_single_run(monkeypatch: pytest.MonkeyPatch) -> None:
     stopping(monkeypatch, at=5)
     outcome = invoke("run", "crash", "--seed=5")
