@@ -11,6 +11,10 @@ from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
 from simulations.reduction import Reduction
 from simulations.report import Report, report
+from simulations.reproductions.authority import authority_load
+from simulations.reproductions.fence import fence
+from simulations.reproductions.propagation import propagation
+from simulations.reproductions.repair import repair
 from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.repairs import repairs
@@ -66,7 +70,11 @@ SCENARIOS: dict[str, Scenario] = {
             writers,
             histories,
             authority,
+            propagation,
+            repair,
+            fence,
         )
     },
+    "authority-load": authority_load,
 }
 """By name, as ``python -m simulations list`` prints them."""

@@ -17,6 +17,10 @@ from simulations.scenarios import SCENARIOS
 from simulations.settings import Settings
 
 SHORTENED = {
+    "propagation": ["--set=changesets=5", "--set=losses=0.05"],
+    "fence": ["--set=fences=5", "--set=losses=0.05"],
+    "repair": ["--set=entities=500", "--set=changed=1,20"],
+    "authority-load": ["--set=seconds=30"],
     "swim": ["--set=trials=1"],
     "lifeguard": [
         "--set=lengths=1",
