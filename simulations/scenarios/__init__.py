@@ -9,6 +9,7 @@ from gossip.profiles import Profile
 from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
+from simulations.pictures.tour import tour
 from simulations.reduction import Reduction
 from simulations.report import Report, report
 from simulations.reproductions.authority import authority_load
@@ -60,6 +61,7 @@ SCENARIOS: dict[str, Scenario] = {
     **{
         scenario.__name__: scenario
         for scenario in (
+            tour,
             spread,
             newcomer,
             repairs,
