@@ -10,7 +10,7 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
+.PHONY: help demo test hunt fuzz chaos chaos-whole soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
@@ -39,6 +39,7 @@ help:
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
+	@echo 'make chaos-whole   200 clusters of whole nodes: replica, worker, clients, a lying authority'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -67,6 +68,10 @@ chaos:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
+chaos-whole:
+	@deploy/setup --dev
+	$(BIN)/python -m simulations run whole --seed 1000 --seeds 200 --jobs 2 $(ARGS)
+
 # What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
@@ -92,6 +97,7 @@ check:
 	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) chaos ARGS='--seeds 50'
+	$(MAKE) chaos-whole
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
 	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'

@@ -13,7 +13,7 @@ import click
 from simulations.mutants import MUTANTS, SEEDS_MAX, hunt
 from simulations.progress import Bar
 from simulations.report import Table
-from simulations.runner import COMMAND, Batch, Request, options, run, run_all
+from simulations.runner import COMMAND, SWARMS, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
 from simulations.settings import SettingError, nearest
 
@@ -56,7 +56,9 @@ def list_scenarios(name: str | None) -> None:
 @main.command("run")
 @click.argument("name", callback=_known)
 @click.option(
-    "--nodes", type=click.IntRange(0, 2_000), help="10; for swarm 0, which lets the seed choose."
+    "--nodes",
+    type=click.IntRange(0, 2_000),
+    help="10; for swarm and whole 0, which lets the seed choose.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
@@ -96,9 +98,11 @@ def run_scenario(
     Exit code 1 when a run doesn't end as it must; the line that replays it is printed, then.
     """
     if nodes is None:
-        nodes = 0 if name == "swarm" else _NODES
-    elif nodes == 0 and name != "swarm":
-        raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
+        nodes = 0 if name in SWARMS else _NODES
+    elif nodes == 0 and name not in SWARMS:
+        raise click.UsageError(
+            f"only {' and '.join(SWARMS)} let the seed choose the number of nodes (--nodes 0)"
+        )
     total = None if forever else seeds
     numbers = itertools.count(seed) if total is None else range(seed, seed + total)
     requests = (Request(name, nodes, number, settings) for number in numbers)
@@ -170,7 +174,8 @@ def _run_one(request: Request, as_json: bool, keep: Path | None) -> dict[str, An
         events = outcome["events"]
         each = seconds / max(events, 1) * 1e6
         click.echo(
-            f"{events} events in {seconds:.1f} s of CPU: {events / max(seconds, 1e-9):.0f} a "
+            f"{outcome['virtual_seconds'] / 3600:.2f} virtual hours, {events} events in "
+            f"{seconds:.1f} s of CPU: {events / max(seconds, 1e-9):.0f} a "
             f"second, {each:.1f} µs each",
             err=True,
         )

@@ -52,6 +52,7 @@ class Workers:
         serving: Serving,
         kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
+        memory: Callable[[int], int] = shared_memory,
     ) -> None:
         self._template = template
         self._sockets = sockets
@@ -75,7 +76,7 @@ class Workers:
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self._labelled = Labelled()
-        self._counters_fd = shared_memory(len(sockets))
+        self._counters_fd = memory(len(sockets))
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0

@@ -4,7 +4,6 @@ One worker. Its process and its channel are simulated (``worker``, ``pipe``); al
 about them isn't.
 """
 
-import os
 from typing import TYPE_CHECKING, Any, cast
 
 from node import channel
@@ -20,12 +19,12 @@ from store.replica import Applied
 from store.schema import cold_kinds
 
 if TYPE_CHECKING:
-    import asyncio
-
     from simulations.whole.node import WholeNode
     from simulations.whole.world import WholeWorld
 
-_SETTINGS = cast("ProxySettings", ProxySettings(*([0] * 18)))  # type: ignore[arg-type]
+_NO_SETTINGS: list[Any] = [0] * 18
+_SETTINGS = ProxySettings(*_NO_SETTINGS)
+"""A simulated worker needs none."""
 _CODE_KILLED = -9
 
 
@@ -45,7 +44,7 @@ class Slot(Worker):
         self.down.on_full = lambda full: agent.loop.run(self._flow, full)
 
     def begin(self) -> None:
-        self.connection_made(cast("asyncio.BaseTransport", self.down))
+        self.connection_made(cast("Any", self.down))
         self.down.write(channel.encode(channel.Configure({})))
         self.configured = True
 
@@ -69,9 +68,9 @@ class SimulatedWorkers(Workers):
 
     def __init__(self, agent: "Agent") -> None:
         replica = agent.replica
-        super().__init__(_SETTINGS, [[]], replica.serving, agent.kept, lambda version: None)
-        os.close(self._counters_fd)
-        self._counters_fd = -1
+        super().__init__(
+            _SETTINGS, [[]], replica.serving, agent.kept, lambda version: None, lambda workers: -1
+        )
         self._agent = agent
 
     async def _spawn(self, slot: int) -> Worker:

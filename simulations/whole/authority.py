@@ -1,4 +1,4 @@
-"""The model of the authority for whole nodes: its commits hold entities, and the truth hears of all.
+"""The model of the authority for whole nodes: commits hold entities, and the truth hears of all.
 
 ``LogAuthority`` with a log that may be trimmed, records of raised epochs that a real replica reads,
 and a count of what is asked of it.
@@ -15,7 +15,7 @@ from store.history import EPOCHS, Epoch, Server
 from store.lineage import encode_record
 
 AtCommit = Literal["", "done", "undone", "killed"]
-"""The connection is lost in COMMIT, which happens or doesn't; or it happens, and its writer dies."""
+"""The connection is lost in COMMIT, which happens or doesn't; or it does, and the writer dies."""
 FIRST_SERVER = Server("db-1", 1)
 
 

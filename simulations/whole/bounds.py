@@ -33,7 +33,7 @@ BOUNDS = {
 }
 """By the class that holds them: the most that any table of it may hold."""
 _LEAVES = str | bytes | bytearray | int | float | None
-_TABLES = dict | list | deque | set | SortedDict | SortedList
+_TABLES = (dict, list, deque, set, SortedDict, SortedList)
 
 
 def tables(core: object) -> Iterator[tuple[str, str, Sized]]:

@@ -59,8 +59,9 @@ def body_of(rng: random.Random, changes: Changes, size: int = 0) -> bytes:
 
 
 def _text(kind: str, number: int, **fields: object) -> tuple[str, str, str]:
-    named = {"id": entity_id(kind, number), **fields}
-    return kind, named["id"], json.dumps(named, separators=(",", ":"), sort_keys=True)
+    named = entity_id(kind, number)
+    text = {"id": named, **fields}
+    return kind, named, json.dumps(text, separators=(",", ":"), sort_keys=True)
 
 
 def _service(rng: random.Random, number: int | None = None) -> Changes:

@@ -78,7 +78,20 @@ def split(rng: random.Random, nodes: int) -> list[Timed]:
     return [*timed, (lasting, StopOneDatabase(younger=rng.random() < 0.3))]
 
 
+def refill(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node begins anew on an empty disk while the authority is away: its peers fill it."""
+    node = rng.randrange(nodes)
+    at = rng.uniform(0.0, 2.0)
+    return [
+        (0.0, TrimLog(rng.choice([0, 1]))),
+        (0.0, AuthorityAway()),
+        (0.0, Crash(node)),
+        (at, Start(node, "empty")),
+        (at + 5.0 + duration(rng), AuthorityAway(away=False)),
+    ]
+
+
 FAULTS: tuple[Fault, ...] = (
     worker_death, damaged_replica, commit_lost, slow_database, trimmed_log, lossy_failover, restore,
-    split,
+    split, refill,
 )  # fmt: skip

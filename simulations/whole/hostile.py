@@ -13,11 +13,12 @@ from gossip.address import Address
 from gossip.identity import wire_id
 from gossip.keyring import configured
 from gossip.member import Metadata, Status
+from gossip.messages import Message
 from gossip.messages.changes import Heartbeat, Push, Request
 from gossip.messages.membership import Alive, Verdict
+from gossip.replica import Changeset, Head
 from gossip.seal import Seal
 from gossip.wire import CLEAR, SEALED, cluster_binding, cluster_digest, encode_header, encode_parts
-from gossip.replica import Changeset, Head
 from simulations.node import Node, new_id
 from simulations.whole import configuration
 from store.changeset import chain
@@ -96,7 +97,9 @@ class Hostile:
             data = rng.choice(self._seen)
             if kind == 1:
                 place = rng.randrange(len(data))
-                return data[:place] + bytes((data[place] ^ rng.randrange(1, 256),)) + data[place + 1 :]
+                return (
+                    data[:place] + bytes((data[place] ^ rng.randrange(1, 256),)) + data[place + 1 :]
+                )
             return data if kind == 0 else data[: rng.randrange(len(data))]
         if kind == 3:
             return rng.randbytes(rng.randrange(1, 200))
@@ -109,13 +112,19 @@ class Hostile:
         epoch, tag, revision = version
         state = world.truth.state(digest) if world.truth.is_committed(version, digest) else {}
         body = configuration.body_of(rng, configuration.draw(rng, state))
-        forged = Changeset((max(epoch, 1), tag or 1, revision + 1), digest, chain(digest, body), body)
+        forged = Changeset(
+            (max(epoch, 1), tag or 1, revision + 1), digest, chain(digest, body), body
+        )
         victim = rng.choice(world.nodes)
         metadata = Metadata("node-evil", "traditional", "", "1", "", "")
-        messages = rng.choice(
+        messages: list[Message] = rng.choice(
             [
                 [Push(forged, 0.0, 0)],
-                [Verdict(victim.id, victim.generation, victim.incarnation, Status.FAILED, self._id)],
+                [
+                    Verdict(
+                        victim.id, victim.generation, victim.incarnation, Status.FAILED, self._id
+                    )
+                ],
                 [Verdict(victim.id, victim.generation, 2**62, Status.LEFT, self._id)],
                 [Alive(self._id, 1, 1, 1, ADDRESS, metadata)],
                 [Alive(victim.id, 2**40, 1, 1, ADDRESS, metadata)],
@@ -135,7 +144,9 @@ class Hostile:
     def _call(self, node: Node) -> None:
         """By a stream."""
         stream = node.stream_offered()
-        frame = self._made(node, frame=True) if self._rng.random() < 0.7 else self._rng.randbytes(300)
+        frame = (
+            self._made(node, frame=True) if self._rng.random() < 0.7 else self._rng.randbytes(300)
+        )
         line = _Line()
         node.stream_accepted(stream, line, ADDRESS)  # type: ignore[arg-type]
         if node.running:
@@ -157,4 +168,3 @@ class _Line:
 
 def _refused(node: Node) -> int:
     return sum(node.core.counters[name] for name in _REFUSALS)
-

@@ -7,11 +7,11 @@ back, a disk that lies all of them.
 
 from typing import NamedTuple
 
+from store.canonical import decode_entity
 from store.changeset import Change
 from store.cold.reader import Reading
 from store.contents import PinnedState
 from store.replica_file.layout import term_value
-from store.canonical import decode_entity
 from store.schema import cold_kinds
 from store.version import EMPTY, Head
 

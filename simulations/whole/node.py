@@ -1,5 +1,6 @@
 """A whole node, and what its clients are answered."""
 
+import math
 from typing import TYPE_CHECKING, Literal, cast
 
 from gossip.events import Event, SnapshotInstalled
@@ -39,6 +40,8 @@ class WholeNode(Node):
         self.application: WholeApplication = WholeApplication(whole, self)
         self.write_seconds = whole.rng.choice([0.01, 0.01, 0.3, 5.0])
         """How far its replica file is behind what it serves."""
+        self.awake_at = 0.0
+        """Since when its process hasn't stood still; infinity while it does."""
 
     @property
     def served(self) -> ServedReplica:
@@ -54,6 +57,7 @@ class WholeNode(Node):
 
     def pause(self, kernel_buffer: int = KERNEL_BUFFER_PACKETS) -> None:
         super().pause(kernel_buffer)
+        self.awake_at = math.inf
         self.application.agent.loop.pause()
 
     def resume(self) -> None:
@@ -61,6 +65,7 @@ class WholeNode(Node):
         super().resume()
         if was_paused and self.running and self.life == life:
             self.application.agent.loop.resume()
+        self.awake_at = self._world.now
 
     def _end(self, fact: int) -> None:
         super()._end(fact)

@@ -153,7 +153,7 @@ class SplitTheDatabase(WholeOperation):
         if world.databases:
             return
         twin = world.authority.twin(promoted(world.authority.server))
-        world.databases = {index: twin for index in self.nodes}
+        world.databases = dict.fromkeys(self.nodes, twin)
         world.happened("database_split")
 
 

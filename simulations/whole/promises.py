@@ -85,8 +85,20 @@ class Promises(Checks):
                 worker.states.append(state)
         assert worker.states, f"P2: {where} doesn't serve {version}: {differences}"
         held = worker.table.services.held
-        hanging = [route.id for route in worker.table.routes.held.values() if route.service_id not in held]
+        hanging = [
+            route.id for route in worker.table.routes.held.values() if route.service_id not in held
+        ]
         assert not hanging, f"P2: {where} serves route {hanging[0]} without its service"
+
+    def still(self, worker: "WorkerProcess", *, counts_only: bool = False) -> None:
+        """At any moment between: what a worker prepares doesn't show in what it serves."""
+        differences = []
+        for state in worker.states:
+            rows, counts = hot(state)
+            differences.append(worker.table.difference([] if counts_only else rows, counts))
+        where = f"the worker of node {worker.agent.node.index}"
+        whole = not differences or "" in differences
+        assert whole, f"P2: {where} serves no version at all: {differences}"
 
     def found(
         self, worker: "WorkerProcess", kind: str, field: str, value: str, texts: tuple[str, ...]
@@ -98,6 +110,14 @@ class Promises(Checks):
         told = f"P2: {where} finds {field} {value} at {worker.version} to be {sorted(texts)}"
         assert sorted(texts) in expected, f"{told} instead of {expected}"
         self.sometimes.happened("cold_found" if texts else "cold_not_found")
+
+    def unanswered(self, worker: "WorkerProcess", what: str, since: float) -> None:
+        """A look-up hasn't been answered in time, though both processes were well: P5, for it
+        needs nobody else."""
+        node = worker.agent.node
+        well = node.running and worker.agent is node.application.agent and node.awake_at <= since
+        where = f"the worker of node {node.index} at {worker.version}"
+        assert not well, f"P5: {where} doesn't answer what {what} is"
 
     # P4, P5, P6: what must have come of it in the end
 
@@ -133,8 +153,14 @@ class Promises(Checks):
     def _look_in_turn(self) -> None:
         nodes = self._whole.whole_nodes
         self._looked_at = (self._looked_at + 1) % len(nodes)
-        if nodes[self._looked_at].running:
-            check_bounds(nodes[self._looked_at])
+        node = nodes[self._looked_at]
+        if node.running:
+            check_bounds(node)
+            worker = node.application.agent.process
+            if worker is not None:
+                self.still(worker)
+            if node.application.history.split is not None:
+                self.sometimes.happened("split_known")
         self._whole.schedule(_LOOK_SECONDS, self._look_in_turn)
 
 

@@ -1,5 +1,7 @@
-"""What must happen to whole nodes now and then, beside what ``simulations.sometimes`` lists: a batch
-of seeds in which one of these never occurs tests less than it claims, and fails."""
+"""What must happen to whole nodes now and then, beside what ``simulations.sometimes`` lists.
+
+A batch of seeds in which one of these never occurs tests less than it claims, and fails.
+"""
 
 MEANINGS = {
     "worker_fed": "a worker served its first whole state",

@@ -57,7 +57,7 @@ class Truth:
 
     def states(self, version: Version) -> Sequence[State]:
         """All that this version may mean; none for a version that nobody has committed."""
-        return [self._states[digest] for digest in self._digests.get(tuple(version), ())]
+        return [self._states[digest] for digest in self._digests.get(version, ())]
 
 
 def hot(state: State) -> tuple[list[Change], dict[str, int]]:

@@ -48,7 +48,7 @@ class LookUp(NamedTuple):
     kind: str
     field: str
     value: str
-    until: float
+    since: float
     """By the world's time."""
 
 
@@ -65,6 +65,7 @@ class WorkerProcess:
         self._asked: dict[int, tuple[LookUp, int]] = {}
         """(what, the reader's count of purges then) by the number of the question."""
         self._next_number = 0
+        self._unanswered: dict[LookUp, None] = {}
         self._held_up: list[LookUp] = []
         """Look-ups that wait for a version."""
         self.agent = agent
@@ -83,7 +84,15 @@ class WorkerProcess:
 
     def look_up(self, kind: str, field: str, value: str) -> None:
         """A request shows a key, or asks for a consumer."""
-        self._look_up(LookUp(kind, field, value, self._world.now + ASKED_SECONDS))
+        what = LookUp(kind, field, value, self._world.now)
+        self._unanswered[what] = None
+        self._world.schedule(ASKED_SECONDS, self._give_up, what)
+        self._look_up(what)
+
+    def _give_up(self, what: LookUp) -> None:
+        if what in self._unanswered and not self.ended:
+            del self._unanswered[what]
+            self._world.promises.unanswered(self, f"{what.field} {what.value}", what.since)
 
     def _handle(self, frame: Frame) -> None:
         match frame:
@@ -149,6 +158,8 @@ class WorkerProcess:
     def _step(self) -> None:
         staging = self._staging
         self._stepping = not self.ended and staging is not None and staging.step()
+        if not self.ended and (staging is None or staging.outcome is None):
+            self._world.promises.still(self, counts_only=True)
         if self._stepping:
             self._world.schedule(_STEP_SECONDS, self._step)
         elif staging is not None and staging.outcome is not None and not self.ended:
@@ -172,7 +183,7 @@ class WorkerProcess:
             self._look_up(what)
 
     def _look_up(self, what: LookUp) -> None:
-        if self.ended or not self._ready or self._world.now > what.until:
+        if self.ended or what not in self._unanswered:
             return
         cached, read = self.cold.cached, self.cold.read
         answer = self.cold.find(*what[:3], now=0.0)
@@ -184,6 +195,7 @@ class WorkerProcess:
     def _settle(self, what: LookUp, answer: Answer) -> None:
         match answer:
             case Found(texts):
+                self._unanswered.pop(what, None)
                 self._world.promises.found(self, what.kind, what.field, what.value, texts)
             case Ahead():
                 self._world.happened("cold_ahead")
@@ -195,7 +207,10 @@ class WorkerProcess:
 
     def _told(self, frame: Told) -> None:
         asked = self._asked.pop(frame.number, None)
-        if asked is None or frame.version is None or self._world.now > asked[0].until:
+        if asked is None or asked[0] not in self._unanswered:
+            return
+        if frame.version is None:  # the agent holds nothing: 503
+            del self._unanswered[asked[0]]
             return
         what, begun = asked
         self._world.happened("cold_told")
