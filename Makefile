@@ -1,16 +1,17 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file) and MINUTES (see soak).
+# interpreter for deploy/setup), JOBS (test processes); SOAK (a scenario), SOAKED (a file) and MINUTES are of soak.
 
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
+SOAK := whole
 SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
+.PHONY: help demo test hunt fuzz chaos chaos-whole soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
@@ -40,6 +41,7 @@ help:
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   200 simulated clusters in which everything fails'
 	@echo 'make soak    ever more of them on all cores, until Ctrl-C or for MINUTES=…; keeps what failed'
+	@echo 'make chaos-whole   200 clusters of whole nodes: replica, worker, clients, a lying authority'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -68,11 +70,15 @@ chaos:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
+chaos-whole:
+	@deploy/setup --dev
+	$(BIN)/python -m simulations run whole --seed 1000 --seeds 200 --jobs 2 $(ARGS)
+
 # For MINUTES, or until Ctrl-C. What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
 	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
-	$(BIN)/python -m simulations run swarm --seed 2000 --forever $(MINUTES:%=--minutes %) \
+	$(BIN)/python -m simulations run $(SOAK) --seed 2000 --forever $(MINUTES:%=--minutes %) \
 		--jobs "$$(getconf _NPROCESSORS_ONLN)" --keep $(SOAKED) $(ARGS)
 
 lint:
@@ -94,6 +100,7 @@ check:
 	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) chaos ARGS='--seeds 50'
+	$(MAKE) chaos-whole
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
 	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'

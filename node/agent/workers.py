@@ -52,6 +52,7 @@ class Workers:
         serving: Serving,
         kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
+        memory: Callable[[int], int] = shared_memory,
     ) -> None:
         self._template = template
         self._sockets = sockets
@@ -75,7 +76,7 @@ class Workers:
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self._labelled = Labelled()
-        self._counters_fd = shared_memory(len(sockets))
+        self._counters_fd = memory(len(sockets))
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0
@@ -125,13 +126,22 @@ class Workers:
         frame = channel.encode(channel.Apply(version, changes))
         for worker in self._running:
             worker.publish(frame)
+        self._feed_empty_ones()
         self._note_live()
 
     def publish_large(self, changeset: Changeset, total: int) -> None:
         """The same of a changeset with so many changes that each worker is sent it in slices."""
         for worker in self._running:
             worker.publish(Large(changeset, total))
+        self._feed_empty_ones()
         self._note_live()
+
+    def _feed_empty_ones(self) -> None:
+        """A node that held nothing may come to its first state by changesets: workers that were
+        there before, with nothing to be fed, get it whole."""
+        for worker in self._running:
+            if worker.is_empty:
+                self.feed_anew(worker)
 
     def audit(self, frame: channel.Audit) -> None:
         """Say what every worker must hold by now."""
