@@ -24,6 +24,7 @@ from simulations.scenarios.stories import STORIES
 from simulations.scenarios.whole import whole
 from simulations.settings import Settings
 from simulations.swim import swim
+from simulations.whole import stories as whole_stories
 from simulations.world import World
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -59,6 +60,7 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
+    **{story.__name__: whole_stories.told(story) for story in whole_stories.STORIES},
     **{
         scenario.__name__: scenario
         for scenario in (
