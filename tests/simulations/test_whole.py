@@ -167,6 +167,14 @@ def test_a_node_that_held_nothing_feeds_its_worker_once_changesets_come() -> Non
     assert process.listening
 
 
+@pytest.mark.parametrize("engine", ["postgres", "sqlite"])
+@pytest.mark.parametrize("loses", [0, 1])
+def test_whole_nodes_keep_their_promises_over_a_database(engine: str, loses: int) -> None:
+    options = (f"engine={engine}", f"loses={loses}", "seconds=20")
+    outcomes = [run(Request("engines", 3, seed, options)) for seed in (1, 2)]
+    assert [outcome.get("error") for outcome in outcomes] == [None, None]
+
+
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_each_thing_that_goes_wrong_ends_as_design_says(story: Callable[..., Any]) -> None:
     outcomes = [run(Request(story.__name__, nodes, 1)) for nodes in (1, 3)]
