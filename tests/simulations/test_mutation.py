@@ -121,13 +121,13 @@ def may(age: int, banned: bool) -> bool:
     return age >= 18
 
 
-def count(n: int) -> int:
-    while n > 0:
-        n -= 1
-    return n
+def drain(items: list[int]) -> int:
+    while items:
+        items.pop()
+    return len(items)
 """
 TESTS = """\
-from lib.rule import count, may
+from lib.rule import drain, may
 
 
 def test_the_banned_may_not() -> None:
@@ -136,8 +136,8 @@ def test_the_banned_may_not() -> None:
     assert not may(3, False)
 
 
-def test_it_counts() -> None:
-    assert count(3) == 0
+def test_it_drains() -> None:
+    assert drain([1, 2]) == len([])
 
 
 def test_that_fails_anyway() -> None:
@@ -170,11 +170,11 @@ def test_what_no_test_looks_at_survives_and_the_rest_is_noticed() -> None:
     told: list[str] = []
     fates = [*hunt(["lib/rule.py"], None, 1, 1, 10.0, told.append)]
     survived = [fate.place.shown for fate in fates if not fate.killed_by]
-    # Nobody is 18, or 17 or 19; whether -1 is 0 nobody asks.
+    # Nobody is 18, or 17.
     assert survived == ["age >= 18  →  (age > 18)", "18  →  17", "18  →  19"]
     killed = {fate.place.shown: fate.killed_by for fate in fates if fate.killed_by}
     assert killed["banned  →  (not banned)"].endswith("::test_the_banned_may_not")
-    assert killed["n -= 1  →  pass"] == "no end"
+    assert killed["items.pop()  →  pass"] == "no end"
     assert told[1].startswith("2 tests pass")
 
 
