@@ -10,7 +10,7 @@ from node.plugins.interface import Exit, Worker
 from node.plugins.limits import ENTITIES_REMEMBERED_MAX
 from node.proxy import fields, paths
 from node.proxy.entities import Route, Service
-from node.proxy.heads import RequestHead
+from node.proxy.heads import Remembered, RequestHead
 
 Result = TypeVar("Result")
 
@@ -179,9 +179,9 @@ class Context:
     def headers(self) -> Headers:
         """To read and to edit; Host is among them, and can't be changed here."""
         if self._headers is None:
-            index = self.head.remembered.get("index")
+            index = self.head.remembered.index
             if index is None:
-                index = self.head.remembered["index"] = _index_of(self.head)
+                index = self.head.remembered.index = _index_of(self.head)
             self._headers = Headers(self.head.plain, index)
         return self._headers
 
@@ -309,7 +309,7 @@ class Context:
         head = self.head
         if self._headers is not None and self._headers.edited:
             # Nothing of what was made of the client's fields holds for these.
-            head = head._replace(plain=tuple(self._headers.pairs), remembered={})
+            head = head._replace(plain=tuple(self._headers.pairs), remembered=Remembered())
         if self._arguments is not None and self._arguments.edited:
             encoded = self._arguments.encode()
             head = head._replace(query=b"?" + encoded if encoded else b"")
