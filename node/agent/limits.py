@@ -129,6 +129,9 @@ NAMES_SHOWN_MAX = 10
 REPLICA_FINISH_SECONDS = 2.0
 """How long the replica may take to be written when the node stops; what is missing it gets from the
 authority or from peers at the next start."""
+REPLICA_SERVE_FIRST_SECONDS = 10.0
+"""How long a node that starts may take to serve before its replica is written all the same."""
+REPLICA_SERVE_LOOK_SECONDS = 0.05
 SILENCE_SECONDS = 5.0
 """How long all seeds and known peers must be silent, with the authority away, before a node serves
 what its disk holds (DESIGN 5, start rule)."""
