@@ -101,7 +101,7 @@ class Node:
             tasks.create_task(parts.workers.start())
             attempt = tasks.create_task(self._try_authority())
             tasks.create_task(self._restore(attempt))
-        parts.keeper.start()
+        parts.keeper.start(lambda: parts.following.served and parts.workers.listening)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.participation.run())
             tasks.create_task(parts.peers.keep_fresh())

@@ -196,8 +196,9 @@ class Settings:
     )
     pg_keepalive_timeout: int = key(
         values.integer(0, 3_600_000),
-        "60000",
-        "How long an unused connection is kept open; 0 is no limit.",
+        "4000",
+        "How long an unused connection is kept open; 0 is no limit. Short, so that a database has"
+        " no more of them the more nodes write to it now and then.",
         unit="ms",
     )
     pg_listen_host: tuple[str, ...] = key(

@@ -202,9 +202,15 @@ def _share(record: Record) -> int:
     return 1 if record.weight is None else max(record.weight, 1)
 
 
-@functools.lru_cache(limits.LITERALS_MAX)
 def literal_of(name: str) -> Record | None:
     """The address as it is written for short, if it is one and no name."""
+    if ":" not in name and not name[-1:].isdecimal():
+        return None  # nearly always: neither IPv6 nor dotted digits
+    return _address(name)
+
+
+@functools.lru_cache(limits.LITERALS_MAX)
+def _address(name: str) -> Record | None:
     try:
         return Record(str(ipaddress.ip_address(name)))
     except ValueError:
