@@ -120,6 +120,7 @@ _GRPC = Subschema(
     ),
 )
 
+
 def _unknown(protocol: str) -> str:
     return f"unknown type: {protocol}"
 
