@@ -1,0 +1,30 @@
+"""What can be done to the cluster, each kind declared once."""
+
+from simulations.real.faults.kind import Fault
+from simulations.real.faults.network import (
+    database_cut,
+    partition,
+    partition_tcp,
+    partition_udp,
+    storm,
+)
+from simulations.real.faults.nodes import (
+    clock_step,
+    disk_full,
+    node_kill,
+    node_pause,
+    reload,
+    restart,
+    supervisor_kill,
+    supervisor_pause,
+    worker_kill,
+    worker_pause,
+)
+
+__all__ = ["FAULTS", "Fault"]
+
+FAULTS: tuple[Fault, ...] = (
+    worker_kill, supervisor_kill, node_kill, restart, reload, worker_pause, supervisor_pause,
+    node_pause, disk_full, clock_step,
+    storm, partition, partition_udp, partition_tcp, database_cut,
+)  # fmt: skip
