@@ -43,6 +43,10 @@ class Server(LocalPostgres):
         hosts = (PostgresHost(self.host, self.port),)
         return PostgresAddress(hosts, database, SUPERUSER, self.password)
 
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._pid()
+
     def create(self) -> None:
         """Make the files: anew, or as a copy that follows the primary."""
         if self._primary is not None:

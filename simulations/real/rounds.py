@@ -55,7 +55,8 @@ async def run_rounds(
     number = 0
     while time.monotonic() < deadline:
         number += 1
-        drawn = deck.hand(rng.randint(1, AT_ONCE_MAX), len(world.nodes))
+        most = rng.randint(1, min(AT_ONCE_MAX, len(world.nodes)))
+        drawn = deck.hand(most, len(world.nodes))
         nodes = rng.sample(world.nodes, len(world.nodes))
         names = [f"{fault.name} {node.name}" for fault, node in zip(drawn, nodes, strict=False)]
         tell(f"{world.clock():7.1f}  round {number}: {', '.join(names)}")
