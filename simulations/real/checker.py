@@ -149,6 +149,16 @@ def last_values_stand(case: Case) -> Iterator[str]:
             yield f"{key} is {value} at the end, not one of {sorted(possible)[-5:]}"
 
 
+def all_serve_the_same(case: Case) -> Iterator[str]:
+    """At the end every node serves what the authority holds."""
+    final = case.history.final
+    for node, served in (final.served if final else {}).items():
+        for key, value in served.items():
+            wanted = final.values.get(group(key)) if final else None
+            if value != wanted:
+                yield f"{node} serves {value} of {key}, the authority holds {wanted}"
+
+
 def connections_never_go_back(case: Case) -> Iterator[str]:
     """On one connection, what is read of a key never grows older."""
     seen: dict[tuple[int, str], Operation] = {}
@@ -278,6 +288,7 @@ RULES: dict[str, Rule] = {
     "a committed write is lost": committed_writes_are_there,
     "a refused write is there": refused_writes_are_not_there,
     "a last value doesn't stand": last_values_stand,
+    "a node serves something else": all_serve_the_same,
     "a connection goes back": connections_never_go_back,
     "a mix is served": nothing_is_mixed,
     "a fence is broken": fences_hold,

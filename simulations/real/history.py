@@ -93,6 +93,8 @@ class Final:
 
     names: tuple[str, ...]
     values: dict[str, int]
+    served: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The same values as each node's proxy answers them, by node and key."""
 
 
 @dataclass(slots=True)
@@ -140,7 +142,9 @@ def line(entry: Entry) -> str:
     """An entry as a line of the file, without what has its default."""
     if isinstance(entry, str):
         return json.dumps({"Note": entry})
-    defaults = {name: one.default for name, one in entry.__dataclass_fields__.items()}
+    defaults: dict[str, Any] = {
+        name: one.default for name, one in entry.__dataclass_fields__.items()
+    }
     told = {name: value for name, value in asdict(entry).items() if value != defaults[name]}
     return json.dumps({type(entry).__name__: told}, separators=(",", ":"))
 

@@ -142,6 +142,8 @@ async def _attack(world: World, faults: list[Fault], options: Options) -> None:
         await asyncio.gather(*clients)
     world.journal.add(await world.load.final(world.session))
     for node in world.nodes:
+        for line in node.surprises():
+            world.journal.add(f"{node.name} logged: {line}")
         code = await node.stop()
         if code != 0:
             world.journal.add(f"{node.name} exited with {code} at the end")

@@ -140,7 +140,7 @@ class Load:
             register.etag, register.raced, register.told = "", True, (NO_VALUE, "")
 
     async def final(self, session: aiohttp.ClientSession) -> Final:
-        """What the authority holds. Raises aiohttp.ClientError."""
+        """What the authority holds and the nodes serve. Raises aiohttp.ClientError, NoAnswer."""
         names: list[str] = []
         values: dict[str, int] = {}
         path: str | None = f"/services?size={PAGE}"
@@ -157,14 +157,28 @@ class Load:
                     key = service["name"] if service["name"].startswith("register") else DOCUMENT
                     values[key] = _value(service["path"])
             path = page["next"]
-        return Final(names=tuple(names), values=values)
+        served = {node.name: await self._served(node) for node in self.nodes}
+        return Final(names=tuple(names), values=values, served=served)
+
+    async def _served(self, node: Node) -> dict[str, int]:
+        """Every key as a node's proxy answers it. Raises NoAnswer."""
+        values = {}
+        for key in self._keys():
+            connection = await Connection.open(node.host, node.ports.proxy)
+            answer = await connection.get(f"/{key}", {})
+            connection.close()
+            values[key] = _value(answer.body["path"]) if answer.status == 200 else NO_VALUE
+        return values
+
+    def _keys(self) -> list[str]:
+        registers = [register.name for register in self.registers]
+        return [*registers, *(f"{DOCUMENT}/{side}" for side in SIDES)]
 
     # Reading
 
     async def _read(self, node: Node, client: str, keeping: bool) -> None:
         rng = self.rng
-        keys = [register.name for register in self.registers]
-        keys += [f"{DOCUMENT}/{side}" for side in SIDES] * 2
+        keys = self._keys()
         connection: Connection | None = None
         number, opened, left = 0, 0.0, 0
         while not self._stop.is_set():

@@ -26,6 +26,7 @@ ASK_SECONDS = 5.0
 PREFIX_MEGABYTES = 64
 WORKERS = 2
 FILLER = "filler"
+SURPRISE_CHARS_MAX = 2_000
 
 
 class NodeBroken(Exception):
@@ -193,6 +194,13 @@ class Node:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def surprises(self) -> list[str]:
+        """Lines of the log that tell of an error that nobody foresaw."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line[:SURPRISE_CHARS_MAX] for line in lines if "Traceback" in line]
 
     async def ask(self, session: aiohttp.ClientSession, path: str) -> Any:
         """What the Admin API answers; raises aiohttp.ClientError, also on an error status."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 
 from node.agent.authorities import make_migrations
 from node.config.load import load as load_configuration
@@ -19,13 +20,14 @@ from simulations.real.history import EVERYWHERE, Calm, Journal, Window, WindowKi
 from simulations.real.load import Load
 from simulations.real.network import Cut, Loopback
 from simulations.real.nodes import Node
-from simulations.real.postgres import Authority
+from simulations.real.postgres import Authority, fetch
 from simulations.real.relay import Relay
 
 CALM_SECONDS = 45.0
 """Within this after the last fault all nodes are alive in every view and have one state: two rounds
 of calls to whoever is missing (1.5 reconnect intervals each), a doubt of ten intervals, the poll of
 the authority (1.5 times 5 s), and the slowness of a machine that runs all of it."""
+HEAD = "SELECT epoch, revision, tag, chain FROM grapevine.head"
 POLL_SECONDS = 0.2
 ASK_SECONDS = 5.0
 
@@ -113,9 +115,9 @@ class World:
         self.load.go_on()
 
     async def _problem(self) -> str:
-        """Why the cluster isn't one yet; empty when it is."""
+        """Why the cluster and its authority aren't one yet; empty when they are."""
         wanted = {node.name: "alive" for node in self.nodes}
-        states: dict[str, Any] = {}
+        states: dict[str, tuple[Any, ...]] = {}
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 for node in self.nodes:
@@ -124,8 +126,12 @@ class World:
                     if view != wanted:
                         return f"{node.name} sees {view}"
                     answer = await node.ask(self.session, "/cluster/revision")
-                    keys = ("revision", "tag", "digest", "state_hash")
+                    keys = ("state_hash", "revision", "tag", "digest")
                     states[node.name] = tuple(answer[key] for key in keys)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                [row] = await fetch(self.authority.address(), HEAD)
+        except (aiohttp.ClientError, asyncpg.PostgresError, TimeoutError, OSError) as error:
             return repr(error)
-        return "" if len(set(states.values())) == 1 else f"states differ: {states}"
+        head = (f"{row['epoch']}.{row['revision']}", row["tag"].hex(), row["chain"].hex())
+        if len(set(states.values())) > 1 or any(state[1:] != head for state in states.values()):
+            return f"the authority holds {head}, the nodes hold {states}"
+        return ""

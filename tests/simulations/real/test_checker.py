@@ -288,3 +288,9 @@ def test_a_history_is_what_its_file_says(tmp_path: Path) -> None:
     assert history.operations == entries[:3]
     assert history.notes == ["a note"]
     assert history.final == final("x", r=2)
+
+
+def test_at_the_end_every_node_serves_what_the_authority_holds() -> None:
+    held = Final(names=(), values={"r": 2}, served={"node1": {"r": 2}, "node2": {"r": 1}})
+    assert broken(*WRITES, held) == ["a node serves something else"]
+    assert broken(*WRITES, replace(held, served={"node1": {"r": 2}})) == []
