@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ Address = tuple[str, int]
 CHUNK_BYTES = 16_384
 CONNECT_SECONDS = 5.0
 DAMAGED_BYTES_MAX = 4
+_RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+"""Closed like this, the other end sees a reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +140,21 @@ class Relay:
         self, port: Port, asks: asyncio.StreamReader, client: asyncio.StreamWriter
     ) -> None:
         server: asyncio.StreamWriter | None = None
+        whole = False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 answers, server = await asyncio.open_connection(*port.home)
             self.happened["streams passed"] += 1
             await asyncio.gather(self._pass(port, asks, server), self._pass(port, answers, client))
+            whole = True
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # either end is gone, and so is the other now
         finally:
             for writer in (client, server):
-                if writer is not None:
+                if writer is not None and whole:
+                    writer.close()
+                elif writer is not None:
+                    writer.get_extra_info("socket").setsockopt(*_RESET)
                     writer.transport.abort()
 
     async def _pass(
