@@ -17,6 +17,9 @@ from simulations.real.options import Options
 CLEAN_SECONDS = 60.0
 """How long a run that was told to end has to take everything down before it is killed."""
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
+
 _UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _ENCLOSED_TOOLS = ("unshare", "ip", "nft", "mount")
 
@@ -65,4 +68,4 @@ def run_enclosed(options: Options) -> int:
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-    return 130 if told else code
+    return INTERRUPTED if told else code

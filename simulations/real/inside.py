@@ -16,6 +16,7 @@ import uvloop
 
 from node.agent.init_process import become_init_if_pid_1
 from simulations.real import checker, summary
+from simulations.real.enclosure import INTERRUPTED
 from simulations.real.faults import FAULTS, Fault
 from simulations.real.history import Journal
 from simulations.real.load import Load
@@ -26,7 +27,7 @@ from simulations.real.postgres import Authority
 from simulations.real.relay import Relay, free_port
 from simulations.real.rounds import run_rounds
 from simulations.real.upstream import serve
-from simulations.real.world import ASK_SECONDS, World, clock_library
+from simulations.real.world import ASK_SECONDS, World
 
 SCRATCH_MEGABYTES = 2_048
 
@@ -36,7 +37,12 @@ def main() -> None:
     options = decoded(sys.argv[1])
     lifeline = os.dup(0)
     become_init_if_pid_1()
-    sys.exit(uvloop.run(_run(options, lifeline)))
+    try:
+        code = uvloop.run(_run(options, lifeline))
+    except asyncio.CancelledError:
+        say("stopped early")
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def say(line: str) -> None:
@@ -64,9 +70,6 @@ async def _run(options: Options, lifeline: int) -> int:
                 say(f"not possible here: {name}: {reason}")
             try:
                 await _attack(world, possible, options)
-            except asyncio.CancelledError:
-                say("stopped early")
-                raise
             except Exception as error:
                 journal.add(f"the run broke off: {error!r}")
     verdict = checker.check(journal.history, tuple(node.name for node in world.nodes))
@@ -86,7 +89,6 @@ def _possible(options: Options) -> tuple[list[Fault], dict[str, str]]:
     obstacles = {
         None: "",
         "namespaces": "" if options.enclosed else "needs network namespaces (root, Linux)",
-        "clock": "" if clock_library() else "needs libfaketime (package faketime)",
     }
     wanted = [fault for fault in FAULTS if not options.faults or fault.name in options.faults]
     impossible = {fault.name: obstacles[fault.needs] for fault in wanted if obstacles[fault.needs]}
@@ -110,9 +112,6 @@ async def _build(options: Options, journal: Journal, stack: AsyncExitStack) -> W
     for node in nodes:
         node.prepare(authority.settings())
         await relay.lay(node.number, (node.host, node.ports.gossip), (center, node.advertised))
-    library = clock_library()
-    if library is not None:
-        nodes[-1].own_clock(library)  # one is enough, and the others show what it costs
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     session = await stack.enter_async_context(
         aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=ASK_SECONDS))

@@ -16,6 +16,8 @@ import aiohttp
 from node.demo.ports import NodePorts
 from simulations.real import processes
 from simulations.real.network import Loopback
+from simulations.real.stepped import sitecustomize
+from simulations.real.stepped.sitecustomize import OFFSET, VARIABLE
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -26,6 +28,7 @@ ASK_SECONDS = 5.0
 PREFIX_MEGABYTES = 64
 WORKERS = 2
 FILLER = "filler"
+STEPPED = str(Path(sitecustomize.__file__).parent)
 SURPRISE_CHARS_MAX = 2_000
 
 
@@ -48,9 +51,7 @@ class Node:
         self.advertised = self.ports.gossip + 1
         """The relay's port that leads to this node."""
         self.clock = scratch / f"{self.name}.clock"
-        """Says how far the node's wall clock is off, when it has one of its own."""
-        self.environment: dict[str, str] = {}
-        """Beside this process' own."""
+        """Says by how many seconds the node's wall clock is off."""
         self.process: asyncio.subprocess.Process | None = None
         self._lifeline: int | None = None
 
@@ -79,6 +80,7 @@ class Node:
     def prepare(self, settings: Mapping[str, str]) -> None:
         """Make the prefix, a small disk of its own where that is possible, and the conf file."""
         self.prefix.mkdir(mode=0o700)
+        self.step_clock(0.0)
         if self.network.enclosed:
             options = f"size={PREFIX_MEGABYTES}m,mode=700"
             subprocess.run(
@@ -101,19 +103,15 @@ class Node:
         }
         self.conf.write_text("".join(f"{key} = {value}\n" for key, value in own.items()))
 
-    def own_clock(self, library: Path) -> None:
-        """From the next start on, the node's wall clock follows the file ``clock``."""
-        self.clock.write_text("+0s")
-        self.environment.update(
-            LD_PRELOAD=str(library),
-            FAKETIME_TIMESTAMP_FILE=str(self.clock),
-            FAKETIME_CACHE_DURATION="1",
-            DONT_FAKE_MONOTONIC="1",
-        )
+    def step_clock(self, seconds: float) -> None:
+        """From now on the node's wall clock is off by so much."""
+        with self.clock.open("r+b" if self.clock.exists() else "wb", buffering=0) as file:
+            file.write(OFFSET.pack(seconds))
 
     async def start(self) -> None:
         """Start the process. It ends by itself should this one die."""
         theirs, self._lifeline = os.pipe()
+        path = os.pathsep.join(filter(None, (STEPPED, os.environ.get("PYTHONPATH"))))
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -129,7 +127,7 @@ class Node:
                     stdout=log,
                     stderr=log,
                     pass_fds=[theirs],
-                    env={**inherited, **self.environment},
+                    env={**inherited, VARIABLE: str(self.clock), "PYTHONPATH": path},
                 )
         finally:
             os.close(theirs)

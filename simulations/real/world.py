@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -30,14 +29,6 @@ the authority (1.5 times 5 s), and the slowness of a machine that runs all of it
 HEAD = "SELECT epoch, revision, tag, chain FROM grapevine.head"
 POLL_SECONDS = 0.2
 ASK_SECONDS = 5.0
-
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-
-
-def clock_library() -> Path | None:
-    """The library that gives a process a wall clock of its own, if it is installed."""
-    found = shutil.which("faketime")
-    return _FAKETIME if found and _FAKETIME.exists() else None
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from simulations.real.nodes import Node
 from simulations.real.world import World
 
 Scope = Literal["node", "network", "authority"]
-Need = Literal["namespaces", "clock"]
+Need = Literal["namespaces"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,11 +82,13 @@ async def _fill_disk(world: World, rng: random.Random, node: Node) -> None:
 
 
 async def _step_clock(world: World, rng: random.Random, node: Node) -> None:
-    seconds = rng.randint(-CLOCK_STEP_MAX, CLOCK_STEP_MAX)
+    seconds = rng.uniform(-CLOCK_STEP_MAX, CLOCK_STEP_MAX)
     with world.window("clock", "clock_step", node.name):
-        node.clock.write_text(f"{seconds:+d}s")
-        await asyncio.sleep(rng.uniform(2.0, PAUSE_MAX))
-        node.clock.write_text("+0s")
+        node.step_clock(seconds)
+        try:
+            await asyncio.sleep(rng.uniform(2.0, PAUSE_MAX))
+        finally:
+            node.step_clock(0.0)
 
 
 async def _back(world: World, rng: random.Random, node: Node) -> None:
@@ -122,4 +124,4 @@ node_pause = Fault("node_pause", "node", _pause_node)
 worker_pause = Fault("worker_pause", "node", _pause_worker)
 supervisor_pause = Fault("supervisor_pause", "node", _pause_supervisor)
 disk_full = Fault("disk_full", "node", _fill_disk, "namespaces")
-clock_step = Fault("clock_step", "node", _step_clock, "clock")
+clock_step = Fault("clock_step", "node", _step_clock)
