@@ -19,7 +19,7 @@ from simulations.real.network import Loopback
 from simulations.real.stepped import sitecustomize
 from simulations.real.stepped.sitecustomize import OFFSET, VARIABLE
 
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 WORKERS_GONE_SECONDS = 10.0
 """The contract says 5 s; the machine is busy."""

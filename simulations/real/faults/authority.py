@@ -22,6 +22,7 @@ UNCOPIED_MAX = 3.0
 SPLIT_MIN, SPLIT_MAX = 8.0, 20.0
 RECOVERY_SECONDS = 30.0
 TOOL_SECONDS = 60.0
+RESTORES_MAX = 10
 IN_COMMIT = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
@@ -104,7 +105,14 @@ async def _restore(world: World, rng: random.Random, node: Node) -> None:
     await asyncio.sleep(rng.uniform(0.5, AWAY_MAX))
     with world.window("authority", "restore"):
         clean = ("--clean", "--if-exists", "--single-transaction")
-        await _tool(primary, "pg_restore", *clean, "-d", DATABASE, str(file))
+        for attempt in range(RESTORES_MAX):
+            try:
+                await _tool(primary, "pg_restore", *clean, "-d", DATABASE, str(file))
+                return
+            except PostgresNotStarted as error:
+                # It locks table after table; where a node's statement holds the next, it gives up.
+                if "deadlock" not in str(error) or attempt == RESTORES_MAX - 1:
+                    raise
 
 
 async def _split(world: World, rng: random.Random, node: Node) -> None:
