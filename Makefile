@@ -10,7 +10,7 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos soak lint check package lock clean \
+.PHONY: help demo test hunt fuzz chaos swarm soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
@@ -20,7 +20,7 @@ help:
 	@echo 'make test    every test but those of make hunt'
 	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
-	@echo 'make check   lint, test, hunt, the built package in a clean environment, short chaos and benchmarks'
+	@echo 'make check   lint, test, hunt, the built package in a clean environment, short swarm, chaos, benchmarks'
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
@@ -38,7 +38,8 @@ help:
 	@echo 'make bench-router   a match and a change among 100,000 routes (ARGS=--short)'
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
-	@echo 'make chaos   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
+	@echo 'make chaos   20 minutes of faults on real nodes and a real Postgres pair (root: all faults)'
+	@echo 'make swarm   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -63,7 +64,13 @@ fuzz:
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install 'atheris>=3,<4'
 	$(BIN)/python -m tests.fuzz.encrypted_core -max_total_time=600 $(ARGS)
 
+# ARGS='--seed 7 --seconds 60 --faults node_kill,promote'; docs/reliability.md has what was found.
 chaos:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m simulations real $(ARGS)
+
+swarm:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
@@ -91,7 +98,8 @@ check:
 	$(MAKE) test
 	$(MAKE) hunt
 	$(MAKE) package
-	$(MAKE) chaos ARGS='--seeds 50'
+	$(MAKE) swarm ARGS='--seeds 50'
+	$(MAKE) chaos ARGS=--short
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
 	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'

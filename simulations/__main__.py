@@ -1,4 +1,4 @@
-"""``python -m simulations list | run NAME … | replay LINE | mutants``."""
+"""``python -m simulations list | run NAME … | replay LINE | mutants | real``."""
 
 import itertools
 import json
@@ -12,6 +12,7 @@ import click
 
 from simulations.mutants import MUTANTS, SEEDS_MAX, hunt
 from simulations.progress import Bar
+from simulations.real.command import command as real
 from simulations.report import Table
 from simulations.runner import COMMAND, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
@@ -159,6 +160,9 @@ def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str,
         caught = f"seed {found.seed}" if found.seed is not None else "ESCAPED"
         click.echo(f"{mutant.name:26} {caught:10} {found.error[:100]}")
     context.exit(1 if escaped else 0)
+
+
+main.add_command(real)
 
 
 def _run_one(request: Request, as_json: bool, keep: Path | None) -> dict[str, Any]:

@@ -57,6 +57,15 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     """Statements that make our settings hold for this transaction alone: behind a pooler that lends
     a server's session for one transaction at a time (PgBouncer), nothing else of a session may."""
 
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Close it in order; where the server says nothing to that, drop it, which is no error.
+
+        asyncpg's pool closes what it has expired in tasks that nobody awaits, so that an error
+        would be found by the garbage collector and told in the log as if something were wrong.
+        """
+        with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError):
+            await super().close(timeout=timeout)
+
 
 class Checked:
     """Hosts whose sessions were seen to keep our settings: what it takes to see that isn't done for
