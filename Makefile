@@ -1,6 +1,6 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file, see soak).
+# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file) and MINUTES (see soak).
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -39,7 +39,8 @@ help:
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   20 minutes of faults on real nodes and a real Postgres pair (root: all faults)'
-	@echo 'make swarm   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
+	@echo 'make swarm   200 simulated clusters in which everything fails'
+	@echo 'make soak    ever more of them on all cores, until Ctrl-C or for MINUTES=…; keeps what failed'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -74,11 +75,12 @@ swarm:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
-# What replays each seed that failed is kept in the file named SOAKED.
+# For MINUTES, or until Ctrl-C. What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
 	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
-	$(BIN)/python -m simulations run swarm --seed 2000 --forever --jobs 2 --keep $(SOAKED) $(ARGS)
+	$(BIN)/python -m simulations run swarm --seed 2000 --forever $(MINUTES:%=--minutes %) \
+		--jobs "$$(getconf _NPROCESSORS_ONLN)" --keep $(SOAKED) $(ARGS)
 
 lint:
 	@deploy/setup --dev
