@@ -10,7 +10,7 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos swarm soak lint check package lock clean \
+.PHONY: help demo test hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
 	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
@@ -40,6 +40,7 @@ help:
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   20 minutes of faults on real nodes and a real Postgres pair (root: all faults)'
 	@echo 'make swarm   200 simulated clusters in which everything fails'
+	@echo 'make swarm-whole   200 of whole nodes: replica, worker, clients, a lying authority'
 	@echo 'make soak    ever more of them on all cores, until Ctrl-C or for MINUTES=…; keeps what failed'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
@@ -75,6 +76,10 @@ swarm:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
+swarm-whole:
+	@deploy/setup --dev
+	$(BIN)/python -m simulations run whole --seed 1000 --seeds 200 --jobs 2 $(ARGS)
+
 # For MINUTES, or until Ctrl-C. What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
@@ -101,6 +106,7 @@ check:
 	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) swarm ARGS='--seeds 50'
+	$(MAKE) swarm-whole
 	$(MAKE) chaos ARGS=--short
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'

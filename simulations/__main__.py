@@ -17,7 +17,7 @@ from simulations.mutation.subjects import SUBJECTS
 from simulations.progress import Bar
 from simulations.real.command import command as real
 from simulations.report import Table
-from simulations.runner import COMMAND, Batch, Request, options, run, run_all
+from simulations.runner import COMMAND, SWARMS, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
 from simulations.settings import SettingError, nearest
 from simulations.shrinking import NothingFails, Shrinker
@@ -61,7 +61,9 @@ def list_scenarios(name: str | None) -> None:
 @main.command("run")
 @click.argument("name", callback=_known)
 @click.option(
-    "--nodes", type=click.IntRange(0, 2_000), help="10; for swarm 0, which lets the seed choose."
+    "--nodes",
+    type=click.IntRange(0, 2_000),
+    help="10; for swarm and whole 0, which lets the seed choose.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="So many, from --seed on.")
@@ -108,8 +110,10 @@ def run_scenario(
     """
     if nodes is None:
         nodes = _nodes_of(name)
-    elif nodes == 0 and name != "swarm":
-        raise click.UsageError("only swarm lets the seed choose the number of nodes (--nodes 0)")
+    elif nodes == 0 and name not in SWARMS:
+        raise click.UsageError(
+            f"only {' and '.join(SWARMS)} let the seed choose the number of nodes (--nodes 0)"
+        )
     if minutes is not None and not forever:
         raise click.UsageError("--minutes says how long --forever is, which isn't there")
     total = None if forever else seeds
@@ -195,7 +199,7 @@ def shrink(context: click.Context, seconds: float, line: tuple[str, ...]) -> Non
 
 
 def _nodes_of(name: str) -> int:
-    return 0 if name == "swarm" else _NODES
+    return 0 if name in SWARMS else _NODES
 
 
 @main.command("mutants")
@@ -288,7 +292,8 @@ def _run_one(request: Request, as_json: bool, keep: Path | None) -> dict[str, An
         events = outcome["events"]
         each = seconds / max(events, 1) * 1e6
         click.echo(
-            f"{events} events in {seconds:.1f} s of CPU: {events / max(seconds, 1e-9):.0f} a "
+            f"{outcome['virtual_seconds'] / 3600:.2f} virtual hours, {events} events in "
+            f"{seconds:.1f} s of CPU: {events / max(seconds, 1e-9):.0f} a "
             f"second, {each:.1f} µs each",
             err=True,
         )

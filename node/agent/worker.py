@@ -128,6 +128,11 @@ class Worker(asyncio.Protocol):
         return self.applied if self.owed is None else GENESIS
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it is ready to be fed, and wasn't fed anything yet that leads to a state."""
+        return self.configured and not self.fed and self._feeding is None
+
+    @property
     def pid(self) -> int | None:
         """Process id, or None before the spawn."""
         return self._process.pid if self._process else None

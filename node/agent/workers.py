@@ -53,6 +53,7 @@ class Workers:
         serving: Serving,
         kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
+        memory: Callable[[int], int] = shared_memory,
     ) -> None:
         self._template = template
         self._sockets = sockets
@@ -77,7 +78,7 @@ class Workers:
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self._labelled = Labelled()
-        self._counters_fd = shared_memory(len(sockets))
+        self._counters_fd = memory(len(sockets))
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0
@@ -126,6 +127,7 @@ class Workers:
         """Send one changeset to every worker that has the state before it, or is getting it; with
         others of the same turn of the loop, if there are."""
         self._gathering.add(version, changes)
+        self._feed_empty_ones()
         self._note_live()
 
     def _publish(self, frame: bytes) -> None:
@@ -137,7 +139,15 @@ class Workers:
         self._gathering.flush()
         for worker in self._running:
             worker.publish(Large(changeset, total))
+        self._feed_empty_ones()
         self._note_live()
+
+    def _feed_empty_ones(self) -> None:
+        """A node that held nothing may come to its first state by changesets: workers that were
+        there before, with nothing to be fed, get it whole."""
+        for worker in self._running:
+            if worker.is_empty:
+                self.feed_anew(worker)
 
     def audit(self, frame: channel.Audit) -> None:
         """Say what every worker must hold by now."""

@@ -20,6 +20,7 @@ from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.repairs import repairs
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
+from simulations.scenarios.whole import whole
 from simulations.settings import Settings
 from simulations.swim import swim
 from simulations.world import World
@@ -65,6 +66,7 @@ SCENARIOS: dict[str, Scenario] = {
             repairs,
             scale,
             swarm,
+            whole,
             swim,
             lifeguard,
             writers,
