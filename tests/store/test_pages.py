@@ -47,7 +47,7 @@ async def test_pages_are_the_same_whatever_is_rare(
                 "service": rng.choice([None, *({"id": one["id"]} for one in made)]),
             },
         )
-        for _ in range(30)
+        for _ in range(12)
     ]
     there = [one for one in (await authority.write(routes, origin="")).entities if one]
     tags: list[dict[str, Any]] = [
