@@ -14,9 +14,9 @@ from store.canonical import decode_entity
 from store.plan import Plan, Statement
 from store.schema import schema
 
-RARE_MAX = 10_000
-"""Entities that may be looked up one by one: some 5 µs each. Above that, what an entity must have
-is joined in whichever way the database prefers."""
+RARE_MAX = 3_000
+"""Entities that may be looked up one by one. Above that, what an entity must have is joined in
+whichever way the database prefers. To count so many takes a tenth of what it takes to show them."""
 
 
 @dataclass(slots=True)

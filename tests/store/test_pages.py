@@ -30,7 +30,7 @@ def wanted(entity: dict[str, Any], query: Query) -> bool:
 
 
 @EVERY_ENGINE
-@pytest.mark.parametrize("rare_max", [0, 2, 10_000])
+@pytest.mark.parametrize("rare_max", [0, 2, 3_000])
 async def test_pages_are_the_same_whatever_is_rare(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, rare_max: int
 ) -> None:
@@ -47,7 +47,7 @@ async def test_pages_are_the_same_whatever_is_rare(
                 "service": rng.choice([None, *({"id": one["id"]} for one in made)]),
             },
         )
-        for _ in range(30)
+        for _ in range(12)
     ]
     there = [one for one in (await authority.write(routes, origin="")).entities if one]
     tags: list[dict[str, Any]] = [
