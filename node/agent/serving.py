@@ -6,6 +6,7 @@ slices, and what they replace is let go of by and by: neither holds up what else
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
@@ -167,6 +168,7 @@ class Serving:
         try:
             for part in _parts(entities):
                 loading.add(part)
+                gc.freeze()  # it lives long: the collector need never look at it, nor stop for it
                 if arriving is not None:
                     arriving.has_come()
                 await asyncio.sleep(0)
