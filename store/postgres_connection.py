@@ -8,13 +8,20 @@ from typing import Any
 import asyncpg
 
 from store.errors import AuthorityUnavailable, CommitLost
+from store.history import Server
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import PAUSE, Batch, Plan, Result, Rows, Statement
-from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
+from store.plan import PAUSE, POSTGRES, Batch, Plan, Result, Rows, Statement
+from store.postgres_address import (
+    FAILURES,
+    PostgresAddress,
+    PostgresHost,
+    reason,
+    server_of,
+)
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """All that a plan reads is of one moment."""
@@ -55,6 +62,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     """Statements that make our settings hold for this transaction alone: behind a pooler that lends
     a server's session for one transaction at a time (PgBouncer), nothing else of a session may."""
 
+    identity: Server | None = None
+    """Whom it leads to; None behind a pooler, which may lead anywhere, and at a read replica."""
+
     async def close(self, *, timeout: float | None = None) -> None:
         """Close it in order; where the server says nothing to that, drop it, which is no error.
 
@@ -91,7 +101,12 @@ async def connect(
         number = (first + position) % count
         share = (deadline - loop.time()) / (count - position)
         try:
-            return await _connect_to(address, address.hosts[number], tls, share, driver), number
+            host = address.hosts[number]
+            connection = await _connect_to(address, host, tls, share, driver)
+            if not address.read_only and not connection.preamble:
+                (row,) = await connection.fetch(POSTGRES.server)
+                connection.identity = server_of(row, host)
+            return connection, number
         except FAILURES as error:
             reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
     raise AuthorityUnavailable(f"database {address.database} at {'; '.join(reasons)}")
@@ -222,6 +237,7 @@ async def transaction(
     Raises ConnectionGone and CommitLost; what the plan and Postgres raise comes out as it is, after
     a rollback. A connection that was left in mid-air is cut, which makes the server roll back.
     """
+    server = connection.identity
     try:
         await connection.execute(f"{begin}; {connection.preamble}")
         result = await run(connection, make_plan())
@@ -243,7 +259,7 @@ async def transaction(
             raise
         if begin == READ:
             return result  # all has been read
-        raise CommitLost(str(error) or type(error).__name__, result) from error
+        raise CommitLost(str(error) or type(error).__name__, result, server) from error
     if tag != "COMMIT":
         raise RuntimeError(f"Postgres answered COMMIT with {tag}")
     return result
