@@ -11,7 +11,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -26,7 +26,6 @@ from store.authority import (
     Query,
     weight,
 )
-from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
 from store.history import Server
@@ -56,7 +55,7 @@ from store.schema.parts import random_id
 from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.write_queue import WriteQueue
-from store.writer import Blocked, Writer
+from store.writer import Blocked, LookedUp, Writer
 
 CHANNEL = "grapevine"
 """Of NOTIFY: one for all schemas of a database, which the payload names."""
@@ -197,18 +196,19 @@ class PostgresAuthority(Engine):
 
         return await self._transaction(CHANGE, plan, waits_again=False)
 
-    async def _look_up(
-        self, requests: Sequence[WriteRequest], lost: CommitLost
-    ) -> Mapping[bytes, Changeset]:
+    async def _look_up(self, requests: Sequence[WriteRequest], lost: CommitLost) -> LookedUp:
         """What became of a COMMIT that was not answered.
 
         The transaction held the head row: whoever gets that row's lock after it knows that it has
         ended, and sees whether it left its log rows.
         """
 
-        def plan() -> Plan[Mapping[bytes, Changeset]]:
+        def plan() -> Plan[LookedUp]:
             yield Statement("SELECT revision FROM head FOR UPDATE")
-            return (yield from logged([request.write_id for request in requests]))
+            (row,) = yield Statement(POSTGRES.server)
+            found = yield from logged([request.write_id for request in requests])
+            here = lost.server in (None, self._server(row))
+            return LookedUp(found, "" if lost.server is None or here else lost.server.address)
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._address.timeout
@@ -216,7 +216,7 @@ class PostgresAuthority(Engine):
             try:
                 return await self._transaction(CHANGE, plan)
             except CommitLost as again:
-                found: Mapping[bytes, Changeset] = again.result  # it has changed nothing
+                found: LookedUp = again.result  # it has changed nothing
                 return found
             except AuthorityUnavailable:
                 if loop.time() + LOOKUP_PAUSE_SECONDS >= deadline:

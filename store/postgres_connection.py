@@ -9,14 +9,21 @@ from typing import Any
 import asyncpg
 
 from store.errors import AuthorityUnavailable, CommitLost
+from store.history import Server
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
     SETTINGS_CHECKED_SECONDS,
     STATEMENT_SECONDS_MAX,
 )
-from store.plan import PAUSE, Batch, Plan, Result, Rows, Statement
-from store.postgres_address import FAILURES, PostgresAddress, PostgresHost, reason
+from store.plan import PAUSE, POSTGRES, Batch, Plan, Result, Rows, Statement
+from store.postgres_address import (
+    FAILURES,
+    PostgresAddress,
+    PostgresHost,
+    reason,
+    server_of,
+)
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """All that a plan reads is of one moment."""
@@ -56,6 +63,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     preamble = ""
     """Statements that make our settings hold for this transaction alone: behind a pooler that lends
     a server's session for one transaction at a time (PgBouncer), nothing else of a session may."""
+
+    identity: Server | None = None
+    """Whom it leads to; None behind a pooler, which may lead anywhere, and at a read replica."""
 
     async def close(self, *, timeout: float | None = None) -> None:
         """Close it in order; where the server says nothing to that, drop it, which is no error.
@@ -115,7 +125,11 @@ async def connect(
         number = (first + position) % count
         share = (deadline - loop.time()) / (count - position)
         try:
-            return await _connect_to(address, number, tls, share, driver, checked), number
+            connection = await _connect_to(address, number, tls, share, driver, checked)
+            if not address.read_only and not connection.preamble:
+                (row,) = await connection.fetch(POSTGRES.server)
+                connection.identity = server_of(row, address.hosts[number])
+            return connection, number
         except FAILURES as error:
             reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
     raise AuthorityUnavailable(f"database {address.database} at {'; '.join(reasons)}")
@@ -250,6 +264,7 @@ async def transaction(
     Raises ConnectionGone and CommitLost; what the plan and Postgres raise comes out as it is, after
     a rollback. A connection that was left in mid-air is cut, which makes the server roll back.
     """
+    server = connection.identity
     try:
         await connection.execute(f"{begin}; {connection.preamble}")
         result = await run(connection, make_plan())
@@ -271,7 +286,7 @@ async def transaction(
             raise
         if begin == READ:
             return result  # all has been read
-        raise CommitLost(str(error) or type(error).__name__, result) from error
+        raise CommitLost(str(error) or type(error).__name__, result, server) from error
     if tag != "COMMIT":
         raise RuntimeError(f"Postgres answered COMMIT with {tag}")
     return result

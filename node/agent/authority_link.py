@@ -21,7 +21,13 @@ from node.agent.serving import Serving
 from store.audit import Amended, Difference
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, HistoryForked, Overloaded, SchemaMismatch
+from store.errors import (
+    AuthorityUnavailable,
+    EntityError,
+    HistoryForked,
+    Overloaded,
+    SchemaMismatch,
+)
 from store.read import Visitor
 from store.reconnect import Reconnect
 from store.version import EMPTY, Head
@@ -235,8 +241,13 @@ class AuthorityLink:
         try:
             return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
         except HistoryForked as error:
-            await self.histories.settle(error.standing, self.confirmed_head(), to_write=True)
-            return await self.authority.write(mutations, origin=self._origin(), write_id=write_id)
+            try:
+                await self.histories.settle(error.standing, self.confirmed_head(), to_write=True)
+                return await self.authority.write(
+                    mutations, origin=self._origin(), write_id=write_id
+                )
+            except (EntityError, AuthorityUnavailable) as refusal:
+                raise error.unknown or refusal from refusal
 
     async def keyring(self) -> KeyringRow | None:
         """The keyring that the authority keeps. Raises AuthorityUnavailable."""

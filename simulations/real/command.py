@@ -59,13 +59,15 @@ def command(
         raise click.UsageError(f"namespaces can't be made here: {obstacle}")
     if obstacle:
         click.echo(f"on loopback ({obstacle}): nothing can be cut, disks can't be filled")
+    names = _names(faults)
     folder = _folder(keep)
-    options = Options(
-        seconds or (SHORT_SECONDS if short else SECONDS), seed, nodes, _names(faults), short,
-        folder, not obstacle,
-    )  # fmt: skip
-    code = enclosure.run_enclosed(options)
-    shutil.rmtree(folder / "scratch", ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="grapevine-real-scratch-") as scratch:
+        Path(scratch).chmod(0o711)  # the servers' user passes through to its own files
+        options = Options(
+            seconds or (SHORT_SECONDS if short else SECONDS), seed, nodes, names, short,
+            folder, Path(scratch), not obstacle,
+        )  # fmt: skip
+        code = enclosure.run_enclosed(options)
     if code == 0 and keep is None:
         shutil.rmtree(folder, ignore_errors=True)
     else:
@@ -95,5 +97,4 @@ def _folder(keep: Path | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise click.UsageError(f"{folder} isn't empty")
-    folder.chmod(0o711)  # the servers' user passes through to its own files
     return folder

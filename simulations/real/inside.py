@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,7 +97,7 @@ def _possible(options: Options) -> tuple[list[Fault], dict[str, str]]:
 async def _build(options: Options, journal: Journal, stack: AsyncExitStack) -> World:
     """Start everything; ``stack`` takes it down."""
     rng = random.Random(options.seed)
-    scratch = _scratch(options, stack)
+    scratch = _room(options)
     network = (Namespaces if options.enclosed else Loopback)(options.nodes)
     center = network.center
     authority = Authority(center, options.folder)
@@ -155,17 +154,14 @@ async def _end(nodes: list[Node]) -> None:
                 await node.kill()
 
 
-def _scratch(options: Options, stack: AsyncExitStack) -> Path:
-    """A folder for prefixes and the servers' files, that goes with the run."""
-    scratch = options.folder / "scratch"
-    scratch.mkdir(mode=0o711)
+def _room(options: Options) -> Path:
+    """A disk for prefixes and the servers' files, of this run's own where that is possible."""
     if options.enclosed:
         size = f"size={SCRATCH_MEGABYTES}m,mode=711"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(scratch)], check=True)
-    else:
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-    tempfile.tempdir = str(scratch)
-    return scratch
+        command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(options.scratch)]
+        subprocess.run(command, check=True)
+    tempfile.tempdir = str(options.scratch)
+    return options.scratch
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ SECONDS_MAX = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Of one run; ``folder`` holds its files."""
+    """Of one run. ``folder`` takes its logs and its history, ``scratch`` what goes with it."""
 
     seconds: float
     """How long faults are injected; start, the last calm and the checks come on top."""
@@ -22,11 +22,14 @@ class Options:
     """Kinds to draw from; all that are possible here when it is empty."""
     short: bool
     folder: Path
+    scratch: Path
     enclosed: bool
     """Whether this process has namespaces of its own."""
 
     def encoded(self) -> str:
-        return json.dumps({**asdict(self), "folder": str(self.folder)})
+        return json.dumps(
+            {**asdict(self), "folder": str(self.folder), "scratch": str(self.scratch)}
+        )
 
     def line(self) -> str:
         """The command that runs this again."""
@@ -44,6 +47,7 @@ class Options:
 def decoded(text: str) -> Options:
     """What ``encoded`` has written."""
     fields = json.loads(text)
-    fields["folder"] = Path(fields["folder"])
+    for name in ("folder", "scratch"):
+        fields[name] = Path(fields[name])
     fields["faults"] = tuple(fields["faults"])
     return Options(**fields)

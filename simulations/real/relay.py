@@ -154,7 +154,8 @@ class Relay:
                 if writer is not None and whole:
                     writer.close()
                 elif writer is not None:
-                    writer.get_extra_info("socket").setsockopt(*_RESET)
+                    if (bare := writer.get_extra_info("socket")) is not None:
+                        bare.setsockopt(*_RESET)
                     writer.transport.abort()
 
     async def _pass(
