@@ -1,11 +1,12 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file) and MINUTES (see soak).
+# interpreter for deploy/setup), JOBS (test processes); SOAK (a scenario), SOAKED (a file) and MINUTES are of soak.
 
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
+SOAK := whole
 SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
@@ -84,7 +85,7 @@ swarm-whole:
 soak:
 	@deploy/setup --dev
 	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
-	$(BIN)/python -m simulations run swarm --seed 2000 --forever $(MINUTES:%=--minutes %) \
+	$(BIN)/python -m simulations run $(SOAK) --seed 2000 --forever $(MINUTES:%=--minutes %) \
 		--jobs "$$(getconf _NPROCESSORS_ONLN)" --keep $(SOAKED) $(ARGS)
 
 lint:

@@ -15,8 +15,16 @@ from simulations import swarm
 from simulations.reduction import Reduction, oddities
 from simulations.runner import Request, run
 from simulations.settings import SettingError, Settings
+from simulations.whole import swarm as whole
 
 Part = TypeVar("Part")
+
+
+_DRAWN: dict[str, Callable[[int, int | None, float | None], swarm.Plan]] = {
+    "swarm": swarm.draw,
+    "whole": lambda seed, nodes, seconds: whole.draw(seed, nodes, seconds).plan,
+}
+"""Scenarios that live through a plan, and how it is drawn."""
 
 
 class NothingFails(ValueError):
@@ -92,7 +100,7 @@ class Shrinker:
     def _round(self) -> bool:
         """Whether something could be left out."""
         before = self._request
-        if before.scenario == "swarm":
+        if before.scenario in _DRAWN:
             self._shrink_plan()
         else:
             self._shrink_settings()
@@ -153,7 +161,8 @@ class Shrinker:
     def _plan(self) -> tuple[swarm.Plan, Reduction]:
         settings = Settings.parse([*self._request.settings])
         seconds = settings.get("seconds", 0.0) or None
-        plan = swarm.draw(self._request.seed, self._request.nodes or None, seconds)
+        draw = _DRAWN[self._request.scenario]
+        plan = draw(self._request.seed, self._request.nodes or None, seconds)
         return plan, Reduction.of(settings)
 
     def _with(self, reduction: Reduction) -> Request:
@@ -161,7 +170,7 @@ class Shrinker:
         return self._request._replace(settings=(*kept, *reduction.settings()))
 
     def _operations(self) -> Iterator[str]:
-        if self._request.scenario == "swarm":
+        if self._request.scenario in _DRAWN:
             plan, reduction = self._plan()
             for at, operation in reduction.apply(plan).operations:
                 yield f"{at:8.2f} s  {operation}"

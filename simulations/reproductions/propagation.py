@@ -33,15 +33,20 @@ def enough(changesets: int, nodes: int) -> int:
 
 
 def cases(
-    sizes: list[int], losses: list[float], changesets: int, costs: Costs, seed: int
+    sizes: list[int],
+    losses: list[float],
+    changesets: int,
+    costs: Costs,
+    seed: int,
+    designs: tuple[str, ...] = (OURS, *MODELS),
 ) -> Iterator[Case]:
-    """Every design in every cluster."""
+    """These designs in every cluster."""
     for nodes in sizes:
         for loss in losses:
             run = (nodes, loss, enough(changesets, nodes), costs, seed)
-            yield Case(OURS, nodes, loss, grapevine(*run, OURS))
-            for design in MODELS:
-                yield Case(design, nodes, loss, measure(design, *run))
+            for design in designs:
+                spread = grapevine(*run, OURS) if design == OURS else measure(design, *run)
+                yield Case(design, nodes, loss, spread)
 
 
 def propagation(nodes: int, seed: int, settings: Settings) -> Report:

@@ -9,6 +9,7 @@ from gossip.profiles import Profile
 from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
+from simulations.pictures.tour import tour
 from simulations.reduction import Reduction
 from simulations.report import Report, report
 from simulations.reproductions.authority import authority_load
@@ -23,6 +24,7 @@ from simulations.scenarios.stories import STORIES
 from simulations.scenarios.whole import whole
 from simulations.settings import Settings
 from simulations.swim import swim
+from simulations.whole import stories as whole_stories
 from simulations.world import World
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -58,9 +60,11 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
+    **{story.__name__: whole_stories.told(story) for story in whole_stories.STORIES},
     **{
         scenario.__name__: scenario
         for scenario in (
+            tour,
             spread,
             newcomer,
             repairs,

@@ -38,13 +38,13 @@ _TABLES = (dict, list, deque, set, SortedDict, SortedList)
 
 def tables(core: object) -> Iterator[tuple[str, str, Sized]]:
     """All containers of a core: (class, attribute, container)."""
-    seen: set[int] = set()
+    seen: list[Any] = []
     waiting: list[Any] = [core]
     while waiting:
         one = waiting.pop()
-        if id(one) in seen:
+        if any(one is other for other in seen):
             continue
-        seen.add(id(one))
+        seen.append(one)
         for name, value in _attributes(one):
             if isinstance(value, _LEAVES | Counters):
                 continue

@@ -42,10 +42,11 @@ _REFUSALS = (
 class Hostile:
     """One such machine, from its start on."""
 
-    def __init__(self, world: "WholeWorld", gap: float) -> None:
+    def __init__(self, world: "WholeWorld", gap: float, *, garbage_only: bool = False) -> None:
         self._world = world
         self._rng = random.Random(world.rng.getrandbits(64))
         self._gap = gap
+        self._garbage_only = garbage_only
         self._id = new_id(900, self._rng)
         self._seen: deque[bytes] = deque(maxlen=_SEEN_MAX)
         self.sent_bytes = self.heard_bytes = 0
@@ -92,7 +93,7 @@ class Hostile:
 
     def _packet(self, node: Node) -> bytes:
         rng = self._rng
-        kind = rng.randrange(6)
+        kind = 3 if self._garbage_only else rng.randrange(6)
         if kind < 3 and self._seen:
             data = rng.choice(self._seen)
             if kind == 1:
@@ -144,9 +145,8 @@ class Hostile:
     def _call(self, node: Node) -> None:
         """By a stream."""
         stream = node.stream_offered()
-        frame = (
-            self._made(node, frame=True) if self._rng.random() < 0.7 else self._rng.randbytes(300)
-        )
+        made = self._rng.random() < 0.7 and not self._garbage_only
+        frame = self._made(node, frame=True) if made else self._rng.randbytes(300)
         line = _Line()
         node.stream_accepted(stream, line, ADDRESS)  # type: ignore[arg-type]
         if node.running:

@@ -11,6 +11,7 @@ from simulations.operations import Operation
 from simulations.whole import configuration
 from simulations.whole.authority import AtCommit
 from simulations.whole.configuration import CONSUMERS, KEYS, WORDS
+from simulations.whole.hostile import Hostile
 from simulations.whole.node import Answer, WholeNode
 from simulations.whole.world import WholeWorld
 from simulations.world import World
@@ -141,6 +142,32 @@ class LoseCommits(WholeOperation):
         authority.lose(count, server)
         if count:
             world.happened("restored" if self.restored else "commits_lost")
+
+
+@dataclass(frozen=True)
+class Follow(WholeOperation):
+    """A node has read the id of its authority."""
+
+    node: int
+    authority: str
+
+    def do(self, world: WholeWorld) -> None:
+        node = world.whole_nodes[self.node]
+        if node.running:
+            world.checks.excuse(node)
+            node.core.follow(self.authority, node.now())
+            node.flush()
+
+
+@dataclass(frozen=True)
+class Attack(WholeOperation):
+    """Somebody without the key begins to send what he can."""
+
+    gap: float
+    garbage_only: bool = False
+
+    def do(self, world: WholeWorld) -> None:
+        world.hostile = Hostile(world, self.gap, garbage_only=self.garbage_only)
 
 
 @dataclass(frozen=True)

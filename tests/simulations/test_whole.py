@@ -13,6 +13,7 @@ from simulations.whole import bounds
 from simulations.whole.configuration import KEYS, body_of, entity_id
 from simulations.whole.hostile import Hostile
 from simulations.whole.operations import ClientWrites
+from simulations.whole.stories import STORIES
 from simulations.whole.swarm import draw
 from simulations.whole.worker import LookUp
 from simulations.whole.world import WholeWorld
@@ -164,3 +165,9 @@ def test_a_node_that_held_nothing_feeds_its_worker_once_changesets_come() -> Non
     assert process is not None
     assert process.version == world.authority.head().version
     assert process.listening
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_each_thing_that_goes_wrong_ends_as_design_says(story: Callable[..., Any]) -> None:
+    outcomes = [run(Request(story.__name__, nodes, 1)) for nodes in (1, 3)]
+    assert [outcome.get("error") for outcome in outcomes] == [None, None]
