@@ -15,9 +15,20 @@ from node.plugins.context import Context
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
-from node.proxy import annotations, dispatch, errors, fields, filtering, heads, limits, revision
+from node.proxy import (
+    annotations,
+    buffering,
+    dispatch,
+    errors,
+    fields,
+    filtering,
+    heads,
+    limits,
+    revision,
+)
 from node.proxy.access_log import entry_of
 from node.proxy.connector import ConnectFailed
+from node.proxy.cookies import with_cookie
 from node.proxy.deadlines import NEVER
 from node.proxy.early_body import EarlyBody
 from node.proxy.framing import FramingError, ResponseHead
@@ -51,6 +62,7 @@ class Exchange:
         "_pending_bytes",
         "_phases",
         "_plan",
+        "_replay_max",
         "_request_id",
         "_response",
         "_sent_at",
@@ -92,6 +104,7 @@ class Exchange:
         """Body bytes, framed, kept for the connection to come or for another try; None when they
         have become too many to keep."""
         self._pending_bytes = 0
+        self._replay_max = limits.REPLAY_BYTES_MAX
         self._body_received = 0
         self._response = ResponseRelay(head)
         self.gateway.stats.total_requests += 1
@@ -178,16 +191,47 @@ class Exchange:
             self._exit(outcome)
 
     def _proceed(self, context: Context | None) -> None:
+        """Send the request on, at once or when its body is whole."""
+        found = self._found
+        assert found is not None
+        if found.service is None:
+            self._answer(dispatch.NO_SERVICE)
+        elif self.head.has_body and found.route.request_buffering:
+            self._gather(context)
+        else:
+            self._send_on(context)
+
+    def _gather(self, context: Context | None) -> None:
+        """Read the body whole before the upstream hears of the request, if that isn't too much."""
+        replaced = context is not None and context.outgoing.body is not None
+        if self.request_complete or replaced:
+            self._send_on(context)
+        elif not buffering.is_awaited(self.head):
+            self.gateway.stats.requests_streamed += 1
+            self._send_on(context)
+        else:
+            early = self._early = self._early or EarlyBody()
+            self._let_continue()
+            self.client.release()
+            early.gather(self.gateway.buffers, lambda: self._gathered(context))
+
+    def _gathered(self, context: Context | None) -> None:
+        if self.request_complete:
+            self._replay_max = limits.REQUEST_BUFFER_BYTES_MAX
+        else:
+            self.gateway.stats.requests_streamed += 1
+        self._send_on(context)
+
+    def _send_on(self, context: Context | None) -> None:
         """Send the request on, as plugins have left it."""
         assert self._found is not None
-        if self._found.service is None:
-            self._answer(dispatch.NO_SERVICE)
-            return
         head, outgoing = self.head, None
         if context is not None:
             head, outgoing = context.edited_head(), context.outgoing
             self._response.asked = head.method
             self.identity = context.consumer_id or context.credential_id or ""
+        if head.chunked and self.request_complete and self._found.route.request_buffering:
+            head = head._replace(length=self._body_received, chunked=False)  # as nginx sends it
         self._plan = dispatch.compose(
             self._found,
             head,
@@ -201,8 +245,8 @@ class Exchange:
                 self._send_body(outgoing.body)
         elif self.head.has_body:
             for payload in self._early.take() if self._early is not None else ():
-                self._send_body(chunk(payload) if self.head.chunked else payload)
-            if self.request_complete and self.head.chunked:
+                self._send_body(chunk(payload) if head.chunked else payload)
+            if self.request_complete and head.chunked:
                 self._send_body(LAST_CHUNK)
         self._send_upstream(head)
 
@@ -255,10 +299,12 @@ class Exchange:
         if self._pending is not None:
             self._pending.append(data)
             self._pending_bytes += len(data)
+            if len(self._pending) > limits.REPLAY_PIECES_MAX:
+                self._pending = [b"".join(self._pending)]
         if self._upstream is None:
             self.client.hold()
             return
-        if self._pending_bytes > limits.REPLAY_BYTES_MAX:
+        if self._pending_bytes > self._replay_max:
             self._pending = None
         self._upstream.send(data)
 
@@ -350,8 +396,10 @@ class Exchange:
         pending = self._pending
         head = self._head_for_peer()
         upstream.send(head + b"".join(pending) if pending else head)
-        if self._pending_bytes > limits.REPLAY_BYTES_MAX:
+        if self._pending_bytes > self._replay_max:
             self._pending = None
+            if self._early is not None:
+                self._early.let_go()
         if self.request_complete and not upstream.full:
             self._await_response(upstream)
         if self.client.full:
@@ -388,6 +436,9 @@ class Exchange:
 
     def filter_head(self, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
         """What plugins make of the upstream's final head, and what they do with the body."""
+        assert self.tries is not None
+        if self.tries.cookie:
+            head = head._replace(lines=with_cookie(head.lines, self.tries.cookie.encode()))
         return (head, None) if self._phases is None else filtering.filter_head(self._phases, head)
 
     def annotate(self, status: int) -> bytes:
@@ -395,12 +446,12 @@ class Exchange:
         tries = self.tries
         assert tries is not None
         tries.answered(status)
+        if self._early is not None:
+            self._early.let_go()
         now = self._answered_at = self.gateway.loop.time()
         lines = self.gateway.annotations.proxied(
             status, now - self._sent_at, self._sent_at - self._started, self._request_id
         )
-        if tries.cookie:
-            lines += b"Set-Cookie: %b\r\n" % tries.cookie.encode()
         if self.gateway.settings.allow_debug_header:
             lines += self._debug_lines()
         return lines
@@ -431,6 +482,7 @@ class Exchange:
             return
         if response.head is not None or response.interim_relayed:
             self._pending = None
+        was_full = self.client.full
         if out:
             self._bytes_written += len(out)
             self.client.write(out)
@@ -440,6 +492,8 @@ class Exchange:
             self._complete(upstream)
         elif not self.client.full:
             self._await_response(upstream)
+        elif was_full:
+            self._read_ahead(len(out))
 
     def _complete(self, upstream: Upstream) -> None:
         """The response is whole: part with the upstream, then go on with the client."""
@@ -462,10 +516,25 @@ class Exchange:
         return upstream
 
     def client_full(self) -> None:
-        """The client takes no more for now: neither does the upstream's deadline run."""
-        if self._upstream is not None:
-            self._upstream.deadline = NEVER
-            self._upstream.pause_reading()
+        """The client takes no more for now."""
+        self._read_ahead(0)
+
+    def _read_ahead(self, written: int) -> None:
+        """Go on reading the answer of a client that is full, or, once that would be too much, let
+        its upstream wait, whose deadline doesn't run then; so many bytes were added."""
+        upstream = self._upstream
+        if upstream is None:
+            return
+        assert self._plan is not None
+        if (
+            self._plan.route.response_buffering
+            and not self._response.switched
+            and self.client.may_read_ahead(written)
+        ):
+            self._await_response(upstream)
+        else:
+            upstream.deadline = NEVER
+            upstream.pause_reading()
 
     def client_drained(self) -> None:
         """The client takes bytes again."""
@@ -719,6 +788,8 @@ class Exchange:
         gateway = self.gateway
         if self.tries is not None:
             self.tries.end(timed=self._response.done)
+        if self._early is not None:
+            self._early.let_go()
         self._end_phases(status)
         gateway.stats.count_response(status)
         gateway.stats.bytes_sent += body_bytes
