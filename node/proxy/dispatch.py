@@ -16,7 +16,7 @@ from node.proxy import forwarded, outlines, paths
 from node.proxy.balancing.peer import Peer as Address
 from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
-from node.proxy.heads import Remembered, RequestHead
+from node.proxy.heads import RequestHead
 from node.proxy.router import Match, Request
 from node.proxy.table import Table
 
@@ -142,9 +142,6 @@ def compose(
     target = None
     if outgoing is not None:
         target, own = outgoing.path, outgoing.host or own
-        if outgoing.body is not None:
-            size = len(outgoing.body)
-            head = head._replace(length=size, chunked=False, remembered=Remembered())
     if target is None:
         target = paths.escape(
             paths.upstream_path(service.path, path, matched, route.strip_path, route.path_handling)

@@ -80,6 +80,10 @@ class RequestHead(NamedTuple):
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
 
+    def of_length(self, length: int) -> "RequestHead":
+        """The same head of a body of that length."""
+        return self._replace(length=length, chunked=False, remembered=Remembered())
+
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
