@@ -163,7 +163,7 @@ def compose(
 class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
-    __slots__ = ("chain", "edition", "first", "found", "head", "plan")
+    __slots__ = ("chain", "edition", "first", "found", "head", "is_free", "plan", "sent")
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
@@ -174,8 +174,12 @@ class Decision:
         self.found: Found | Answer = NO_ROUTE
         self.chain = NOTHING
         """Plugins that run for the route."""
+        self.is_free = False
+        """Neither a plugin nor an answer of ours stands between the request and its service."""
         self.plan: Plan | None = None
-        """None where there is no service, or as long as plugins may change the request."""
+        """The plan for the head ``sent``: that is the client's where the way is free, else what
+        plugins have made of it for an earlier request. None as long as there is none."""
+        self.sent: RequestHead | None = None
 
 
 def decide(head: RequestHead, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
@@ -198,6 +202,8 @@ def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via:
         if table.plugins.any:
             decision.chain = table.plugins.chain(found.route.id, found.route.service_id)
         if decision.chain is NOTHING and found.service is not None:
+            decision.is_free = True
+            decision.sent = head
             decision.plan = compose(found, head, peer, via)
     return decision
 

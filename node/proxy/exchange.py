@@ -9,7 +9,7 @@ client connection goes on with its next request.
 from typing import TYPE_CHECKING
 
 from node.plugins.chain import NOTHING, Chain
-from node.plugins.context import Context
+from node.plugins.context import Context, Facts
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
@@ -83,7 +83,8 @@ class Exchange:
         wanted = self.head.special.get(fields.MIN_REVISION)
         if wanted is not None:
             self._wait_for_revision(wanted)
-        elif decision.plan is not None and not self.head.has_body:
+        elif decision.is_free and self.request_complete and not self.head.chunked:
+            assert decision.plan is not None
             self._send(decision.plan, self.head)
         else:
             self._dispatch()
@@ -198,9 +199,9 @@ class Exchange:
 
     def _send_on(self, found: Found, context: Context | None) -> None:
         """Send the request on, as plugins have left it."""
-        head, outgoing = self.head, None
+        decision, head, outgoing = self._decision, self.head, None
         if context is not None:
-            head, outgoing = context.edited_head(), context.outgoing
+            head, outgoing = context.edited_head(decision.sent), context.outgoing
             self.identity = context.consumer_id or context.credential_id or ""
         if outgoing is not None and outgoing.body is not None:
             head = head.of_length(len(outgoing.body))
@@ -208,10 +209,13 @@ class Exchange:
             self.body.replace(outgoing.body)
         elif head.chunked and self.request_complete and found.route.request_buffering:
             head = head.of_length(self._received)  # as nginx sends it
-        plan = self._decision.plan
-        if plan is None or context is not None or head is not self.head:
+        plan = decision.plan
+        as_told = context is None or context.changes_only_head
+        if plan is None or head is not decision.sent or not as_told:
             via = self.gateway.annotations.product
             plan = dispatch.compose(found, head, self.client.peer, via, outgoing)
+            if as_told:
+                decision.sent, decision.plan = head, plan
         self._send(plan, head)
 
     def _send(self, plan: Plan, head: RequestHead) -> None:
@@ -386,11 +390,16 @@ class Exchange:
         phases = self._all_phases()
         if phases is None:
             return
+        facts = self._facts(status, passage, written) if phases.chain.log else None
+        self.phases = None  # it refers to this exchange: no collection is due
+        phases.end(facts)
+
+    def _facts(self, status: int, passage: Passage | None, written: int) -> Facts:
         sent_at, answered_at = self.started, None
         if passage is not None:
             sent_at, answered_at = passage.sent_at, passage.answered_at
             written += passage.bytes_written
-        facts = filtering.facts(
+        return filtering.facts(
             status,
             self.started,
             sent_at,
@@ -400,8 +409,6 @@ class Exchange:
             written,
             self.gateway.wall_clock(),
         )
-        self.phases = None  # it refers to this exchange: no collection is due
-        phases.end(facts)
 
     # The end
 

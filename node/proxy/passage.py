@@ -204,19 +204,26 @@ class Passage:
                 return False
         except FramingError:
             return False  # the relay will meet it, too
-        if exchange.phases is not None or exchange.head.method == b"HEAD":
+        if exchange.head.method == b"HEAD" or self._head.method == b"HEAD":
             return False
         if self._tries is not None and self._tries.cookie:
             return False
+        start = reader.start
+        if exchange.phases is not None:
+            added = filtering.lines_to_add(exchange.phases, reader.head)
+            if added is None:
+                return False
+            start += added
         client, gateway = self.client, self.gateway
         keep = client.may_keep_alive()
         status, size = reader.head.status, len(reader.block)
         out = b"%bConnection: %b\r\n%b\r\n%b" % (
-            reader.start,
+            start,
             b"keep-alive" if keep else b"close",
             self.annotate(status),
             data[size:],
         )
+        self.bytes_written += len(out)
         client.write(out)
         self._upstream = upstream.passage = None
         upstream.deadline = NEVER
