@@ -16,7 +16,7 @@ from node.proxy import forwarded, outlines, paths
 from node.proxy.balancing.peer import Peer as Address
 from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
-from node.proxy.heads import Remembered, RequestHead
+from node.proxy.heads import RequestHead
 from node.proxy.router import Match, Request
 from node.proxy.table import Table
 
@@ -142,9 +142,6 @@ def compose(
     target = None
     if outgoing is not None:
         target, own = outgoing.path, outgoing.host or own
-        if outgoing.body is not None:
-            size = len(outgoing.body)
-            head = head._replace(length=size, chunked=False, remembered=Remembered())
     if target is None:
         target = paths.escape(
             paths.upstream_path(service.path, path, matched, route.strip_path, route.path_handling)
@@ -166,7 +163,7 @@ def compose(
 class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
-    __slots__ = ("chain", "edition", "first", "found", "head", "plan")
+    __slots__ = ("chain", "edition", "first", "found", "head", "is_free", "plan", "sent")
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
@@ -177,8 +174,12 @@ class Decision:
         self.found: Found | Answer = NO_ROUTE
         self.chain = NOTHING
         """Plugins that run for the route."""
+        self.is_free = False
+        """Neither a plugin nor an answer of ours stands between the request and its service."""
         self.plan: Plan | None = None
-        """None where there is no service, or as long as plugins may change the request."""
+        """The plan for the head ``sent``: that is the client's where the way is free, else what
+        plugins have made of it for an earlier request. None as long as there is none."""
+        self.sent: RequestHead | None = None
 
 
 def decide(head: RequestHead, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
@@ -201,6 +202,8 @@ def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via:
         if table.plugins.any:
             decision.chain = table.plugins.chain(found.route.id, found.route.service_id)
         if decision.chain is NOTHING and found.service is not None:
+            decision.is_free = True
+            decision.sent = head
             decision.plan = compose(found, head, peer, via)
     return decision
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from node.proxy import errors, limits
 from node.proxy.access_log import Entry
+from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
 from node.proxy.dispatch import Decision
 from node.proxy.exchange import Exchange
@@ -32,6 +33,7 @@ class Downstream(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
+        "_ahead",
         "_backlog",
         "_body",
         "_consuming",
@@ -49,6 +51,7 @@ class Downstream(asyncio.Protocol):
         "_served",
         "_tail",
         "_transport",
+        "_unsent",
         "deadline",
         "full",
         "gateway",
@@ -86,6 +89,10 @@ class Downstream(asyncio.Protocol):
         self._eof = False
         self._lingering = False
         self._piping = False
+        self._ahead: ReadAhead | None = None
+        """What it holds up of answers; None while it takes them."""
+        self._unsent = 0
+        """Of what waits in the write buffer: the part by which is told whether any of it moves."""
 
     # Connection
 
@@ -119,6 +126,7 @@ class Downstream(asyncio.Protocol):
         gateway.wheel.disarm(self)
         self._parser.close()
         self._backlog = b""
+        self._let_go()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_lost()
@@ -315,14 +323,28 @@ class Downstream(asyncio.Protocol):
 
     # Flow control
 
+    def may_read_ahead(self, written: int) -> bool:
+        """Whether more of an answer may be read although it is full; so many bytes were added."""
+        if self._ahead is None:
+            self._ahead = ReadAhead(self.gateway.buffers, self.gateway.stats)
+        self._unsent += written
+        return self._ahead.may_go_on(self._transport.get_write_buffer_size())
+
+    def _let_go(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.let_go()
+
     def pause_writing(self) -> None:
         self.full = True
+        self._unsent = self._transport.get_write_buffer_size()
         self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.SEND_SECONDS)
         if self._exchange is not None:
             self._exchange.client_full()
 
     def resume_writing(self) -> None:
         self.full = False
+        self._let_go()
         self.deadline = NEVER
         if self._exchange is not None:
             self._exchange.client_drained()
@@ -356,7 +378,9 @@ class Downstream(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Called when the deadline has passed; what it was for shows in the state."""
-        if self._lingering or self.full:
+        if self.full and not self._lingering and self._takes_some():
+            self.gateway.wheel.arm(self, now + limits.SEND_SECONDS)
+        elif self._lingering or self.full:
             self._transport.abort()
         elif self._exchange is not None:
             self.gateway.stats.requests_timed_out += 1
@@ -366,6 +390,11 @@ class Downstream(asyncio.Protocol):
             self._refuse(RequestRefused(408, "the head took too long"))
         else:
             self._transport.close()
+
+    def _takes_some(self) -> bool:
+        """Whether a full client has taken anything since this was last asked."""
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return self._unsent < before
 
     def _refuse(self, refusal: RequestRefused) -> None:
         """Answer what is no request, and close: nobody knows where the next one would begin."""

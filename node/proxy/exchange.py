@@ -9,16 +9,17 @@ client connection goes on with its next request.
 from typing import TYPE_CHECKING
 
 from node.plugins.chain import NOTHING, Chain
-from node.plugins.context import Context
+from node.plugins.context import Context, Facts
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
-from node.proxy import dispatch, errors, fields, filtering, revision
+from node.proxy import buffering, dispatch, errors, fields, filtering, limits, revision
 from node.proxy.access_log import Entry
 from node.proxy.dispatch import Answer, Decision, Found, Plan
 from node.proxy.heads import RequestHead
 from node.proxy.passage import Passage
 from node.proxy.request_body import RequestBody
+from node.proxy.response import LAST_CHUNK
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -82,7 +83,8 @@ class Exchange:
         wanted = self.head.special.get(fields.MIN_REVISION)
         if wanted is not None:
             self._wait_for_revision(wanted)
-        elif decision.plan is not None:
+        elif decision.is_free and self.request_complete and not self.head.chunked:
+            assert decision.plan is not None
             self._send(decision.plan, self.head)
         else:
             self._dispatch()
@@ -166,28 +168,62 @@ class Exchange:
             self._exit(outcome)
 
     def _proceed(self, found: Found, context: Context | None) -> None:
-        """Send the request on, as plugins have left it."""
+        """Send the request on, at once or when its body is whole."""
         if found.service is None:
             self.answer(dispatch.NO_SERVICE)
-            return
-        head, outgoing = self.head, None
+        elif self.head.has_body and found.route.request_buffering:
+            self._gather(found, context)
+        else:
+            self._send_on(found, context)
+
+    def _gather(self, found: Found, context: Context | None) -> None:
+        """Read the body whole before the upstream hears of the request, if that isn't too much."""
+        replaced = context is not None and context.outgoing.body is not None
+        if self.request_complete or replaced:
+            self._send_on(found, context)
+        elif not buffering.is_awaited(self.head):
+            self.gateway.stats.requests_streamed += 1
+            self._send_on(found, context)
+        else:
+            body = self.body = self.body or RequestBody(self.head.chunked)
+            self.let_continue()
+            self.client.release()
+            body.early.gather(self.gateway.buffers, lambda: self._gathered(body, found, context))
+
+    def _gathered(self, body: RequestBody, found: Found, context: Context | None) -> None:
+        if self.request_complete:
+            body.replay_max = limits.REQUEST_BUFFER_BYTES_MAX
+        else:
+            self.gateway.stats.requests_streamed += 1
+        self._send_on(found, context)
+
+    def _send_on(self, found: Found, context: Context | None) -> None:
+        """Send the request on, as plugins have left it."""
+        decision, head, outgoing = self._decision, self.head, None
         if context is not None:
-            head, outgoing = context.edited_head(), context.outgoing
+            head, outgoing = context.edited_head(decision.sent), context.outgoing
             self.identity = context.consumer_id or context.credential_id or ""
-            if outgoing.body is not None:
-                self.body = self.body or RequestBody(False)
-                self.body.replace(outgoing.body)
-        plan = self._decision.plan
-        if plan is None or context is not None:
+        if outgoing is not None and outgoing.body is not None:
+            head = head.of_length(len(outgoing.body))
+            self.body = self.body or RequestBody(False)
+            self.body.replace(outgoing.body)
+        elif head.chunked and self.request_complete and found.route.request_buffering:
+            head = head.of_length(self._received)  # as nginx sends it
+        plan = decision.plan
+        as_told = context is None or context.changes_only_head
+        if plan is None or head is not decision.sent or not as_told:
             via = self.gateway.annotations.product
             plan = dispatch.compose(found, head, self.client.peer, via, outgoing)
+            if as_told:
+                decision.sent, decision.plan = head, plan
         self._send(plan, head)
 
     def _send(self, plan: Plan, head: RequestHead) -> None:
         """Nothing stands between the request and its upstream any more."""
         body = self.body
         if body is not None:
-            body.keep(body.framed(self.request_complete))
+            body.chunked = head.chunked
+            body.begin(self.request_complete)
         self._passage = passage = Passage(self, plan, head)
         passage.begin()
 
@@ -204,7 +240,7 @@ class Exchange:
             self.fail(413)
         elif self._passage is not None:
             self._passage.send_body(body, body.frame(payload))
-        elif not body.wait(payload):
+        elif not body.early.add(payload):
             self.client.hold()
 
     def request_end(self) -> None:
@@ -215,10 +251,10 @@ class Exchange:
             body = self.body = RequestBody(self.head.chunked)
         passage = self._passage
         if passage is None:
-            body.complete()
+            body.early.complete()
             return
-        if body.end:
-            passage.send_body(body, body.end)
+        if body.chunked:
+            passage.send_body(body, LAST_CHUNK)
         passage.request_ended()
 
     async def _read_body(self) -> bytes | None:
@@ -226,11 +262,11 @@ class Exchange:
         if (self.head.length or 0) > BODY_BYTES_MAX:
             return None
         body = self.body = self.body or RequestBody(self.head.chunked)
-        if not self.request_complete and body.joined() is not None:
+        if not self.request_complete and body.early.joined() is not None:
             self.let_continue()
             self.client.release()
-            await body.until_complete()
-        return body.joined()
+            await body.early.wait()
+        return body.early.joined()
 
     def let_continue(self) -> None:
         """nginx answers at once, too: an upstream that knows no 100 would leave both waiting."""
@@ -354,11 +390,16 @@ class Exchange:
         phases = self._all_phases()
         if phases is None:
             return
+        facts = self._facts(status, passage, written) if phases.chain.log else None
+        self.phases = None  # it refers to this exchange: no collection is due
+        phases.end(facts)
+
+    def _facts(self, status: int, passage: Passage | None, written: int) -> Facts:
         sent_at, answered_at = self.started, None
         if passage is not None:
             sent_at, answered_at = passage.sent_at, passage.answered_at
             written += passage.bytes_written
-        facts = filtering.facts(
+        return filtering.facts(
             status,
             self.started,
             sent_at,
@@ -368,8 +409,6 @@ class Exchange:
             written,
             self.gateway.wall_clock(),
         )
-        self.phases = None  # it refers to this exchange: no collection is due
-        phases.end(facts)
 
     # The end
 
@@ -392,6 +431,7 @@ class Exchange:
         stats.count_response(status)
         stats.bytes_sent += body_bytes
         if self.body is not None:
+            self.body.let_go()
             stats.bytes_received += self.body.received
         now = gateway.loop.time()
         if status >= 200:  # a pipe may live for days

@@ -20,6 +20,7 @@ from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
 from node.proxy.balancing.balancers import Balancers
+from node.proxy.buffering import Budget
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
@@ -60,6 +61,7 @@ class Gateway:
         self.log = log
         self.loop = asyncio.get_running_loop()
         self.stats = Stats()
+        self.buffers = Budget(limits.BUFFERED_BYTES_MAX, self.stats)
         self.wheel = Wheel(limits.SWEEP_SECONDS)
         self.trust = Trust(
             settings.trusted_ips, settings.real_ip_header, settings.real_ip_recursive

@@ -16,6 +16,8 @@ from node.proxy import fields, limits
 from node.proxy.entities import split_port
 
 if TYPE_CHECKING:
+    from node.plugins.context import Asker
+    from node.plugins.fields import EditedFields
     from node.proxy.outlines import Outline
 
 
@@ -31,9 +33,13 @@ class Remembered:
     """What was made of some fields, for whoever needs it again: requests on one connection that
     repeat them share it."""
 
-    __slots__ = ("index", "log_tail", "outline", "plain")
+    __slots__ = ("asker", "edited", "index", "log_tail", "outline", "plain")
 
     def __init__(self) -> None:
+        self.asker: Asker | None = None
+        """Where they came from."""
+        self.edited: EditedFields | None = None
+        """What plugins have made of them the last time."""
         self.index: dict[bytes, tuple[bytes, ...]] | None = None
         """Values by lower-cased name (``node.plugins``)."""
         self.log_tail: bytes | None = None
@@ -79,6 +85,10 @@ class RequestHead(NamedTuple):
     @property
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
+
+    def of_length(self, length: int) -> "RequestHead":
+        """The same head of a body of that length."""
+        return self._replace(length=length, chunked=False, remembered=Remembered())
 
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{1,5})?")

@@ -37,7 +37,20 @@ DOUBTS_MAX = 1_024
 BACKLOG_BYTES_MAX = 64 * 1024
 """Pipelined bytes kept while a request is being answered; reading pauses beyond it."""
 REPLAY_BYTES_MAX = 64 * 1024
-"""Request body kept until an answer begins, so that a failed try can be repeated."""
+"""Request body kept until an answer begins, so that a failed try can be repeated; of one that was
+read whole before, all of it is."""
+REPLAY_PIECES_MAX = 64
+"""Pieces of it, which are joined beyond that: bytes that come one by one would take forty each."""
+SMALL_PIECE_BYTES = 1024
+"""Pieces of a body that is held are joined below that, for the same reason."""
+REQUEST_BUFFER_BYTES_MAX = 1024 * 1024
+"""With request_buffering: a body that is read whole before its upstream is contacted. A larger one
+is passed on as it comes (nginx takes it all, to a file beyond client_body_buffer_size)."""
+RESPONSE_BUFFER_BYTES_MAX = 1024 * 1024
+"""With response_buffering: what is read of an answer before its client takes it, and one piece more
+(nginx: proxy_buffers 8 8k, and a file of up to 1 GiB)."""
+BUFFERED_BYTES_MAX = 64 * 1024 * 1024
+"""Of both, over all connections of one worker."""
 WRITE_BUFFER_HIGH = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
 
@@ -130,6 +143,7 @@ ACCESS_LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024
 
 assert REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX
 assert RESULTS_TOLD_MAX < RESULTS_WAITING_MAX
-assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH
+assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH < RESPONSE_BUFFER_BYTES_MAX
+assert REPLAY_BYTES_MAX < REQUEST_BUFFER_BYTES_MAX < BUFFERED_BYTES_MAX
 assert ACCESS_LOG_BATCH_ENTRIES * REQUEST_HEAD_BYTES_MAX <= ACCESS_LOG_PENDING_BYTES_MAX
 assert ORPHAN_SECONDS + SWEEP_SECONDS + ACCESS_LOG_CLOSE_SECONDS < 5.0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from node.config.listen import HostPort
 from node.plugins.phases import PluginFailed
 from node.proxy import annotations, filtering
+from node.proxy.cookies import with_cookie
 from node.proxy.deadlines import NEVER
 from node.proxy.dispatch import Answer, Plan
 from node.proxy.framing import FramingError, ResponseHead
@@ -181,6 +182,7 @@ class Passage:
         body = self._exchange.body
         if body is not None and (response.head is not None or response.interim_relayed):
             body.kept = None
+        was_full = self.client.full
         if out:
             self.bytes_written += len(out)
             self.client.write(out)
@@ -190,6 +192,8 @@ class Passage:
             self._complete(upstream, response)
         elif not self.client.full:
             self._await_response(upstream)
+        elif was_full:
+            self._read_ahead(len(out))
 
     def _was_whole(self, upstream: Upstream, data: bytes) -> bool:
         """Whether the first bytes were a whole response that takes nothing but passing on, which
@@ -200,17 +204,26 @@ class Passage:
                 return False
         except FramingError:
             return False  # the relay will meet it, too
-        if exchange.phases is not None or exchange.head.method == b"HEAD":
+        if exchange.head.method == b"HEAD" or self._head.method == b"HEAD":
             return False
+        if self._tries is not None and self._tries.cookie:
+            return False
+        start = reader.start
+        if exchange.phases is not None:
+            added = filtering.lines_to_add(exchange.phases, reader.head)
+            if added is None:
+                return False
+            start += added
         client, gateway = self.client, self.gateway
         keep = client.may_keep_alive()
         status, size = reader.head.status, len(reader.block)
         out = b"%bConnection: %b\r\n%b\r\n%b" % (
-            reader.start,
+            start,
             b"keep-alive" if keep else b"close",
             self.annotate(status),
             data[size:],
         )
+        self.bytes_written += len(out)
         client.write(out)
         self._upstream = upstream.passage = None
         upstream.deadline = NEVER
@@ -231,6 +244,8 @@ class Passage:
     def filter_head(self, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
         """What plugins make of the upstream's final head, and what they do with the body."""
         phases = self._exchange.phases
+        if self._tries is not None and self._tries.cookie:
+            head = head._replace(lines=with_cookie(head.lines, self._tries.cookie.encode()))
         return (head, None) if phases is None else filtering.filter_head(phases, head)
 
     def annotate(self, status: int) -> bytes:
@@ -242,8 +257,8 @@ class Passage:
         )
         if tries is not None:
             tries.answered(status)
-            if tries.cookie:
-                lines += b"Set-Cookie: %b\r\n" % tries.cookie.encode()
+        if exchange.body is not None:
+            exchange.body.let_go()
         if gateway.settings.allow_debug_header and exchange.first(b"kong-debug"):
             lines += annotations.debug_lines(self.plan.route, self.plan.service)
         return lines
@@ -269,10 +284,24 @@ class Passage:
         return upstream
 
     def client_full(self) -> None:
-        """The client takes no more for now: neither does the upstream's deadline run."""
-        if self._upstream is not None:
-            self._upstream.deadline = NEVER
-            self._upstream.pause_reading()
+        """The client takes no more for now."""
+        self._read_ahead(0)
+
+    def _read_ahead(self, written: int) -> None:
+        """Go on reading the answer of a client that is full, or, once that would be too much, let
+        its upstream wait, whose deadline doesn't run then; so many bytes were added."""
+        upstream, response = self._upstream, self._response
+        if upstream is None:
+            return
+        if (
+            self.plan.route.response_buffering
+            and not (response is not None and response.switched)
+            and self.client.may_read_ahead(written)
+        ):
+            self._await_response(upstream)
+        else:
+            upstream.deadline = NEVER
+            upstream.pause_reading()
 
     def client_drained(self) -> None:
         """The client takes bytes again."""
