@@ -138,6 +138,23 @@ async def test_while_the_service_fails_the_last_answer_stays(
     assert names.changed == ["a"]
 
 
+async def test_another_way_to_look_up_is_taken_soon_and_nobody_waits_for_it(
+    names: Answers,
+) -> None:
+    """As a reload brings other name servers."""
+    one, two = (Record("192.0.2.1"),), (Record("192.0.2.2"),)
+    assert await names.resolver.resolve("a") == one
+
+    async def elsewhere(name: str) -> Found:
+        return Found(two, 10.0)
+
+    names.resolver.look_up_by(elsewhere)
+    assert names.resolver.known("a") == one
+    await names.settle()
+    assert names.resolver.known("a") == two
+    assert names.asked == ["a"]
+
+
 async def test_a_name_that_is_gone_loses_its_addresses(names: Answers) -> None:
     await names.resolver.resolve("a")
     names.answer = NoSuchName("no such name")
