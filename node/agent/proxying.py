@@ -30,7 +30,8 @@ def replica_path(settings: Settings) -> Path:
 def lookup(settings: Settings) -> Lookup:
     """How this node resolves targets' names, in its workers and where it probes."""
     servers = [(server.host, server.port) for server in settings.dns_resolver]
-    return Lookup(servers, settings.dns_order, Path(settings.dns_hostsfile))
+    hosts_file = Path(settings.dns_hostsfile)
+    return Lookup(servers, settings.dns_order, hosts_file, settings.dns_valid_ttl)
 
 
 def client_ssl(settings: Settings) -> tuple[str, str]:
@@ -85,6 +86,7 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         dns_resolver=tuple((server.host, server.port) for server in settings.dns_resolver),
         dns_order=settings.dns_order,
         dns_hostsfile=settings.dns_hostsfile,
+        dns_valid_ttl=settings.dns_valid_ttl,
         ssl_protocols=versions,
         ssl_ciphers=ciphers,
         ssl_session_tickets=settings.ssl_session_tickets,

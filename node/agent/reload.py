@@ -19,6 +19,7 @@ RELOADABLE = frozenset(
         "dns_hostsfile",
         "dns_order",
         "dns_resolver",
+        "dns_valid_ttl",
         "headers",
         "log_level",
         "nginx_worker_processes",

@@ -48,6 +48,8 @@ class ProxySettings(NamedTuple):
     dns_order: tuple[str, ...] = ("LAST", "SRV", "A", "CNAME")
     """Record types in the order in which they are asked for."""
     dns_hostsfile: str = "/etc/hosts"
+    dns_valid_ttl: float = 0.0
+    """In place of the TTL of servers' answers; 0: that is what counts."""
     ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
     ssl_ciphers: str = ""
     """Of TLS 1.2, in OpenSSL's notation; empty: OpenSSL's own."""

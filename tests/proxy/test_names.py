@@ -49,6 +49,15 @@ async def test_the_order_of_types_is_kongs_and_aaaa_is_asked_for_last() -> None:
         assert found == Found((Record("2001:db8::1"),), 7.0)
 
 
+async def test_a_configured_ttl_takes_the_place_of_the_servers_own(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.9 listed.test\n")
+    async with name_server({("a.test", "A"): ["192.0.2.1"]}, ttl=7) as server:
+        ask = Lookup([("127.0.0.1", server.port)], ("A",), hosts, 300.0)
+        assert (await ask("a.test")).ttl == 300.0
+        assert (await ask("listed.test")).ttl == limits.RESOLVER_TTL_SECONDS
+
+
 async def test_the_type_that_was_found_is_asked_for_first_the_next_time() -> None:
     async with name_server({("a.test", "A"): ["192.0.2.1"]}) as server:
         ask = lookup(server)
