@@ -74,6 +74,7 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         real_ip_recursive=settings.real_ip_recursive,
         headers=settings.headers,
         access_log=log_path(settings, settings.proxy_access_log),
+        access_log_format=settings.proxy_access_log_format,
         error_log=log_path(settings, settings.proxy_error_log),
         log_level=settings.log_level,
         client_max_body_size=settings.client_max_body_size,

@@ -24,6 +24,7 @@ RELOADABLE = frozenset(
         "log_level",
         "nginx_worker_processes",
         "proxy_access_log",
+        "proxy_access_log_format",
         "proxy_error_log",
         "proxy_listen",
         "real_ip_header",

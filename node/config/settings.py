@@ -486,6 +486,11 @@ class Settings:
         "logs/access.log",
         "A line per proxied request: `off`, a path (from the prefix on), /dev/stdout, /dev/stderr.",
     )
+    proxy_access_log_format: Literal["kong", "json"] = key(
+        values.choice("kong", "json"),
+        "kong",
+        "How those lines look: as Kong's, or each a JSON object.",
+    )
     proxy_error_log: str = key(
         values.log_destination, "/dev/stderr", "The node's and its workers' log; values as above."
     )

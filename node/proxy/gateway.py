@@ -75,7 +75,7 @@ class Gateway:
         self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
         self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
         self.connector = Connector(self.upstream_tls, self.pool, self.stats)
-        self.access_log = AccessLog(settings.access_log, self.stats)
+        self.access_log = AccessLog(settings.access_log, self.stats, settings.access_log_format)
         self.waiters = Waiters(self.wheel)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
         lookup = Lookup(

@@ -6,6 +6,8 @@ of its own, its default is taken and named.
 
 REQUEST_HEAD_BYTES_MAX = 32 * 1024
 """nginx: large_client_header_buffers 4 8k. Beyond it: 400 (nginx's own code 494)."""
+REQUEST_FIELDS_MAX = 1_000
+"""Fields of a request's head (nginx: max_headers). Beyond it: 400."""
 REQUEST_TARGET_BYTES_MAX = 8 * 1024
 """One of those buffers. Beyond it: 414."""
 BLANK_LINES_MAX = 4

@@ -59,6 +59,8 @@ class ProxySettings(NamedTuple):
     client_ssl_cert_key: str = ""
     trusted_certificates: tuple[str, ...] = ("system",)
     """What upstreams are verified by where a service doesn't say: PEM files, or ``system``."""
+    access_log_format: str = "kong"
+    """``kong`` or ``json``."""
     allow_debug_header: bool = False
     replica_file: str = ""
     """Where consumers and credentials are looked up."""

@@ -13,7 +13,7 @@ SECONDS = 8.0
 
 
 async def test_no_request_fails_whatever_changes(balanced: Balanced, tmp_path: Path) -> None:
-    """`make bench-restart` does this for a minute."""
+    """`make bench-upheaval` does this for a minute."""
     cluster = balanced.cluster
     ports = [node.ports.proxy for node in cluster.nodes]
     keeping = Balancer(tmp_path / "keeping", free_port(), ports, keepalive=True)

@@ -21,6 +21,8 @@ from tests.deploy.load import Load
 from tests.system.test_cluster import worker_pids
 from tests.system.waiting import until
 
+PAUSE_SECONDS = 0.01
+"""Between two requests of a client: a load that leaves the machine room for the changes."""
 WORKERS = ("1", "2")
 """Each reload sets the one that wasn't set before."""
 
@@ -159,7 +161,10 @@ async def upheaval(
     cluster: LocalCluster, kept: str, fresh: str, clients: int
 ) -> AsyncIterator[Upheaval]:
     """With so many clients at each of the two URLs; the outcome is complete after the block."""
-    async with Load(kept, clients) as keeping, Load(fresh, clients, fresh=True) as renewing:
+    async with (
+        Load(kept, clients, pause=PAUSE_SECONDS) as keeping,
+        Load(fresh, clients, fresh=True, pause=PAUSE_SECONDS) as renewing,
+    ):
         going_on = Upheaval(cluster, (keeping, renewing))
         yield going_on
     going_on.finish()
