@@ -62,6 +62,8 @@ REQUEST_BODY_SECONDS = 60.0
 """nginx: client_body_timeout, between two reads."""
 FIRST_REQUEST_SECONDS = 1.0
 """While draining: how long a new connection may take to send its first request."""
+NEXT_REQUEST_SECONDS = 0.25
+"""While draining: how long one that was idle may take to send another one, which ends it."""
 KEEPALIVE_SECONDS = 65.0
 """nginx_http_keepalive_timeout of Kong's template: idle client connections."""
 KEEPALIVE_REQUESTS_MAX = 10_000

@@ -114,6 +114,25 @@ def test_a_kept_connection_is_closed_when_no_further_request_comes(slow: Slow) -
     assert slow.wire.closed
 
 
+def test_a_request_that_crosses_the_end_of_its_worker_is_answered_and_closes(slow: Slow) -> None:
+    slow.client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    slow.gateway.drain()
+    assert not slow.wire.closed
+    slow.client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert slow.wire.written.count(b"HTTP/1.1 404 ") == 2
+    assert (
+        slow.wire.written.rpartition(b"HTTP/1.1 404 ")[2].count(b"\r\nConnection: close\r\n") == 1
+    )
+    assert slow.wire.closed
+
+
+def test_an_idle_connection_is_closed_soon_once_its_worker_drains(slow: Slow) -> None:
+    slow.client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    slow.gateway.drain()
+    slow.wait(limits.NEXT_REQUEST_SECONDS + 2 * limits.SWEEP_SECONDS)
+    assert slow.wire.closed
+
+
 def test_a_client_that_goes_on_sending_after_a_refusal_is_cut_off(slow: Slow) -> None:
     slow.client.data_received(b"nonsense\r\n\r\n")
     assert slow.wire.written.startswith(b"HTTP/1.1 400 ")
