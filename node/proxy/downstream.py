@@ -12,6 +12,7 @@ from node.proxy import errors, limits
 from node.proxy.access_log import Entry
 from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
+from node.proxy.dispatch import Decision
 from node.proxy.exchange import Exchange
 from node.proxy.forwarded import Peer
 from node.proxy.framing import ChunkedBody, FramingError, LengthBody
@@ -36,10 +37,12 @@ class Downstream(asyncio.Protocol):
         "_backlog",
         "_body",
         "_consuming",
+        "_decision",
         "_eof",
         "_exchange",
         "_head_bytes",
         "_held",
+        "_known_head",
         "_lingering",
         "_listener",
         "_parser",
@@ -74,6 +77,10 @@ class Downstream(asyncio.Protocol):
         """Size of the head that has begun but isn't complete."""
         self._tail = b""
         """Its last bytes, where its end may have begun."""
+        self._known_head = b""
+        """The latest head that came whole, and what was decided about it: most clients that keep a
+        connection say the same again, but for the target."""
+        self._decision: Decision | None = None
         self._served = 0
         self._consuming = False
         self._held = False
@@ -197,22 +204,35 @@ class Downstream(asyncio.Protocol):
             raise RequestRefused(431, f"a head of over {limits.REQUEST_HEAD_BYTES_MAX} bytes")
         if self._head_bytes == len(piece) and end < 0:
             self.gateway.wheel.arm(self, now + limits.REQUEST_HEAD_SECONDS)
-        if end >= 0 and self._head_bytes == len(piece):
-            head = self._parser.whole(piece)
+        whole = end >= 0 and self._head_bytes == len(piece)
+        if whole and piece == self._known_head:
+            decision = self._known_decision()
         else:
-            head = self._parser.feed(piece)
-        if head is None:
-            self._tail = (self._tail + piece)[-3:]
-            return data[len(piece) :]
+            head = self._parser.whole(piece) if whole else self._parser.feed(piece)
+            if head is None:
+                self._tail = (self._tail + piece)[-3:]
+                return data[len(piece) :]
+            decision = self.gateway.decide(head, self.peer)
+            self._known_head, self._decision = piece if whole else b"", decision
         self._head_bytes = 0
         self._tail = b""
-        return self._begin(head, data[len(piece) :], now)
+        return self._begin(decision, data[len(piece) :], now)
 
-    def _begin(self, head: RequestHead, data: bytes, now: float) -> bytes:
+    def _known_decision(self) -> Decision:
+        """The decision about the head that was the latest, too."""
+        decision = self._decision
+        assert decision is not None
+        gateway = self.gateway
+        if decision.edition is not gateway.table.edition:
+            decision = self._decision = gateway.decide(decision.head, self.peer)
+        return decision
+
+    def _begin(self, decision: Decision, data: bytes, now: float) -> bytes:
         """Start the exchange, with the part of its body that is already here."""
         self._served += 1
         self.deadline = NEVER
-        self._exchange = exchange = Exchange(self, head, now)
+        head = decision.head
+        self._exchange = exchange = Exchange(self, decision, now)
         if head.has_body:
             self._body = _body_of(head)
             if data:
@@ -393,8 +413,10 @@ class Downstream(asyncio.Protocol):
         )
         gateway.stats.count_response(status)
         if gateway.access_log.enabled:
-            entry = Entry(self.peer.address, b"-", status, len(body), b"-", b"-", request_id)
-            gateway.access_log.add(entry, gateway.wall_clock())
+            now = gateway.loop.time()
+            gateway.access_log.add(
+                Entry(None, self.peer.address, status, len(body), request_id, now)
+            )
         self._finish(True)
 
     def _finish(self, unread: bool) -> None:

@@ -43,9 +43,11 @@ REPLAY_BYTES_MAX = 64 * 1024
 read whole before, all of it is."""
 REPLAY_PIECES_MAX = 64
 """Pieces of it, which are joined beyond that: bytes that come one by one would take forty each."""
+SMALL_BODY_BYTES = 16 * 1024
+"""Up to that a body is sent in one piece with its head."""
 SMALL_PIECE_BYTES = 1024
 """Pieces of a body that is held are joined below that, for the same reason."""
-REQUEST_BUFFER_BYTES_MAX = 1024 * 1024
+REQUEST_BUFFER_BYTES_MAX = 512 * 1024
 """With request_buffering: a body that is read whole before its upstream is contacted. A larger one
 is passed on as it comes (nginx takes it all, to a file beyond client_body_buffer_size)."""
 RESPONSE_BUFFER_BYTES_MAX = 1024 * 1024
@@ -137,7 +139,8 @@ IDLE_UPSTREAMS_MAX = 4_096
 DESCRIPTORS_RESERVED = 64
 """File descriptors kept for logs, DNS and the channel when clients are admitted."""
 
-ACCESS_LOG_BATCH_BYTES = 64 * 1024
+ACCESS_LOG_BATCH_ENTRIES = 256
+"""Requests whose heads are kept until a batch of lines is made of them."""
 ACCESS_LOG_FLUSH_SECONDS = 1.0
 ACCESS_LOG_CLOSE_SECONDS = 0.5
 """How long an exiting worker waits for the disk."""
@@ -148,5 +151,5 @@ assert REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX
 assert RESULTS_TOLD_MAX < RESULTS_WAITING_MAX
 assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH < RESPONSE_BUFFER_BYTES_MAX
 assert REPLAY_BYTES_MAX < REQUEST_BUFFER_BYTES_MAX < BUFFERED_BYTES_MAX
-assert ACCESS_LOG_BATCH_BYTES < ACCESS_LOG_PENDING_BYTES_MAX
+assert ACCESS_LOG_BATCH_ENTRIES * REQUEST_HEAD_BYTES_MAX <= ACCESS_LOG_PENDING_BYTES_MAX
 assert ORPHAN_SECONDS + SWEEP_SECONDS + ACCESS_LOG_CLOSE_SECONDS < 5.0

@@ -352,7 +352,7 @@ def test_an_answer_is_read_ahead_and_its_upstream_freed_before_a_slow_client_has
     for _ in range(12):
         made.data_received(PIECE)
     assert not made.paused
-    assert made.exchange is None
+    assert made.passage is None
     assert gateway.stats.connections_idle_upstream == 1
     wire.take()
     assert wire.taken > 12 * len(PIECE)
