@@ -12,7 +12,7 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
-	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
+	bench bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
+	@echo 'make bench-upheaval   a minute of reloads, restarts, kills and route changes: which requests fail'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-dissemination   how a change reaches 100 and 1,000 nodes (ARGS=--short)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
@@ -128,6 +129,11 @@ bench-restart:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.restart $(ARGS)
+
+bench-upheaval:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.upheaval $(ARGS)
 
 bench-idle:
 	@deploy/setup --dev

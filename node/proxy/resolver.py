@@ -78,6 +78,14 @@ class Resolver:
         self.lookups = 0
         self.failures = 0
 
+    def look_up_by(self, lookup: Lookup) -> None:
+        """Ask this way from now on, and for every watched name soon; the addresses that are known
+        stay until then."""
+        self._lookup = lookup
+        now = self._clock()
+        for name, entry in self._entries.items():
+            self._entries[name] = entry._replace(expires=min(entry.expires, now))
+
     def known(self, name: str) -> tuple[Record, ...]:
         """The addresses of a name or literal as far as they are known now; maybe none."""
         entry = self._entries.get(name)
