@@ -1,4 +1,4 @@
-"""``python -m simulations list | run NAME … | replay LINE | shrink LINE | mutants | mutate …``."""
+"""``python -m simulations list | run | replay | shrink | mutants | mutate | real``."""
 
 import contextlib
 import itertools
@@ -17,6 +17,7 @@ from simulations.mutation.subjects import SUBJECTS
 from simulations.pictures.contents import make
 from simulations.pictures.wanted import Wanted
 from simulations.progress import Bar
+from simulations.real.command import command as real
 from simulations.report import Table
 from simulations.runner import COMMAND, SWARMS, Batch, Request, options, run, run_all
 from simulations.scenarios import SCENARIOS
@@ -279,6 +280,9 @@ def hunt_mutants(context: click.Context, seeds: int, seed: int, only: tuple[str,
         caught = f"seed {found.seed}" if found.seed is not None else "ESCAPED"
         click.echo(f"{mutant.name:26} {caught:10} {found.error[:100]}")
     context.exit(1 if escaped else 0)
+
+
+main.add_command(real)
 
 
 @main.command("mutate")
