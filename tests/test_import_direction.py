@@ -36,10 +36,10 @@ def test_imports_go_downhill(package: str) -> None:
         assert not uphill, f"{file.relative_to(ROOT)} imports {sorted(uphill)}"
 
 
-def test_only_whole_nodes_of_simulations_know_the_node() -> None:
-    """What they run of it is sans-IO, or asyncio on a loop of virtual time."""
+def test_only_whole_and_real_nodes_of_simulations_know_the_node() -> None:
+    """What whole ones run of it is sans-IO, or asyncio on a loop of virtual time."""
     for file in sorted((ROOT / "simulations").rglob("*.py")):
-        inside = file.parent.name == "whole"
+        inside = {"whole", "real"} & set(file.relative_to(ROOT).parts)
         assert inside or "node" not in imported_packages(file.read_text()), file
 
 

@@ -9,7 +9,13 @@ from gossip.profiles import Profile
 from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
+from simulations.pictures.tour import tour
+from simulations.reduction import Reduction
 from simulations.report import Report, report
+from simulations.reproductions.authority import authority_load
+from simulations.reproductions.fence import fence
+from simulations.reproductions.propagation import propagation
+from simulations.reproductions.repair import repair
 from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.repairs import repairs
@@ -43,7 +49,9 @@ def told(story: Callable[[int, Profile], list[Operation]]) -> Scenario:
 def swarm(nodes: int, seed: int, settings: Settings) -> Report:
     """The seed chooses faults, settings and how hard they blow; then a random core must heal."""
     plan = swarms.draw(seed, nodes or None, settings.get("seconds", 0.0) or None)
+    reduction = Reduction.of(settings)
     settings.check_used()
+    plan = reduction.apply(plan)
     world = swarms.build(plan, seed)
     swarms.run(world, plan)
     return report(world, "safety", "liveness", "quiet")
@@ -54,6 +62,7 @@ SCENARIOS: dict[str, Scenario] = {
     **{
         scenario.__name__: scenario
         for scenario in (
+            tour,
             spread,
             newcomer,
             repairs,
@@ -64,8 +73,12 @@ SCENARIOS: dict[str, Scenario] = {
             writers,
             histories,
             authority,
+            propagation,
+            repair,
+            fence,
         )
     },
+    "authority-load": authority_load,
     **WHOLE,
 }
 """By name, as ``python -m simulations list`` prints them."""

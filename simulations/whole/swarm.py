@@ -32,6 +32,10 @@ class WholePlan:
     hostile_gap: float
     """Mean seconds between what an attacker does; 0 without one."""
 
+    def reduced(self, plan: Plan) -> "WholePlan":
+        """With less than all of its plan. Where no key is set any more, anybody may come in."""
+        return WholePlan(plan, self.hostile_gap if plan.keyring is not None else 0.0)
+
 
 def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> WholePlan:
     """Choose everything that a seed chooses."""
@@ -66,7 +70,7 @@ def build(whole: WholePlan, seed: int) -> WholeWorld:
 def run(world: WholeWorld, whole: WholePlan) -> None:
     """Live through a plan. Raises AssertionError or TimeoutError."""
     plan = whole.plan
-    perform(Join(range(plan.nodes), world.rng.choice([0.0, 0.1, 1.0])), world)
+    perform(Join(plan.members, world.rng.choice([0.0, 0.1, 1.0])), world)
     for at, operation in plan.operations:
         world.run(max(0.0, at - world.now))
         perform(operation, world)
