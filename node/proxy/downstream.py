@@ -150,9 +150,17 @@ class Downstream(asyncio.Protocol):
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if (
+            exchange is None
+            and data == self._known_head
+            and not (self._head_bytes or self.full or self._lingering or self._piping)
+            and not self._transport.is_closing()
+        ):  # nearly always, on a kept connection: what `_consume` does, for one whole head
+            self._begin(self._known_decision(), b"", self.gateway.loop.time())
+            return
         if self._lingering:
             return
-        exchange = self._exchange
         if self._piping:
             if exchange is not None:
                 exchange.pipe(data)
@@ -303,7 +311,9 @@ class Downstream(asyncio.Protocol):
         if not self.full:
             now = self.gateway.loop.time()
             self.gateway.wheel.arm(self, now + limits.KEEPALIVE_SECONDS)
-        if not self._consuming:  # else the loop there goes on with what it has
+        if self._consuming:
+            return  # the loop there goes on with what it has
+        if self._backlog or self._eof or self._paused:
             data, self._backlog = self._backlog, b""
             self._consume(data)
 
