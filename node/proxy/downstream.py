@@ -147,6 +147,11 @@ class Downstream(asyncio.Protocol):
             return "writing"
         return "reading" if self._head_bytes else "waiting"
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a decision is kept for the next request."""
+        return self._decision is not None
+
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
@@ -221,7 +226,10 @@ class Downstream(asyncio.Protocol):
                 self._tail = (self._tail + piece)[-3:]
                 return data[len(piece) :]
             decision = self.gateway.decide(head, self.peer)
-            self._known_head, self._decision = piece if whole else b"", decision
+            if whole and end <= limits.KNOWN_HEAD_BYTES_MAX:
+                self._known_head, self._decision = piece, decision
+            else:
+                self._known_head, self._decision = b"", None
         self._head_bytes = 0
         self._tail = b""
         return self._begin(decision, data[len(piece) :], now)

@@ -145,7 +145,10 @@ class HeadParser:
                 return RequestHead(method, target, path, query, *self._last)
         head = self.feed(data)
         if head is not None and head.version == 11 and head.target[:1] == b"/":
-            self._last_fields, self._last = fields_text, head[4:]
+            if len(fields_text) > limits.KNOWN_HEAD_BYTES_MAX:
+                self._last_fields, self._last = b"", ()
+            else:
+                self._last_fields, self._last = fields_text, head[4:]
         return head
 
     def _reset_parser(self) -> None:
