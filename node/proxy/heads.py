@@ -33,7 +33,7 @@ class Remembered:
     """What was made of some fields, for whoever needs it again: requests on one connection that
     repeat them share it."""
 
-    __slots__ = ("asker", "edited", "index", "log_tail", "outline", "plain")
+    __slots__ = ("asker", "edited", "index", "log_tail", "named_port", "outline", "plain")
 
     def __init__(self) -> None:
         self.asker: Asker | None = None
@@ -44,6 +44,8 @@ class Remembered:
         """Values by lower-cased name (``node.plugins``)."""
         self.log_tail: bytes | None = None
         """The end of a line of the access log."""
+        self.named_port: int | None = None
+        """The port in the Host; 0: none."""
         self.outline: Outline | None = None
         """The head for the upstream, as far as these fields decide it."""
         self.plain: bytes | None = None

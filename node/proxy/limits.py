@@ -100,6 +100,9 @@ decided about it: some three times as much. Larger ones are read anew each time.
 HEAD_LAYOUTS_MAX = 1_024
 """Sequences of names of response fields whose classification is remembered."""
 HEAD_LAYOUT_FIELDS_MAX = 64
+HEAD_PATTERN_AFTER = 16
+"""Heads of one layout that are read before an expression is compiled for it, in a millisecond."""
+HEAD_PATTERNS_MAX = 128
 CLIENT_ADDRESSES_MAX = 4_096
 """Addresses whose trust is remembered."""
 REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024
