@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from store.history import Standing
+from store.history import Server, Standing
 
 
 class EntityError(Exception):
@@ -57,11 +57,16 @@ class OutcomeUnknown(AuthorityUnavailable):
 
 class HistoryForked(AuthorityUnavailable):
     """The authority's history has lost what was confirmed before: nothing may be written to it
-    until its epoch is raised (``Authority.raise_epoch``)."""
+    until its epoch is raised (``Authority.raise_epoch``).
+
+    ``unknown`` is what is to be told of the write if it isn't made after that either: another
+    server may have committed it. None: then it is not made.
+    """
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(standing)
         self.standing = standing
+        self.unknown: OutcomeUnknown | None = None
 
     def __str__(self) -> str:
         head, server, proof = self.standing
@@ -72,12 +77,14 @@ class HistoryForked(AuthorityUnavailable):
 class CommitLost(Exception):
     """COMMIT was sent and not answered: whether it took effect isn't known.
 
-    ``result`` is what the transaction answers if it did.
+    ``result`` is what the transaction answers if it did. ``server`` is whom it was sent to; None
+    where there is one only, or nobody knows.
     """
 
-    def __init__(self, reason: str, result: Any) -> None:
+    def __init__(self, reason: str, result: Any, server: Server | None = None) -> None:
         super().__init__(reason)
         self.result = result
+        self.server = server
 
 
 class SchemaMismatch(AuthorityUnavailable):

@@ -11,7 +11,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -26,7 +26,6 @@ from store.authority import (
     Query,
     weight,
 )
-from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
 from store.history import Server
@@ -46,6 +45,7 @@ from store.postgres_connection import (
     CHANGE,
     GIVEN_UP,
     READ,
+    Checked,
     ConnectionGone,
     connect,
     transaction,
@@ -55,7 +55,7 @@ from store.schema.parts import random_id
 from store.version import EMPTY, Head, Version
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.write_queue import WriteQueue
-from store.writer import Blocked, Writer
+from store.writer import Blocked, LookedUp, Writer
 
 CHANNEL = "grapevine"
 """Of NOTIFY: one for all schemas of a database, which the payload names."""
@@ -110,11 +110,13 @@ class PostgresAuthority(Engine):
         self.writes = Writer(*run, address.timeout)
         self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
         """Long ones, which would keep the others waiting."""
+        self._checked = Checked()
         self._host = 0
         """Number of the host that was writable last."""
 
     async def open(self) -> AuthorityInfo:
         """Connect and check the schema; SchemaMismatch says what to type."""
+        self._checked.forget()
         if self._pool is None:
             # No connection is opened here, so there is nothing to wait for.
             self._pool = await self._driver.create_pool(
@@ -194,18 +196,19 @@ class PostgresAuthority(Engine):
 
         return await self._transaction(CHANGE, plan, waits_again=False)
 
-    async def _look_up(
-        self, requests: Sequence[WriteRequest], lost: CommitLost
-    ) -> Mapping[bytes, Changeset]:
+    async def _look_up(self, requests: Sequence[WriteRequest], lost: CommitLost) -> LookedUp:
         """What became of a COMMIT that was not answered.
 
         The transaction held the head row: whoever gets that row's lock after it knows that it has
         ended, and sees whether it left its log rows.
         """
 
-        def plan() -> Plan[Mapping[bytes, Changeset]]:
+        def plan() -> Plan[LookedUp]:
             yield Statement("SELECT revision FROM head FOR UPDATE")
-            return (yield from logged([request.write_id for request in requests]))
+            (row,) = yield Statement(POSTGRES.server)
+            found = yield from logged([request.write_id for request in requests])
+            here = lost.server in (None, self._server(row))
+            return LookedUp(found, "" if lost.server is None or here else lost.server.address)
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._address.timeout
@@ -213,7 +216,7 @@ class PostgresAuthority(Engine):
             try:
                 return await self._transaction(CHANGE, plan)
             except CommitLost as again:
-                found: Mapping[bytes, Changeset] = again.result  # it has changed nothing
+                found: LookedUp = again.result  # it has changed nothing
                 return found
             except AuthorityUnavailable:
                 if loop.time() + LOOKUP_PAUSE_SECONDS >= deadline:
@@ -318,11 +321,14 @@ class PostgresAuthority(Engine):
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """A new connection for the pool. What it passes are the defaults of asyncpg.connect."""
-        connection, self._host = await connect(self._address, self._host, self._driver)
+        connection, self._host = await connect(
+            self._address, self._host, self._driver, self._checked
+        )
         return connection
 
     async def _expire(self) -> None:
         """After one connection died, don't try the others one by one: they went the same way."""
+        self._checked.forget()
         if self._pool is not None:
             await self._pool.expire_connections()
 

@@ -11,7 +11,7 @@ import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,6 @@ from store.authority import (
     Committed,
     Mutation,
 )
-from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, CommitLost
 from store.history import Server
@@ -37,7 +36,7 @@ from store.sqlite_connection import change, connect, read, unavailable
 from store.version import EMPTY, Head
 from store.write import Outcome, WriteRequest, logged, write_all
 from store.write_queue import WriteQueue
-from store.writer import Writer
+from store.writer import LookedUp, Writer
 
 Answer = TypeVar("Answer")
 
@@ -167,10 +166,9 @@ class SqliteAuthority(Engine):
         plan = partial(write_all, requests, SQLITE, self._comparison())
         return await self._call(self._writer, lambda connection: change(connection, plan))
 
-    async def _look_up(
-        self, requests: Sequence[WriteRequest], lost: CommitLost
-    ) -> Mapping[bytes, Changeset]:
-        return await self._read(lambda: logged([request.write_id for request in requests]))
+    async def _look_up(self, requests: Sequence[WriteRequest], lost: CommitLost) -> LookedUp:
+        write_ids = [request.write_id for request in requests]
+        return LookedUp(await self._read(lambda: logged(write_ids)))
 
     async def _read(self, make_plan: Callable[[], Plan[Result]]) -> Result:
         return await self._call(self._reader, lambda connection: read(connection, make_plan))

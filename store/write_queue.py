@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 
 from store.authority import Committed, Put, weight
 from store.changeset import Changeset
-from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown, Overloaded
+from store.errors import (
+    AuthorityUnavailable,
+    EntityError,
+    HistoryForked,
+    OutcomeUnknown,
+    Overloaded,
+)
 from store.limits import (
     ATTEMPTS_MAX,
     COMMITS_MAX,
@@ -53,6 +59,21 @@ class Ticket:
     """Whether it shares no transaction, since one that it was in was kept waiting."""
     races_lost: int = 0
     commits_lost: int = 0
+    elsewhere: str = ""
+    """A server that was to commit it and isn't the one that is asked by now: it may have."""
+
+    def told(self, error: Exception) -> Exception:
+        """What a client is told when it ended like this: no more than is known."""
+        if not self.elsewhere:
+            return error
+        reason = f"{self.elsewhere} may have committed it, and can't be asked any more"
+        unknown = OutcomeUnknown(
+            f"{reason}; at the server that is asked now: {error}", self.request.write_id
+        )
+        if not isinstance(error, HistoryForked):
+            return unknown
+        error.unknown = unknown
+        return error
 
 
 Answers = list[tuple[Ticket, Committed | Exception]]
@@ -153,9 +174,17 @@ class WriteQueue:
         return []
 
     def looked_up(
-        self, outcomes: Sequence[Outcome], logged: Mapping[bytes, Changeset], reason: str
+        self,
+        outcomes: Sequence[Outcome],
+        logged: Mapping[bytes, Changeset],
+        reason: str,
+        elsewhere: str = "",
     ) -> Answers:
         """COMMIT wasn't answered; ``logged`` has those of the write ids that the log has now.
+
+        Is it the log of another server than the one that was to commit (``elsewhere``), it says
+        nothing of that one, which may go on beside it (split brain) or have been read before it
+        died. What is made again here is made; what isn't has an unknown outcome.
 
         Revisions are part of the chain, so the last changeset in the log proves them all. An older
         one may be that of a retry, which was there before.
@@ -166,8 +195,10 @@ class WriteQueue:
             return self.committed(outcomes)
         answers: Answers = []
         again = []
-        for ticket in self._end():
+        for ticket, outcome in zip(self._end(), outcomes, strict=True):
             ticket.commits_lost += 1
+            if changed_something(outcome):
+                ticket.elsewhere = ticket.elsewhere or elsewhere
             if ticket.commits_lost < COMMITS_MAX:
                 again.append(ticket)
             else:

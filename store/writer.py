@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from store.authority import Committed
 from store.changeset import Changeset
@@ -17,9 +18,17 @@ Execute = Callable[[Sequence[WriteRequest]], Awaitable[list[Outcome]]]
 """Runs ``store.write.write_all`` in one transaction. Raises Raced, Blocked, CommitLost (with the
 outcomes), HistoryForked and AuthorityUnavailable."""
 
-LookUp = Callable[[Sequence[WriteRequest], CommitLost], Awaitable[Mapping[bytes, Changeset]]]
-"""Those of the writes that the log has, once their transaction has ended for certain. Raises
-AuthorityUnavailable."""
+
+class LookedUp(NamedTuple):
+    """What the log has of the writes of a transaction, once that has ended for certain."""
+
+    logged: Mapping[bytes, Changeset]
+    elsewhere: str = ""
+    """The server that was to commit it, if the log is another one's: there it may have happened."""
+
+
+LookUp = Callable[[Sequence[WriteRequest], CommitLost], Awaitable[LookedUp]]
+"""Raises AuthorityUnavailable."""
 
 
 Trim = Callable[[int], Awaitable[int]]
@@ -65,9 +74,10 @@ class Writer:
         try:
             await asyncio.wait((future,), timeout=self._patience)
             if not future.done() and self.queue.withdraw(ticket, timed_out=True):
-                raise Overloaded(
+                late = Overloaded(
                     f"other writes of this node kept it waiting for over {self._patience:g} s"
                 )
+                raise ticket.told(late)
             answer = await future
         except asyncio.CancelledError:
             self._abandon(ticket)
@@ -76,7 +86,7 @@ class Writer:
             self._answers.pop(ticket, None)
         if isinstance(answer, Committed):
             return answer
-        raise answer
+        raise ticket.told(answer)
 
     def close(self, reason: str) -> None:
         """Answer all that wait with AuthorityUnavailable; what is under way ends by itself."""
@@ -111,11 +121,12 @@ class Writer:
         if not any(changed_something(outcome) for outcome in outcomes):
             return self.queue.committed(outcomes)  # they rest on what others have committed
         try:
-            logged = await self._look_up(requests, lost)
+            logged, elsewhere = await self._look_up(requests, lost)
         except Exception as error:  # whatever it is, nothing is known
             reason = f"the connection was lost in COMMIT ({lost}), and the outcome can't be looked"
             return self.queue.unknown(outcomes, f"{reason} up: {error}")
-        return self.queue.looked_up(outcomes, logged, f"the connection was lost in COMMIT ({lost})")
+        reason = f"the connection was lost in COMMIT ({lost})"
+        return self.queue.looked_up(outcomes, logged, reason, elsewhere)
 
     def _failed(self, error: Exception) -> Answers:
         """A copy for each, since each is raised in a task of its own; mistakes of ours are not."""

@@ -10,7 +10,7 @@ ALLOWED = {
     "gossip": {"gossip"},
     "store": {"store"},
     "node": {"node", "store", "gossip"},
-    "simulations": {"simulations", "store", "gossip"},
+    "simulations": {"simulations", "node", "store", "gossip"},
 }
 OURS = {*ALLOWED, "tests", "benchmarks"}
 
@@ -34,6 +34,13 @@ def test_imports_go_downhill(package: str) -> None:
     for file in files:
         uphill = (imported_packages(file.read_text()) & OURS) - ALLOWED[package]
         assert not uphill, f"{file.relative_to(ROOT)} imports {sorted(uphill)}"
+
+
+def test_only_whole_and_real_nodes_of_simulations_know_the_node() -> None:
+    """What whole ones run of it is sans-IO, or asyncio on a loop of virtual time."""
+    for file in sorted((ROOT / "simulations").rglob("*.py")):
+        inside = {"whole", "real"} & set(file.relative_to(ROOT).parts)
+        assert inside or "node" not in imported_packages(file.read_text()), file
 
 
 def test_an_uphill_import_is_seen_wherever_it_stands() -> None:

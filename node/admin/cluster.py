@@ -61,6 +61,7 @@ class Cluster:
         if "fence" in request.query:
             return await self._fence(request)
         head, live = self._node.head(), self._node.live()
+        state = self._node.state_hash()
         revision = str(head.version)
         alive = [member for member in self._node.members() if member["status"] == "alive"]
         return json_answer(
@@ -68,6 +69,7 @@ class Cluster:
                 "revision": revision,
                 "tag": f"{head.version.tag:016x}",
                 "digest": head.digest.hex(),
+                "state_hash": None if state is None else state.hex(),
                 "live": None if live is None else str(live.version),
                 "live_at": None if live is None else live.at,
                 "converged": all(member["revision"] == revision for member in alive),

@@ -320,6 +320,9 @@ class NodeView(Protocol):
     def head(self) -> Head:
         """What this node serves."""
 
+    def state_hash(self) -> bytes | None:
+        """The hash of everything that this node serves; None when it isn't known just now."""
+
     def live(self) -> LiveVersion | None:
         """What every worker of this node serves; None before anything is served."""
 

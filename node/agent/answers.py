@@ -70,6 +70,9 @@ class Answers:
     def head(self) -> Head:
         return self._parts.serving.head()
 
+    def state_hash(self) -> bytes | None:
+        return self._parts.serving.replica.state_hash()
+
     def live(self) -> LiveVersion | None:
         return self._parts.revisions.latest
 

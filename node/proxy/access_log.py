@@ -1,4 +1,4 @@
-"""The access log: Kong's line format, written in batches by a thread of its own.
+"""The access log: in Kong's line format or as JSON, written in batches by a thread of its own.
 
 A request costs an entry in a list; lines are made of a batch of them. The thread is there because a
 write to a slow disk or a full pipe blocks, and then no request may wait for it. Lines that find too
@@ -47,8 +47,7 @@ def format_line(entry: Entry, local_time: bytes) -> bytes:
     head, client, status, bytes_sent, request_id, _ = entry
     line, tail = b"-", _NO_TAIL
     if head is not None:
-        version = b"1.1" if head.version == 11 else b"1.0"
-        line = escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
+        line = _request_line(head)
         tail = head.remembered.log_tail or _tail_of(head)
     return b'%b - - [%b] "%b" %d %d %b%b"\n' % (
         client,
@@ -59,6 +58,11 @@ def format_line(entry: Entry, local_time: bytes) -> bytes:
         tail,
         request_id,
     )
+
+
+def _request_line(head: RequestHead) -> bytes:
+    version = b"1.1" if head.version == 11 else b"1.0"
+    return escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
 
 
 _TAIL = b'"%b" "%b" kong_request_id: "'
@@ -77,6 +81,28 @@ def _tail_of(head: RequestHead) -> bytes:
     return tail
 
 
+def json_line(entry: Entry, local_time: bytes) -> bytes:
+    """The same as a JSON object. What is escaped is printable but for ``\\xHH``, whose escape JSON
+    writes as ``\\u00HH``: each stands for a byte."""
+    head, client, status, bytes_sent, request_id, _ = entry
+    line, tail = b"-", _NO_TAIL
+    if head is not None:
+        line, tail = _request_line(head), head.remembered.log_tail or _tail_of(head)
+    _, referer, _, user_agent, _ = tail.split(b'"', 4)
+    return (
+        b'{"time": "%b", "client": "%b", "request": "%b", "status": %d, "bytes_sent": %d, '
+        b'"referer": "%b", "user_agent": "%b", "request_id": "%b"}\n'
+        % (local_time, client, line, status, bytes_sent, referer, user_agent, request_id)
+    ).replace(b"\\x", b"\\u00")
+
+
+FORMATS = {
+    "kong": (format_line, "%d/%b/%Y:%H:%M:%S %z"),
+    "json": (json_line, "%Y-%m-%dT%H:%M:%S%z"),
+}
+"""With how each writes the time."""
+
+
 class AccessLog:
     """Takes entries on the loop's thread; ``off`` as a path makes it take none."""
 
@@ -86,8 +112,10 @@ class AccessLog:
         stats: Stats,
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
+        form: str = "kong",
     ) -> None:
         """``clock`` gives the seconds of entries, ``wall_clock`` Unix seconds."""
+        self._format, self._time_format = FORMATS[form]
         self.enabled = path != "off"
         self._path = path
         self._stats = stats
@@ -125,7 +153,7 @@ class AccessLog:
             return
         entries, self.entries = self.entries, []
         offset = self._wall_clock() - self._clock()
-        batch = b"".join([format_line(entry, self._text(entry.at + offset)) for entry in entries])
+        batch = b"".join([self._format(entry, self._text(entry.at + offset)) for entry in entries])
         with self._lock:
             if self._pending + len(batch) > limits.ACCESS_LOG_PENDING_BYTES_MAX:
                 self._stats.access_log_dropped += len(entries)
@@ -138,7 +166,7 @@ class AccessLog:
         if second != self._second:
             self._second = second
             local = time.localtime(second)
-            self._second_text = time.strftime("%d/%b/%Y:%H:%M:%S %z", local).encode()
+            self._second_text = time.strftime(self._time_format, local).encode()
         return self._second_text
 
     def reopen(self) -> None:

@@ -456,14 +456,14 @@ class Downstream(asyncio.Protocol):
         self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.LINGER_SECONDS)
 
     def drain(self) -> None:
-        """Close if idle; else the answer that is due closes the connection."""
-        if self._exchange is not None or self._head_bytes:
-            return
-        if self._served:
-            self._transport.close()
-        else:  # its first request may be on its way
-            now = self.gateway.loop.time()
-            self.gateway.wheel.arm(self, now + limits.FIRST_REQUEST_SECONDS)
+        """Close if idle; else the answer that is due closes the connection.
+
+        A request may be on its way even then: closing at once would lose it, and its client can't
+        know whether it took effect (nginx: keepalive_min_timeout).
+        """
+        if self._exchange is None and not self._head_bytes:
+            grace = limits.NEXT_REQUEST_SECONDS if self._served else limits.FIRST_REQUEST_SECONDS
+            self.gateway.wheel.arm(self, self.gateway.loop.time() + grace)
 
     def abort(self) -> None:
         """Drop the connection."""

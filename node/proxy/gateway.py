@@ -77,10 +77,17 @@ class Gateway:
         self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
         self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
         self.connector = Connector(self.pool, self.stats)
-        self.access_log = AccessLog(settings.access_log, self.stats, self.loop.time)
+        self.access_log = AccessLog(
+            settings.access_log, self.stats, self.loop.time, form=settings.access_log_format
+        )
         self.waiters = Waiters(self.wheel)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
-        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
+        lookup = Lookup(
+            settings.dns_resolver,
+            settings.dns_order,
+            Path(settings.dns_hostsfile),
+            settings.dns_valid_ttl,
+        )
         self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
         self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)

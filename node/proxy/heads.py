@@ -217,6 +217,8 @@ class HeadParser:
         http_version: str = parser.get_http_version()
         if http_version not in ("1.0", "1.1"):
             raise RequestRefused(505 if http_version > "1.1" else 400, f"HTTP/{http_version}")
+        if len(self._plain) + len(self._special) > limits.REQUEST_FIELDS_MAX:
+            raise RequestRefused(431, f"a head of over {limits.REQUEST_FIELDS_MAX} fields")
         version = 11 if http_version == "1.1" else 10
         if method in (b"CONNECT", b"TRACE"):
             raise RequestRefused(405, f"method {method.decode()} is not served")

@@ -6,6 +6,8 @@ of its own, its default is taken and named.
 
 REQUEST_HEAD_BYTES_MAX = 32 * 1024
 """nginx: large_client_header_buffers 4 8k. Beyond it: 400 (nginx's own code 494)."""
+REQUEST_FIELDS_MAX = 1_000
+"""Fields of a request's head (nginx: max_headers). Beyond it: 400."""
 REQUEST_TARGET_BYTES_MAX = 8 * 1024
 """One of those buffers. Beyond it: 414."""
 BLANK_LINES_MAX = 4
@@ -41,9 +43,11 @@ REPLAY_BYTES_MAX = 64 * 1024
 read whole before, all of it is."""
 REPLAY_PIECES_MAX = 64
 """Pieces of it, which are joined beyond that: bytes that come one by one would take forty each."""
+SMALL_BODY_BYTES = 16 * 1024
+"""Up to that a body is sent in one piece with its head."""
 SMALL_PIECE_BYTES = 1024
 """Pieces of a body that is held are joined below that, for the same reason."""
-REQUEST_BUFFER_BYTES_MAX = 1024 * 1024
+REQUEST_BUFFER_BYTES_MAX = 512 * 1024
 """With request_buffering: a body that is read whole before its upstream is contacted. A larger one
 is passed on as it comes (nginx takes it all, to a file beyond client_body_buffer_size)."""
 RESPONSE_BUFFER_BYTES_MAX = 1024 * 1024
@@ -60,6 +64,8 @@ REQUEST_BODY_SECONDS = 60.0
 """nginx: client_body_timeout, between two reads."""
 FIRST_REQUEST_SECONDS = 1.0
 """While draining: how long a new connection may take to send its first request."""
+NEXT_REQUEST_SECONDS = 0.25
+"""While draining: how long one that was idle may take to send another one, which ends it."""
 KEEPALIVE_SECONDS = 65.0
 """nginx_http_keepalive_timeout of Kong's template: idle client connections."""
 KEEPALIVE_REQUESTS_MAX = 10_000

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from node.config.listen import HostPort
 from node.plugins.phases import PluginFailed
-from node.proxy import annotations, filtering
+from node.proxy import annotations, filtering, limits
 from node.proxy.cookies import with_cookie
 from node.proxy.deadlines import NEVER
 from node.proxy.dispatch import Answer, Plan
@@ -113,9 +113,13 @@ class Passage:
         body = exchange.body
         if body is not None:
             assert body.kept is not None
-            head += b"".join(body.kept)
+            if body.early.size > limits.SMALL_BODY_BYTES:  # copies of it would cost more
+                upstream.transport.writelines([head, *body.kept])
+            else:
+                upstream.transport.write(b"".join([head, *body.kept]))
             body.sent()
-        upstream.transport.write(head)
+        else:
+            upstream.transport.write(head)
         if client.full:
             upstream.pause_reading()
         if upstream.full:

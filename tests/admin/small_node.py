@@ -167,6 +167,9 @@ class SmallNode:
     def head(self) -> Head:
         return Head(*self.replica.head())
 
+    def state_hash(self) -> bytes | None:
+        return self.replica.state_hash()
+
     def live(self) -> LiveVersion | None:
         return self.served
 

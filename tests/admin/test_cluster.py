@@ -114,6 +114,9 @@ async def test_revision_says_whether_all_live_members_serve_it(
     own = await admin.get("/cluster/revision")
     assert own.json["revision"] == str(node.head().version)
     assert own.json["digest"] == node.head().digest.hex()
+    held = node.replica.state_hash()
+    assert held is not None
+    assert own.json["state_hash"] == held.hex()
     assert own.json["converged"] is True
     node.peers = [PEER]
     assert (await admin.get("/cluster/revision")).json["converged"] is True, "a failed one"

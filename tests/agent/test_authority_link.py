@@ -11,7 +11,7 @@ from node.agent.authority_link import CantFollow
 from node.agent.serving import Serving
 from store.authority import AuthorityInfo, Committed, Create, Mutation, State
 from store.changeset import Body, Change, Changeset, chain, encode_body
-from store.errors import OutcomeUnknown
+from store.errors import EntityError, HistoryForked, OutcomeUnknown, PreconditionFailed
 from store.history import Server, Standing
 from store.off import NoAuthority
 from store.replica import Replica
@@ -71,6 +71,25 @@ class LosesTheAnswer(CommitsAndIsGone):
         self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
     ) -> Committed:
         raise OutcomeUnknown("connection lost", bytes(16))
+
+
+class LostItToASplit(CommitsAndIsGone):
+    """COMMIT went to one server; the one asked now is another, and lacks what was confirmed;
+    there it is refused."""
+
+    def __init__(self) -> None:
+        self.unknown: OutcomeUnknown | None = OutcomeUnknown("it may have", bytes(16))
+        self.asked = 0
+
+    async def write(
+        self, mutations: Sequence[Mutation], *, origin: str, write_id: bytes | None = None
+    ) -> Committed:
+        self.asked += 1
+        if self.asked > 1:
+            raise PreconditionFailed
+        forked = HistoryForked(Standing(EMPTY, Server("db2", 2), "below"))
+        forked.unknown = self.unknown
+        raise forked
 
 
 def serving() -> Serving:
@@ -138,6 +157,26 @@ async def test_what_another_node_has_committed_and_not_told_is_read() -> None:
     assert authority.reads == 1
 
 
+@pytest.mark.parametrize("may_have", [True, False])
+async def test_what_is_refused_after_a_split_is_unknown_if_the_other_server_may_have_done_it(
+    may_have: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = LostItToASplit()
+    link = link_to(authority, serving(), Nobody())
+
+    async def settled(*_: object, **__: object) -> None:
+        pass
+
+    monkeypatch.setattr(link.histories, "settle", settled)
+    assert await link.open()
+    if not may_have:
+        authority.unknown = None
+    wanted = OutcomeUnknown if may_have else EntityError
+    with pytest.raises(wanted):
+        await link.commit([Create("services", {"host": "a"})])
+    assert authority.asked == 2
+
+
 async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confirmed() -> None:
     others = Nobody()
     link = link_to(LosesTheAnswer(), serving(), others)
@@ -153,6 +192,40 @@ def holding(revision: int) -> tuple[Serving, State]:
     state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())
     serving.replica.load(state)
     return serving, state
+
+
+async def test_what_peers_bring_meanwhile_is_not_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority_link, "PEERS_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(authority_link, "PEERS_PAUSE_CHANGESETS", 1)
+    everything, digest = [], GENESIS_DIGEST
+    for revision in range(1, 101):
+        everything.append(following(revision, digest))
+        digest = everything[-1].digest
+    replica = serving()
+    replica.replica.load(State(Head(Version(1, 7, 0), GENESIS_DIGEST), ()))
+    reads: list[int] = []
+
+    async def bring() -> None:
+        for number, changeset in enumerate(everything, start=1):
+            replica.offer(*changeset)
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+
+    class InPieces(Holds):
+        async def log(self, after: Head, limit: int = 1_000) -> Sequence[Changeset] | None:
+            reads.append(after.version.revision)
+            if len(reads) == 1:
+                tasks.append(asyncio.create_task(bring()))
+                await asyncio.sleep(0)
+            return everything[after.version.revision :][:10]
+
+    tasks: list[asyncio.Task[None]] = []
+    link = link_to(InPieces(), replica, Nobody())
+    assert await link.open()
+    await link.catch_up()
+    assert replica.version.revision == 100
+    assert reads == [0, 100]
+    await tasks[0]
 
 
 @pytest.mark.parametrize("helped", [True, False])

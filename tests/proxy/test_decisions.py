@@ -6,7 +6,7 @@ import json
 import pytest
 
 from node.proxy import errors, limits, revision
-from node.proxy.access_log import Entry, format_line
+from node.proxy.access_log import Entry, format_line, json_line
 from node.proxy.annotations import Annotations
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
 from node.proxy.entities import EntityRefused, read_service
@@ -145,6 +145,17 @@ def test_a_log_line_can_not_be_forged_by_its_client() -> None:
         + b"f" * 32
         + b'"\n'
     )
+    read = json.loads(json_line(Entry(head, b"1.2.3.4", 200, 5, b"f" * 32, 0.0), b"now"))
+    assert read == {
+        "time": "now",
+        "client": "1.2.3.4",
+        "request": 'GET /" HTTP/1.1',
+        "status": 200,
+        "bytes_sent": 5,
+        "referer": "-",
+        "user_agent": '\u00c3"',
+        "request_id": "f" * 32,
+    }
 
 
 def test_the_error_log_is_bounded_and_says_what_it_left_out(

@@ -1,21 +1,26 @@
 """A COMMIT that isn't answered: every answer says what happened, or that it isn't known."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
-from store.authority import Committed, Create
+from store.authority import Committed, Create, Patch, Query
 from store.errors import AuthorityUnavailable, OutcomeUnknown
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import PostgresDatabases, fetch
+from tests.postgres_server import PostgresDatabases, execute, fetch, running_server
+from tests.postgres_standby import running_standby
 from tests.store.history import check_history
 from tests.store.postgres_proxy import CommitProxy
 
 A_WRITE = b"w" * 16
+A_PATCH = b"p" * 16
 KILLS = 20
+DATABASE_IS_THERE = "SELECT 1 FROM pg_database WHERE datname = $1"
 
 
 async def create(authority: PostgresAuthority, write_id: bytes = A_WRITE) -> Committed:
@@ -97,6 +102,50 @@ async def test_a_transaction_that_may_still_commit_is_not_told_as_undone(
         with pytest.raises(OutcomeUnknown, match="can't be looked up"):
             await create(authority)
         await authority.close()
+
+
+@contextlib.asynccontextmanager
+async def split() -> AsyncIterator[tuple[PostgresAddress, PostgresAddress]]:
+    """One database at two servers that both take writes."""
+    with running_server() as primary, running_standby(primary) as standby:
+        old = await PostgresDatabases(primary.address()).create()
+        new = replace(old, hosts=standby.address().hosts)
+        async with asyncio.timeout(30):
+            while not await fetch(standby.address(), DATABASE_IS_THERE, old.database):
+                await asyncio.sleep(0.02)
+        await execute(standby.address(), "SELECT pg_promote()")
+        yield old, new
+
+
+async def test_what_a_lost_commit_did_at_a_server_is_unknown_if_another_refuses_it() -> None:
+    """The promoted server knows nothing of it, which is no proof: the old one lives."""
+    async with split() as (old, new):
+        proxy = CommitProxy(old, fate="delivered", refuse=True)
+        async with proxy.running() as address:
+            authority = PostgresAuthority(replace(address, hosts=(*address.hosts, *new.hosts)))
+            await authority.open()
+            await create(authority)
+            services = await authority.list(Query("services"))
+            patch = Patch("services", services.entities[0]["id"], {"host": "i"}, if_match=("*",))
+            proxy.arm()
+            with pytest.raises(OutcomeUnknown, match="may have committed it") as caught:
+                await authority.write([patch], origin="", write_id=A_PATCH)
+            await authority.close()
+        assert caught.value.write_id == A_PATCH
+        assert await is_logged(old, A_PATCH), "it has happened there"
+        assert not await is_logged(new, A_PATCH)
+
+
+async def test_what_a_lost_commit_did_at_a_server_is_made_at_the_promoted_one_too() -> None:
+    async with split() as (old, new):
+        proxy = CommitProxy(old, fate="delivered", refuse=True)
+        async with proxy.running() as address:
+            authority = PostgresAuthority(replace(address, hosts=(*address.hosts, *new.hosts)))
+            await authority.open()
+            proxy.arm()
+            assert (await create(authority)).head.version.revision == 1
+            await authority.close()
+        assert await is_logged(new)
 
 
 async def test_every_answer_is_true_when_postgres_is_killed_in_commit(

@@ -220,6 +220,30 @@ class TestLostCommits:
         assert queue.looked_up([committed(1), committed(2)], {b"a" * 16: before}, "lost") == []
         assert names(queue.take()) == "ab"
 
+    def test_that_another_server_was_asked_about_are_made_again_there_or_are_unknown(self) -> None:
+        made, refused, unchanged = (ticket(name) for name in "abc")
+        queue = queue_of(made, refused, unchanged)
+        queue.take()
+        outcomes: list[Outcome] = [committed(1), committed(2), NO_CHANGE]
+        assert queue.looked_up(outcomes, {}, "lost", elsewhere="db1:5432") == []
+        assert names(queue.take()) == "abc"
+        told = refused.told(REFUSAL)
+        assert isinstance(told, OutcomeUnknown)
+        assert told.write_id == b"b" * 16
+        assert "db1:5432 may have committed it" in str(told)
+        assert str(REFUSAL) in str(told)
+        assert unchanged.told(REFUSAL) is REFUSAL, "nothing of it was in that COMMIT"
+
+    def test_that_another_server_was_asked_about_wait_for_a_fork_to_be_settled(self) -> None:
+        (one,) = (ticket("a"),)
+        queue = queue_of(one)
+        queue.take()
+        queue.looked_up([committed(1)], {}, "lost", elsewhere="db1:5432")
+        fork = HistoryForked(Standing(committed(1).head, Server("db2:5432", 2), "below"))
+        assert one.told(fork) is fork
+        assert fork.unknown is not None
+        assert fork.unknown.write_id == b"a" * 16
+
     def test_that_can_not_be_looked_up_name_the_ids_of_what_they_may_have_written(self) -> None:
         queue = queue_of(*(ticket(name) for name in "abc"))
         queue.take()

@@ -79,7 +79,8 @@ class Connection:
     """A connection as asyncpg's users see it."""
 
     preamble = ""
-    """Of ``store.postgres_connection.Connection``."""
+    identity: Any = None
+    """Both of ``store.postgres_connection.Connection``."""
 
     def __init__(
         self, driver: Driver, server: Server, settings: Settings, command_timeout: float

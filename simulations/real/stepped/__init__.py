@@ -1,0 +1,1 @@
+"""Imported by other processes, by its folder (``sitecustomize``)."""
