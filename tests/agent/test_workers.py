@@ -261,3 +261,15 @@ async def test_what_is_live_is_told_once_and_only_forward(node: Node) -> None:
     first.applies(2)
     await node.worker()
     assert node.live == [version(1), version(2)]
+
+
+async def test_one_that_was_there_before_the_first_state_gets_it_though_it_came_by_a_changeset(
+    node: Node,
+) -> None:
+    worker = await node.worker(fed=False)
+    wanted = node.commit()
+    while worker._feeding is not None:
+        await asyncio.sleep(0)
+    assert worker.fed
+    worker.begins(wanted.revision)
+    assert node.workers.reach(wanted) == "reached"
