@@ -1,17 +1,18 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes), SOAKED (a file, see soak).
+# interpreter for deploy/setup), JOBS (test processes); SOAK (a scenario), SOAKED (a file) and MINUTES are of soak.
 
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS :=
 JOBS := auto
+SOAK := whole
 SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos swarm soak lint check package lock clean \
-	bench bench-fence bench-restart bench-idle bench-membership bench-dissemination \
+.PHONY: help demo test hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
+	bench bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
@@ -24,6 +25,7 @@ help:
 	@echo 'make bench   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
+	@echo 'make bench-upheaval   a minute of reloads, restarts, kills and route changes: which requests fail'
 	@echo 'make bench-membership   beside Serf and kinship (root: namespaces; ARGS=--short: without)'
 	@echo 'make bench-dissemination   how a change reaches 100 and 1,000 nodes (ARGS=--short)'
 	@echo 'make bench-replica-file   start, memory, look-ups with a million credentials (ARGS=--short)'
@@ -39,7 +41,9 @@ help:
 	@echo 'make bench-simulator   how fast the simulator is (ARGS=--short: a little of it)'
 	@echo 'make fuzz    ten minutes of attacks on an encrypted core, guided by coverage (Linux, macOS)'
 	@echo 'make chaos   20 minutes of faults on real nodes and a real Postgres pair (root: all faults)'
-	@echo 'make swarm   200 simulated clusters in which everything fails; make soak: until Ctrl-C'
+	@echo 'make swarm   200 simulated clusters in which everything fails'
+	@echo 'make swarm-whole   200 of whole nodes: replica, worker, clients, a lying authority'
+	@echo 'make soak    ever more of them on all cores, until Ctrl-C or for MINUTES=…; keeps what failed'
 	@echo 'make lock    requirements/*.lock from pyproject.toml (needs uv)'
 	@echo 'make clean   remove everything that was built'
 	@echo
@@ -74,11 +78,16 @@ swarm:
 	@deploy/setup --dev
 	$(BIN)/python -m simulations run swarm --seed 1000 --seeds 200 --jobs 2 $(ARGS)
 
-# What replays each seed that failed is kept in the file named SOAKED.
+swarm-whole:
+	@deploy/setup --dev
+	$(BIN)/python -m simulations run whole --seed 1000 --seeds 200 --jobs 2 $(ARGS)
+
+# For MINUTES, or until Ctrl-C. What replays each seed that failed is kept in the file named SOAKED.
 soak:
 	@deploy/setup --dev
 	$(BIN)/python -m tests.store.replica_killing --kills 5000 --seconds 600
-	$(BIN)/python -m simulations run swarm --seed 2000 --forever --jobs 2 --keep $(SOAKED) $(ARGS)
+	$(BIN)/python -m simulations run $(SOAK) --seed 2000 --forever $(MINUTES:%=--minutes %) \
+		--jobs "$$(getconf _NPROCESSORS_ONLN)" --keep $(SOAKED) $(ARGS)
 
 lint:
 	@deploy/setup --dev
@@ -99,6 +108,7 @@ check:
 	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) swarm ARGS='--seeds 50'
+	$(MAKE) swarm-whole
 	$(MAKE) chaos ARGS=--short
 	$(MAKE) bench ARGS='--nodes 3 --writes 20'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
@@ -119,6 +129,11 @@ bench-restart:
 	@deploy/test-tools
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.restart $(ARGS)
+
+bench-upheaval:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m benchmarks.upheaval $(ARGS)
 
 bench-idle:
 	@deploy/setup --dev

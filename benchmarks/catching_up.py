@@ -36,7 +36,7 @@ from benchmarks.clusters import cluster_of
 from benchmarks.databases import DATABASES, Database, database
 from benchmarks.idle import descendants
 from benchmarks.kept_connection import KeptConnection
-from benchmarks.restart import import_seconds
+from benchmarks.restart import warm_import_seconds
 from node.agent.authorities import make_authority
 from node.config.load import load
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
@@ -253,7 +253,7 @@ async def measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as folder:
         home = Path(folder)
         loads = [os.getloadavg()[0]]
-        floor = await asyncio.to_thread(import_seconds)
+        floor = await asyncio.to_thread(warm_import_seconds)
         async with (
             database(options.database, home) as authority,
             cluster_of(

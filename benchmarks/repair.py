@@ -21,10 +21,8 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from itertools import count, repeat
+from itertools import repeat
 from typing import Any, NamedTuple
-
-import msgpack
 
 from benchmarks.entities import configuration
 from gossip.core import Gossip
@@ -34,13 +32,11 @@ from gossip.member import Metadata
 from gossip.profiles import LAN
 from gossip.sockets import bind
 from gossip.transport import Transport
-from store.authority import State
+from simulations.reproductions.repair import NEW, OLD, holding, symbols_asked, symbols_needed
 from store.changeset import Body, Change, Changeset, chain, encode_body
-from store.limits import SKETCH_SYMBOLS_MAX
 from store.replica import Replica
-from store.sketch import ITEM_BYTES, SYMBOL_BYTES, Sketch
-from store.sketch_decoder import Decoder
-from store.version import Head, Version
+from store.sketch import SYMBOL_BYTES
+from store.version import Head
 
 CHANGED = (1, 10, 100, 1_000)
 RATIO_MAX = 1.2
@@ -48,54 +44,9 @@ NEW_SECONDS_MAX = 5.0
 BEHIND_SECONDS_MAX = 3.0
 REVISIONS_BEHIND = 10_000
 PATIENCE_SECONDS = 120.0
-OLD, NEW = (Head(Version(1, 7, revision), bytes([revision % 251]) * 32) for revision in (1, 2_000))
 
 
 # The sketch
-
-
-def symbols_needed(items: int, rng: random.Random) -> int:
-    """How many symbols, one at a time, show so many items."""
-    theirs, none = Sketch(0, SKETCH_SYMBOLS_MAX), Sketch(0, SKETCH_SYMBOLS_MAX)
-    for _ in range(items):
-        theirs.add(rng.randbytes(ITEM_BYTES))
-    decoder = Decoder()
-    for end in count(1):
-        decoder.feed(theirs.encode(end - 1, end), none.encode(end - 1, end))
-        if decoder.peel(items + 1) == "done":
-            return end
-    raise AssertionError("it counts for ever")
-
-
-def symbols_asked(changed: int, rng: random.Random) -> int:
-    """How many symbols a replica asks a peer for, of which so many entities differ."""
-    authority_id = f"{rng.getrandbits(64):x}"  # other items each time
-    target = holding([service(number, "a") for number in range(changed)], OLD, authority_id)
-    source = holding([service(number, "b") for number in range(changed)], NEW, authority_id)
-    giving, asked = source.give(), 0
-    reconciliation = target.begin_reconcile(*giving.head, giving.state_hash)
-    step = reconciliation.proceed()
-    while step != "ready":
-        if isinstance(step, bytes):
-            name, *rest = msgpack.unpackb(step)
-            asked = rest[1] if name == "symbols" else asked
-            while (answer := giving.answer(step)) is None:
-                giving.work()
-            step = reconciliation.proceed(answer)
-        else:
-            assert step == "working", step
-            step = reconciliation.proceed()
-    return asked
-
-
-def service(number: int, name: str) -> Change:
-    return Change("services", f"{number:08d}", f'{{"name":"{name}{number}"}}')
-
-
-def holding(entities: Sequence[Change], head: Head, authority_id: str = "bench") -> Replica:
-    replica = Replica(authority_id)
-    replica.load(State(head, tuple(entities)))
-    return replica
 
 
 def sketch_row(changed: int, rng: random.Random) -> dict[str, Any]:

@@ -121,7 +121,10 @@ class Dissemination:
     def heard(self, message: Heartbeat, sender: Member, now: float) -> None:
         """A member's head and how fresh the cluster's knowledge is."""
         slack = self._profile.probe_timeout if sender.rtt is None else sender.rtt
-        self.confirmation.heard(message.confirmation_age, slack, now)
+        if message.version >= self.head().version:
+            # Who holds less has confirmed less. An authority that has lost commits would go on
+            # putting those off who could prove it.
+            self.confirmation.heard(message.confirmation_age, slack, now)
         self._saw(message.version, sender, now)
         if message.version > self.head().version:
             self._repair.behind(message.version, sender.node_id, now)

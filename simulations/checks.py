@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gossip.events import (
+    AuthorityAdopted,
     ChangesetApplied,
     Event,
     MemberChanged,
@@ -59,6 +60,7 @@ class Checks:
         """By (observer, its life, subject): the last precedence seen there."""
         self._unexplained: dict[int, tuple[int, int]] = {}
         """By node: an incarnation that it has raised in this step for no reason known yet."""
+        self._excused: dict[int, None] = {}
         self._applied: dict[tuple[int, int], Version] = {}
         self._dropped = 0
         """How much the node that is about to read had dropped before."""
@@ -93,9 +95,15 @@ class Checks:
         """A process raises its incarnation. Only who is accused, or said to have left, has a reason
         to; other reasons are told in the same step."""
         self._note(node)
+        if self._excused.pop(node.index, self) is not self:
+            return
         last = (node.id, node.generation, node.incarnation - 1)
         if not self._patience.is_accused(last):
             self._unexplained[node.index] = (node.generation, node.incarnation)
+
+    def excuse(self, node: "Node") -> None:
+        """What it is about to do changes its own record: it may raise its incarnation once."""
+        self._excused[node.index] = None
 
     def _note(self, node: "Node") -> None:
         mine = (node.generation, node.incarnation)
@@ -134,6 +142,8 @@ class Checks:
 
     def observed(self, node: "Node", event: Event) -> None:
         """After each event that a node reports."""
+        if isinstance(event, AuthorityAdopted):
+            self._unexplained.pop(node.index, None)
         if isinstance(event, Renamed):
             self._unexplained.pop(node.index, None)
             self._check_renamed(node, event)

@@ -97,7 +97,7 @@ class PlayedFences:
                 if ids.get(name) != [other.id] or ambiguous:
                     continue
                 lives_on = other.running and begun.lives.get(other.index) == other.life
-                assert not lives_on or other.replica.reach(event.version) == "reached", (
+                assert not lives_on or other.replica.reach(event.version) != "behind", (
                     f"{where} says that {name} has it"
                 )
         self._count(event)

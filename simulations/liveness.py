@@ -183,10 +183,11 @@ def tell(world: World, core: Sequence[Node]) -> float:
     return world.now - begun
 
 
-def settle(world: World, core: Sequence[Node]) -> float:
-    """Let the core become one; answers how long that took. Raises TimeoutError."""
+def settle(world: World, core: Sequence[Node], also: float = 0.0) -> float:
+    """Let the core become one; answers how long that took. Raises TimeoutError. ``also``: seconds
+    beyond what membership needs."""
     begun = world.now
-    within = bound(world.profile, len(world.nodes))
+    within = bound(world.profile, len(world.nodes)) + also
     settled = Settled(world, core)
     while not settled():
         if world.now - begun > within:

@@ -18,9 +18,18 @@ class Table(NamedTuple):
     """Each as long as ``columns``; None where there is nothing to say."""
     notes: Sequence[str] = ()
 
+    @staticmethod
+    def cell(cell: Cell) -> str:
+        """As it is shown."""
+        if cell is None:
+            return "-"
+        if isinstance(cell, float):
+            return f"{cell:.2f}" if abs(cell) < 100 else f"{cell:.0f}"
+        return str(cell)
+
     def text(self) -> str:
         """For a terminal: aligned columns, the first to the left and the others to the right."""
-        lines = [list(self.columns), *([_cell(cell) for cell in row] for row in self.rows)]
+        lines = [list(self.columns), *([self.cell(cell) for cell in row] for row in self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.columns))]
         aligned = [
             "  ".join(
@@ -88,11 +97,3 @@ class Series:
             sometimes,
             tables,
         )
-
-
-def _cell(cell: Cell) -> str:
-    if cell is None:
-        return "-"
-    if isinstance(cell, float):
-        return f"{cell:.2f}" if abs(cell) < 100 else f"{cell:.0f}"
-    return str(cell)

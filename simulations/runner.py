@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 from simulations.scenarios import SCENARIOS
 from simulations.settings import Declared, Questions, SettingError, Settings
 from simulations.sometimes import MEANINGS
+from simulations.whole.sometimes import MEANINGS as WHOLE_MEANINGS
 
 COMMAND = "python -m simulations"
 
-BATCH_MIN = 400
-"""From so many swarm seeds on, everything in ``simulations.sometimes`` must have happened."""
+SWARMS: dict[str, tuple[int, dict[str, str]]] = {
+    "swarm": (400, MEANINGS),
+    "whole": (200, WHOLE_MEANINGS),
+}
+"""The scenarios whose number of nodes a seed may choose: from so many seeds on all of this must
+have happened."""
 _AHEAD = 4
 """Runs that wait for each process: a slow seed doesn't hold up the others for long."""
 
@@ -115,6 +120,7 @@ class Batch:
         self._scenario = scenario
         self._begun = time.monotonic()
         self.runs = self.events = 0
+        self.virtual_seconds = 0.0
         self.interrupted = False
         self.failures: list[dict[str, Any]] = []
         self.sometimes = dict.fromkeys(MEANINGS, 0)
@@ -127,16 +133,18 @@ class Batch:
             self.failures.append({key: outcome[key] for key in ("seed", "error", "replay")})
             return
         self.events += outcome["events"]
+        self.virtual_seconds += outcome["virtual_seconds"]
         for name in outcome["sometimes"]:
-            self.sometimes[name] += 1
+            self.sometimes[name] = 1 + self.sometimes.get(name, 0)
         for name, value in outcome["measures"].items():
             self.measures.setdefault(name, []).append(value)
 
     def never(self) -> list[str]:
         """What should have happened in some run and didn't. A short batch isn't judged."""
-        if self._scenario != "swarm" or self.runs < BATCH_MIN:
+        least, meanings = SWARMS.get(self._scenario, (self.runs + 1, {}))
+        if self.runs < least:
             return []
-        return [name for name, runs in self.sometimes.items() if not runs]
+        return [name for name in meanings if not self.sometimes.get(name)]
 
     def outcome(self) -> dict[str, Any]:
         never = self.never()
@@ -148,6 +156,8 @@ class Batch:
         return {
             "scenario": self._scenario,
             "runs": self.runs,
+            "virtual_hours": round(self.virtual_seconds / 3600, 2),
+            "events": self.events,
             "ok": not self.failures and not never,
             "interrupted": self.interrupted,
             "failures": self.failures,

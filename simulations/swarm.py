@@ -69,6 +69,8 @@ class Plan:
     """The nodes that will be healed."""
     software: Sequence[Software]
     """What is installed on each node at first: an upgrade may have come halfway."""
+    members: Sequence[int]
+    """The nodes that start at first: all, unless less is left of the plan (``reduction``)."""
 
 
 def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> Plan:
@@ -102,6 +104,7 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> P
         ],
         core=sorted(core),
         software=[rng.choice(halfway) for _ in range(nodes)],
+        members=range(nodes),
     )
 
 
@@ -117,7 +120,7 @@ def build(plan: Plan, seed: int) -> World:
 
 def run(world: World, plan: Plan) -> None:
     """Live through a plan. Raises AssertionError or TimeoutError."""
-    perform(Join(range(plan.nodes), world.rng.choice([0.0, 0.1, 1.0])), world)
+    perform(Join(plan.members, world.rng.choice([0.0, 0.1, 1.0])), world)
     _do_all(world, plan)
     core = [world.nodes[index] for index in plan.core]
     liveness.heal(world, core)

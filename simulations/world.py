@@ -42,6 +42,8 @@ class World:
     With ``skewed`` the nodes' monotonic clocks begin anywhere and run at slightly other rates.
     """
 
+    node_type = Node
+
     def __init__(
         self,
         nodes: int,
@@ -119,7 +121,7 @@ class World:
         """One more machine: a new node, perhaps of another cluster, or, from a copy of its disk,
         another one's double."""
         disk = None if twin_of is None else twin_of.disk.snapshot(self.now)
-        node = Node(self, len(self.nodes), disk, cluster)
+        node = self.node_type(self, len(self.nodes), disk, cluster)
         self.nodes.append(node)
         self._by_address[node.address] = node
         return node

@@ -84,7 +84,8 @@ class EntityTable:
         before = _NONE if old is None else old.keys
         after = _NONE if row is None else row.keys
         if before != after:
-            self._forget(entity_id, before)
+            if before:
+                self._forget(entity_id, before)
             self._note(entity_id, after)
         return None if old is None else old.text
 

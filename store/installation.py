@@ -41,10 +41,12 @@ class Loading:
 
     def add(self, entities: Iterable[Change]) -> None:
         """Take in some. Raises ValueError for one that can't be read; then there is no going on."""
-        for change in entities:
-            if change.entity is None:
-                raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
-            self._contents.apply((self._contents.prepare(change),))
+        self._contents.apply(map(self._prepare, entities))
+
+    def _prepare(self, change: Change) -> Prepared:
+        if change.entity is None:
+            raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
+        return self._contents.prepare(change)
 
     def follow(self, changesets: Iterable[Changeset]) -> None:
         """All is there, and these have followed it meanwhile. Raises ValueError as ``add``."""

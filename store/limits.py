@@ -225,6 +225,9 @@ STATEMENT_SECONDS_MAX = 5.0
 IDLE_IN_TRANSACTION_SECONDS_MAX = 5.0
 """How long Postgres lets a node pause within a transaction before it takes the locks away."""
 
+SETTINGS_CHECKED_SECONDS = 600.0
+"""How long what was seen of one connection's settings counts for the next ones to that host."""
+
 MIGRATION_SECONDS_MAX = 600.0
 """How long one migration file may run: it may rewrite a large table."""
 

@@ -64,12 +64,18 @@ class Dialect:
     """
     appends_arrays: bool
     """Whether ``append_log`` takes the values of all rows as arrays, in one execution."""
+    append_one: str
+    """The same for one row, in one execution with its values as they are; empty where
+    ``append_log`` takes no arrays. Most transactions log one row, and for an array a driver may
+    first have to ask what that is: asyncpg does on each new connection, with three statements."""
     server: str
     """Answers which server this is: its address and port, NULL when it doesn't know them, and the
     name of the WAL file that it writes to. Empty: there is none."""
 
     def append(self, entries: Sequence[LogEntry], confirmed_revision: int) -> Statement | Batch:
         """Log rows, in order."""
+        if self.append_one and len(entries) == 1:
+            return Statement(self.append_one, (*entries[0], confirmed_revision))
         if self.appends_arrays:
             columns = [list(column) for column in zip(*entries, strict=True)]
             return Statement(self.append_log, (*columns, confirmed_revision))
@@ -88,24 +94,42 @@ SQLITE = Dialect(
         " (SELECT held.chain FROM log held WHERE held.revision = $5)"
     ),
     appends_arrays=False,
+    append_one="",
     server="",
+)
+
+# Of the snapshot, too, which is that of before the wait for the head row. Where its head is below
+# what was confirmed before the statement began, commits were lost, and others may be in their place
+# by now: then the head's chain is answered, which is another than the confirmed one.
+_HELD = (
+    "held AS (SELECT chain FROM log WHERE revision ="
+    " LEAST($5, (SELECT revision FROM head WHERE singleton = 1)))"
+)
+
+# FOR UPDATE waits for the row and then shows its newest values, whatever the statement's snapshot
+# saw (READ COMMITTED); the UPDATE comes after it, since it needs the last link. By its key the
+# planner knows that the row is one: else it would compile the recursion (JIT, 400 ms).
+_TAKEN = (
+    "taken AS MATERIALIZED"
+    " (SELECT revision, epoch, tag, chain FROM head WHERE singleton = 1 FOR UPDATE)"
+)
+
+_LOGGED = "INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
+
+# Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
+_APPENDED = (
+    " SELECT revision, epoch, tag, predecessor, chain, (SELECT held.chain FROM held)"
+    " FROM appended WHERE (SELECT pg_notify("
+    "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
+    " ORDER BY revision"
 )
 
 POSTGRES = Dialect(
     name="postgres",
     for_update=" FOR UPDATE",
     for_key_share=" FOR KEY SHARE",
-    # FOR UPDATE waits for the row and then shows its newest values, whatever the statement's
-    # snapshot saw (READ COMMITTED); the UPDATE comes after it, since it needs the last link. By its
-    # key the planner knows that the row is one: else it would compile the recursion (JIT, 400 ms).
     append_log=(
-        # Of the snapshot, too, which is that of before the wait. Where its head is below what was
-        # confirmed before the statement began, commits were lost, and others may be in their place
-        # by now: then the head's chain is answered, which is another than the confirmed one.
-        "WITH RECURSIVE held AS (SELECT chain FROM log WHERE revision ="
-        " LEAST($5, (SELECT revision FROM head WHERE singleton = 1))),"
-        " taken AS MATERIALIZED"
-        " (SELECT revision, epoch, tag, chain FROM head WHERE singleton = 1 FOR UPDATE),"
+        f"WITH RECURSIVE {_HELD}, {_TAKEN},"
         " link (number, predecessor, chain) AS ("
         "SELECT 0, chain, chain FROM taken UNION ALL"
         " SELECT number + 1, chain, sha256(chain || ($2::bytea[])[number + 1]) FROM link"
@@ -113,19 +137,23 @@ POSTGRES = Dialect(
         " moved AS (UPDATE head SET revision = taken.revision + link.number,"
         " predecessor = link.predecessor, chain = link.chain FROM taken, link"
         " WHERE singleton = 1 AND link.number = cardinality($2::bytea[])),"
-        " appended AS ("
-        "INSERT INTO log (revision, epoch, tag, write_id, predecessor, chain, body, committed_at)"
+        f" appended AS ({_LOGGED}"
         " SELECT taken.revision + number, epoch, tag, ($1::bytea[])[number], link.predecessor,"
         " link.chain, ($3::bytea[])[number], ($4::float8[])[number]"
         " FROM taken, link WHERE number > 0"
-        " RETURNING revision, epoch, tag, predecessor, chain)"
-        # Once, at COMMIT, whoever listens is told (``PostgresAuthority.watch``).
-        " SELECT revision, epoch, tag, predecessor, chain, (SELECT held.chain FROM held)"
-        " FROM appended WHERE (SELECT pg_notify("
-        "'grapevine', current_schema() || ' ' || (SELECT max(revision) FROM appended))) IS NOT NULL"
-        " ORDER BY revision"
+        f" RETURNING revision, epoch, tag, predecessor, chain){_APPENDED}"
     ),
     appends_arrays=True,
+    append_one=(
+        f"WITH {_HELD}, {_TAKEN},"
+        " link (revision, epoch, tag, predecessor, chain) AS"
+        " (SELECT revision + 1, epoch, tag, chain, sha256(chain || $2::bytea) FROM taken),"
+        " moved AS (UPDATE head SET revision = link.revision,"
+        " predecessor = link.predecessor, chain = link.chain FROM link WHERE singleton = 1),"
+        f" appended AS ({_LOGGED}"
+        " SELECT revision, epoch, tag, $1::bytea, predecessor, chain, $3::bytea, $4::float8"
+        f" FROM link RETURNING revision, epoch, tag, predecessor, chain){_APPENDED}"
+    ),
     # The control file tells the timeline only after the first checkpoint that follows a promotion.
     server=(
         "SELECT host(inet_server_addr()), inet_server_port(), pg_walfile_name(pg_current_wal_lsn())"

@@ -45,6 +45,7 @@ from store.postgres_connection import (
     CHANGE,
     GIVEN_UP,
     READ,
+    Checked,
     ConnectionGone,
     connect,
     transaction,
@@ -109,11 +110,13 @@ class PostgresAuthority(Engine):
         self.writes = Writer(*run, address.timeout)
         self.bulk_writes = Writer(*run, BULK_PATIENCE_SECONDS)
         """Long ones, which would keep the others waiting."""
+        self._checked = Checked()
         self._host = 0
         """Number of the host that was writable last."""
 
     async def open(self) -> AuthorityInfo:
         """Connect and check the schema; SchemaMismatch says what to type."""
+        self._checked.forget()
         if self._pool is None:
             # No connection is opened here, so there is nothing to wait for.
             self._pool = await self._driver.create_pool(
@@ -318,11 +321,14 @@ class PostgresAuthority(Engine):
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """A new connection for the pool. What it passes are the defaults of asyncpg.connect."""
-        connection, self._host = await connect(self._address, self._host, self._driver)
+        connection, self._host = await connect(
+            self._address, self._host, self._driver, self._checked
+        )
         return connection
 
     async def _expire(self) -> None:
         """After one connection died, don't try the others one by one: they went the same way."""
+        self._checked.forget()
         if self._pool is not None:
             await self._pool.expire_connections()
 

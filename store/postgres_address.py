@@ -85,7 +85,7 @@ class PostgresAddress:
     connections_max: int = 5
     read_only: bool = False
     """Whether a server that takes no writes will do: a standby that is read from."""
-    idle_seconds: float = 60.0
+    idle_seconds: float = 4.0
     """How long an unused connection is kept; 0 keeps it for as long as the server does."""
 
     def for_listening(self) -> "PostgresAddress":

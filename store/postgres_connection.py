@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from store.history import Server
 from store.limits import (
     IDLE_IN_TRANSACTION_SECONDS_MAX,
     LOCK_SECONDS_MAX,
+    SETTINGS_CHECKED_SECONDS,
     STATEMENT_SECONDS_MAX,
 )
 from store.plan import PAUSE, POSTGRES, Batch, Plan, Result, Rows, Statement
@@ -75,11 +77,32 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             await super().close(timeout=timeout)
 
 
+class Checked:
+    """Hosts whose sessions were seen to keep our settings: what it takes to see that isn't done for
+    each connection, but again after a while, or when something has failed (``forget``): a pooler
+    may come to stand before a server."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def holds(self, host: int, now: float) -> bool:
+        """Whether a host's sessions keep them as far as is known."""
+        return now < self._until.get(host, -math.inf)
+
+    def note(self, host: int, now: float) -> None:
+        """A host's session keeps them."""
+        self._until[host] = now + SETTINGS_CHECKED_SECONDS
+
+    def forget(self) -> None:
+        """Look again."""
+        self._until.clear()
+
+
 async def connect(
-    address: PostgresAddress, first: int = 0, driver: Any = asyncpg
+    address: PostgresAddress, first: int = 0, driver: Any = asyncpg, checked: Checked | None = None
 ) -> tuple[Connection, int]:
     """Connect to the first host that takes writes, beginning with host number ``first``; ``driver``
-    has asyncpg's ``connect``.
+    has asyncpg's ``connect``; ``checked`` is remembered from one connection to the next.
 
     Answers the connection and the number of its host. Every host gets an equal share of the time
     that is left, so that one that swallows packets doesn't use up the time of the next.
@@ -96,16 +119,16 @@ async def connect(
             " pg_ssl_cert_key"
         ) from error
     count = len(address.hosts)
+    checked = Checked() if checked is None else checked
     reasons = []
     for position in range(count):
         number = (first + position) % count
         share = (deadline - loop.time()) / (count - position)
         try:
-            host = address.hosts[number]
-            connection = await _connect_to(address, host, tls, share, driver)
+            connection = await _connect_to(address, number, tls, share, driver, checked)
             if not address.read_only and not connection.preamble:
                 (row,) = await connection.fetch(POSTGRES.server)
-                connection.identity = server_of(row, host)
+                connection.identity = server_of(row, address.hosts[number])
             return connection, number
         except FAILURES as error:
             reasons.append(f"{address.hosts[number]}: {reason(error, address)}")
@@ -113,15 +136,19 @@ async def connect(
 
 
 async def _connect_to(
-    address: PostgresAddress, host: PostgresHost, tls: Any, seconds: float, driver: Any
+    address: PostgresAddress, number: int, tls: Any, seconds: float, driver: Any, checked: Checked
 ) -> Connection:
     """Connect and have our settings hold, for the session or else for each transaction."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    host, deadline = address.hosts[number], loop.time() + seconds
     settings = _settings(address)
     try:
         connection = await _open(address, host, tls, deadline, settings, driver)
+        if checked.holds(number, loop.time()):
+            return connection
         try:
             await connection.execute(_check(address))
+            checked.note(number, loop.time())
             return connection
         except asyncpg.RaiseError:
             connection.terminate()

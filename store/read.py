@@ -14,8 +14,8 @@ from store.changeset import Change, Changeset
 from store.errors import AuthorityUnavailable, SchemaMismatch
 from store.keyring import KEYRING_SCHEMA, read_row
 from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX, STATE_ROWS_MAX
+from store.pages import read_found
 from store.plan import Plan, Row, Rows, Statement
-from store.schema import schema
 from store.schema.values import is_uuid
 from store.schema.violations import invalid_size
 from store.version import EMPTY, GENESIS_DIGEST, Head, Version
@@ -159,10 +159,7 @@ def read_page(query: Query) -> Plan[Page]:
         return Page((), None)
     if query.claim is not None:
         return (yield from _claimed_page(query, *query.claim))
-    sql, parameters = page_statement(query)
-    rows = yield Statement(sql, parameters)
-    entities = tuple(decode_entity(body) for _, body in rows[: query.size])
-    return Page(entities, rows[query.size - 1][0] if len(rows) > query.size else None)
+    return (yield from read_found(query))
 
 
 def _claimed_page(query: Query, index: str, value: str) -> Plan[Page]:
@@ -170,47 +167,6 @@ def _claimed_page(query: Query, index: str, value: str) -> Plan[Page]:
     entity_id = yield from id_of_key(query.kind, value, index, names_only=True)
     text = (yield from entity_text(query.kind, entity_id)) if entity_id is not None else None
     return Page((decode_entity(text),) if text is not None else (), None)
-
-
-def page_statement(query: Query) -> tuple[str, tuple[object, ...]]:
-    """The SELECT of a page and one row more, which tells whether there is a next one.
-
-    What has a tag or a reference is found by the index of that, in the order of the ids: looked for
-    among all of its kind, three routes of a service would take as long as a hundred thousand.
-    """
-    parameters: list[object] = [query.kind, query.after_id or ""]
-
-    def place(value: object) -> str:
-        parameters.append(value)
-        return f"${len(parameters)}"
-
-    tables, conditions = [], []
-    for number, (field, target_id) in enumerate(query.references.items()):
-        tables.append(f"entity_reference r{number}")
-        conditions += [
-            f"r{number}.target_kind = {place(schema(query.kind).references.get(field, ''))}",
-            f"r{number}.target_id = {place(target_id.lower())}",
-            f"r{number}.field = {place(field)}",
-        ]
-    for number, tag in enumerate(query.tags_all):
-        tables.append(f"entity_tag t{number}")
-        conditions.append(f"t{number}.tag = {place(tag)}")
-    tables.append("entity e")
-    first, *others = (table.split()[1] for table in tables)
-    for name in (first, *others):
-        conditions += [f"{name}.kind = $1", f"{name}.id > $2"]
-    conditions += [f"{name}.id = {first}.id" for name in others]
-    if query.tags_any:
-        places = ", ".join(place(tag) for tag in query.tags_any)
-        conditions.append(
-            "EXISTS (SELECT 1 FROM entity_tag t WHERE t.kind = e.kind AND t.id = e.id"
-            f" AND t.tag IN ({places}))"
-        )
-    sql = (
-        f"SELECT e.id, e.body FROM {', '.join(tables)} WHERE {' AND '.join(conditions)}"
-        f" ORDER BY {first}.id LIMIT {query.size + 1}"
-    )
-    return sql, tuple(parameters)
 
 
 class Visitor(Protocol):

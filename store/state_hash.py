@@ -14,29 +14,25 @@ byte by byte. tests/store/state_hash.json has vectors.
 """
 
 import struct
-from typing import NamedTuple
 
 from blake3 import blake3
 
 LANES = 1_024
 SUM_BYTES = 2 * LANES
 
-# All lanes are added in four operations on large integers. Every second lane is blanked out, so
-# that the bits above each of the others take up its carry; even and odd lanes are kept apart.
+# All lanes are added at once, as large integers. Every second lane is blanked out, so that the bits
+# above each of the others take up its carries: those of so many additions that they are cut off
+# only now and then. Of the other lanes no sum is kept: they are what all lanes come to without the
+# former, which spares masking and adding them for each element.
 _EVEN = int.from_bytes(b"\xff\xff\x00\x00" * (LANES // 2), "little")
 _ODD = _EVEN << 16
 _EVEN_BORROW = int.from_bytes(b"\x00\x00\x01\x00" * (LANES // 2), "little")
-_ODD_BORROW = _EVEN_BORROW << 16
+_BORROW = _EVEN_BORROW + (_EVEN_BORROW << 16)
 """2^16 above each lane: what a subtraction takes from, and the modulus at the same time."""
+_UNCUT_MAX = 2**16 - 2
+"""Additions of at most 2^16 for which a lane and the one above it have room."""
 
 _LENGTH = struct.Struct("<I")
-
-
-class Element(NamedTuple):
-    """What one entity adds to the sum: its even lanes and its odd ones."""
-
-    even: int
-    odd: int
 
 
 def identify(kind: str, entity_id: str, text: bytes) -> bytes:
@@ -44,42 +40,65 @@ def identify(kind: str, entity_id: str, text: bytes) -> bytes:
 
     Raises ValueError (UnicodeEncodeError) for a kind or id that isn't UTF-8.
     """
-    parts = (kind.encode(), entity_id.encode(), blake3(text).digest())
-    return b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])
+    name, key = kind.encode(), entity_id.encode()
+    length = _LENGTH.pack
+    digest = blake3(text).digest()
+    return b"".join((length(len(name)), name, length(len(key)), key, length(len(digest)), digest))
 
 
-def element(message: bytes) -> Element:
-    """What the entity adds that ``identify`` gave this for."""
-    lanes = int.from_bytes(blake3(message).digest(length=SUM_BYTES), "little")
-    return Element(lanes & _EVEN, lanes & _ODD)
+def element(message: bytes) -> int:
+    """What the entity adds that ``identify`` gave this for: its lanes, as one little-endian
+    integer."""
+    return int.from_bytes(blake3(message).digest(length=SUM_BYTES), "little")
 
 
 class StateSum:
     """The sum of a multiset of elements, which changes element by element."""
 
-    __slots__ = ("_even", "_odd")
+    __slots__ = ("_all", "_even", "_uncut")
 
     def __init__(self) -> None:
+        self._all = 0
+        """The sum of all lanes as they are, carries included."""
         self._even = 0
-        self._odd = 0
+        """That of every second lane."""
+        self._uncut = 0
+        """Additions since the carries were cut off."""
 
     def copy(self) -> "StateSum":
         """The same, to be changed apart from this."""
         copied = StateSum()
-        copied._even, copied._odd = self._even, self._odd
+        copied._all, copied._even, copied._uncut = self._all, self._even, self._uncut
         return copied
 
-    def add(self, came: Element) -> None:
-        self._even = self._even + came.even & _EVEN
-        self._odd = self._odd + came.odd & _ODD
+    def add(self, came: int) -> None:
+        """Add an element."""
+        self._add(came, came & _EVEN)
 
-    def subtract(self, gone: Element) -> None:
-        self._even = self._even + _EVEN_BORROW - gone.even & _EVEN
-        self._odd = self._odd + _ODD_BORROW - gone.odd & _ODD
+    def subtract(self, gone: int) -> None:
+        """Take an element away that was added."""
+        even = gone & _EVEN
+        self._add(_BORROW - gone, _EVEN_BORROW - even)
+
+    def _add(self, lanes: int, even: int) -> None:
+        self._all += lanes
+        self._even += even
+        self._uncut += 1
+        if self._uncut == _UNCUT_MAX:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Cut the carries off: sums are modulo 2^16."""
+        odd = self._all - self._even & _ODD
+        self._even &= _EVEN
+        self._all = self._even | odd
+        self._uncut = 0
 
     def lanes(self) -> bytes:
         """The 2,048 bytes of the sum."""
-        return (self._even | self._odd).to_bytes(SUM_BYTES, "little")
+        if self._uncut:
+            self._cut()
+        return self._all.to_bytes(SUM_BYTES, "little")
 
     def digest(self) -> bytes:
         """The state hash (32 bytes)."""

@@ -10,10 +10,8 @@ ALLOWED = {
     "gossip": {"gossip"},
     "store": {"store"},
     "node": {"node", "store", "gossip"},
-    "simulations": {"simulations", "store", "gossip"},
-    "simulations/real": {"simulations", "node", "store", "gossip"},
+    "simulations": {"simulations", "node", "store", "gossip"},
 }
-"""What each folder may import; one that is named of its own isn't judged by what holds it."""
 OURS = {*ALLOWED, "tests", "benchmarks"}
 
 
@@ -31,16 +29,18 @@ def imported_packages(source: str) -> set[str]:
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
 def test_imports_go_downhill(package: str) -> None:
-    apart = [ROOT / other for other in ALLOWED if other.startswith(f"{package}/")]
-    files = sorted(
-        file
-        for file in (ROOT / package).rglob("*.py")
-        if not any(file.is_relative_to(folder) for folder in apart)
-    )
+    files = sorted((ROOT / package).rglob("*.py"))
     assert files, f"{package}/ holds no module"
     for file in files:
         uphill = (imported_packages(file.read_text()) & OURS) - ALLOWED[package]
         assert not uphill, f"{file.relative_to(ROOT)} imports {sorted(uphill)}"
+
+
+def test_only_whole_and_real_nodes_of_simulations_know_the_node() -> None:
+    """What whole ones run of it is sans-IO, or asyncio on a loop of virtual time."""
+    for file in sorted((ROOT / "simulations").rglob("*.py")):
+        inside = {"whole", "real"} & set(file.relative_to(ROOT).parts)
+        assert inside or "node" not in imported_packages(file.read_text()), file
 
 
 def test_an_uphill_import_is_seen_wherever_it_stands() -> None:

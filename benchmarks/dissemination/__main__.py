@@ -19,14 +19,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from benchmarks.dissemination.cores import grapevine
 from benchmarks.dissemination.costs import measure
-from benchmarks.dissemination.models import MODELS
-from benchmarks.dissemination.models import measure as measure_model
-from benchmarks.dissemination.network import Costs, Spread
+from simulations.reproductions.cores import grapevine
+from simulations.reproductions.designs import MODELS
+from simulations.reproductions.designs import measure as measure_model
+from simulations.reproductions.network import Costs, Spread
+from simulations.reproductions.propagation import ASSUMED, OURS
 
-ASSUMED = Costs(receive=0.000_050, apply=0.0, send=0.000_030)
-OURS = "grapevine"
 PROMPT_SECONDS = 0.05
 """What isn't there by then waits for a probe."""
 

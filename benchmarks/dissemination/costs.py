@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import uvloop
 
-from benchmarks.dissemination.network import Costs
 from benchmarks.entities import configuration, following, route
 from gossip.core import Gossip
 from gossip.datagrams import open_datagrams
@@ -21,6 +20,7 @@ from gossip.messages.membership import Alive
 from gossip.profiles import LAN
 from gossip.replica import Replica as GossipReplica
 from simulations.authority import LogAuthority, LogReplica
+from simulations.reproductions.network import Costs
 from store.authority import State
 from store.replica import Replica, Verdict
 from store.version import Head, Version

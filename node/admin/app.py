@@ -63,7 +63,7 @@ def create_admin_app(node: NodeView) -> web.Application:
     add(app, "/schemas/{entity}", {"GET": schemas.describe})
     add(app, "/schemas/{entity}/validate", {"POST": schemas.validate})
     for kind in store_schema.kinds():
-        if store_schema.schema(kind).unknown_subschema is not None:
+        if store_schema.schema(kind).variant_field:
             add(app, f"/schemas/{kind}/{{name}}", {"GET": schemas.describe_subschema(kind)})
     add(app, "/plugins/schema/{name}", {"GET": schemas.describe_subschema("plugins")})
     add(app, "/plugins/enabled", {"GET": information.enabled_plugins})

@@ -107,7 +107,7 @@ async def _document(request: web.Request) -> str:
     named ``config`` of JSON or a form. Raises Refusal."""
     content_type = request.headers.get("Content-Type", "")
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in (_JSON, *_FORMS, *_YAML):
+    if request.can_read_body and media_type not in (_JSON, *_FORMS, *_YAML):
         raise Refusal(415, "Unsupported Media Type")
     body = await read_limited(request, DOCUMENT_BYTES_MAX)
     if media_type in _FORMS:
@@ -123,12 +123,12 @@ async def _document(request: web.Request) -> str:
             values = await asyncio.to_thread(parse, text)
         except TextRefused:
             return text  # which is then told as any other document's mistake
-        if "config" in values and "_format_version" not in values:
-            return _text_of(values["config"])
-    return text
+        if "_format_version" not in values:
+            return _text_of(values.get("config"))
+    return _text_of(text)
 
 
 def _text_of(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Refusal(400, "expected the document's text in 'config'")
+    if not isinstance(value, str) or not value.strip():
+        raise Refusal(400, "expected a declarative configuration")
     return value

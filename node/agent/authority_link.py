@@ -9,7 +9,14 @@ from typing import Any, Protocol, TypeVar
 
 from node import logs
 from node.agent.histories import AuthoritySplit, Histories
-from node.agent.limits import EARLY_PATIENCE_SECONDS, LOG_READ_CHANGESETS, REACHED_ELSEWHERE_SECONDS
+from node.agent.limits import (
+    EARLY_PATIENCE_SECONDS,
+    LOG_READ_CHANGESETS,
+    LOG_TURN_CHANGESETS,
+    PEERS_PAUSE_CHANGESETS,
+    PEERS_PAUSE_SECONDS,
+    REACHED_ELSEWHERE_SECONDS,
+)
 from node.agent.serving import Serving
 from store.audit import Amended, Difference
 from store.authority import Authority, AuthorityInfo, Committed, KeyringRow, Mutation
@@ -367,14 +374,28 @@ class AuthorityLink:
                 return None
             if not changesets:
                 return head
-            for changeset in changesets:
+            peers_bring = False
+            for number, changeset in enumerate(changesets, start=1):
                 verdict = await self._serving.take_whole(changeset)
                 if verdict == "poison":
                     raise CantFollow(f"changeset {changeset.version} can't be applied here")
                 if verdict not in ("applied", "known"):
                     log.error("the log doesn't fit what this node holds", at=head.version)
                     return None
-                await asyncio.sleep(0)
+                peers_bring = peers_bring or verdict == "known"
+                if number % LOG_TURN_CHANGESETS == 0:
+                    await asyncio.sleep(0)
+            if peers_bring and len(changesets) >= PEERS_PAUSE_CHANGESETS:
+                await self._until_peers_pause()
+
+    async def _until_peers_pause(self) -> None:
+        """Return once what is missing has to be read here: as long as peers bring it faster than
+        that, it would only be read and looked through twice."""
+        while True:
+            before = self._serving.version.revision
+            await asyncio.sleep(PEERS_PAUSE_SECONDS)
+            if self._serving.version.revision - before < PEERS_PAUSE_CHANGESETS:
+                return
 
     def _check_identity(self, info: AuthorityInfo) -> None:
         known = self.info.id if self.info is not None else self._serves()

@@ -24,6 +24,7 @@ from store import off
 from store.declarative.document import read_document
 from store.declarative.export import export_changes
 from store.errors import EntityError
+from store.garbage import collected_later
 from store.limits import DOCUMENT_BYTES_MAX
 from store.version import GENESIS, Version
 
@@ -60,7 +61,8 @@ class Documents:
             if unless_served and self._serving.version.tag == off.tag_of(data):
                 return LoadedDocument(self._serving.version, None)
             # Tens of thousands of entities take seconds; the loop goes on meanwhile.
-            document = await asyncio.to_thread(read_document, text)
+            with collected_later():
+                document = await asyncio.to_thread(read_document, text)
             loaded = None
             while loaded is None:  # else somebody's document came in between, accepted before
                 state = await asyncio.to_thread(off.state_of, document, data, self._epoch() + 1)

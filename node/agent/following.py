@@ -58,6 +58,8 @@ class Following:
         """Told whenever what the authority holds can't be taken over here, with the reason."""
         self.served = False
         """Whether ``may_serve`` was called."""
+        self._looks = False
+        """Whether what peers hold is going to be looked at in this turn."""
         self._wake = asyncio.Event()
         self._sought: tuple[int, int, int] = GENESIS
         """The newest version of a higher epoch that members follow."""
@@ -164,7 +166,14 @@ class Following:
             self._wake.set()
 
     def moved(self) -> None:
-        """The replica, or what is known of the members' heads, has changed."""
+        """The replica, or what is known of the members' heads, has changed: look, once in a turn of
+        the loop, whether the node holds the newest. A node that catches up moves often."""
+        if not (self.served or self._looks):
+            self._looks = True
+            asyncio.get_running_loop().call_soon(self._look_at_peers)
+
+    def _look_at_peers(self) -> None:
+        self._looks = False
         if self.served or self._link.reachable or not self._serving.loaded:
             return
         newest = self._membership.newest_head()

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 from gossip.replica import Outcome, Step
@@ -71,6 +72,7 @@ class Installing:
 
     def feed(self, data: bytes) -> bool:
         fits = self._taken.feed(data)
+        gc.freeze()  # it lives long: the collector need never look at it, nor stop for it
         if self._arriving is not None:
             self._arriving.has_come()
         return fits

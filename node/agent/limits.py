@@ -56,6 +56,11 @@ EARLY_PATIENCE_SECONDS = 0.1
 that is read at the authority: a push that is lost and asked for again takes less, so nodes which
 write side by side hardly ever read what the others wrote."""
 LOG_READ_CHANGESETS = 1_000
+LOG_TURN_CHANGESETS = 64
+"""So many of them are applied before other things get their turn: a few milliseconds."""
+PEERS_PAUSE_SECONDS = 0.05
+PEERS_PAUSE_CHANGESETS = 100
+"""Peers that bring fewer in that time have paused: the log is read on. Busy clusters write less."""
 HISTORY_SETTLE_SECONDS = 10.0
 """How long a read or a write waits for the verdict on a history that lacks what was confirmed: two
 seconds of asking others, and the raise."""
@@ -124,6 +129,9 @@ NAMES_SHOWN_MAX = 10
 REPLICA_FINISH_SECONDS = 2.0
 """How long the replica may take to be written when the node stops; what is missing it gets from the
 authority or from peers at the next start."""
+REPLICA_SERVE_FIRST_SECONDS = 10.0
+"""How long a node that starts may take to serve before its replica is written all the same."""
+REPLICA_SERVE_LOOK_SECONDS = 0.05
 SILENCE_SECONDS = 5.0
 """How long all seeds and known peers must be silent, with the authority away, before a node serves
 what its disk holds (DESIGN 5, start rule)."""

@@ -20,7 +20,7 @@ from node.agent.limits import (
     LEAVE_SECONDS,
 )
 from node.agent.parts import Parts
-from node.agent.proxying import log_path, proxy_settings
+from node.agent.proxying import log_path, lookup, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
 from node.agent.signals import Signals
 from node.config.settings import Settings
@@ -101,7 +101,7 @@ class Node:
             tasks.create_task(parts.workers.start())
             attempt = tasks.create_task(self._try_authority())
             tasks.create_task(self._restore(attempt))
-        parts.keeper.start()
+        parts.keeper.start(lambda: parts.following.served and parts.workers.listening)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.participation.run())
             tasks.create_task(parts.peers.keep_fresh())
@@ -191,6 +191,7 @@ class Node:
         logs.configure(settings.log_level, log_path(settings, settings.proxy_error_log))
         parts.log_levels.reconfigured(settings.log_level)
         await parts.workers.replace(proxy_settings(settings), sockets, settings.shutdown_timeout)
+        parts.health.look_up_by(lookup(settings))
         parts.sockets.keep_only(settings.proxy_listen, settings.nginx_worker_processes)
         parts.settings = settings
         await self._look_at_document()

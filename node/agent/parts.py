@@ -34,7 +34,7 @@ from node.agent.log_levels import LogLevels
 from node.agent.membership import Membership
 from node.agent.participation import Participation
 from node.agent.peers import Peers
-from node.agent.proxying import lookup, proxy_settings, replica_path
+from node.agent.proxying import client_certificates, lookup, proxy_settings, replica_path
 from node.agent.removals import Removals
 from node.agent.repairing import Repairing
 from node.agent.replica_audit import ReplicaAudit
@@ -103,6 +103,7 @@ class Parts:
             self.serving.for_workers,
             self.rng,
             lookup(settings),
+            certificates=client_certificates(settings, self.serving.for_workers),
         )
         self.workers.on_ready = lambda worker: self.health.worker_ready(worker.send)
         self.workers.on_observed = lambda worker, told: self.health.observed(worker.send, told)

@@ -1,13 +1,16 @@
 """What the workers need from the node's configuration."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from node.agent.certificate import certificate_files, default_certificate
+from node.agent.health.client_certificates import ClientCertificates
 from node.config import tls
 from node.config.settings import Settings
 from node.proxy.lookup import Lookup
 from node.proxy.settings import Listener, ProxySettings
 from node.version import VERSION
+from store.contents import PinnedState
 
 
 def log_path(settings: Settings, destination: str) -> str:
@@ -27,7 +30,26 @@ def replica_path(settings: Settings) -> Path:
 def lookup(settings: Settings) -> Lookup:
     """How this node resolves targets' names, in its workers and where it probes."""
     servers = [(server.host, server.port) for server in settings.dns_resolver]
-    return Lookup(servers, settings.dns_order, Path(settings.dns_hostsfile))
+    hosts_file = Path(settings.dns_hostsfile)
+    return Lookup(servers, settings.dns_order, hosts_file, settings.dns_valid_ttl)
+
+
+def client_ssl(settings: Settings) -> tuple[str, str]:
+    """The files of the certificate and the key that upstreams are shown where nothing else is
+    said; empty for none."""
+    if not settings.client_ssl:
+        return "", ""
+    if settings.client_ssl_cert:
+        return settings.client_ssl_cert, settings.client_ssl_cert_key
+    certificate, key = default_certificate(settings.prefix)
+    return str(certificate), str(key)
+
+
+def client_certificates(
+    settings: Settings, state: Callable[[], PinnedState | None]
+) -> ClientCertificates:
+    """What this node's probes show."""
+    return ClientCertificates(state, client_ssl(settings), settings.vault_env_prefix)
 
 
 def proxy_settings(settings: Settings) -> ProxySettings:
@@ -39,11 +61,7 @@ def proxy_settings(settings: Settings) -> ProxySettings:
     certificate, key = Path(), Path()
     if any(listener.ssl for listener in listeners):
         certificate, key = certificate_files(settings)
-    client_certificate, client_key = settings.client_ssl_cert, settings.client_ssl_cert_key
-    if not settings.client_ssl:
-        client_certificate = client_key = ""
-    elif not client_certificate:
-        client_certificate, client_key = map(str, default_certificate(settings.prefix))
+    client_certificate, client_key = client_ssl(settings)
     versions, ciphers = tls.offered(
         settings.ssl_cipher_suite, settings.ssl_protocols, settings.ssl_ciphers
     )
@@ -56,6 +74,7 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         real_ip_recursive=settings.real_ip_recursive,
         headers=settings.headers,
         access_log=log_path(settings, settings.proxy_access_log),
+        access_log_format=settings.proxy_access_log_format,
         error_log=log_path(settings, settings.proxy_error_log),
         log_level=settings.log_level,
         client_max_body_size=settings.client_max_body_size,
@@ -68,6 +87,7 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         dns_resolver=tuple((server.host, server.port) for server in settings.dns_resolver),
         dns_order=settings.dns_order,
         dns_hostsfile=settings.dns_hostsfile,
+        dns_valid_ttl=settings.dns_valid_ttl,
         ssl_protocols=versions,
         ssl_ciphers=ciphers,
         ssl_session_tickets=settings.ssl_session_tickets,

@@ -13,13 +13,18 @@ from pathlib import Path
 
 from node import logs
 from node.admin.node_view import ReplicaFileStatus
-from node.agent.limits import REPLICA_FINISH_SECONDS
+from node.agent.limits import (
+    REPLICA_FINISH_SECONDS,
+    REPLICA_SERVE_FIRST_SECONDS,
+    REPLICA_SERVE_LOOK_SECONDS,
+)
 from node.agent.replica_disk import ReplicaDisk
 from node.agent.serving import Serving
 from store.changeset import Changeset
 from store.contents import PinnedState
 from store.replica_file.file import problem_of
 from store.replica_file.layout import About, FileDamaged, OutOfStep, shape
+from store.replica_file.limits import PENDING_CHANGESETS_MAX
 from store.replica_file.persister import Job, Persister, Whole
 from store.replica_file.work import work_of
 from store.version import Version
@@ -79,9 +84,10 @@ class ReplicaKeeper:
             return None
         return None if about is None else about.authority_id
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._task = asyncio.create_task(self._run())
+    def start(self, serves: Callable[[], bool] = lambda: True) -> None:
+        """Begin to write once the node ``serves()``, or that takes its time, or much waits: what is
+        kept on disk is of use at the next start, and a node that catches up is waited for."""
+        self._task = asyncio.create_task(self._run_after(serves))
 
     async def finish(self) -> None:
         """Write what waits, and close the file; each within REPLICA_FINISH_SECONDS."""
@@ -190,6 +196,14 @@ class ReplicaKeeper:
             self._failed(error)
 
     # Writing
+
+    async def _run_after(self, serves: Callable[[], bool]) -> None:
+        deadline = self._clock() + REPLICA_SERVE_FIRST_SECONDS
+        while not (serves() or self._stopping or self._clock() >= deadline):
+            if self._persister.waiting > PENDING_CHANGESETS_MAX // 2:
+                break
+            await asyncio.sleep(REPLICA_SERVE_LOOK_SECONDS)
+        await self._run()
 
     async def _run(self) -> None:
         while True:

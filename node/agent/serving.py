@@ -6,6 +6,7 @@ slices, and what they replace is let go of by and by: neither holds up what else
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
@@ -163,9 +164,13 @@ class Serving:
         if is_over and not (anew and self._since(head)):
             return None  # (of the very head that is held, it heals a damaged one)
         loading = self.replica.begin_load(head)
+        arriving = self._arriving(head, loading.pin)
         try:
             for part in _parts(entities):
                 loading.add(part)
+                gc.freeze()  # it lives long: the collector need never look at it, nor stop for it
+                if arriving is not None:
+                    arriving.has_come()
                 await asyncio.sleep(0)
             while anew and (since := self._since(loading.head)):
                 loading.follow(since)
@@ -175,6 +180,9 @@ class Serving:
             loading.abandon()
             self._tidy()
             raise
+        finally:
+            if arriving is not None:
+                arriving.end()
         came_here = before != self.head() and not anew
         if self.loaded and (
             self.version > head.version or (came_here and self.version == head.version)
@@ -244,11 +252,17 @@ class Serving:
     ) -> Installation:
         taken = self.replica.begin_install(version, digest, state_hash, renew=renew)
         counts = partial(self._counts, version)
-        arriving = None
-        if not self.loaded:
-            arriving = Arriving(Head(Version(*version), digest), taken.pin)
-            self.on_arriving(arriving)
+        arriving = self._arriving(Head(Version(*version), digest), taken.pin)
         return Installing(taken, counts, self._held, self._replaced, self._tidy, arriving)
+
+    def _arriving(self, head: Head, pin: Callable[[], PinnedState]) -> Arriving | None:
+        """Let workers be fed ahead with a state that begins to come in, by kind and id; while
+        something is held they serve that, and aren't."""
+        if self.loaded:
+            return None
+        arriving = Arriving(head, pin)
+        self.on_arriving(arriving)
+        return arriving
 
     def begin_reconcile(
         self,

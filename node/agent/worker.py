@@ -129,6 +129,11 @@ class Worker(asyncio.Protocol):
         return self.applied if self.owed is None else GENESIS
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it is ready to be fed, and wasn't fed anything yet that leads to a state."""
+        return self.configured and not self.fed and self._feeding is None
+
+    @property
     def pid(self) -> int | None:
         """Process id, or None before the spawn."""
         return self._process.pid if self._process else None
@@ -245,6 +250,7 @@ class Worker(asyncio.Protocol):
         with contextlib.suppress(TimeoutError):  # it may still be starting
             while not arriving.ended:
                 come = arriving.pin().changes(leave_out=cold_kinds(), after=ahead.sent)
+                # In one turn as much as it takes in: else it falls behind what comes.
                 for part in _slices(come):
                     if part:
                         await self._send_slice(partial(ahead.next_slice, part))
@@ -283,6 +289,7 @@ class Worker(asyncio.Protocol):
             ahead = Ahead(state.head)
         for part in _slices(state.changes(leave_out=cold_kinds(), after=ahead.sent)):
             await self._send_slice(partial(ahead.next_slice, part))
+            await asyncio.sleep(0)
         self.send(channel.encode(ahead.next_slice((), last=True)))
         self.fed = True
 
@@ -296,6 +303,7 @@ class Worker(asyncio.Protocol):
             await self._send_slice(
                 partial(channel.Part, version, part, large.total, last=False, first=first)
             )
+            await asyncio.sleep(0)
             first = False
         self.send(channel.encode(channel.Part(version, (), large.total, last=True, first=first)))
         async with asyncio.timeout(LARGE_SECONDS):
@@ -306,7 +314,6 @@ class Worker(asyncio.Protocol):
         async with asyncio.timeout(SLICE_SECONDS):
             await self._writable.wait()
         self.send(channel.encode(make()))
-        await asyncio.sleep(0)
 
     def _stop_feeding(self) -> None:
         if self._feeding is not None:

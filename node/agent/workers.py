@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from node import channel, logs
+from node.agent.gathering import Gathering
 from node.agent.intake import Arriving
 from node.agent.labelled import Labelled
 from node.agent.limits import (
@@ -52,12 +53,14 @@ class Workers:
         serving: Serving,
         kept: Callable[[], tuple[bytes, Version] | None],
         on_live: Callable[[Version], None],
+        memory: Callable[[int], int] = shared_memory,
     ) -> None:
         self._template = template
         self._sockets = sockets
         self._serving = serving
         self._kept = kept
         self._on_live = on_live
+        self._gathering = Gathering(self._publish)
         self._slots: dict[int, Worker] = {}
         """The current worker of each slot."""
         self._running: set[Worker] = set()
@@ -75,7 +78,7 @@ class Workers:
         self._stats: dict[Worker, dict[str, int]] = {}
         self._ended: dict[str, int] = {}
         self._labelled = Labelled()
-        self._counters_fd = shared_memory(len(sockets))
+        self._counters_fd = memory(len(sockets))
         self.on_differs: Callable[[Worker, str], None] = lambda worker, _: self.feed_anew(worker)
         """Told when a worker holds something else than it was sent."""
         self.restarts = 0
@@ -121,26 +124,39 @@ class Workers:
             worker.drain(seconds)
 
     def publish(self, version: Version, changes: tuple[Change, ...]) -> None:
-        """Send one changeset to every worker that has the state before it, or is getting it."""
-        frame = channel.encode(channel.Apply(version, changes))
+        """Send one changeset to every worker that has the state before it, or is getting it; with
+        others of the same turn of the loop, if there are."""
+        self._gathering.add(version, changes)
+        self._feed_empty_ones()
+        self._note_live()
+
+    def _publish(self, frame: bytes) -> None:
         for worker in self._running:
             worker.publish(frame)
-        self._note_live()
 
     def publish_large(self, changeset: Changeset, total: int) -> None:
         """The same of a changeset with so many changes that each worker is sent it in slices."""
+        self._gathering.flush()
         for worker in self._running:
             worker.publish(Large(changeset, total))
+        self._feed_empty_ones()
         self._note_live()
+
+    def _feed_empty_ones(self) -> None:
+        """A node that held nothing may come to its first state by changesets: workers that were
+        there before, with nothing to be fed, get it whole."""
+        for worker in self._running:
+            if worker.is_empty:
+                self.feed_anew(worker)
 
     def audit(self, frame: channel.Audit) -> None:
         """Say what every worker must hold by now."""
-        encoded = channel.encode(frame)
-        for worker in self._running:
-            worker.publish(encoded)
+        self._gathering.flush()
+        self._publish(channel.encode(frame))
 
     def feed_anew(self, worker: Worker) -> None:
         """Send one worker the whole state, which it swaps in at once."""
+        self._gathering.flush()
         state = self._serving.for_workers()
         if state is not None and worker in self._running:
             worker.feed(state)
@@ -164,6 +180,7 @@ class Workers:
         frame: channel.Purge | channel.Peek | channel.Level | channel.Judged | channel.Doubted,
     ) -> int:
         """Send something to every worker at once, whatever it is being fed; to how many."""
+        self._gathering.flush()
         told = [worker for worker in self._running if worker.configured]
         encoded = channel.encode(frame)
         for worker in told:
@@ -172,11 +189,13 @@ class Workers:
 
     def vouch(self) -> None:
         """Tell every worker how far the replica file has come."""
+        self._gathering.flush()
         for worker in self._running:
             self._vouch(worker)
 
     def publish_state(self) -> None:
         """Send the whole state to every worker, which swaps it in at once."""
+        self._gathering.flush()
         state = self._serving.for_workers() or self._serving.replica.pin()
         self._arriving = None
         for worker in self._running:
@@ -191,6 +210,7 @@ class Workers:
         self._listening = True
         if not self._serving.loaded:
             self.publish_state()
+        self._gathering.flush()
         for worker in self._slots.values():
             if worker.ready:
                 worker.listen()
@@ -300,6 +320,7 @@ class Workers:
         except BaseException:
             self._running.discard(worker)
             raise
+        self._gathering.flush()
         state = self._serving.for_workers()
         if state is None and self._listening:
             state = self._serving.replica.pin()
@@ -370,12 +391,14 @@ class Workers:
         log.debug("worker ready", worker=worker.slot, pid=worker.pid)
         self.on_ready(worker)
         if self._listening and not self._stopping:
+            self._gathering.flush()
             worker.listen()
 
     def worker_applied(self, worker: Worker, applied: channel.Applied) -> None:
         self._note_live()
 
     def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
+        self._gathering.flush()
         # Behind the state that it may be fed: an answer is of the history that is served.
         worker.publish(channel.encode(self._serving.tell(question)))
 

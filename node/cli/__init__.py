@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import click
 
+from node.cli.importing import uncollected
+
 
 class Subcommand(NamedTuple):
     """Where a subcommand lives, and its line in the list of commands."""
@@ -47,7 +49,9 @@ class LazyGroup(click.Group):
         found = SUBCOMMANDS.get(cmd_name)
         if found is None:
             return None
-        command: click.Command = getattr(importlib.import_module(found.module), found.attribute)
+        with uncollected():
+            module = importlib.import_module(found.module)
+        command: click.Command = getattr(module, found.attribute)
         return command
 
     def resolve_command(

@@ -11,6 +11,7 @@ from node.agent.prefix import PrefixError, prepare_prefix
 from node.cli.configuration import Asked, configuration_options, gathered, read, settings
 from node.cli.daemon import STDERR_FILE, STDOUT_FILE, for_daemon, read_assignments
 from node.cli.failure import Failure
+from node.cli.importing import uncollected
 from node.cli.running import Facts, facts_of, find, note
 from node.config.settings import Settings
 from node.log_file import take_standard_streams
@@ -58,7 +59,8 @@ def command(
     if assignments_fd is not None:
         asked = _with_assignments(asked, assignments_fd)
     found = settings(asked)
-    from node.agent.run import run  # what it imports takes longer than reading a configuration
+    with uncollected():  # it takes longer than reading a configuration
+        from node.agent.run import run
 
     try:
         prepare_prefix(found.prefix)

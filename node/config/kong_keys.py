@@ -28,9 +28,8 @@ _HARMLESS = """
     db_cache_neg_ttl db_cache_ttl db_cache_warmup_entities db_resurrect_ttl db_update_propagation
     dedicated_config_processing privileged_worker
     dns_cache_size dns_error_ttl dns_no_sync dns_not_found_ttl
-    dns_stale_ttl dns_valid_ttl new_dns_client resolver_address resolver_error_ttl resolver_family
-    resolver_hosts_file resolver_lru_cache_size resolver_mem_cache_size resolver_stale_ttl
-    resolver_valid_ttl
+    dns_stale_ttl new_dns_client resolver_error_ttl resolver_family
+    resolver_lru_cache_size resolver_mem_cache_size resolver_stale_ttl
     error_default_type error_template_html error_template_json error_template_plain
     error_template_xml headers_upstream host_ports kic lmdb_environment_path lmdb_map_size
     lua_max_post_args lua_max_req_headers lua_max_resp_headers lua_max_uri_args lua_package_cpath

@@ -25,12 +25,16 @@ BUILT = frozenset(registry.BUILT)
 
 
 def plugin_names(text: str) -> tuple[str, ...]:
-    """``bundled``, ``off``, or a list of plugins; raises ValueError for names that nobody knows."""
+    """``bundled``, ``off``, or a list of plugins; raises ValueError for names that nobody knows.
+
+    As with Kong, ``off`` at the beginning means none, whatever follows, and nothing elsewhere.
+    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if len(words) > LIST_ITEMS_MAX:
         raise ValueError(f"has {len(words)} names; {LIST_ITEMS_MAX} are allowed")
-    if words == ["off"]:
+    if words[:1] == ["off"]:
         return ()
+    words = [word for word in words if word != "off"]
     for word in words:
         if word != "bundled" and word not in BUNDLED and word not in registry.offered():
             raise ValueError(

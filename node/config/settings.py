@@ -196,8 +196,9 @@ class Settings:
     )
     pg_keepalive_timeout: int = key(
         values.integer(0, 3_600_000),
-        "60000",
-        "How long an unused connection is kept open; 0 is no limit.",
+        "4000",
+        "How long an unused connection is kept open; 0 is no limit. Short, so that a database has"
+        " no more of them the more nodes write to it now and then.",
         unit="ms",
     )
     pg_listen_host: tuple[str, ...] = key(
@@ -355,6 +356,7 @@ class Settings:
         "",
         "Name servers by which upstreams' and targets' names are resolved, as addresses with ports "
         "(53 where none is named); unset: those of /etc/resolv.conf.",
+        aliases=("resolver_address",),
     )
     dns_order: tuple[str, ...] = key(
         values.record_types,
@@ -363,7 +365,17 @@ class Settings:
         "the last time. AAAA comes last where it isn't named.",
     )
     dns_hostsfile: str = key(
-        values.path, "/etc/hosts", "File of names that no server is asked for."
+        values.path,
+        "/etc/hosts",
+        "File of names that no server is asked for.",
+        aliases=("resolver_hosts_file",),
+    )
+    dns_valid_ttl: float = key(
+        values.seconds(0),
+        "0",
+        "How long servers' answers are used before they are asked for anew; 0: for their own TTL.",
+        unit="s",
+        aliases=("resolver_valid_ttl",),
     )
 
     admin_listen: tuple[ListenAddress, ...] = key(
@@ -474,6 +486,11 @@ class Settings:
         values.log_destination,
         "logs/access.log",
         "A line per proxied request: `off`, a path (from the prefix on), /dev/stdout, /dev/stderr.",
+    )
+    proxy_access_log_format: Literal["kong", "json"] = key(
+        values.choice("kong", "json"),
+        "kong",
+        "How those lines look: as Kong's, or each a JSON object.",
     )
     proxy_error_log: str = key(
         values.log_destination, "/dev/stderr", "The node's and its workers' log; values as above."

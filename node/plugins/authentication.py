@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from node.plugins.context import Consumer, Context
+from node.plugins.fields import Edit
+from node.plugins.limits import ENTITIES_REMEMBERED_MAX
 
 
 async def find_consumer(
@@ -14,10 +16,12 @@ async def find_consumer(
     found = await context.find("consumers", "id", value)
     if not found and by_username:
         found = await context.find("consumers", "username", value)
-    if not found:
-        return None
-    fields = found[0]
-    return Consumer(fields["id"], fields.get("username") or "", fields.get("custom_id") or "")
+    return consumer_of(found[0]) if found else None
+
+
+def consumer_of(entity: Mapping[str, Any]) -> Consumer:
+    """A consumer, as stored."""
+    return Consumer(entity["id"], entity.get("username") or "", entity.get("custom_id") or "")
 
 
 def set_consumer(
@@ -28,18 +32,26 @@ def set_consumer(
     The upstream is told, and what the client says of itself under these names is dropped.
     """
     context.authenticate(consumer, credential)
-    told = {
-        "X-Consumer-ID": consumer.id,
-        "X-Consumer-Custom-ID": consumer.custom_id,
-        "X-Consumer-Username": consumer.username,
-        "X-Credential-Identifier": "" if credential is None else str(credential["id"]),
-        "X-Anonymous-Consumer": "true" if credential is None else "",
-    }
-    for name, value in told.items():
-        if value:
-            context.set_upstream_header(name, value)
-        else:
-            context.clear_upstream_header(name)
+    credential_id = "" if credential is None else str(credential["id"])
+    told = _told.get((consumer, credential_id))
+    if told is None:
+        told = Edit(
+            {
+                "X-Consumer-ID": consumer.id,
+                "X-Consumer-Custom-ID": consumer.custom_id,
+                "X-Consumer-Username": consumer.username,
+                "X-Credential-Identifier": credential_id,
+                "X-Anonymous-Consumer": "" if credential_id else "true",
+            }
+        )
+        if len(_told) >= ENTITIES_REMEMBERED_MAX:
+            _told.clear()
+        _told[consumer, credential_id] = told
+    context.edit_upstream_headers(told)
+
+
+_told: dict[tuple[Consumer, str], Edit] = {}
+"""What the upstream is told of those who were met before."""
 
 
 async def count_as_anonymous(context: Context, anonymous: str) -> None:

@@ -5,7 +5,18 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from node.plugins.fields import Arguments, Headers, Index, Pair, bytes_of, index_of, text_of
+from node.plugins.fields import (
+    Arguments,
+    Edit,
+    EditedFields,
+    Field,
+    Headers,
+    Index,
+    Pair,
+    bytes_of,
+    index_of,
+    text_of,
+)
 from node.plugins.interface import Exit, Worker
 from node.plugins.limits import ENTITIES_REMEMBERED_MAX
 from node.proxy import fields, paths
@@ -81,10 +92,24 @@ class Response:
         """Take all values out."""
         self._headers.remove(name)
 
+    def put(self, removed: frozenset[bytes], added: list[Field]) -> None:
+        """Put fields that were prepared (``node.plugins.fields``) in place of these."""
+        self._headers.apply(removed, added)
+
     @property
     def edited(self) -> bool:
         """Whether its headers differ from what they would be without plugins."""
         return self._headers.edited
+
+    def lines_beside(self, names: frozenset[bytes]) -> bytes | None:
+        """What was set or added, as lines to go with fields of these (lower-cased) names; None when
+        some of those were taken out."""
+        headers = self._headers
+        if not headers.edited:
+            return b""
+        if not headers.removed.isdisjoint(names):
+            return None
+        return b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in headers.added])
 
     @property
     def pairs(self) -> Sequence[Pair]:
@@ -108,6 +133,9 @@ class Outgoing:
         """Escaped."""
         self.host: bytes | None = None
         self.body: bytes | None = None
+
+
+_UNCHANGED = Outgoing()
 
 
 class Context:
@@ -156,7 +184,7 @@ class Context:
         self.shared: dict[str, Any] = {}
         """For plugins to tell one another."""
         self.response = Response()
-        self.outgoing = Outgoing()
+        self.outgoing = _UNCHANGED
         self.facts: Facts | None = None
         """How it went, for the phase ``log``."""
         self._read_body = read_body
@@ -179,9 +207,9 @@ class Context:
     def headers(self) -> Headers:
         """To read and to edit; Host is among them, and can't be changed here."""
         if self._headers is None:
-            index = self.head.remembered.get("index")
+            index = self.head.remembered.index
             if index is None:
-                index = self.head.remembered["index"] = _index_of(self.head)
+                index = self.head.remembered.index = _index_of(self.head)
             self._headers = Headers(self.head.plain, index)
         return self._headers
 
@@ -221,18 +249,27 @@ class Context:
         self.headers.remove(name)
 
     def set_upstream_method(self, method: str) -> None:
-        self.outgoing.method = method.encode("ascii")
+        self._own_outgoing().method = method.encode("ascii")
 
     def set_upstream_path(self, path: str) -> None:
         """``path`` begins with a slash and isn't escaped, or only in part."""
-        self.outgoing.path = paths.escape(bytes_of(path))
+        self._own_outgoing().path = paths.escape(bytes_of(path))
 
     def set_upstream_host(self, host: str) -> None:
-        self.outgoing.host = bytes_of(host)
+        self._own_outgoing().host = bytes_of(host)
 
     def set_upstream_body(self, body: bytes) -> None:
         """Only once ``body()`` has given the one that it takes the place of."""
-        self.outgoing.body = body
+        self._own_outgoing().body = body
+
+    def edit_upstream_headers(self, edit: Edit) -> None:
+        """Change fields as it was prepared."""
+        self.headers.apply(edit.removed, edit.added)
+
+    def _own_outgoing(self) -> Outgoing:
+        if self.outgoing is _UNCHANGED:
+            self.outgoing = Outgoing()
+        return self.outgoing
 
     # Who asks
 
@@ -252,14 +289,21 @@ class Context:
         """Consumers or credentials by their id, a unique field or a reference, not to be changed;
         expired ones aren't there. Raises node.proxy.cold.ColdUnavailable, which is answered with
         503."""
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return []  # stored text is UTF-8: what isn't is nobody's
-        texts: Sequence[str] | None = self.worker.lookups.find_now(kind, field, value)
-        if texts is None:
-            texts = await self.wait(self.worker.lookups.find(kind, field, value))
+        found = self.find_now(kind, field, value)
+        if found is not None:
+            return found
+        texts = await self.wait(self.worker.lookups.find(kind, field, value))
         return [_entity_of(text) for text in texts]
+
+    def find_now(self, kind: str, field: str, value: str) -> list[Mapping[str, Any]] | None:
+        """The same; None when that takes waiting."""
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return []  # stored text is UTF-8: what isn't is nobody's
+        texts = self.worker.lookups.find_now(kind, field, value)
+        return None if texts is None else [_entity_of(text) for text in texts]
 
     async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Await something that has to run in a task."""
@@ -304,18 +348,36 @@ class Context:
         """The route is known."""
         self.route, self.service, self._captures = route, service, captures
 
-    def edited_head(self) -> RequestHead:
-        """The head with what plugins have changed of it."""
+    def edited_head(self, before: RequestHead | None = None) -> RequestHead:
+        """The head with what plugins have changed of it. ``before`` is what an earlier request with
+        the same head came to: it is returned if this one comes to the same."""
         head = self.head
         if self._headers is not None and self._headers.edited:
-            # Nothing of what was made of the client's fields holds for these.
-            head = head._replace(plain=tuple(self._headers.pairs), remembered={})
+            edited = self._edited_fields(self._headers)
+            if before is not None and before.remembered is edited.remembered:
+                head = before
+            else:
+                # Nothing of what was made of the client's fields holds for these.
+                head = head._replace(plain=edited.plain, remembered=edited.remembered)
         if self._arguments is not None and self._arguments.edited:
             encoded = self._arguments.encode()
             head = head._replace(query=b"?" + encoded if encoded else b"")
         if self.outgoing.method is not None:
             head = head._replace(method=self.outgoing.method)
         return head
+
+    def _edited_fields(self, headers: Headers) -> EditedFields:
+        """What the fields come to; often that is what they came to the last time."""
+        remembered = self.head.remembered
+        known = remembered.edited
+        if known is None or known.removed != headers.removed or known.added != headers.added:
+            known = remembered.edited = EditedFields(headers)
+        return known
+
+    @property
+    def changes_only_head(self) -> bool:
+        """Whether plugins have changed nothing but what ``edited_head`` tells."""
+        return self.outgoing is _UNCHANGED
 
 
 def _index_of(head: RequestHead) -> Index:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from node.proxy import fields, limits
+from node.proxy.heads import Remembered
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset(
@@ -80,33 +81,76 @@ def index_of(pairs: Sequence[Pair], special: Mapping[bytes, bytes]) -> Index:
     return index
 
 
+Field = tuple[bytes, bytes, bytes]
+"""Lower-cased name, name and value."""
+
+
+def header_field(name: str, value: str) -> Field:
+    """A field, prepared."""
+    known = _name_of(name)
+    return known.key, known.name, field_value(value)
+
+
+class Edit:
+    """Fields to be put in place of what there is, or taken out: prepared once, for many requests.
+
+    ``values`` has the text by name; an empty one takes the field out.
+    """
+
+    __slots__ = ("added", "removed")
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        known = [(_name_of(name), value) for name, value in values.items()]
+        self.removed = frozenset(name.key for name, value in known if name.settable or not value)
+        self.added: list[Field] = [
+            (name.key, name.name, field_value(value))
+            for name, value in known
+            if value and name.settable
+        ]
+
+
+class EditedFields:
+    """What fields came to by the edits of plugins."""
+
+    __slots__ = ("added", "plain", "remembered", "removed")
+
+    def __init__(self, headers: "Headers") -> None:
+        self.removed = headers.removed
+        self.added = headers.added
+        self.plain = tuple(headers.pairs)
+        self.remembered = Remembered()
+
+
 class Headers:
     """The fields of a message. Names are compared without regard to case.
 
-    What is changed is noted, and put together with what was there once, when it is sent.
+    What is changed is noted, and put together with what was there once, when it is sent or read.
     """
 
-    __slots__ = ("_added", "_base", "_index", "_index_shared", "_removed")
+    __slots__ = ("_base", "_current", "_index", "_settled", "added", "removed")
 
     def __init__(
         self, base: Sequence[Pair] | Callable[[], Sequence[Pair]], index: Index | None = None
     ) -> None:
         """``index`` is that of ``base``, and of fields that can be read but aren't sent on from
-        here; others may share it."""
+        here; others may share it. Without one, ``base`` is what is there before `rebase`."""
         self._base = base
         self._index = index
-        self._index_shared = index is not None
-        self._removed: set[bytes] = set()
-        self._added: list[tuple[bytes, bytes, bytes]] = []
-        """Lower-cased name, name and value."""
+        self._settled = index is not None
+        self._current: Index | None = None
+        """With what was changed; None when that has changed since."""
+        self.removed: frozenset[bytes] = frozenset()
+        """Names, lower-cased, whose values in the base don't count."""
+        self.added: list[Field] = []
 
     def rebase(self, base: Callable[[], Sequence[Pair]]) -> None:
         """What it is about is there now; what was changed before still holds."""
-        self._base, self._index = base, None
+        self._base, self._index, self._current = base, None, None
+        self._settled = True
 
     @property
     def edited(self) -> bool:
-        return bool(self._removed or self._added)
+        return bool(self.removed or self.added)
 
     @property
     def pairs(self) -> Sequence[Pair]:
@@ -114,9 +158,9 @@ class Headers:
         base = self._base_pairs()
         if not self.edited:
             return base
-        removed = self._removed
+        removed = self.removed
         kept = [pair for pair in base if pair[0].lower() not in removed]
-        return [*kept, *[(name, value) for _, name, value in self._added]]
+        return [*kept, *[(name, value) for _, name, value in self.added]]
 
     def _base_pairs(self) -> Sequence[Pair]:
         if callable(self._base):
@@ -124,15 +168,17 @@ class Headers:
         return self._base
 
     def _values(self) -> Index:
-        if self._index is None:
-            self._index = index_of(self.pairs, {})
-            self._index_shared = False
-        return self._index
-
-    def _own_index(self) -> Index | None:
-        if self._index_shared and self._index is not None:
-            self._index, self._index_shared = dict(self._index), False
-        return self._index
+        if self._current is None:
+            if self._index is None:
+                self._index = index_of(self._base_pairs(), {})
+            self._current = self._index
+            if self.edited:
+                self._current = index = {
+                    key: values for key, values in self._index.items() if key not in self.removed
+                }
+                for key, _, value in self.added:
+                    index[key] = (*index.get(key, ()), value)
+        return self._current
 
     def get(self, name: str) -> str | None:
         """The first value; None without any."""
@@ -164,22 +210,27 @@ class Headers:
         """Take all values out."""
         self._remove(_name_of(name).key)
 
+    def apply(self, removed: frozenset[bytes], added: list[Field]) -> None:
+        """Take these names out, then add fields that were prepared; what is given isn't changed."""
+        self._current = None
+        if self.added:
+            kept = [field for field in self.added if field[0] not in removed]
+            self.added = kept + added
+        else:
+            self.added = added
+        self.removed = self.removed | removed if self.removed else removed
+
     def _add(self, known: _Name, values: tuple[str, ...]) -> None:
         key, name, _ = known
-        index = self._own_index()
-        for value in values:
-            encoded = field_value(value)
-            self._added.append((key, name, encoded))
-            if index is not None:
-                index[key] = (*index.get(key, ()), encoded)
+        self.added = [*self.added, *[(key, name, field_value(value)) for value in values]]
+        self._current = None
 
     def _remove(self, key: bytes) -> None:
-        index = self._own_index()
-        if index is not None and index.pop(key, None) is None:
-            return
-        self._removed.add(key)
-        if self._added:
-            self._added = [each for each in self._added if each[0] != key]
+        self._current = None
+        if self.added:
+            self.added = [field for field in self.added if field[0] != key]
+        if not (self._settled and self._index is not None and key not in self._index):
+            self.removed = self.removed | {key}
 
 
 class Arguments:

@@ -29,5 +29,7 @@ RATE_WAYS = 4
 """Counters of rate limits that a worker has: so many buckets of so many. One more takes the place
 of the one in its bucket whose period ends first, and is counted."""
 RATE_WORKERS_MAX = 256
+RATE_KEYS_REMEMBERED_MAX = 2_000
+"""Identifiers whose hash a rate limit remembers."""
 
 assert RATE_BUCKETS & (RATE_BUCKETS - 1) == 0

@@ -164,8 +164,9 @@ class Phases:
                 raise PluginFailed(step.plugin) from error
         return data
 
-    def end(self, facts: Facts) -> None:
-        """The request is over: whatever still runs is stopped, and the phase ``log`` runs."""
+    def end(self, facts: Facts | None) -> None:
+        """The request is over: whatever still runs is stopped, and the phase ``log`` runs, for
+        which there are ``facts``."""
         self._ended = True
         self._then = None
         task, self._task = self._task, None

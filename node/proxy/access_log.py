@@ -1,7 +1,8 @@
-"""The access log: Kong's line format, written in batches by a thread of its own.
+"""The access log: in Kong's line format or as JSON, written in batches by a thread of its own.
 
-The thread is there because a write to a slow disk or a full pipe blocks, and then no request may
-wait for it. Lines that find too much waiting are dropped and counted.
+A request costs an entry in a list; lines are made of a batch of them. The thread is there because a
+write to a slow disk or a full pipe blocks, and then no request may wait for it. Lines that find too
+much waiting are dropped and counted.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import queue
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from node.proxy import limits
@@ -21,42 +23,17 @@ _UNPRINTABLE = re.compile(rb'[^\x20-\x7e]|["\\]')
 
 
 class Entry(NamedTuple):
-    """One answered request. What a client may choose is escaped."""
+    """One answered request."""
 
+    head: RequestHead | None
+    """None when there was none to speak of."""
     client: bytes
-    request: bytes
-    """The request line; ``-`` when there was none to speak of."""
     status: int
     bytes_sent: int
     """Of the body."""
-    referer: bytes
-    user_agent: bytes
     request_id: bytes
-
-
-def entry_of(
-    head: RequestHead, client: bytes, status: int, bytes_sent: int, request_id: bytes
-) -> Entry:
-    """The entry of a request whose head was understood."""
-    remembered = head.remembered
-    if "user_agent" not in remembered:
-        remembered["referer"] = remembered["user_agent"] = b"-"
-        for name, value in head.plain:
-            if len(name) == 7 and name.lower() == b"referer":
-                remembered["referer"] = escape(value)
-            elif len(name) == 10 and name.lower() == b"user-agent":
-                remembered["user_agent"] = escape(value)
-    version = b"1.1" if head.version == 11 else b"1.0"
-    line = escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
-    return Entry(
-        client,
-        line,
-        status,
-        bytes_sent,
-        remembered["referer"],
-        remembered["user_agent"],
-        request_id,
-    )
+    at: float
+    """In the loop's seconds."""
 
 
 def escape(value: bytes) -> bytes:
@@ -65,31 +42,90 @@ def escape(value: bytes) -> bytes:
 
 
 def format_line(entry: Entry, local_time: bytes) -> bytes:
-    """nginx's combined format with Kong's request id at the end."""
-    return b'%b - - [%b] "%b" %d %d "%b" "%b" kong_request_id: "%b"\n' % (
-        entry.client,
+    """nginx's combined format with Kong's request id at the end. What a client may choose is
+    escaped."""
+    head, client, status, bytes_sent, request_id, _ = entry
+    line, tail = b"-", _NO_TAIL
+    if head is not None:
+        line = _request_line(head)
+        tail = head.remembered.log_tail or _tail_of(head)
+    return b'%b - - [%b] "%b" %d %d %b%b"\n' % (
+        client,
         local_time,
-        entry.request,
-        entry.status,
-        entry.bytes_sent,
-        entry.referer,
-        entry.user_agent,
-        entry.request_id,
+        line,
+        status,
+        bytes_sent,
+        tail,
+        request_id,
     )
+
+
+def _request_line(head: RequestHead) -> bytes:
+    version = b"1.1" if head.version == 11 else b"1.0"
+    return escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
+
+
+_TAIL = b'"%b" "%b" kong_request_id: "'
+_NO_TAIL = _TAIL % (b"-", b"-")
+
+
+def _tail_of(head: RequestHead) -> bytes:
+    """The line's end, which is the same for all requests that have the same fields."""
+    referer = user_agent = b"-"
+    for name, value in head.plain:
+        if len(name) == 7 and name.lower() == b"referer":
+            referer = escape(value)
+        elif len(name) == 10 and name.lower() == b"user-agent":
+            user_agent = escape(value)
+    tail = head.remembered.log_tail = _TAIL % (referer, user_agent)
+    return tail
+
+
+def json_line(entry: Entry, local_time: bytes) -> bytes:
+    """The same as a JSON object. What is escaped is printable but for ``\\xHH``, whose escape JSON
+    writes as ``\\u00HH``: each stands for a byte."""
+    head, client, status, bytes_sent, request_id, _ = entry
+    line, tail = b"-", _NO_TAIL
+    if head is not None:
+        line, tail = _request_line(head), head.remembered.log_tail or _tail_of(head)
+    _, referer, _, user_agent, _ = tail.split(b'"', 4)
+    return (
+        b'{"time": "%b", "client": "%b", "request": "%b", "status": %d, "bytes_sent": %d, '
+        b'"referer": "%b", "user_agent": "%b", "request_id": "%b"}\n'
+        % (local_time, client, line, status, bytes_sent, referer, user_agent, request_id)
+    ).replace(b"\\x", b"\\u00")
+
+
+FORMATS = {
+    "kong": (format_line, "%d/%b/%Y:%H:%M:%S %z"),
+    "json": (json_line, "%Y-%m-%dT%H:%M:%S%z"),
+}
+"""With how each writes the time."""
 
 
 class AccessLog:
     """Takes entries on the loop's thread; ``off`` as a path makes it take none."""
 
-    def __init__(self, path: str, stats: Stats) -> None:
+    def __init__(
+        self,
+        path: str,
+        stats: Stats,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float] = time.time,
+        form: str = "kong",
+    ) -> None:
+        """``clock`` gives the seconds of entries, ``wall_clock`` Unix seconds."""
+        self._format, self._time_format = FORMATS[form]
         self.enabled = path != "off"
         self._path = path
         self._stats = stats
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self.entries: list[Entry] = []
+        """Those of which no line is made yet."""
         self._flushed_at = 0.0
-        self._time_second = -1
-        self._time_text = b""
+        self._second = -1
+        self._second_text = b""
         self._pending = 0
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[bytes | bool | None] = queue.SimpleQueue()
@@ -99,36 +135,39 @@ class AccessLog:
             self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
             self._thread.start()
 
-    def add(self, entry: Entry, wall_clock: float) -> None:
-        """Take an entry; ``wall_clock`` is in Unix seconds."""
-        second = int(wall_clock)
-        if second != self._time_second:
-            self._time_second = second
-            self._time_text = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second)).encode()
-        line = format_line(entry, self._time_text)
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= limits.ACCESS_LOG_BATCH_BYTES:
+    def add(self, entry: Entry) -> None:
+        """Take an entry."""
+        self.entries.append(entry)
+        if len(self.entries) >= limits.ACCESS_LOG_BATCH_ENTRIES:
             self.flush()
 
     def tick(self, now: float) -> None:
         """Called now and then: nothing waits longer than a second for its batch to fill."""
-        if self._lines and now - self._flushed_at >= limits.ACCESS_LOG_FLUSH_SECONDS:
+        if self.entries and now - self._flushed_at >= limits.ACCESS_LOG_FLUSH_SECONDS:
             self._flushed_at = now
             self.flush()
 
     def flush(self) -> None:
         """Hand what there is to the thread."""
-        if not self._lines:
+        if not self.entries:
             return
-        lines, self._lines, self._size = self._lines, [], 0
-        batch = b"".join(lines)
+        entries, self.entries = self.entries, []
+        offset = self._wall_clock() - self._clock()
+        batch = b"".join([self._format(entry, self._text(entry.at + offset)) for entry in entries])
         with self._lock:
             if self._pending + len(batch) > limits.ACCESS_LOG_PENDING_BYTES_MAX:
-                self._stats.access_log_dropped += len(lines)
+                self._stats.access_log_dropped += len(entries)
                 return
             self._pending += len(batch)
         self._jobs.put(batch)
+
+    def _text(self, unix_seconds: float) -> bytes:
+        second = int(unix_seconds)
+        if second != self._second:
+            self._second = second
+            local = time.localtime(second)
+            self._second_text = time.strftime(self._time_format, local).encode()
+        return self._second_text
 
     def reopen(self) -> None:
         """Open the file by its name again, after a rotation."""

@@ -4,12 +4,8 @@ import asyncio
 import socket
 import ssl
 
-from node.proxy.balancing.entities import Upstream as Balanced
-from node.proxy.balancing.peer import Peer
-from node.proxy.entities import Service
 from node.proxy.stats import Stats
 from node.proxy.upstream import Pool, PoolKey, Upstream
-from node.proxy.upstream_tls import UpstreamTls
 
 
 class ConnectFailed(Exception):
@@ -23,20 +19,9 @@ class ConnectFailed(Exception):
 class Connector:
     """Opens connections; the pool gets them back when their first exchange is done."""
 
-    def __init__(self, tls: UpstreamTls, pool: Pool, stats: Stats) -> None:
-        self._tls = tls
+    def __init__(self, pool: Pool, stats: Stats) -> None:
         self._pool = pool
         self._stats = stats
-
-    def key(self, peer: Peer, service: Service, balanced: Balanced | None, host: bytes) -> PoolKey:
-        """Which connections can serve a try; ``host`` is the Host that it sends.
-
-        Raises TlsRefused.
-        """
-        if not service.ssl:
-            return (peer.host, peer.port, None)
-        certificate = "" if balanced is None else balanced.client_certificate_id
-        return (peer.host, peer.port, self._tls.to(service, host, certificate))
 
     async def connect(self, key: PoolKey, seconds: float) -> Upstream:
         """Connect, within a time. Raises ConnectFailed."""

@@ -3,12 +3,17 @@
 This is the seam for a faster core and for plugins: a parsed head and the routing state go in; out
 comes either the route and the service (``find``), or the answer that the client gets. In between
 plugins may run. Then the head is rewritten for the service (``compose``).
+
+All of that depends on the head, the peer and the table alone. So a ``Decision`` can be kept, and
+holds for every request that has the same head, until the table changes.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from node.proxy import forwarded, heads, paths
+from node.plugins.chain import NOTHING
+from node.proxy import forwarded, outlines, paths
+from node.proxy.balancing.peer import Peer as Address
 from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
@@ -19,22 +24,43 @@ if TYPE_CHECKING:
     from node.plugins.context import Outgoing
 
 
-class Plan(NamedTuple):
+class Plan:
     """A request that goes to an upstream."""
 
-    service: Service
-    route: Route
-    head: bytes
-    """The request head for the upstream."""
-    host: bytes
-    """The Host in it."""
-    client: bytes
-    """The client's address, for the log."""
-    host_stays: bool
-    """Whether that Host is sent whatever the target."""
-    match: Match
-    path: bytes
-    """Normalised."""
+    __slots__ = (
+        "address",
+        "client",
+        "host",
+        "host_stays",
+        "match",
+        "path",
+        "route",
+        "service",
+        "start",
+    )
+
+    def __init__(
+        self, found: "Found", service: Service, start: bytes, host: bytes, host_stays: bool
+    ) -> None:
+        self.service = service
+        self.route = found.route
+        self.start = start
+        """The request head for the upstream, up to the request's id."""
+        self.host = host
+        """The Host in it."""
+        self.host_stays = host_stays
+        """Whether that Host is sent whatever the target."""
+        self.client = found.client
+        """The client's address, for the log."""
+        self.match = found.match
+        self.path = found.path
+        """Normalised."""
+        self.address = found.address
+        """Where it goes; None when that is for a balancer to say."""
+
+    def head(self, request_id: bytes) -> bytes:
+        """The request head for the upstream."""
+        return b"%b%b\r\n\r\n" % (self.start, request_id)
 
 
 class Found(NamedTuple):
@@ -48,6 +74,8 @@ class Found(NamedTuple):
     """Normalised."""
     client: bytes
     """The client's address."""
+    address: Address | None
+    """The service's, if its host is one."""
 
 
 class Answer(NamedTuple):
@@ -93,7 +121,9 @@ def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | A
         if forwarded.scheme(peer, head) != b"https":
             return _use_https(route, head, peer)
     service = table.services.held.get(route.service_id)
-    return Found(route, service, match, path, trust.client_address(peer, head))
+    known = table.services.peers.get(route.service_id)
+    address = known[1] if known is not None and known[0] is service else None
+    return Found(route, service, match, path, trust.client_address(peer, head), address)
 
 
 def compose(
@@ -101,29 +131,81 @@ def compose(
     head: RequestHead,
     peer: Peer,
     via: bytes,
-    request_id: bytes,
     outgoing: "Outgoing | None" = None,
 ) -> Plan:
     """The plan for a request to a service: its head for the upstream, with what plugins put in
     place."""
-    route, service, match, path, client = found
+    route, service, match, path, client, _ = found
     assert service is not None
-    matched, strip = match.matched, route.strip_path
-    prefix = paths.escape(matched) if matched and strip else None
-    block = forwarded.lines(head, peer, client, prefix)
+    matched = match.matched
     own = head.host if route.preserve_host and head.host else None
     target = None
     if outgoing is not None:
         target, own = outgoing.path, outgoing.host or own
-        if outgoing.body is not None:
-            head = head._replace(length=len(outgoing.body), chunked=False)
     if target is None:
         target = paths.escape(
-            paths.upstream_path(service.path, path, matched, strip, route.path_handling)
+            paths.upstream_path(service.path, path, matched, route.strip_path, route.path_handling)
         )
     host = own or service.host_header
-    rewritten = heads.upstream_head(head, target, host, block, via, request_id)
-    return Plan(service, route, rewritten, host, client, own is not None, match, path)
+    kept = head.remembered.outline
+    if (
+        kept is None
+        or kept.route is not route
+        or kept.service is not service
+        or kept.matched != matched
+        or kept.host != host
+    ):
+        kept = outlines.outline(head, peer, client, route, service, matched, host, via)
+        head.remembered.outline = kept
+    return Plan(found, service, kept.fill(head, target), host, own is not None)
+
+
+class Decision:
+    """What is done with a request, as far as that is known without running a plugin."""
+
+    __slots__ = ("chain", "edition", "first", "found", "head", "is_free", "plan", "sent")
+
+    def __init__(self, head: RequestHead, edition: object) -> None:
+        self.head = head
+        self.edition = edition
+        """The table's. Under another one, this holds no more."""
+        self.first = NOTHING
+        """Plugins that run before a route is looked for; all below is undecided until then."""
+        self.found: Found | Answer = NO_ROUTE
+        self.chain = NOTHING
+        """Plugins that run for the route."""
+        self.is_free = False
+        """Neither a plugin nor an answer of ours stands between the request and its service."""
+        self.plan: Plan | None = None
+        """The plan for the head ``sent``: that is the client's where the way is free, else what
+        plugins have made of it for an earlier request. None as long as there is none."""
+        self.sent: RequestHead | None = None
+
+
+def decide(head: RequestHead, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
+    """Decide about a request as it came."""
+    plugins = table.plugins
+    if plugins.any:
+        everywhere = plugins.chain("", "")
+        if everywhere.rewrite:
+            decision = Decision(head, table.edition)
+            decision.first = everywhere
+            return decision
+    return decide_where(head, peer, table, trust, via)
+
+
+def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
+    """Decide about a request as the plugins that run first have left it."""
+    decision = Decision(head, table.edition)
+    found = decision.found = find(head, peer, table, trust)
+    if isinstance(found, Found):
+        if table.plugins.any:
+            decision.chain = table.plugins.chain(found.route.id, found.route.service_id)
+        if decision.chain is NOTHING and found.service is not None:
+            decision.is_free = True
+            decision.sent = head
+            decision.plan = compose(found, head, peer, via)
+    return decision
 
 
 def captures(match: Match, path: bytes) -> Mapping[str | int, str]:

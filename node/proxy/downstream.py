@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 from node.proxy import errors, limits
 from node.proxy.access_log import Entry
+from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
+from node.proxy.dispatch import Decision
 from node.proxy.exchange import Exchange
 from node.proxy.forwarded import Peer
 from node.proxy.framing import ChunkedBody, FramingError, LengthBody
@@ -31,13 +33,16 @@ class Downstream(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
+        "_ahead",
         "_backlog",
         "_body",
         "_consuming",
+        "_decision",
         "_eof",
         "_exchange",
         "_head_bytes",
         "_held",
+        "_known_head",
         "_lingering",
         "_listener",
         "_parser",
@@ -46,6 +51,7 @@ class Downstream(asyncio.Protocol):
         "_served",
         "_tail",
         "_transport",
+        "_unsent",
         "deadline",
         "full",
         "gateway",
@@ -71,6 +77,10 @@ class Downstream(asyncio.Protocol):
         """Size of the head that has begun but isn't complete."""
         self._tail = b""
         """Its last bytes, where its end may have begun."""
+        self._known_head = b""
+        """The latest head that came whole, and what was decided about it: most clients that keep a
+        connection say the same again, but for the target."""
+        self._decision: Decision | None = None
         self._served = 0
         self._consuming = False
         self._held = False
@@ -79,6 +89,10 @@ class Downstream(asyncio.Protocol):
         self._eof = False
         self._lingering = False
         self._piping = False
+        self._ahead: ReadAhead | None = None
+        """What it holds up of answers; None while it takes them."""
+        self._unsent = 0
+        """Of what waits in the write buffer: the part by which is told whether any of it moves."""
 
     # Connection
 
@@ -112,6 +126,7 @@ class Downstream(asyncio.Protocol):
         gateway.wheel.disarm(self)
         self._parser.close()
         self._backlog = b""
+        self._let_go()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_lost()
@@ -189,22 +204,35 @@ class Downstream(asyncio.Protocol):
             raise RequestRefused(431, f"a head of over {limits.REQUEST_HEAD_BYTES_MAX} bytes")
         if self._head_bytes == len(piece) and end < 0:
             self.gateway.wheel.arm(self, now + limits.REQUEST_HEAD_SECONDS)
-        if end >= 0 and self._head_bytes == len(piece):
-            head = self._parser.whole(piece)
+        whole = end >= 0 and self._head_bytes == len(piece)
+        if whole and piece == self._known_head:
+            decision = self._known_decision()
         else:
-            head = self._parser.feed(piece)
-        if head is None:
-            self._tail = (self._tail + piece)[-3:]
-            return data[len(piece) :]
+            head = self._parser.whole(piece) if whole else self._parser.feed(piece)
+            if head is None:
+                self._tail = (self._tail + piece)[-3:]
+                return data[len(piece) :]
+            decision = self.gateway.decide(head, self.peer)
+            self._known_head, self._decision = piece if whole else b"", decision
         self._head_bytes = 0
         self._tail = b""
-        return self._begin(head, data[len(piece) :], now)
+        return self._begin(decision, data[len(piece) :], now)
 
-    def _begin(self, head: RequestHead, data: bytes, now: float) -> bytes:
+    def _known_decision(self) -> Decision:
+        """The decision about the head that was the latest, too."""
+        decision = self._decision
+        assert decision is not None
+        gateway = self.gateway
+        if decision.edition is not gateway.table.edition:
+            decision = self._decision = gateway.decide(decision.head, self.peer)
+        return decision
+
+    def _begin(self, decision: Decision, data: bytes, now: float) -> bytes:
         """Start the exchange, with the part of its body that is already here."""
         self._served += 1
         self.deadline = NEVER
-        self._exchange = exchange = Exchange(self, head, now)
+        head = decision.head
+        self._exchange = exchange = Exchange(self, decision, now)
         if head.has_body:
             self._body = _body_of(head)
             if data:
@@ -295,14 +323,28 @@ class Downstream(asyncio.Protocol):
 
     # Flow control
 
+    def may_read_ahead(self, written: int) -> bool:
+        """Whether more of an answer may be read although it is full; so many bytes were added."""
+        if self._ahead is None:
+            self._ahead = ReadAhead(self.gateway.buffers, self.gateway.stats)
+        self._unsent += written
+        return self._ahead.may_go_on(self._transport.get_write_buffer_size())
+
+    def _let_go(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.let_go()
+
     def pause_writing(self) -> None:
         self.full = True
+        self._unsent = self._transport.get_write_buffer_size()
         self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.SEND_SECONDS)
         if self._exchange is not None:
             self._exchange.client_full()
 
     def resume_writing(self) -> None:
         self.full = False
+        self._let_go()
         self.deadline = NEVER
         if self._exchange is not None:
             self._exchange.client_drained()
@@ -336,7 +378,9 @@ class Downstream(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Called when the deadline has passed; what it was for shows in the state."""
-        if self._lingering or self.full:
+        if self.full and not self._lingering and self._takes_some():
+            self.gateway.wheel.arm(self, now + limits.SEND_SECONDS)
+        elif self._lingering or self.full:
             self._transport.abort()
         elif self._exchange is not None:
             self.gateway.stats.requests_timed_out += 1
@@ -346,6 +390,11 @@ class Downstream(asyncio.Protocol):
             self._refuse(RequestRefused(408, "the head took too long"))
         else:
             self._transport.close()
+
+    def _takes_some(self) -> bool:
+        """Whether a full client has taken anything since this was last asked."""
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return self._unsent < before
 
     def _refuse(self, refusal: RequestRefused) -> None:
         """Answer what is no request, and close: nobody knows where the next one would begin."""
@@ -364,8 +413,10 @@ class Downstream(asyncio.Protocol):
         )
         gateway.stats.count_response(status)
         if gateway.access_log.enabled:
-            entry = Entry(self.peer.address, b"-", status, len(body), b"-", b"-", request_id)
-            gateway.access_log.add(entry, gateway.wall_clock())
+            now = gateway.loop.time()
+            gateway.access_log.add(
+                Entry(None, self.peer.address, status, len(body), request_id, now)
+            )
         self._finish(True)
 
     def _finish(self, unread: bool) -> None:
@@ -387,14 +438,14 @@ class Downstream(asyncio.Protocol):
         self.gateway.wheel.arm(self, self.gateway.loop.time() + limits.LINGER_SECONDS)
 
     def drain(self) -> None:
-        """Close if idle; else the answer that is due closes the connection."""
-        if self._exchange is not None or self._head_bytes:
-            return
-        if self._served:
-            self._transport.close()
-        else:  # its first request may be on its way
-            now = self.gateway.loop.time()
-            self.gateway.wheel.arm(self, now + limits.FIRST_REQUEST_SECONDS)
+        """Close if idle; else the answer that is due closes the connection.
+
+        A request may be on its way even then: closing at once would lose it, and its client can't
+        know whether it took effect (nginx: keepalive_min_timeout).
+        """
+        if self._exchange is None and not self._head_bytes:
+            grace = limits.NEXT_REQUEST_SECONDS if self._served else limits.FIRST_REQUEST_SECONDS
+            self.gateway.wheel.arm(self, self.gateway.loop.time() + grace)
 
     def abort(self) -> None:
         """Drop the connection."""

@@ -81,6 +81,8 @@ class Route(NamedTuple):
     path_handling: PathHandling
     created_at: int
     """Unix seconds."""
+    request_buffering: bool = True
+    response_buffering: bool = True
 
 
 def host_and_port(host: str, port: int, ssl: bool) -> bytes:
@@ -141,6 +143,8 @@ def read_route(text: str) -> Route:
         https_redirect_status_code=int(or_default(fields.get("https_redirect_status_code"), 426)),
         path_handling="v1" if fields.get("path_handling") == "v1" else "v0",
         created_at=int(fields.get("created_at") or 0),
+        request_buffering=fields.get("request_buffering") is not False,
+        response_buffering=fields.get("response_buffering") is not False,
     )
 
 

@@ -14,11 +14,26 @@ _BODILESS = (204, 304)
 
 def asker(peer: Peer, head: RequestHead, trust: Trust) -> Asker:
     """Where a request came from, for plugins."""
-    return Asker(
-        trust.client_address(peer, head).decode(),
-        forwarded.scheme(peer, head).decode("latin-1"),
-        peer.listener_port,
-    )
+    asker = head.remembered.asker
+    if asker is None:
+        asker = head.remembered.asker = Asker(
+            trust.client_address(peer, head).decode(),
+            forwarded.scheme(peer, head).decode("latin-1"),
+            peer.listener_port,
+        )
+    return asker
+
+
+def lines_to_add(phases: Phases, head: ResponseHead) -> bytes | None:
+    """What plugins add to an upstream's final head, as lines, if that is all that they do to the
+    response; else None."""
+    chain, response = phases.chain, phases.context.response
+    if chain.header_filter or chain.body_filter:
+        return None
+    lines = response.lines_beside(head.names)
+    if lines is not None:
+        response.begin(head.status, lambda: _pairs(head.lines), "service")
+    return lines
 
 
 def filter_head(phases: Phases, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:

@@ -117,26 +117,29 @@ def host(peer: Peer, head: RequestHead) -> bytes:
     return head.host_name
 
 
-def lines(head: RequestHead, peer: Peer, client: bytes, prefix: bytes | None) -> bytes:
-    """The field lines for the upstream; ``prefix`` is what strip_path took off the path."""
+def lines(
+    head: RequestHead, peer: Peer, client: bytes, prefix: bytes | None
+) -> tuple[bytes, bytes | None, bytes]:
+    """The field lines for the upstream: down to the value of X-Forwarded-Path; that value by a
+    trusted peer's word, None where it is the path itself; and what is below it. ``prefix`` is what
+    strip_path took off the path."""
     chain = head.special.get(fields.X_FORWARDED_FOR)
     port: bytes = b"%d" % peer.listener_port
-    path = head.path
+    path = None
     if peer.trusted:
         port = head.special.get(fields.X_FORWARDED_PORT) or port
-        path = head.special.get(fields.X_FORWARDED_PATH) or path
+        path = head.special.get(fields.X_FORWARDED_PATH) or None
         prefix = head.special.get(fields.X_FORWARDED_PREFIX) or prefix
-    block = (
+    above = (
         b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
-        b"X-Forwarded-Port: %b\r\nX-Forwarded-Path: %b\r\nX-Real-IP: %b\r\n"
+        b"X-Forwarded-Port: %b\r\nX-Forwarded-Path: "
     ) % (
         b"%b, %b" % (chain, peer.address) if chain else client,
         scheme(peer, head),
         host(peer, head),
         port,
-        path,
-        client,
     )
+    below = b"\r\nX-Real-IP: %b\r\n" % client
     if prefix and prefix != b"/":
-        block += b"X-Forwarded-Prefix: %b\r\n" % prefix
-    return block
+        below += b"X-Forwarded-Prefix: %b\r\n" % prefix
+    return above, path, below

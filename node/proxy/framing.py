@@ -155,6 +155,8 @@ class ResponseHead(NamedTuple):
     keep_alive: bool
     upgrade: bytes
     """The Upgrade field; empty without one."""
+    names: frozenset[bytes] = frozenset()
+    """Of its fields, lower-cased; those that aren't passed on may be among them."""
 
 
 _OF_THE_CONNECTION = frozenset(
@@ -168,27 +170,37 @@ _OF_THE_CONNECTION = frozenset(
     )
 )
 """Kinds that aren't passed on."""
-_Own = tuple[tuple[int, int, int], ...]
-"""Of fields that aren't passed on: place among the lines, kind, and where the value begins; the
-last one first."""
-_owns: dict[tuple[bytes, ...], _Own] = {}
-"""By the names of a head's fields: an upstream sends the same ones again and again."""
+
+
+class _Layout(NamedTuple):
+    """What is known of a head by the names of its fields."""
+
+    own: tuple[tuple[int, int, int], ...]
+    """Of fields that aren't passed on: place among the lines, kind, and where the value begins; the
+    last one first."""
+    names: frozenset[bytes]
+    """Lower-cased."""
+
+
+_layouts: dict[tuple[bytes, ...], _Layout] = {}
+"""By those names: an upstream sends the same ones again and again."""
 _FIELD_NAMES = re.compile(rb"\r\n([!#$%&'*+\-.^_`|~0-9A-Za-z]+):")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
 
 
-def _own_of(names: tuple[bytes, ...]) -> _Own:
-    own = _owns.get(names)
-    if own is None:
+def _layout_of(names: tuple[bytes, ...]) -> _Layout:
+    layout = _layouts.get(names)
+    if layout is None:
         kinds = [fields.kind_of(name) for name in names]
         own = tuple(
             (place, kind, len(names[place]) + 1)
             for place, kind in reversed(list(enumerate(kinds)))
             if kind in _OF_THE_CONNECTION
         )
-        if len(_owns) < limits.HEAD_LAYOUTS_MAX and len(names) <= limits.HEAD_LAYOUT_FIELDS_MAX:
-            _owns[names] = own
-    return own
+        layout = _Layout(own, frozenset(name.lower() for name in names))
+        if len(_layouts) < limits.HEAD_LAYOUTS_MAX and len(names) <= limits.HEAD_LAYOUT_FIELDS_MAX:
+            _layouts[names] = layout
+    return layout
 
 
 def parse_response_head(block: bytes) -> ResponseHead:
@@ -210,7 +222,8 @@ def parse_response_head(block: bytes) -> ResponseHead:
     chunked = False
     connection: frozenset[bytes] = frozenset()
     upgrade = b""
-    for place, kind, begin in _own_of(names):
+    layout = _layout_of(names)
+    for place, kind, begin in layout.own:
         value = lines.pop(place)[begin:].strip(b" \t")
         if kind == fields.CONTENT_LENGTH:
             if length is not None or (length := fields.parse_length(value)) is None:
@@ -231,7 +244,9 @@ def parse_response_head(block: bytes) -> ResponseHead:
     if named:
         lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
     keep_alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
-    return ResponseHead(int(match[2][:3]), match[2], lines, length, chunked, keep_alive, upgrade)
+    return ResponseHead(
+        int(match[2][:3]), match[2], lines, length, chunked, keep_alive, upgrade, layout.names
+    )
 
 
 def response_body(head: ResponseHead, method: bytes) -> Body:

@@ -20,12 +20,15 @@ from node.proxy import limits
 from node.proxy.access_log import AccessLog
 from node.proxy.annotations import Annotations
 from node.proxy.balancing.balancers import Balancers
+from node.proxy.buffering import Budget
 from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
+from node.proxy.dispatch import Decision, decide
 from node.proxy.error_log import ErrorLog
-from node.proxy.forwarded import Trust
+from node.proxy.forwarded import Peer, Trust
+from node.proxy.heads import RequestHead
 from node.proxy.health.health import WorkerHealth
 from node.proxy.lookup import Lookup
 from node.proxy.resolver import Resolver
@@ -58,6 +61,7 @@ class Gateway:
         self.log = log
         self.loop = asyncio.get_running_loop()
         self.stats = Stats()
+        self.buffers = Budget(limits.BUFFERED_BYTES_MAX, self.stats)
         self.wheel = Wheel(limits.SWEEP_SECONDS)
         self.trust = Trust(
             settings.trusted_ips, settings.real_ip_header, settings.real_ip_recursive
@@ -72,11 +76,18 @@ class Gateway:
         )
         self.server_tls = ServerTls(settings, lambda: self.table, self._refused)
         self.upstream_tls = UpstreamTls(settings, lambda: self.table, self.pool.close_ended)
-        self.connector = Connector(self.upstream_tls, self.pool, self.stats)
-        self.access_log = AccessLog(settings.access_log, self.stats)
+        self.connector = Connector(self.pool, self.stats)
+        self.access_log = AccessLog(
+            settings.access_log, self.stats, self.loop.time, form=settings.access_log_format
+        )
         self.waiters = Waiters(self.wheel)
         self.health = WorkerHealth(self.loop.time, self._tell_results_soon)
-        lookup = Lookup(settings.dns_resolver, settings.dns_order, Path(settings.dns_hostsfile))
+        lookup = Lookup(
+            settings.dns_resolver,
+            settings.dns_order,
+            Path(settings.dns_hostsfile),
+            settings.dns_valid_ttl,
+        )
         self.resolver = Resolver(self.loop.time, lookup, self._name_changed)
         self.balancers = Balancers(self.resolver, self.health, random.Random())
         self.cold = ColdLookups(Path(settings.replica_file), ask, time.time)
@@ -103,6 +114,10 @@ class Gateway:
     def new_request_id(self) -> bytes:
         """32 hexadecimal digits, unique among all workers: random ones, then a count."""
         return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
+
+    def decide(self, head: RequestHead, peer: Peer) -> Decision:
+        """What is done with a request."""
+        return decide(head, peer, self.table, self.trust, self.annotations.product)
 
     def _new_table(self) -> Table:
         settings = self.settings

@@ -1,18 +1,24 @@
-"""Request heads: read from a client's bytes, and written anew for the upstream.
+"""Request heads, read from a client's bytes.
 
 llhttp parses, and refuses what RFC 9112 forbids; the rules it leaves to us are here: Host,
 the forms of a request target, and which transfer codings we take. The head that the upstream gets
-is written from the same parse that was routed, never from the client's bytes.
+(``node.proxy.outlines``) is written from the same parse that was routed, never from the client's
+bytes.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
 
 from node.proxy import fields, limits
 from node.proxy.entities import split_port
+
+if TYPE_CHECKING:
+    from node.plugins.context import Asker
+    from node.plugins.fields import EditedFields
+    from node.proxy.outlines import Outline
 
 
 class RequestRefused(Exception):
@@ -21,6 +27,27 @@ class RequestRefused(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class Remembered:
+    """What was made of some fields, for whoever needs it again: requests on one connection that
+    repeat them share it."""
+
+    __slots__ = ("asker", "edited", "index", "log_tail", "outline", "plain")
+
+    def __init__(self) -> None:
+        self.asker: Asker | None = None
+        """Where they came from."""
+        self.edited: EditedFields | None = None
+        """What plugins have made of them the last time."""
+        self.index: dict[bytes, tuple[bytes, ...]] | None = None
+        """Values by lower-cased name (``node.plugins``)."""
+        self.log_tail: bytes | None = None
+        """The end of a line of the access log."""
+        self.outline: Outline | None = None
+        """The head for the upstream, as far as these fields decide it."""
+        self.plain: bytes | None = None
+        """The fields to pass on, as lines."""
 
 
 class RequestHead(NamedTuple):
@@ -49,9 +76,7 @@ class RequestHead(NamedTuple):
     chunked: bool
     expects_continue: bool
     websocket: bool
-    remembered: dict[str, Any]
-    """What was made of these fields, for whoever needs it again: heads that have the same fields
-    share it."""
+    remembered: Remembered
 
     def values(self, name: bytes) -> list[bytes]:
         """All values of the field of that lower-cased name."""
@@ -60,6 +85,10 @@ class RequestHead(NamedTuple):
     @property
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
+
+    def of_length(self, length: int) -> "RequestHead":
+        """The same head of a body of that length."""
+        return self._replace(length=length, chunked=False, remembered=Remembered())
 
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(:[0-9]{1,5})?")
@@ -183,6 +212,8 @@ class HeadParser:
         http_version: str = parser.get_http_version()
         if http_version not in ("1.0", "1.1"):
             raise RequestRefused(505 if http_version > "1.1" else 400, f"HTTP/{http_version}")
+        if len(self._plain) + len(self._special) > limits.REQUEST_FIELDS_MAX:
+            raise RequestRefused(431, f"a head of over {limits.REQUEST_FIELDS_MAX} fields")
         version = 11 if http_version == "1.1" else 10
         if method in (b"CONNECT", b"TRACE"):
             raise RequestRefused(405, f"method {method.decode()} is not served")
@@ -227,7 +258,7 @@ class HeadParser:
             and version == 11
             and special.get(fields.UPGRADE, b"").lower() == b"websocket"
             and not (chunked or length),
-            {},
+            Remembered(),
         )
 
     def _join_special(self) -> dict[int, bytes]:
@@ -282,42 +313,3 @@ def _host_name(host: bytes) -> bytes:
         if len(_host_names) < limits.FIELD_NAMES_MAX:
             _host_names[host] = name
     return name
-
-
-def with_host(head: bytes, host: bytes) -> bytes:
-    """The same head for the upstream with another Host, which is its first field."""
-    start = head.index(b"\r\n") + 2
-    return b"%bHost: %b%b" % (head[:start], host, head[head.index(b"\r\n", start) :])
-
-
-def upstream_head(
-    head: RequestHead, path: bytes, host: bytes, forwarded: bytes, via: bytes, request_id: bytes
-) -> bytes:
-    """The head to send upstream; ``path`` is escaped, ``forwarded`` holds whole lines."""
-    connection = b"keep-alive"
-    if head.websocket:
-        connection = b"keep-alive, Upgrade\r\nUpgrade: websocket"
-    if head.chunked:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    elif head.length is not None:
-        framing = b"Content-Length: %d\r\n" % head.length
-    else:
-        framing = b""
-    plain = head.remembered.get("plain")
-    if plain is None:
-        plain = head.remembered["plain"] = b"".join([b"%b: %b\r\n" % pair for pair in head.plain])
-    return (
-        b"%b %b%b HTTP/1.1\r\nHost: %b\r\nConnection: %b\r\n%b%b%b"
-        b"Via: 1.1 %b\r\nX-Kong-Request-Id: %b\r\n\r\n"
-    ) % (
-        head.method,
-        path,
-        head.query,
-        host,
-        connection,
-        forwarded,
-        plain,
-        framing,
-        via,
-        request_id,
-    )

@@ -6,6 +6,8 @@ of its own, its default is taken and named.
 
 REQUEST_HEAD_BYTES_MAX = 32 * 1024
 """nginx: large_client_header_buffers 4 8k. Beyond it: 400 (nginx's own code 494)."""
+REQUEST_FIELDS_MAX = 1_000
+"""Fields of a request's head (nginx: max_headers). Beyond it: 400."""
 REQUEST_TARGET_BYTES_MAX = 8 * 1024
 """One of those buffers. Beyond it: 414."""
 BLANK_LINES_MAX = 4
@@ -37,7 +39,22 @@ DOUBTS_MAX = 1_024
 BACKLOG_BYTES_MAX = 64 * 1024
 """Pipelined bytes kept while a request is being answered; reading pauses beyond it."""
 REPLAY_BYTES_MAX = 64 * 1024
-"""Request body kept until an answer begins, so that a failed try can be repeated."""
+"""Request body kept until an answer begins, so that a failed try can be repeated; of one that was
+read whole before, all of it is."""
+REPLAY_PIECES_MAX = 64
+"""Pieces of it, which are joined beyond that: bytes that come one by one would take forty each."""
+SMALL_BODY_BYTES = 16 * 1024
+"""Up to that a body is sent in one piece with its head."""
+SMALL_PIECE_BYTES = 1024
+"""Pieces of a body that is held are joined below that, for the same reason."""
+REQUEST_BUFFER_BYTES_MAX = 512 * 1024
+"""With request_buffering: a body that is read whole before its upstream is contacted. A larger one
+is passed on as it comes (nginx takes it all, to a file beyond client_body_buffer_size)."""
+RESPONSE_BUFFER_BYTES_MAX = 1024 * 1024
+"""With response_buffering: what is read of an answer before its client takes it, and one piece more
+(nginx: proxy_buffers 8 8k, and a file of up to 1 GiB)."""
+BUFFERED_BYTES_MAX = 64 * 1024 * 1024
+"""Of both, over all connections of one worker."""
 WRITE_BUFFER_HIGH = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
 
@@ -47,6 +64,8 @@ REQUEST_BODY_SECONDS = 60.0
 """nginx: client_body_timeout, between two reads."""
 FIRST_REQUEST_SECONDS = 1.0
 """While draining: how long a new connection may take to send its first request."""
+NEXT_REQUEST_SECONDS = 0.25
+"""While draining: how long one that was idle may take to send another one, which ends it."""
 KEEPALIVE_SECONDS = 65.0
 """nginx_http_keepalive_timeout of Kong's template: idle client connections."""
 KEEPALIVE_REQUESTS_MAX = 10_000
@@ -120,7 +139,8 @@ IDLE_UPSTREAMS_MAX = 4_096
 DESCRIPTORS_RESERVED = 64
 """File descriptors kept for logs, DNS and the channel when clients are admitted."""
 
-ACCESS_LOG_BATCH_BYTES = 64 * 1024
+ACCESS_LOG_BATCH_ENTRIES = 256
+"""Requests whose heads are kept until a batch of lines is made of them."""
 ACCESS_LOG_FLUSH_SECONDS = 1.0
 ACCESS_LOG_CLOSE_SECONDS = 0.5
 """How long an exiting worker waits for the disk."""
@@ -129,6 +149,7 @@ ACCESS_LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024
 
 assert REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX
 assert RESULTS_TOLD_MAX < RESULTS_WAITING_MAX
-assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH
-assert ACCESS_LOG_BATCH_BYTES < ACCESS_LOG_PENDING_BYTES_MAX
+assert WRITE_BUFFER_LOW < WRITE_BUFFER_HIGH < RESPONSE_BUFFER_BYTES_MAX
+assert REPLAY_BYTES_MAX < REQUEST_BUFFER_BYTES_MAX < BUFFERED_BYTES_MAX
+assert ACCESS_LOG_BATCH_ENTRIES * REQUEST_HEAD_BYTES_MAX <= ACCESS_LOG_PENDING_BYTES_MAX
 assert ORPHAN_SECONDS + SWEEP_SECONDS + ACCESS_LOG_CLOSE_SECONDS < 5.0

@@ -69,7 +69,8 @@ class HostsFile:
 class Lookup:
     """Satisfies resolver.Lookup.
 
-    ``servers`` are addresses with ports; without any, those of /etc/resolv.conf are asked.
+    ``servers`` are addresses with ports; without any, those of /etc/resolv.conf are asked. What
+    they answer has its own TTL unless ``ttl`` is greater than 0.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class Lookup:
         servers: Sequence[tuple[str, int]] = (),
         order: Sequence[str] = ("LAST", "SRV", "A", "CNAME"),
         hosts_file: Path = Path("/etc/hosts"),
+        ttl: float = 0.0,
     ) -> None:
+        self._ttl = ttl
         self._hosts = HostsFile(hosts_file)
         asked = [kind for kind in order if kind in ("SRV", "A", "AAAA")]
         self._order = asked if "AAAA" in asked else [*asked, "AAAA"]
@@ -124,7 +127,7 @@ class Lookup:
                 continue
             if found.records:
                 self._remember(name, kind)
-                return found
+                return found._replace(ttl=self._ttl) if self._ttl else found
         raise failure
 
     def _remember(self, name: str, kind: str) -> None:

@@ -78,6 +78,14 @@ class Resolver:
         self.lookups = 0
         self.failures = 0
 
+    def look_up_by(self, lookup: Lookup) -> None:
+        """Ask this way from now on, and for every watched name soon; the addresses that are known
+        stay until then."""
+        self._lookup = lookup
+        now = self._clock()
+        for name, entry in self._entries.items():
+            self._entries[name] = entry._replace(expires=min(entry.expires, now))
+
     def known(self, name: str) -> tuple[Record, ...]:
         """The addresses of a name or literal as far as they are known now; maybe none."""
         entry = self._entries.get(name)
@@ -202,9 +210,15 @@ def _share(record: Record) -> int:
     return 1 if record.weight is None else max(record.weight, 1)
 
 
-@functools.lru_cache(limits.LITERALS_MAX)
 def literal_of(name: str) -> Record | None:
     """The address as it is written for short, if it is one and no name."""
+    if ":" not in name and not name[-1:].isdecimal():
+        return None  # nearly always: neither IPv6 nor dotted digits
+    return _address(name)
+
+
+@functools.lru_cache(limits.LITERALS_MAX)
+def _address(name: str) -> Record | None:
     try:
         return Record(str(ipaddress.ip_address(name)))
     except ValueError:

@@ -19,6 +19,50 @@ def chunk(payload: bytes) -> bytes:
 LAST_CHUNK = b"0\r\n\r\n"
 
 
+class HeadReader:
+    """Reads the response heads of one upstream connection.
+
+    An upstream that answers several requests within a second often does it with one and the same
+    head, Date included; more often it sends the same fields with other values. The first costs a
+    comparison here, the second a look-up of what is where (``framing``).
+    """
+
+    __slots__ = ("block", "head", "size", "start")
+
+    def __init__(self) -> None:
+        self.block = b""
+        """The latest head that was read, with the empty line that ends it; empty before that."""
+        self.head = _NO_HEAD
+        self.start = b""
+        """The same for the client, as far as it can be said without knowing the request."""
+        self.size = 0
+        """Of the response from the first to the last byte, if it can be passed on in one piece:
+        a final one, of known length, after which the connection can be kept. Else 0."""
+
+    def read(self, data: bytes) -> bool:
+        """Whether a head is there from beginning to end; then the attributes are about it. Raises
+        FramingError."""
+        if self.block and data.startswith(self.block):
+            return True
+        end = data.find(b"\r\n\r\n")
+        if (end if end >= 0 else len(data)) > limits.RESPONSE_HEAD_BYTES_MAX:
+            raise FramingError("the response head is too large")
+        if end < 0:
+            return False
+        head = self.head = framing.parse_response_head(data[:end])
+        self.block = data[: end + 4]
+        self.start = b"HTTP/1.1 %b\r\n%b" % (head.status_line, _block(head.lines))
+        self.size = 0
+        if head.length is not None and head.keep_alive and head.status not in _BODILESS:
+            self.size = end + 4 + head.length
+            self.start += b"Content-Length: %d\r\n" % head.length
+        return True
+
+
+_BODILESS = (*range(100, 200), 204, 304)
+_NO_HEAD = ResponseHead(0, b"", [], None, False, False, b"")
+
+
 BodyFilter = Callable[[bytes, bool], bytes]
 """What becomes of a piece of a body; the flag says that it is the last one."""
 
@@ -43,12 +87,12 @@ class ResponseRelay:
     """
 
     __slots__ = (
+        "_asked",
         "_body",
         "_buffer",
         "_chunked",
         "_interim",
         "_request",
-        "asked",
         "body_bytes",
         "body_filter",
         "client_keep_alive",
@@ -60,10 +104,10 @@ class ResponseRelay:
         "switched",
     )
 
-    def __init__(self, request: RequestHead) -> None:
+    def __init__(self, request: RequestHead, asked: bytes) -> None:
+        """``asked`` is the method that the upstream was asked with."""
         self._request = request
-        self.asked = request.method
-        """The method that the upstream was asked with."""
+        self._asked = asked
         self.body_filter: BodyFilter | None = None
         """To be let go of at the end of the exchange."""
         self._buffer = b""
@@ -84,7 +128,7 @@ class ResponseRelay:
         self.rest = b""
         """What came after the response's end."""
 
-    def feed(self, data: bytes, circumstances: Circumstances) -> bytes:
+    def feed(self, data: bytes, reader: HeadReader, circumstances: Circumstances) -> bytes:
         """What the client gets for these bytes. Raises FramingError."""
         self.started = True
         if self._body is not None:
@@ -94,14 +138,11 @@ class ResponseRelay:
             self._buffer = b""
         out = b""
         while data:
-            end = data.find(b"\r\n\r\n")
-            if (end if end >= 0 else len(data)) > limits.RESPONSE_HEAD_BYTES_MAX:
-                raise FramingError("the response head is too large")
-            if end < 0:
+            if not reader.read(data):
                 self._buffer = data
                 break
-            head = framing.parse_response_head(data[:end])
-            data = data[end + 4 :]
+            head = reader.head
+            data = data[len(reader.block) :]
             if head.status == 101:
                 return out + self._switch(head, data, circumstances)
             if head.status >= 200:
@@ -157,11 +198,11 @@ class ResponseRelay:
         )
 
     def _begin(self, head: ResponseHead, data: bytes, circumstances: Circumstances) -> bytes:
-        body = framing.response_body(head, self.asked)
+        body = framing.response_body(head, self._asked)
         status, length = head.status, head.length
         head, self.body_filter = circumstances.filter_head(head)
         bodiless = status in (204, 304) or self._request.method == b"HEAD"
-        if self.asked != self._request.method and b"HEAD" in (self.asked, self._request.method):
+        if self._asked != self._request.method and b"HEAD" in (self._asked, self._request.method):
             length = None if bodiless else 0  # what there is of a body isn't what was asked for
         if self.body_filter is not None and (bodiless or body.done):
             self.body_filter, length = None, (length if bodiless else 0)

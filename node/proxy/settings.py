@@ -48,6 +48,8 @@ class ProxySettings(NamedTuple):
     dns_order: tuple[str, ...] = ("LAST", "SRV", "A", "CNAME")
     """Record types in the order in which they are asked for."""
     dns_hostsfile: str = "/etc/hosts"
+    dns_valid_ttl: float = 0.0
+    """In place of the TTL of servers' answers; 0: that is what counts."""
     ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
     ssl_ciphers: str = ""
     """Of TLS 1.2, in OpenSSL's notation; empty: OpenSSL's own."""
@@ -57,6 +59,8 @@ class ProxySettings(NamedTuple):
     client_ssl_cert_key: str = ""
     trusted_certificates: tuple[str, ...] = ("system",)
     """What upstreams are verified by where a service doesn't say: PEM files, or ``system``."""
+    access_log_format: str = "kong"
+    """``kong`` or ``json``."""
     allow_debug_header: bool = False
     replica_file: str = ""
     """Where consumers and credentials are looked up."""

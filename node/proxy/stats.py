@@ -4,6 +4,7 @@ from node.metrics.histogram import Histogram
 
 MEANINGS = {
     "access_log_dropped": "lines of the access log that the disk didn't take",
+    "buffers_refused": "bodies that weren't held because those of others are, up to the bound",
     "bytes_received": "bytes of requests' bodies from clients",
     "bytes_sent": "bytes of answers' bodies to clients",
     "cache_purges": "invalidations that reached a worker",
@@ -25,6 +26,8 @@ MEANINGS = {
     "rate_limits_evicted": "counters of rate limits that others took the place of too early",
     "requests_malformed": "what was no HTTP request",
     "requests_timed_out": "requests that came too slowly",
+    "requests_streamed": "requests whose body was too large to be read whole first",
+    "responses_held_back": "times that an upstream had to wait for a slow client",
     "responses_truncated": "answers cut off because the upstream's ended early",
     "routes_missed": "requests without a route",
     "target_results_dropped": "results of requests to targets that waited too long to be counted",
@@ -58,6 +61,7 @@ class Stats:
 
     __slots__ = (
         "access_log_dropped",
+        "buffers_refused",
         "bytes_received",
         "bytes_sent",
         "clients_aborted",
@@ -68,12 +72,14 @@ class Stats:
         "entities_refused",
         "latency",
         "requests_malformed",
+        "requests_streamed",
         "requests_timed_out",
         "responses_1xx",
         "responses_2xx",
         "responses_3xx",
         "responses_4xx",
         "responses_5xx",
+        "responses_held_back",
         "responses_truncated",
         "routes_missed",
         "total_requests",
@@ -90,6 +96,7 @@ class Stats:
     )
 
     access_log_dropped: int
+    buffers_refused: int
     bytes_received: int
     bytes_sent: int
     clients_aborted: int
@@ -100,11 +107,13 @@ class Stats:
     entities_refused: int
     requests_malformed: int
     requests_timed_out: int
+    requests_streamed: int
     responses_1xx: int
     responses_2xx: int
     responses_3xx: int
     responses_4xx: int
     responses_5xx: int
+    responses_held_back: int
     responses_truncated: int
     routes_missed: int
     total_requests: int

@@ -101,6 +101,9 @@ class Table:
         flavor: str = "traditional_compatible",
     ) -> None:
         self.version: Version = (0, 0, 0)
+        self.edition = object()
+        """Another one after each change: what was decided under one holds as long as it is the
+        same object. (A table that replaces another may have the version of its predecessor.)"""
         traditional = flavor == "traditional"
         self._router = TraditionalRouter() if traditional else Router()
         read = _read_http_route if traditional else _read_compatible_route
@@ -139,6 +142,7 @@ class Table:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
         self.version = version
+        self.edition = object()
 
     def take_after(self, other: "Table") -> Iterator[None]:
         """Hold what another one does, which stays as it is meanwhile; some entities at each

@@ -1,4 +1,5 @@
-"""The tries of one request: which address is next, and what came of those before.
+"""The tries of one request: which address is next, over which connection, and what came of those
+before.
 
 A request has one try and ``service.retries`` more. Each goes to an address that is picked anew;
 what comes of it is told to the health checks, and to the algorithm that picked it.
@@ -8,15 +9,19 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
-from node.proxy import dispatch
+from node.proxy import dispatch, outlines
 from node.proxy.balancing.entities import Upstream
 from node.proxy.balancing.hashing import HashInput, value_of
 from node.proxy.balancing.peer import Peer, Try, headers_for
+from node.proxy.connector import ConnectFailed
 from node.proxy.heads import RequestHead
+from node.proxy.upstream import PoolKey
+from node.proxy.upstream_tls import TlsRefused
 
 if TYPE_CHECKING:
     from node.proxy.balancing.algorithm import Algorithm
     from node.proxy.gateway import Gateway
+    from node.proxy.passage import Passage
 
 TIMED_OUT = 504
 """The status of a try that took too long; every other failure has 502."""
@@ -24,13 +29,13 @@ _ALL_FAILED = "failure to get a peer from the ring-balancer"
 
 
 class Tries:
-    """All its methods run on the loop's thread; `resolved` alone waits."""
+    """All its methods run on the loop's thread. What waits is told to the passage."""
 
     __slots__ = (
         "_algorithm",
         "_balancer",
         "_gateway",
-        "_literal",
+        "_plan",
         "_service",
         "_value",
         "began",
@@ -45,9 +50,9 @@ class Tries:
     ) -> None:
         service, table = plan.service, gateway.table
         self._gateway = gateway
+        self._plan = plan
         self._service = service
         self._balancer = None
-        self._literal: Peer | None = None
         self._algorithm: Algorithm | None = None
         self._value = b""
         self.cookie = ""
@@ -59,9 +64,7 @@ class Tries:
         """Where the latest try goes."""
         self.began = 0.0
         """When it began, in the loop's seconds."""
-        known = table.services.peers.get(service.id)
-        if known is not None and known[0] is service:
-            self._literal = known[1]
+        if plan.address is not None:
             return
         upstream = table.upstreams.named(service.host)
         if upstream is not None:
@@ -80,11 +83,80 @@ class Tries:
             return self.failed
         return (*self.failed, Try(self.peer, self.began, 0))
 
+    # Connections
+
+    def next(self, passage: "Passage") -> None:
+        """The next try, at an address that is picked anew."""
+        before = self.peer
+        peer = self.choose()
+        if peer is None:
+            passage.client.hold()
+            self._gateway.spawn(self._next_when_resolved(passage))
+        else:
+            self.acquire(passage, pooled=peer != before)
+
+    async def _next_when_resolved(self, passage: "Passage") -> None:
+        await self.resolved()
+        if passage.over:
+            return
+        if self.choose() is None:
+            passage.nowhere(self)
+        else:
+            self.acquire(passage, pooled=True)
+
+    def acquire(self, passage: "Passage", pooled: bool) -> None:
+        """A connection to the address that was picked: one that is idle, or a new one."""
+        try:
+            key = self._key()
+        except TlsRefused as refusal:
+            passage.refused(str(refusal))
+            return
+        upstream = self._gateway.pool.take(key) if pooled else None
+        if upstream is not None:
+            passage.attach(upstream, self._head_of(passage.request_id))
+        else:
+            passage.client.hold()
+            self._gateway.spawn(self._connect(passage, key))
+
+    async def _connect(self, passage: "Passage", key: PoolKey) -> None:
+        gateway = self._gateway
+        try:
+            upstream = await gateway.connector.connect(key, self._service.connect_timeout)
+        except ConnectFailed as failure:
+            if not passage.over:
+                status = TIMED_OUT if failure.timed_out else 502
+                passage.failed(str(failure), status, repeatable=True)
+            return
+        if passage.over:
+            gateway.pool.put(upstream, gateway.loop.time())
+        else:
+            passage.attach(upstream, self._head_of(passage.request_id))
+
+    def _key(self) -> PoolKey:
+        """The connections that the latest one can go over. Raises TlsRefused."""
+        peer, service = self.peer, self._service
+        assert peer is not None
+        if not service.ssl:
+            return (peer.host, peer.port, None)
+        host = self._plan.host if self._plan.host_stays else peer.headers[True]
+        certificate = "" if self.upstream is None else self.upstream.client_certificate_id
+        return (peer.host, peer.port, self._gateway.upstream_tls.to(service, host, certificate))
+
+    def _head_of(self, request_id: bytes) -> bytes:
+        """The request's head, with the Host that the address of the latest one is called by."""
+        plan, peer = self._plan, self.peer
+        assert peer is not None
+        head = plan.head(request_id)
+        host = peer.headers[plan.service.ssl]
+        return head if plan.host_stays or host == plan.host else outlines.with_host(head, host)
+
+    # Addresses
+
     def choose(self) -> Peer | None:
         """Where the next try goes; None when nothing can be tried now."""
         gateway = self._gateway
         now = gateway.loop.time()
-        peer = self._literal
+        peer = self._plan.address
         if peer is None:
             peer = self._named() if self._balancer is None else self._balanced(now)
             if peer is None:
@@ -93,6 +165,10 @@ class Tries:
         self.peer = peer
         self.began = now
         return peer
+
+    def went(self, at: float) -> None:
+        """The first one went to the service's own address, when all was well."""
+        self.peer, self.began = self._plan.address, at
 
     async def resolved(self) -> None:
         """Wait for names of which nothing is known yet."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from node.proxy import limits
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
+from node.proxy.response import HeadReader
 from node.proxy.stats import Stats
 from node.proxy.upstream_tls import TlsTo
 
 if TYPE_CHECKING:
-    from node.proxy.exchange import Exchange
+    from node.proxy.passage import Passage
 
 
 PoolKey = tuple[str, int, TlsTo | None]
@@ -18,16 +19,17 @@ PoolKey = tuple[str, int, TlsTo | None]
 
 
 class Upstream(asyncio.Protocol):
-    """One connection to an upstream; at each moment idle, or serving one exchange."""
+    """One connection to an upstream; at each moment idle, or serving one passage."""
 
     __slots__ = (
         "closed",
         "deadline",
-        "exchange",
         "full",
         "key",
+        "passage",
         "paused",
         "pool",
+        "reader",
         "served",
         "transport",
         "turn",
@@ -36,7 +38,8 @@ class Upstream(asyncio.Protocol):
     def __init__(self, key: PoolKey, pool: "Pool") -> None:
         self.key = key
         self.pool = pool
-        self.exchange: Exchange | None = None
+        self.passage: Passage | None = None
+        self.reader = HeadReader()
         self.served = 0
         """Requests sent on it."""
         self.full = False
@@ -56,10 +59,10 @@ class Upstream(asyncio.Protocol):
         self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
-        if self.exchange is None:
+        if self.passage is None:
             self.close()  # nothing was asked of it: whatever this is, it answers nobody
         else:
-            self.exchange.upstream_data(data)
+            self.passage.upstream_data(self, data)
 
     def eof_received(self) -> bool:
         return False
@@ -67,19 +70,18 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
         self.pool.forget(self)
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.upstream_lost(error)
+        if self.passage is not None:
+            self.passage.upstream_lost(self, error)
 
     def pause_writing(self) -> None:
         self.full = True
-        if self.exchange is not None:
-            self.exchange.upstream_full()
+        if self.passage is not None:
+            self.passage.upstream_full(self)
 
     def resume_writing(self) -> None:
         self.full = False
-        if self.exchange is not None:
-            self.exchange.upstream_drained()
+        if self.passage is not None:
+            self.passage.upstream_drained(self)
 
     def pause_reading(self) -> None:
         """Stop reading; harmless on a connection that is closing."""
@@ -95,15 +97,15 @@ class Upstream(asyncio.Protocol):
                 self.transport.resume_reading()
 
     def expire(self, now: float) -> None:
-        if self.exchange is not None:
-            self.exchange.upstream_expired(now)
+        if self.passage is not None:
+            self.passage.upstream_expired(self)
         else:
             self.close()
 
     def close(self) -> None:
         """Drop the connection and whatever it still has to write."""
         self.closed = True
-        self.exchange = None
+        self.passage = None
         self.pool.forget(self)
         self.transport.abort()
 
@@ -135,7 +137,7 @@ class Pool:
 
     def put(self, upstream: Upstream, now: float) -> None:
         """Keep a connection whose response has been read to its end, or close it."""
-        upstream.exchange = None
+        upstream.passage = None
         idle = self._idle.setdefault(upstream.key, [])
         if (
             upstream.closed

@@ -66,4 +66,4 @@ class Vaults(Holding[NamedVault]):
         return resolve_fields(fields, values, self.by_name, environ, self._unresolved)
 
     def _unresolved(self, reference: str, reason: str) -> None:
-        self._refused(f"{reference} can't be resolved, and counts as empty: {reason}")
+        self._refused(f"unable to resolve reference {reference} ({reason}); it counts as empty")

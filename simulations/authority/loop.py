@@ -51,6 +51,15 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         task.add_done_callback(lambda done: None if done.cancelled() else then(done))
         return task
 
+    def run(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Call something that expects to be called from a callback of this loop."""
+        outer = events._get_running_loop()
+        events._set_running_loop(self)
+        try:
+            return callback(*args)
+        finally:
+            events._set_running_loop(outer)
+
     def pause(self) -> None:
         if self._due is None:
             self._due = deque()
@@ -149,9 +158,4 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._call(handle)
 
     def _call(self, handle: asyncio.Handle) -> None:
-        outer = events._get_running_loop()
-        events._set_running_loop(self)
-        try:
-            handle._run()
-        finally:
-            events._set_running_loop(outer)
+        self.run(handle._run)

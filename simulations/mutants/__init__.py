@@ -2,9 +2,11 @@
 
 A simulator that passes a broken protocol shows nothing. Each patch here breaks one rule that
 ``gossip.members`` and its neighbours keep, those in ``store/`` one of the write rule's, those in
-``history/`` one of those by which epochs are raised; it is applied to a copy of the code, and runs
-of the copy must fail. A patch finds its place by its text, not by line numbers, so it keeps
-applying while the code around it moves.
+``history/`` one of those by which epochs are raised, those in ``whole/`` one on which a promise of
+whole nodes hangs, those in ``overlay/`` one of a worker's look-ups, those in ``repair/`` one of
+those by which replicas repair themselves; it is applied to a copy of the code, and runs of the
+copy must fail. A patch finds its place by its text, not by line numbers, so it keeps applying
+while the code around it moves.
 """
 
 import json
@@ -21,11 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PATCHES = Path(__file__).resolve().parent
 SEEDS_MAX = 60
 """Within so many seeds each mutant must be caught."""
-_PACKAGES = ("gossip", "simulations", "store")
+_PACKAGES = ("gossip", "node", "simulations", "store")
 _RUNS = {
     "mutants": ("swarm",),
     "store": ("writers", "--nodes=5", "--set=writes=25"),
     "history": ("histories", "--nodes=5"),
+    "whole": ("whole",),
+    "overlay": ("whole",),
+    "repair": ("repairs", "--nodes=4"),
 }
 """What is run, by the patch's folder."""
 

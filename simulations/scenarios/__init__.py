@@ -9,14 +9,22 @@ from gossip.profiles import Profile
 from simulations import swarm as swarms
 from simulations.lifeguard import lifeguard
 from simulations.operations import Operation, perform
+from simulations.pictures.tour import tour
+from simulations.reduction import Reduction
 from simulations.report import Report, report
+from simulations.reproductions.authority import authority_load
+from simulations.reproductions.fence import fence
+from simulations.reproductions.propagation import propagation
+from simulations.reproductions.repair import repair
 from simulations.scenarios.authority import authority, histories, writers
 from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.repairs import repairs
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
+from simulations.scenarios.whole import whole
 from simulations.settings import Settings
 from simulations.swim import swim
+from simulations.whole import stories as whole_stories
 from simulations.world import World
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -42,7 +50,9 @@ def told(story: Callable[[int, Profile], list[Operation]]) -> Scenario:
 def swarm(nodes: int, seed: int, settings: Settings) -> Report:
     """The seed chooses faults, settings and how hard they blow; then a random core must heal."""
     plan = swarms.draw(seed, nodes or None, settings.get("seconds", 0.0) or None)
+    reduction = Reduction.of(settings)
     settings.check_used()
+    plan = reduction.apply(plan)
     world = swarms.build(plan, seed)
     swarms.run(world, plan)
     return report(world, "safety", "liveness", "quiet")
@@ -50,20 +60,27 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
+    **{story.__name__: whole_stories.told(story) for story in whole_stories.STORIES},
     **{
         scenario.__name__: scenario
         for scenario in (
+            tour,
             spread,
             newcomer,
             repairs,
             scale,
             swarm,
+            whole,
             swim,
             lifeguard,
             writers,
             histories,
             authority,
+            propagation,
+            repair,
+            fence,
         )
     },
+    "authority-load": authority_load,
 }
 """By name, as ``python -m simulations list`` prints them."""

@@ -10,6 +10,7 @@ from store.declarative.difference import Difference, difference
 from store.declarative.document import parse_document, read_beside, selected_tags
 from store.declarative.standing import Selection, Standing, WholeState
 from store.errors import EntityError, StateMoved
+from store.garbage import collected_later
 from store.limits import REPLACE_ATTEMPTS_MAX
 from store.schema import Schema
 
@@ -59,6 +60,17 @@ async def bring(
     EntityError (code 14 for what is wrong with the document itself), StateMoved when others keep
     writing the same entities, StateTooLarge, and AuthorityUnavailable.
     """
+    with collected_later():
+        return await _bring(text, bringer, prune, compare_only, expected)
+
+
+async def _bring(
+    text: str,
+    bringer: Bringer,
+    prune: bool,
+    compare_only: bool,
+    expected: Callable[[WholeState], None],
+) -> Brought:
     for attempt in range(1, REPLACE_ATTEMPTS_MAX + 1):
         state = WholeState()
         await bringer.see(state)

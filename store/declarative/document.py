@@ -15,6 +15,7 @@ from typing import Any
 from store.authority import Entity, Source
 from store.canonical import encode_entity
 from store.changeset import Change
+from store.declarative.agreements import disagreements
 from store.declarative.items import (
     Item,
     children_of,
@@ -22,6 +23,7 @@ from store.declarative.items import (
     made_id,
     mark_regexes,
     name_for_id,
+    record_errors,
 )
 from store.declarative.standing import Standing
 from store.declarative.text import TextRefused, parse
@@ -29,7 +31,7 @@ from store.errors import EntityError
 from store.limits import DOCUMENT_ERRORS_MAX, MUTATIONS_MAX
 from store.schema import Schema, kinds, schema
 from store.schema.typedefs import TAGS
-from store.schema.values import UNKNOWN, errors_of
+from store.schema.values import UNKNOWN, errors_of, is_uuid
 from store.schema.violations import ENTITY, FieldErrors, declarative_violation, lua_text
 
 FORMAT_VERSIONS = ("1.1", "2.1", "3.0")
@@ -58,7 +60,8 @@ class Document:
 def read_document(text: str) -> Document:
     """Read, complete and validate a document, YAML or JSON.
 
-    Raises EntityError code 14, naming everything that is wrong at once, up to a bound.
+    Raises EntityError code 14, naming everything that is wrong at once, up to a bound; how the
+    entities go together is told when each of them is right, as Kong does.
     """
     return read_values(parse_document(text))
 
@@ -103,13 +106,13 @@ def _read(values: Mapping[str, Any], reading: "_Reading") -> Document:
     for kind in kinds():
         if kind in values:
             reading.collect(kind, values[kind], None, "")
-    reading.raise_errors()
+    if ENTITY in reading.errors:
+        reading.raise_errors()
     if version != FORMAT_VERSIONS[-1]:
         mark_regexes(reading.items)
     reading.identify()
     reading.resolve()
     reading.identify_by_references()
-    reading.raise_errors()
     return Document(version, tuple(reading.complete()))
 
 
@@ -119,6 +122,13 @@ class _Reading:
 
     items: list[Item] = field(default_factory=list)
     errors: FieldErrors = field(default_factory=dict)
+    """Of the entities, each by itself."""
+    discords: FieldErrors = field(default_factory=dict)
+    """Of how they go together."""
+    taken: list[tuple[Item, str, str]] = field(default_factory=list)
+    """(item, its endpoint key, error) where another has its value of another unique field: Kong
+    tells of these by that key, not by place, and so does this where no place is told."""
+    discordant: set[Item] = field(default_factory=set)
     count: int = 0
     by_id: dict[tuple[str, str], Item] = field(default_factory=dict)
     by_key: dict[tuple[str, Any], Item] = field(default_factory=dict)
@@ -132,6 +142,14 @@ class _Reading:
     def raise_errors(self) -> None:
         if self.errors:
             raise declarative_violation(self.errors)
+        named: FieldErrors = {}
+        for item, at, what in self.taken:
+            if item.kind in self.discords:
+                self._wrong(self.discords, item.place, what)
+            else:
+                named.setdefault(item.kind, {})[at] = what
+        if named or self.discords:
+            raise declarative_violation({**self.discords, **named})
 
     def header(self, values: Mapping[str, Any]) -> str:
         """Check what stands beside the entities; answers the format's version."""
@@ -157,12 +175,12 @@ class _Reading:
         if found is None:
             return
         if not isinstance(found, list):
-            self._wrong((*place, (kind, -1)), "expected an array")
+            self._wrong(self.errors, (*place, (kind, -1)), "expected an array")
             return
         for index, fields in enumerate(found):
             item = Item(kind, (*place, (kind, index)), {}, parent, reference)
             if not isinstance(fields, dict):
-                self._wrong(item.place, "expected a record")
+                self._wrong(self.errors, item.place, "expected a record")
                 continue
             if len(self.items) >= MUTATIONS_MAX:
                 self.errors[ENTITY] = [f"more than {MUTATIONS_MAX} entities"]
@@ -194,13 +212,14 @@ class _Reading:
                 given = self._standing_id(own, item)
             if given is None:
                 item.is_new = True
-                key = name_for_id(own, item)
+                key, is_its_own = name_for_id(own, item)
                 alike[item.kind, key] += 1
-                if alike[item.kind, key] > 1 and own.endpoint_key not in item.fields:
+                if alike[item.kind, key] > 1 and not is_its_own:
                     key = f"{key}:{alike[item.kind, key]}"
                 given = made_id(item.kind, key)
             item.fields["id"] = given
-            item.id = str(given).lower()
+            known = isinstance(given, str) and is_uuid(given)
+            item.id = given.lower() if known else made_id(item.kind, str(given))
             self._declare(own, item)
 
     def identify_by_references(self) -> None:
@@ -229,11 +248,11 @@ class _Reading:
         value = item.fields.get(key) if key is not None else None
         if key is not None and isinstance(value, str):
             if (item.kind, value) in self.by_key:
-                self._wrong(item.place, declared_twice(item.kind, key, value))
+                self._discord(item, declared_twice(item.kind, key, value))
                 return
             self.by_key[item.kind, value] = item
         if (item.kind, item.id) in self.by_id:
-            self._wrong(item.place, declared_twice(item.kind, "primary key", item.id))
+            self._discord(item, declared_twice(item.kind, "primary key", item.id))
             return
         self.by_id[item.kind, item.id] = item
 
@@ -246,21 +265,20 @@ class _Reading:
                 if value is None or (item.parent is not None and name == item.reference):
                     continue
                 found = self._find(target, value)
-                if found is None:
+                if found is None and isinstance(value, dict) and len(value) > 1:
+                    self._wrong(self.errors, item.place, {name: record_errors(target, value)})
+                elif found is None:
                     told = value if isinstance(value, str) else encode_entity({"": value})[4:-1]
-                    self._wrong(
-                        item.place,
-                        {name: f"invalid reference '{name}: {told}' (no such entry in '{target}')"},
-                    )
-                else:
-                    item.fields[name] = {"id": found}
+                    wrong = f"invalid reference '{name}: {told}' (no such entry in '{target}')"
+                    self._discord(item, {name: wrong})
+                item.fields[name] = {"id": found or made_id(target, "")}
 
     def _find(self, target: str, value: Any) -> str | None:
         """The id of what a reference names, in the document or beside it."""
-        if isinstance(value, dict) and len(value) == 1:
-            ((name, value),) = value.items()
-            if name not in ("id", schema(target).endpoint_key):
-                return None
+        if isinstance(value, dict) and "id" in value:
+            value = value["id"]
+        elif isinstance(value, dict) and len(value) == 1:
+            value = value.get(schema(target).endpoint_key or "")
         if not isinstance(value, str):
             return None
         found = self.by_key.get((target, value)) or self.by_id.get((target, value.lower()))
@@ -270,7 +288,7 @@ class _Reading:
 
     def complete(self) -> Iterator[tuple[str, Entity]]:
         """The entities, validated, in the order of their dependencies."""
-        made: list[tuple[str, Entity]] = []
+        made: list[tuple[Item, Entity]] = []
         claimed: dict[tuple[str, str, Any], None] = {}
         for item in self.items:
             own = self.schemas(item.kind)
@@ -278,19 +296,23 @@ class _Reading:
             try:
                 entity = own.validate_new(item.fields, MADE_AT, source=self.source)
             except EntityError as error:
-                self._wrong(item.place, error.fields)
+                self._wrong(self.errors, item.place, error.fields)
                 continue
             for index, value in own.claims(entity).items():
-                if (item.kind, index, value) in claimed:
+                if (item.kind, index, value) in claimed and item not in self.discordant:
                     told = own.claimed_fields(index, entity)
                     shown = [lua_text(one).strip('"') for one in told.values()]
                     what = declared_twice(item.kind, ", ".join(told), ", ".join(shown))
-                    self._wrong(item.place, what)
+                    self._discord(item, what, at=item.fields.get(own.endpoint_key or ""))
                 claimed[item.kind, index, value] = None
-            made.append((item.kind, entity))
+            made.append((item, entity))
+        if not self.errors and not self.discordant:
+            for item, wrong in disagreements(made, self.standing, self.schemas):
+                self._discord(item, wrong)
         self.raise_errors()
         order = {kind: number for number, kind in enumerate(kinds())}
-        yield from sorted(made, key=lambda pair: order[pair[0]])
+        made.sort(key=lambda pair: order[pair[0].kind])
+        yield from ((item.kind, entity) for item, entity in made)
 
     def _fill_in(self, own: Schema, item: Item) -> None:
         """What the database, and the document as a whole, say of an entity."""
@@ -304,13 +326,20 @@ class _Reading:
             more = [tag for tag in self.standing.selection.tags if tag not in tags]
             item.fields["tags"] = [*tags, *more]
 
-    def _wrong(self, place: Sequence[tuple[str, int]], what: Any) -> None:
+    def _discord(self, item: Item, what: Any, at: Any = None) -> None:
+        """An error of how an entity goes with the others."""
+        self.discordant.add(item)
+        if item.parent is None and isinstance(at, str) and len(self.taken) < DOCUMENT_ERRORS_MAX:
+            self.taken.append((item, at, what))
+        else:
+            self._wrong(self.discords, item.place, what)
+
+    def _wrong(self, level: FieldErrors, place: Sequence[tuple[str, int]], what: Any) -> None:
         """Put an error where its entity stands: arrays are lists with None where all is well."""
         self.count += 1
         if self.count > DOCUMENT_ERRORS_MAX:
-            self.errors.setdefault(ENTITY, [f"more than {DOCUMENT_ERRORS_MAX} errors"])
+            level.setdefault(ENTITY, [f"more than {DOCUMENT_ERRORS_MAX} errors"])
             return
-        level = self.errors
         for depth, (kind, index) in enumerate(place, 1):
             last = depth == len(place)
             if index < 0:

@@ -4,7 +4,7 @@ Whoever has made a document of something else, as a Kubernetes controller does, 
 again by its tags or its name, wherever it is nested.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from store.declarative.items import children_of
@@ -24,6 +24,8 @@ def flatten(values: Mapping[str, Any], errors: FieldErrors) -> tuple[Flat, Field
     rest: FieldErrors = {}
     for name in sorted(errors):
         found, entities = errors[name], values.get(name)
+        if name in kinds() and isinstance(found, dict) and isinstance(entities, list):
+            found = _by_place(schema(name).endpoint_key, entities, found)
         if name not in kinds() or not isinstance(found, list) or not isinstance(entities, list):
             rest[name] = found
             continue
@@ -33,6 +35,16 @@ def flatten(values: Mapping[str, Any], errors: FieldErrors) -> tuple[Flat, Field
         if any(item is not None for item in left):
             rest[name] = left
     return flat, rest
+
+
+def _by_place(
+    key: str | None, entities: Sequence[Any], found: Mapping[str, Any]
+) -> list[Any] | Mapping[str, Any]:
+    """Errors that stand by their entities' endpoint keys, where their entities do."""
+    keys = [entity.get(key) if isinstance(entity, dict) else None for entity in entities]
+    if not set(found) <= {one for one in keys if isinstance(one, str)}:
+        return found
+    return [found.get(one) if isinstance(one, str) else None for one in keys]
 
 
 def _left(kind: str, entity: Any, wrong: Any, flat: Flat) -> Any:
@@ -60,6 +72,9 @@ def _add(kind: str, entity: Mapping[str, Any], errors: FieldErrors, flat: Flat) 
                 _left(child, {**known, **item}, what, flat)
         elif wrong is not None:
             own[child] = wrong
+    for name, target in schema(kind).references.items():
+        if isinstance(shown.get(name), dict) and isinstance(own.get(name), dict):
+            _left(target, shown.pop(name), own.pop(name), flat)
     if own:
         flat.append(_item(kind, shown, list(_listed(own, ""))))
 

@@ -22,7 +22,7 @@ from store.replica_file.aside import clear_companions
 from store.replica_file.layout import About, FileDamaged, OutOfStep, Sum
 from store.replica_file.limits import BUSY_SECONDS_MAX, WAL_BYTES_MAX
 from store.replica_file.persister import Problem
-from store.schema import cold_kinds
+from store.schema import is_cold
 from store.version import Head, Version
 
 _FAILURES_OF_DISK = {
@@ -120,7 +120,7 @@ class ReplicaFile:
             about = self.about()
             if about is not None:
                 self._check_rows(about)
-                take(self._entities(about, [kind for kind in about.sums if not _is_cold(kind)]))
+                take(self._entities(about, [kind for kind in about.sums if not is_cold(kind)]))
             return about
 
     def load_rest(self, take: Callable[[Iterable[Change]], None], about: About) -> Loaded:
@@ -128,7 +128,7 @@ class ReplicaFile:
         with _unreadable_is_damage(), _Transaction(self.connection, "BEGIN"):
             if self.about() != about:
                 raise FileDamaged("somebody else writes to it")
-            take(self._entities(about, [kind for kind in about.sums if _is_cold(kind)]))
+            take(self._entities(about, [kind for kind in about.sums if is_cold(kind)]))
             log = self._log(about)
         return Loaded(about, log, about.shape == layout.shape())
 
@@ -383,10 +383,6 @@ def read_about(connection: sqlite3.Connection) -> About | None:
         "SELECT side, fill, epoch, tag, revision, rest, checksum FROM about"
     ).fetchone()
     return None if row is None else layout.unseal(row)
-
-
-def _is_cold(kind: str) -> bool:
-    return kind in cold_kinds()
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

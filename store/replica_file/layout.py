@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgpack
 from blake3 import blake3
 
-from store.schema import cold_kinds, schema
+from store.schema import cold_kinds, is_cold, schema
 from store.version import Head, Version
 
 FORMAT = 1
@@ -174,7 +174,7 @@ def term_part(term: int) -> int:
 
 def term_fields(kind: str) -> tuple[str, ...]:
     """By which fields entities of a cold kind are found; none for a kind that isn't cold."""
-    if kind not in cold_kinds():
+    if not is_cold(kind):
         return ()
     known = schema(kind)
     named = (known.endpoint_key,) if known.endpoint_key else ()

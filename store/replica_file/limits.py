@@ -3,8 +3,9 @@
 from store.changeset import BODY_BYTES_MAX
 from store.limits import LOG_BYTES_MAX
 
-PENDING_CHANGESETS_MAX = 10_000
-"""Changesets that wait to be written; beyond it the file is written anew as a whole."""
+PENDING_CHANGESETS_MAX = 40_000
+"""Changesets that wait to be written; beyond it the file is written anew as a whole. A node that
+was away for long catches up before it writes."""
 PENDING_BYTES_MAX = 128 * 1024 * 1024
 
 BATCH_CHANGESETS_MAX = 1_000

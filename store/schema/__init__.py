@@ -26,7 +26,7 @@ from store.schema.services import SERVICES
 from store.schema.upstreams import TARGETS, UPSTREAMS
 from store.schema.vaults import VAULTS
 
-__all__ = ["Schema", "cold_kinds", "kinds", "schema", "schemas_with_plugins"]
+__all__ = ["Schema", "cold_kinds", "is_cold", "kinds", "schema", "schemas_with_plugins"]
 
 _SCHEMAS = {
     item.kind: item
@@ -68,8 +68,14 @@ def schema(kind: str) -> Schema:
     return _SCHEMAS[kind]
 
 
+def is_cold(kind: str) -> bool:
+    """Whether workers don't hold a kind but look it up; not one that this version doesn't know."""
+    known = _SCHEMAS.get(kind)
+    return known is not None and known.cold
+
+
 def cold_kinds() -> frozenset[str]:
-    """The kinds that workers don't hold but look up."""
+    """All such kinds."""
     return frozenset(kind for kind, item in _SCHEMAS.items() if item.cold)
 
 

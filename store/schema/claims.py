@@ -23,10 +23,11 @@ def claims(declared: Mapping[str, tuple[str, ...]], entity: Mapping[str, Any]) -
     """
     claimed: dict[str, str] = {}
     for index, names in declared.items():
-        values = {name: entity.get(name) for name in names}
-        if len(names) > 1 and entity:
+        if len(names) == 1:
+            if isinstance(value := entity.get(names[0]), str):
+                claimed[index] = value
+        elif entity:
+            values = {name: entity.get(name) for name in names}
             # Hashed, so that it has the length of an index's key whatever the fields are.
             claimed[index] = blake3(encode_entity(values).encode("utf-8")).hexdigest()
-        elif isinstance(value := values[names[0]], str):
-            claimed[index] = value
     return claimed

@@ -374,7 +374,9 @@ class Schema:
             if isinstance(name, str) and name in self.subschemas:
                 return self.subschemas[name]
         if demanded and self.unknown_subschema is not None:
-            wrong = errors_of(key, chosen) or self.unknown_subschema(str(chosen))
+            first = chosen[0] if isinstance(chosen, list) and chosen else None
+            wrong = None if isinstance(first, str) else errors_of(key, chosen)
+            wrong = wrong or self.unknown_subschema(str(chosen if first is None else first))
             raise schema_violation({self.subschema_key: wrong})
         return None
 

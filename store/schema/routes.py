@@ -120,6 +120,11 @@ _GRPC = Subschema(
     ),
 )
 
+
+def _unknown(protocol: str) -> str:
+    return f"unknown type: {protocol}"
+
+
 ROUTES = Schema(
     kind="routes",
     entity_name="route",
@@ -174,6 +179,7 @@ ROUTES = Schema(
         ),
     ),
     subschema_key="protocols",
+    unknown_subschema=_unknown,
     subschemas={
         "http": _HTTP,
         "https": _HTTP,

@@ -15,6 +15,7 @@ from store.schema.field import Field, Shorthand
 
 REQUIRED = "required field missing"
 UNKNOWN = "unknown field"
+NO_KEY = "missing primary key"
 _EXPECTED = {
     "string": "expected a string",
     "integer": "expected an integer",
@@ -228,7 +229,7 @@ def _reference_errors(value: Any) -> Any:
     """A reference is ``{"id": uuid}``; references by name were resolved before."""
     if not isinstance(value, dict) or value.get("id") is None:
         others = [name for name in value if name != "id"] if isinstance(value, dict) else []
-        return dict.fromkeys(others, UNKNOWN) if others else {"id": "missing primary key"}
+        return dict.fromkeys(others, UNKNOWN) if others else {"id": NO_KEY}
     if not isinstance(value["id"], str):
         return {"id": _EXPECTED["string"]}
     return None if is_uuid(value["id"]) else {"id": "expected a valid UUID"}

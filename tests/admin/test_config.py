@@ -123,6 +123,18 @@ async def test_json_and_forms_are_taken_too(admin: Client) -> None:
     assert statuses == [201, 200, 200, 200]
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"json": {}}, {"json": {"services": []}}, {"data": {"x": "y"}}, {"data": b" "}]
+)
+async def test_no_document_at_all_is_told_so(admin: Client, body: dict[str, Any]) -> None:
+    plain = {"Content-Type": "text/yaml"} if isinstance(body.get("data"), bytes) else {}
+    answer = await admin.post("/config", headers=plain, **body)
+    assert (answer.status, answer.json) == (
+        400,
+        {"message": "expected a declarative configuration"},
+    )
+
+
 async def test_a_document_with_errors_changes_nothing_and_names_them_all(
     admin: Client, node: SmallNode
 ) -> None:

@@ -1,6 +1,7 @@
 """Lists: pages, offsets, sizes and tags."""
 
 import base64
+import itertools
 import json
 
 import pytest
@@ -112,3 +113,23 @@ def test_an_offset_is_unpadded_base64_of_the_key_in_an_array() -> None:
     assert "=" not in encode_offset(ID)
     assert decode_offset(encode_offset(ID)) == ID
     assert decode_offset(encode_offset(ID.upper())) == ID
+
+
+async def test_what_stays_is_listed_once_whatever_is_written_meanwhile(admin: Client) -> None:
+    made = [await admin.make_service(f"s{number}", tags=["t"]) for number in range(12)]
+    stays, goes = made[::2], made[1::2]
+    seen: list[str] = []
+    path = "/services?size=2&tags=t"
+    for number in itertools.count():
+        page = (await admin.get(path)).json
+        seen += [one["id"] for one in page["data"]]
+        path = page["next"]
+        if path is None:
+            break
+        if goes:
+            await admin.delete(f"/services/{goes.pop()['id']}")
+        if number < 6:
+            await admin.make_service(f"n{number}", tags=["t"])
+        await admin.patch(f"/services/{stays[0]['id']}", json={"retries": number})
+    assert len(seen) == len(set(seen))
+    assert {one["id"] for one in stays} <= set(seen)

@@ -194,6 +194,40 @@ def holding(revision: int) -> tuple[Serving, State]:
     return serving, state
 
 
+async def test_what_peers_bring_meanwhile_is_not_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority_link, "PEERS_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(authority_link, "PEERS_PAUSE_CHANGESETS", 1)
+    everything, digest = [], GENESIS_DIGEST
+    for revision in range(1, 101):
+        everything.append(following(revision, digest))
+        digest = everything[-1].digest
+    replica = serving()
+    replica.replica.load(State(Head(Version(1, 7, 0), GENESIS_DIGEST), ()))
+    reads: list[int] = []
+
+    async def bring() -> None:
+        for number, changeset in enumerate(everything, start=1):
+            replica.offer(*changeset)
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+
+    class InPieces(Holds):
+        async def log(self, after: Head, limit: int = 1_000) -> Sequence[Changeset] | None:
+            reads.append(after.version.revision)
+            if len(reads) == 1:
+                tasks.append(asyncio.create_task(bring()))
+                await asyncio.sleep(0)
+            return everything[after.version.revision :][:10]
+
+    tasks: list[asyncio.Task[None]] = []
+    link = link_to(InPieces(), replica, Nobody())
+    assert await link.open()
+    await link.catch_up()
+    assert replica.version.revision == 100
+    assert reads == [0, 100]
+    await tasks[0]
+
+
 @pytest.mark.parametrize("helped", [True, False])
 async def test_where_the_log_does_not_reach_peers_are_asked_before_the_whole_state(
     helped: bool,

@@ -315,6 +315,31 @@ async def test_a_worker_is_fed_ahead_of_a_state_and_then_the_rest_of_it(fed: Fed
     assert fed.pipe.versions()[-2] == (5, False, True)
 
 
+async def test_a_worker_is_fed_ahead_of_a_state_that_is_read_at_the_authority(fed: Fed) -> None:
+    state = pinned(5)
+    arriving: list[Arriving] = []
+    serving = Serving(Replica("a"), lambda *_: None, lambda: None)
+
+    def begins(begun: Arriving) -> None:
+        arriving.append(begun)
+        fed.worker.feed_ahead(begun)
+
+    serving.on_arriving = begins
+    loading = asyncio.create_task(serving.load(State(state.head, tuple(state.changes()))))
+    sent_before_its_end = 0
+    while not loading.done():
+        sent_before_its_end = len(sent(fed))
+        await asyncio.sleep(0)
+    await loading
+    assert COUNT * 3 // 4 < sent_before_its_end < COUNT, "all but the last slice"
+    fed.worker.feed(serving.replica.pin())
+    await fed.until_fed()
+    assert sent(fed) == list(state.changes()), "each once"
+    assert fed.pipe.versions()[-1] == (5, False, True)
+    await serving.load(State(pinned(9).head, ()))
+    assert len(arriving) == 1, "what is served goes on being served until the next is whole"
+
+
 async def test_another_state_than_the_one_that_came_ahead_begins_anew(fed: Fed) -> None:
     incoming = Incoming(5)
     fed.worker.feed_ahead(incoming.arriving[0])

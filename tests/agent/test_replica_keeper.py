@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from node.agent import replica_keeper
 from node.agent.replica_keeper import ReplicaKeeper
 from node.agent.serving import Serving
 from store.changeset import Changeset
@@ -37,13 +38,15 @@ class Node:
     def _loaded(self) -> None:
         self.keeper.replaced()
 
-    async def start(self, expected_id: str = AUTHORITY) -> str | None:
+    async def start(
+        self, expected_id: str = AUTHORITY, serves: Callable[[], bool] = lambda: True
+    ) -> str | None:
         async def on_hot(hot: PinnedState) -> None:
             self.hot = list(hot.changes())
 
         kept = await self.keeper.load(lambda: expected_id, on_hot)
         self.keeper.identified(expected_id)
-        self.keeper.start()
+        self.keeper.start(serves)
         return kept
 
     def apply(self, end: int) -> None:
@@ -87,6 +90,52 @@ async def test_what_was_applied_until_the_end_is_there_at_the_next_start(path: P
     await third.start()
     assert third.serving.head() == head_of(HISTORY[49])
     await third.keeper.finish()
+
+
+async def test_a_node_serves_first_and_writes_then(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_keeper, "REPLICA_SERVE_LOOK_SECONDS", 0.001)
+    looks: list[bool] = []
+
+    def serves() -> bool:
+        looks.append(len(looks) >= 20)
+        assert node.keeper.counters()["replica_file_writes"] == 0
+        return looks[-1]
+
+    node = Node(path)
+    await node.start(serves=serves)
+    node.apply(20)
+    await node.until(node.is_kept)
+    assert len(looks) == 21
+    await node.keeper.finish()
+
+
+@pytest.mark.parametrize("bound", ["REPLICA_SERVE_FIRST_SECONDS", "PENDING_CHANGESETS_MAX"])
+async def test_what_waits_for_long_or_is_much_is_written_whoever_serves(
+    path: Path, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Node(path)
+    await before.start()
+    before.apply(10)
+    await before.keeper.finish()
+    monkeypatch.setattr(replica_keeper, "REPLICA_SERVE_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(replica_keeper, bound, 10)
+    if bound == "REPLICA_SERVE_FIRST_SECONDS":
+        monkeypatch.setattr(replica_keeper, bound, 0.001)
+    node = Node(path)
+    await node.start(serves=lambda: False)
+    node.apply(20)
+    await node.until(node.is_kept)
+    await node.keeper.finish()
+
+
+async def test_what_waits_at_the_end_is_written_though_nothing_was_served(path: Path) -> None:
+    node = Node(path)
+    await node.start(serves=lambda: False)
+    node.apply(20)
+    await node.keeper.finish()
+    assert node.is_kept()
 
 
 async def test_a_file_of_another_authority_is_no_evidence(path: Path) -> None:

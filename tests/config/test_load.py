@@ -97,6 +97,9 @@ def test_signs_in_variables_are_taken_as_they_are() -> None:
         ("nginx_http_client_max_body_size = 8m", "client_max_body_size", 8 * 1024 * 1024),
         ("client_max_body_size = 1k", "client_max_body_size", 1024),
         ("cluster_role = traditional", "role", "traditional"),
+        ("resolver_address = 192.0.2.1", "dns_resolver", (HostPort("192.0.2.1", 53),)),
+        ("resolver_hosts_file = /etc/hosts2", "dns_hostsfile", "/etc/hosts2"),
+        ("resolver_valid_ttl = 5", "dns_valid_ttl", 5.0),
     ],
 )
 def test_other_names_of_kongs_for_a_key_are_read(alias: str, field: str, value: object) -> None:

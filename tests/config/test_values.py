@@ -45,6 +45,8 @@ KEY = base64.b64encode(bytes(range(32))).decode()
         (values.token, "t" * 16, "t" * 16),
         (plugin_names, "bundled, key-auth", ("bundled", "key-auth")),
         (plugin_names, "off", ()),
+        (plugin_names, "off, key-auth", ()),
+        (plugin_names, "key-auth, off, basic-auth", ("key-auth", "basic-auth")),
     ],
 )
 def test_a_value_is_read(parse: values.Parser[Any], text: str, value: Any) -> None:

@@ -34,13 +34,18 @@ http {{
 class Balancer:
     """nginx on a free loopback port; all of its files are in ``folder``."""
 
-    def __init__(self, folder: Path, port: int, node_ports: Sequence[int]) -> None:
+    def __init__(
+        self, folder: Path, port: int, node_ports: Sequence[int], *, keepalive: bool = False
+    ) -> None:
+        """With ``keepalive`` it keeps its connections to the nodes, which the sample doesn't."""
         self.port = port
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
         (folder / "conf.d").mkdir(parents=True)
         (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-        (folder / "conf.d" / "grapevine.conf").write_text(sample(port, node_ports))
+        (folder / "conf.d" / "grapevine.conf").write_text(
+            with_keepalive(sample(port, node_ports)) if keepalive else sample(port, node_ports)
+        )
 
     @property
     def url(self) -> str:
@@ -86,6 +91,16 @@ def sample(port: int, node_ports: Sequence[int]) -> str:
     for server in rest:
         text = text.replace(server, "")
     return text.replace(first, "".join(f"    server {HOST}:{port};\n" for port in node_ports))
+
+
+def with_keepalive(text: str) -> str:
+    """The sample with connections to the nodes that are kept."""
+    text = text.replace("upstream grapevine {", "upstream grapevine {\n    keepalive 32;")
+    return text.replace(
+        "proxy_pass http://grapevine;",
+        "proxy_pass http://grapevine;\n        proxy_http_version 1.1;\n"
+        '        proxy_set_header Connection "";',
+    )
 
 
 def free_port() -> int:

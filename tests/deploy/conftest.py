@@ -47,7 +47,9 @@ async def balanced_cluster(home: Path) -> AsyncIterator[Balanced]:
         admin = cluster.nodes[0].admin_url
         service = {"name": "upstream", "url": f"http://{HOST}:{upstream.port}"}
         await cluster.post_json(f"{admin}/services", service)
-        await cluster.post_json(f"{admin}/services/upstream/routes", {"paths": ["/"]})
+        await cluster.post_json(
+            f"{admin}/services/upstream/routes", {"name": "asked", "paths": ["/"]}
+        )
 
         async def served() -> bool:
             for node in cluster.nodes:

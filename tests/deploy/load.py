@@ -15,12 +15,16 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
 class Load:
     """Clients that ask, GET and POST in turn, as fast as they are answered, until the block ends.
 
-    A request that is cut off counts as failed like one with a wrong answer.
+    A request that is cut off counts as failed like one with a wrong answer. Each client keeps its
+    connection unless each request is to have a ``fresh`` one, and rests for ``pause`` seconds after
+    each answer.
     """
 
-    def __init__(self, url: str, clients: int) -> None:
+    def __init__(self, url: str, clients: int, *, fresh: bool = False, pause: float = 0.0) -> None:
         self.answered = 0
         self.failures: Counter[str] = Counter()
+        self._fresh = fresh
+        self._pause = pause
         self._url = url
         self._clients = clients
         self._ending = False
@@ -46,17 +50,20 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def _client(self) -> None:
-        async with aiohttp.ClientSession(timeout=REQUEST_TIMEOUT) as session:
+        connector = aiohttp.TCPConnector(force_close=self._fresh)
+        async with aiohttp.ClientSession(connector=connector, timeout=REQUEST_TIMEOUT) as session:
             while not self._ending:
-                await self._ask(session, "GET")
-                await self._ask(session, "POST")
+                for method in ("GET", "POST"):
+                    await self._ask(session, method)
+                    if self._pause:
+                        await asyncio.sleep(self._pause)
 
     async def _ask(self, session: aiohttp.ClientSession, method: str) -> None:
         path, body = ("/digest", BODY) if method == "POST" else ("/headers", None)
         try:
             async with session.request(method, self._url + path, data=body) as response:
-                answer = await response.json()
                 problem = f"status {response.status}" if response.status != 200 else ""
+                answer = {} if problem else await response.json()
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = repr(error)
         else:

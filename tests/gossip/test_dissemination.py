@@ -307,6 +307,14 @@ def test_the_confirmation_age_spreads_and_never_gets_younger_by_echo(driver: Dri
     assert driver.core.confirmation_age(driver.now) >= told + 0.99
 
 
+def test_who_holds_less_has_confirmed_less(driver: Driver) -> None:
+    driver.replica.load([driver.authority.commit(b"what the authority is about to lose")])
+    driver.receive(2, Heartbeat.of(EMPTY, 0.0))
+    assert driver.core.confirmation_age(driver.now) == float("inf")
+    driver.receive(3, Heartbeat.of(driver.authority.head(), 0.0))
+    assert driver.core.confirmation_age(driver.now) < 1.0
+
+
 def test_a_confirmation_of_ours_rides_on_the_next_heartbeat(driver: Driver) -> None:
     driver.core.authority_confirmed(EMPTY, driver.now)
     driver.core.effects()

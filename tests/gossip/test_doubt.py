@@ -184,3 +184,14 @@ def test_a_node_that_is_cut_off_for_good_sees_the_others_failed_in_the_end(nodes
         lambda: all(last.status_of(other) == "failed" for other in world.nodes[:-1]), within=300.0
     )
     assert took > LAN.doubt_max
+
+
+def test_who_has_spoken_doubts_no_more_until_somebody_is_heard() -> None:
+    doubt = Doubt(PROFILE, Counters())
+    first, second, third = (verdict(number, Status.SUSPECT) for number in (2, 3, 4))
+    assert doubt.failed(Failure(first, 1.0), 1.0) == []
+    over = 1.0 + PROFILE.doubt_max
+    assert doubt.advance(over) == [first]
+    assert doubt.failed(Failure(second, over), over + 1.0) == [second]
+    doubt.heard(node_id(4), 2, over + 2.0)
+    assert doubt.failed(Failure(third, over + 3.0), over + 4.0) == []

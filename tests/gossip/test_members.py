@@ -235,3 +235,28 @@ def test_the_profile_decides_how_long_failed_members_are_listed() -> None:
     hold(members, FAILED)
     members.sweep(NOW + 6)
     assert members.get(node_id(2)) is None
+
+
+def test_the_authoritys_word_is_news_once(members: Members) -> None:
+    hold(members, ALIVE, incarnation=5, generation=3)
+    word = verdict(2, LEFT, limits.COUNTER_MAX, 3)
+    assert members.remove(word, NOW).outcome == "changed"
+    assert members.remove(word, NOW).outcome == "same"
+
+
+def test_of_the_failed_that_left_the_listing_so_many_addresses_are_remembered(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FORMER_MAX", 2)
+    for number in (2, 3, 4):
+        members.admit_alive(alive(number), NOW)
+        members.admit_verdict(verdict(number, FAILED), NOW + number)
+    members.sweep(NOW + LAN.failed_ttl + 100.0)
+    assert sorted(members.former) == [address(3), address(4)]
+
+
+def test_who_is_expelled_is_not_listed_any_more(members: Members) -> None:
+    member = hold(members, SUSPECT)
+    members.expel(member, NOW)
+    assert members.get(node_id(2)) is None
+    assert members.buried == [member]

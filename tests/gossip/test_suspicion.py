@@ -1,6 +1,7 @@
 """Lifeguard's suspicion formula."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_profiles_expect_two_less_confirmations_than_their_multiplier() -> None:
     for profile in (LOCAL, LAN, WAN):
         suspicion = open_suspicion(profile, 100, "a", now=0.0)
         assert suspicion.confirmations_expected == expected[profile.name]
+
+
+@pytest.mark.parametrize("interval", [0.2, 3.0])
+def test_time_is_counted_in_probe_intervals(interval: float) -> None:
+    profile = replace(LAN, probe_interval=interval)
+    suspicion = open_suspicion(profile, 10, "a", now=0.0)
+    assert (suspicion.minimum, suspicion.maximum) == pytest.approx((5 * interval, 30 * interval))

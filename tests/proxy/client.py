@@ -54,6 +54,12 @@ class Client:
         request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"
         return await self.ask(request.encode("latin-1"))
 
+    async def settled(self) -> None:
+        """Wait until the worker has seen what other connections sent before: it answers a later
+        request by itself."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self.get("/", "Grapevine-Min-Revision: never\r\n")
+
     async def response(self, head_only: bool = False) -> Response:
         """Read one response."""
         async with asyncio.timeout(DEADLINE_SECONDS):

@@ -43,7 +43,7 @@ class Origin:
 async def origin(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Origin]:
     """An upstream on a free port."""
     made = Origin(handler)
-    server = await asyncio.start_server(made.serve, host, port)
+    server = await asyncio.start_server(made.serve, host, port, backlog=1024)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

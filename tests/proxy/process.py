@@ -58,10 +58,16 @@ def route(to: Change, route_id: str | None = None, **fields: Any) -> Change:
     return ("routes", entity["id"], json.dumps(entity))
 
 
-def everything(url: str, **fields: Any) -> tuple[Change, ...]:
+def everything(
+    url: str, *, request_buffering: bool = True, response_buffering: bool = True, **fields: Any
+) -> tuple[Change, ...]:
     """A service at a URL, and a route that leads every request to it."""
     target = service(url, **fields)
-    return (target, route(target, paths=["/"]))
+    buffering: dict[str, Any] = {
+        "request_buffering": request_buffering,
+        "response_buffering": response_buffering,
+    }
+    return (target, route(target, paths=["/"], **buffering))
 
 
 class WorkerProcess:

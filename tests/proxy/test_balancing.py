@@ -1,6 +1,7 @@
 """Requests through a real worker to the targets of upstreams: shares, retries, names, errors."""
 
 import asyncio
+import re
 import socket
 import struct
 from collections import Counter
@@ -277,6 +278,23 @@ async def test_a_cookie_keeps_a_client_at_its_target() -> None:
                 assert again.text == response.text
                 met.add(again.text)
             assert len(met) > 1
+
+
+@pytest.mark.parametrize("own", ["sid=theirs; Path=/x", "other=1"])
+async def test_the_cookie_takes_the_place_of_the_upstreams_own_by_that_name(own: str) -> None:
+    up = upstream("up.test", algorithm="consistent-hashing", hash_on="cookie", hash_on_cookie="sid")
+    lines = b"set-cookie: first=1\r\nSet-Cookie: %b\r\nSet-Cookie: sid2=2\r\n" % own.encode()
+    answer = b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\nhi" % lines
+    async with origin(answering(*[answer] * 2)) as made:
+        to = target(up, f"127.0.0.1:{made.port}")
+        async with running([up, to, *SERVICE]) as worker, connected(worker.port) as client:
+            made_anew = re.findall(r"(?i)set-cookie: ([^=]+=[^;\r]*)", (await client.get()).head)
+            sent = await client.get("/", "Cookie: sid=x\r\n")
+    names = [pair.partition("=")[0] for pair in made_anew]
+    kept = ["first", "sid", "sid2"] if own.startswith("sid") else ["first", "other", "sid2", "sid"]
+    assert names == kept
+    assert "sid=theirs" not in made_anew
+    assert (f"Set-Cookie: {own}" in sent.head) is True
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ async def test_the_order_of_types_is_kongs_and_aaaa_is_asked_for_last() -> None:
         assert found == Found((Record("2001:db8::1"),), 7.0)
 
 
+async def test_a_configured_ttl_takes_the_place_of_the_servers_own(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.9 listed.test\n")
+    async with name_server({("a.test", "A"): ["192.0.2.1"]}, ttl=7) as server:
+        ask = Lookup([("127.0.0.1", server.port)], ("A",), hosts, 300.0)
+        assert (await ask("a.test")).ttl == 300.0
+        assert (await ask("listed.test")).ttl == limits.RESOLVER_TTL_SECONDS
+
+
 async def test_the_type_that_was_found_is_asked_for_first_the_next_time() -> None:
     async with name_server({("a.test", "A"): ["192.0.2.1"]}) as server:
         ask = lookup(server)
@@ -136,6 +145,23 @@ async def test_while_the_service_fails_the_last_answer_stays(
         await names.settle()
     assert len(names.asked) == 4
     assert names.changed == ["a"]
+
+
+async def test_another_way_to_look_up_is_taken_soon_and_nobody_waits_for_it(
+    names: Answers,
+) -> None:
+    """As a reload brings other name servers."""
+    one, two = (Record("192.0.2.1"),), (Record("192.0.2.2"),)
+    assert await names.resolver.resolve("a") == one
+
+    async def elsewhere(name: str) -> Found:
+        return Found(two, 10.0)
+
+    names.resolver.look_up_by(elsewhere)
+    assert names.resolver.known("a") == one
+    await names.settle()
+    assert names.resolver.known("a") == two
+    assert names.asked == ["a"]
 
 
 async def test_a_name_that_is_gone_loses_its_addresses(names: Answers) -> None:

@@ -198,7 +198,8 @@ async def test_head_has_a_length_and_no_body() -> None:
 
 
 async def test_expect_continue_gets_its_go_ahead_once_the_upstream_is_there(echo: Origin) -> None:
-    async with running(everything(echo.url)) as worker, connected(worker.port) as client:
+    changes = everything(echo.url, request_buffering=False)
+    async with running(changes) as worker, connected(worker.port) as client:
         client.send(
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
         )
@@ -223,7 +224,10 @@ async def test_interim_responses_are_passed_on_to_http_1_1_only() -> None:
             assert (await client.ask(b"GET / HTTP/1.0\r\n\r\n")).body == b"hi"
 
 
-async def test_an_early_answer_ends_an_upload_and_is_seen_by_the_client() -> None:
+@pytest.mark.parametrize(("buffering", "size"), [(False, 1_000_000), (True, 2_000_000)])
+async def test_an_early_answer_ends_an_upload_and_is_seen_by_the_client(
+    buffering: bool, size: int
+) -> None:
     async def refuse(
         made: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -233,10 +237,11 @@ async def test_an_early_answer_ends_an_upload_and_is_seen_by_the_client() -> Non
 
     async with (
         origin(refuse) as made,
-        running(everything(made.url)) as worker,
+        running(everything(made.url, request_buffering=buffering)) as worker,
         connected(worker.port) as client,
     ):
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 5000)
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
+        client.send(head + b"x" * 5000)
         response = await client.response()
         assert (response.status, response.body) == (403, b"no")
         assert response.field("Connection") == "close"
@@ -343,8 +348,10 @@ async def test_the_headers_setting_takes_our_fields_away(echo: Origin) -> None:
         assert response.field(name) is None
 
 
-async def test_a_body_over_the_bound_is_refused_early(echo: Origin) -> None:
-    async with running(everything(echo.url), client_max_body_size=10) as worker:
+@pytest.mark.parametrize("buffering", [False, True])
+async def test_a_body_over_the_bound_is_refused_early(echo: Origin, buffering: bool) -> None:
+    changes = everything(echo.url, request_buffering=buffering)
+    async with running(changes, client_max_body_size=10) as worker:
         for framing in (
             b"Content-Length: 11\r\n\r\n",
             b"Transfer-Encoding: chunked\r\n\r\nb\r\nelevenbytes\r\n",

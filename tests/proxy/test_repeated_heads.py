@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.proxy import limits
-from node.proxy.heads import HeadParser, RequestHead, RequestRefused
+from node.proxy.heads import HeadParser, Remembered, RequestHead, RequestRefused
+
+NOTHING = Remembered()
 
 LINES = st.sampled_from(
     [
@@ -64,7 +66,7 @@ def outcome(parser: HeadParser, data: bytes) -> RequestHead | int | None:
         head = parser.whole(data)
     except RequestRefused as refusal:
         return refusal.status
-    return head and head._replace(remembered={})
+    return head and head._replace(remembered=NOTHING)
 
 
 @given(st.lists(st.tuples(LINES, FIELDS), min_size=1, max_size=3), st.randoms())

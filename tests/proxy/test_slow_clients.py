@@ -32,6 +32,10 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = self.eof = False
+        self.unsent = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 1) if name == "peername" else default
@@ -129,8 +133,21 @@ def test_a_body_may_drip_but_not_stop(slow: Slow) -> None:
 
 
 def test_a_client_that_takes_nothing_is_aborted(slow: Slow) -> None:
+    slow.wire.unsent = 1000
     slow.client.pause_writing()
     slow.wait(limits.SEND_SECONDS - 1)
     assert not slow.wire.closed
     slow.wait(2)
+    assert slow.wire.closed
+
+
+def test_a_client_that_takes_a_little_now_and_then_is_not_aborted(slow: Slow) -> None:
+    """As nginx's send_timeout: between two writes that succeed."""
+    slow.wire.unsent = 1000
+    slow.client.pause_writing()
+    for _ in range(5):
+        slow.wire.unsent -= 1
+        slow.wait(limits.SEND_SECONDS + 1)
+        assert not slow.wire.closed
+    slow.wait(limits.SEND_SECONDS + 1)
     assert slow.wire.closed

@@ -157,7 +157,10 @@ async def test_a_head_that_comes_in_pieces_is_refused_alike() -> None:
 
 async def test_a_body_that_breaks_off_its_framing_ends_both_connections() -> None:
     """The head is on its way already; what was sent behind the body must not be."""
-    async with origin(record) as made, running(everything(made.url)) as worker:
+    async with (
+        origin(record) as made,
+        running(everything(made.url, request_buffering=False)) as worker,
+    ):
         for number, body in enumerate(BODIES.values(), 1):
             async with connected(worker.port) as client:
                 client.send(CHUNKED + b"1\r\nx\r\n")
@@ -171,6 +174,22 @@ async def test_a_body_that_breaks_off_its_framing_ends_both_connections() -> Non
                 while len(made.heads) < number:
                     await asyncio.sleep(0)
         assert not any("smuggled" in head for head in made.heads)
+
+
+async def test_a_body_that_breaks_off_while_it_is_read_whole_reaches_nobody() -> None:
+    async with (
+        origin(record) as made,
+        running(everything(made.url)) as worker,
+        connected(worker.port) as other,
+    ):
+        for body in BODIES.values():
+            async with connected(worker.port) as client:
+                client.send(CHUNKED + b"1\r\nx\r\n")
+                await other.settled()
+                client.send(body + SMUGGLED)
+                client.writer.write_eof()
+                assert (await client.closed()).startswith(b"HTTP/1.1 400 "), body
+        assert (made.heads, made.connections) == ([], 0)
 
 
 class Taken(NamedTuple):

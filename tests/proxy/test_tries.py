@@ -66,7 +66,7 @@ class Worker:
         peer, trust = Peer(b"192.0.2.9", False, False, b"", 80), Trust((), "X-Real-IP", False)
         found = dispatch.find(head, peer, self.table, trust)
         assert isinstance(found, dispatch.Found)
-        plan = dispatch.compose(found, head, peer, b"via", b"id")
+        plan = dispatch.compose(found, head, peer, b"via")
         return Tries(cast("Gateway", self), plan, head, "")
 
 

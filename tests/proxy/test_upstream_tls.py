@@ -72,7 +72,7 @@ async def tls_origin(
 
 def to(origin: Origin, **fields: Any) -> tuple[Change, Change]:
     target = service(f"https://127.0.0.1:{origin.port}", retries=0, **fields)
-    return target, route(target, paths=["/"], preserve_host=True)
+    return target, route(target, paths=["/"], preserve_host=True, request_buffering=False)
 
 
 async def asked(worker: WorkerProcess, host: str = "a.test") -> Response:

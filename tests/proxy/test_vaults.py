@@ -29,7 +29,8 @@ def test_a_vault_is_there_from_the_changeset_on_that_brings_it() -> None:
     table, refused = told()
     assert resolved(table, "{vault://mine/key}") == ""
     assert refused == [
-        "{vault://mine/key} can't be resolved, and counts as empty: there is no vault 'mine'"
+        "unable to resolve reference {vault://mine/key} (there is no vault 'mine');"
+        " it counts as empty"
     ]
     table.apply((1, 0, 1), [("vaults", "1", text("mine", "A_"))])
     assert resolved(table, "{vault://mine/key}") == "of a"

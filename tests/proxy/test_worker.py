@@ -1,6 +1,7 @@
 """The worker process and its channel: start, versions, draining, orphans, signals, logs."""
 
 import asyncio
+import json
 import signal
 import ssl
 import subprocess
@@ -241,6 +242,19 @@ async def test_the_access_log_is_kongs_and_is_reopened(echo: Origin, tmp_path: P
     assert '"-" 400' in old
     assert f'"GET /a?b HTTP/1.1" 200 {len(response.body)} "r" "\\x22x" kong_request_id: ' in old
     assert '"GET /second HTTP/1.1" 200' in log.read_text()
+
+
+async def test_the_access_log_may_be_json(echo: Origin, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    async with (
+        running(everything(echo.url), access_log=str(log), access_log_format="json") as worker,
+        connected(worker.port) as client,
+    ):
+        response = await client.get("/a?b", 'User-Agent: "x\\\r\n')
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["request"] == "GET /a?b HTTP/1.1"
+    assert line["user_agent"] == '"x\\'
+    assert (line["status"], line["bytes_sent"]) == (200, len(response.body))
 
 
 async def test_tls_clients_are_served_and_http_2_is_not_offered(

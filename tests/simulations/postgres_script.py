@@ -280,6 +280,10 @@ def _statement(rng: random.Random) -> tuple[str, tuple[Any, ...]]:
                 rng.randrange(9),
             ),
         ),
+        (
+            POSTGRES.append_one,
+            (rng.randbytes(16), bytes(32), b"z", 3.0, rng.randrange(9)),
+        ),
         (READ_HEAD_BESIDE, (rng.randrange(9),)),
         (MOVE, (number + 2, bytes([number] * 8))),
         ("SELECT revision FROM head FOR UPDATE", ()),

@@ -17,6 +17,10 @@ from simulations.scenarios import SCENARIOS
 from simulations.settings import Settings
 
 SHORTENED = {
+    "propagation": ["--set=changesets=5", "--set=losses=0.05"],
+    "fence": ["--set=fences=5", "--set=losses=0.05"],
+    "repair": ["--set=entities=500", "--set=changed=1,20"],
+    "authority-load": ["--set=seconds=30"],
     "swim": ["--set=trials=1"],
     "lifeguard": [
         "--set=lengths=1",
@@ -219,6 +223,16 @@ def test_ctrl_c_ends_a_batch_with_a_summary(
     summary = json.loads(outcome.stdout)
     assert (summary["runs"], summary["interrupted"]) == (4, True)
     assert [one["seed"] for one in summary["failures"]] == list(failing)
+
+
+def test_for_ever_lasts_as_long_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping(monkeypatch, at=10**9)
+    outcome = invoke("run", "crash", "--forever", "--minutes=0.001", "--json")
+    assert outcome.exit_code == 0
+    summary = json.loads(outcome.stdout)
+    assert summary["runs"] >= 1
+    assert not summary["interrupted"]
+    assert invoke("run", "crash", "--minutes=1").exit_code == 2
 
 
 def test_ctrl_c_ends_a_single_run(monkeypatch: pytest.MonkeyPatch) -> None:

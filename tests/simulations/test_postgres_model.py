@@ -61,6 +61,8 @@ def test_the_random_sessions_wait_for_each_other_and_come_into_circles() -> None
         "SELECT body FROM entity LEFT JOIN head ON true",
         "SELECT body FROM entity WHERE body LIKE $1",
         "SELECT lower(body) FROM entity",
+        "SELECT id FROM (SELECT id FROM entity UNION ALL SELECT id FROM entity) e",
+        "SELECT count(id) FROM entity",
         "INSERT INTO entity VALUES ($1, $2, $3)",
         "SELECT body FROM entity FOR UPDATE SKIP LOCKED",
         "UPDATE entity SET body = DEFAULT, x",

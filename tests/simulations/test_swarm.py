@@ -65,7 +65,13 @@ def test_the_same_seed_gives_the_same_trace_in_processes_with_other_hash_seeds()
 
 def test_a_batch_in_which_something_never_happens_is_not_ok() -> None:
     batch = Batch("swarm")
-    shown = {"ok": True, "events": 1, "sometimes": {"left": 1}, "measures": {}}
+    shown = {
+        "ok": True,
+        "events": 1,
+        "virtual_seconds": 1.0,
+        "sometimes": {"left": 1},
+        "measures": {},
+    }
     for _ in range(400):
         batch.add(shown)
     outcome = batch.outcome()

@@ -1,6 +1,7 @@
 """Declarative documents brought to a database: what they change, and what they leave alone."""
 
 import asyncio
+import gc
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -361,6 +362,39 @@ async def test_documents_at_once_end_as_one_of_them(authority: Authority) -> Non
     assert len(hosts) in (2, 3)
     assert hosts["both"] in ("h1", "h2")
     await check_history(authority)
+
+
+async def test_the_collector_stops_nothing_while_a_document_is_compared(
+    authority: Authority,
+) -> None:
+    collected: list[str] = []
+    services = [{"name": f"s{number}", "host": "h"} for number in range(1_000)]
+    text = json.dumps({"_format_version": "3.0", "services": services})
+    during: list[str] = []
+
+    async def note() -> None:
+        during.extend(collected)
+
+    gc.collect()
+    gc.callbacks.append(lambda phase, info: collected.append(phase))
+    try:
+        brought = await put(authority, text, before_commit=note)
+    finally:
+        gc.callbacks.pop()
+    assert counts(brought) == (1_000, 0, 0, 0)
+    assert during == []
+    await refused(authority, "nonsense")
+    assert gc.isenabled()
+
+
+async def test_a_plugin_agrees_with_the_routes_that_stay(authority: Authority) -> None:
+    await put(authority, f"{V3}routes: [{{name: r, paths: [/], protocols: [http]}}]")
+    plugin = f"{V3}plugins: [{{name: key-auth, route: r, protocols: [https]}}]"
+    wrong = "must match the associated route's protocols"
+    error = await refused(authority, plugin, prune=False)
+    assert error.fields == {"plugins": [{"protocols": wrong}]}
+    agreeing = await put(authority, plugin.replace("[https]", "[http]"), prune=False)
+    assert counts(agreeing) == (1, 0, 0, 0)
 
 
 async def test_a_repeated_write_id_is_told(authority: Authority) -> None:

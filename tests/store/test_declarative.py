@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from store import limits
 from store.declarative.document import MADE_AT, read_document
-from store.declarative.export import export
+from store.declarative.export import export, export_changes
 from store.declarative.text import TextRefused, parse
 from store.errors import EntityError
 from tests.store.pems import pair
@@ -307,9 +307,51 @@ def test_server_names_of_a_certificate_may_be_texts_or_entities() -> None:
             {
                 "plugins": [
                     None,
-                    "uniqueness violation: 'plugins' entity with name, route, service, consumer "
-                    "set to 'cors, null, null, null' already declared",
+                    "uniqueness violation: 'plugins' entity with primary key set to "
+                    "'81f7b439-c3fa-5e45-815f-8de9d9afec12' already declared",
                 ]
+            },
+        ),
+        (
+            "consumers: [{username: a, custom_id: c}, {username: b, custom_id: c}]",
+            {
+                "consumers": {
+                    "b": "uniqueness violation: 'consumers' entity with custom_id set to 'c' "
+                    "already declared"
+                }
+            },
+        ),
+        (
+            "services: [{name: a, url: https://h, client_certificate: {cert: '', key: ''}}]",
+            {
+                "services": [
+                    {
+                        "client_certificate": {
+                            "cert": "length must be at least 1",
+                            "key": "length must be at least 1",
+                        }
+                    }
+                ]
+            },
+        ),
+        (
+            "nonsense: 1\nservices: [{name: a, host: h, protocol: nope}]\nroutes: [{service: b}]",
+            {
+                "nonsense": "unknown field",
+                "services": [
+                    {
+                        "protocol": "expected one of: grpc, grpcs, http, https, tcp, tls, "
+                        "tls_passthrough, udp"
+                    }
+                ],
+                "routes": [
+                    {
+                        "@entity": [
+                            "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when "
+                            "'protocols' is 'https'"
+                        ]
+                    }
+                ],
             },
         ),
     ],
@@ -318,3 +360,56 @@ def test_what_a_document_cannot_say_is_told_where_it_stands(
     text: str, wrong: dict[str, object]
 ) -> None:
     assert refused(V3 + text).fields == wrong
+
+
+ROUTES = """
+services: [{name: s, host: h}, {name: idle, host: h}]
+routes:
+- {name: plain, service: s, paths: [/], protocols: [http]}
+- {name: sealed, service: s, paths: [/], protocols: [https]}
+"""
+BY_ROUTE = "must match the associated route's protocols"
+BY_SERVICE = "must match the protocols of at least one route pointing to this Plugin's service"
+
+
+@pytest.mark.parametrize(
+    ("bound", "protocols", "wrong"),
+    [
+        ("route: plain", "[https]", BY_ROUTE),
+        ("route: plain", "[http, https]", None),
+        ("service: s", "[grpc]", BY_SERVICE),
+        ("service: s", "[https]", None),
+        ("service: idle", "[grpc]", None),
+        ("enabled: true", "[grpc]", None),
+    ],
+)
+def test_a_plugins_protocols_have_one_in_common_with_what_it_is_bound_to(
+    bound: str, protocols: str, wrong: str | None
+) -> None:
+    plugin = f"plugins: [{{name: key-auth, {bound}, protocols: {protocols}}}]"
+    text = f"{V3}{ROUTES}{plugin}"
+    if wrong is None:
+        assert len(read_document(text).entities) == 5
+    else:
+        assert refused(text).fields == {"plugins": [{"protocols": wrong}]}
+
+
+def test_default_protocols_agree_with_everything_also_once_exported() -> None:
+    routes = "routes: [{name: r, paths: [/], protocols: [grpc]}]\n"
+    document = read_document(f"{V3}{routes}plugins: [{{name: bot-detection, route: r}}]")
+    again = read_document("".join(export_changes(document.changes())))
+    assert dict(again.entities) == dict(document.entities)
+
+
+def test_a_plugin_keeps_its_id_whatever_its_settings() -> None:
+    text = V3 + "services: [{name: s, host: h, plugins: [{name: key-auth, config: {realm: %s}}]}]"
+    first, second = (read_document(text % realm).entities[1][1] for realm in ("a", "b"))
+    assert first["config"]["realm"] != second["config"]["realm"]
+    assert first["id"] == second["id"]
+
+
+def test_a_whole_entity_may_stand_where_its_key_does() -> None:
+    given = "id: 0855b320-0dd2-547d-891d-601e9b38647f, name: s, host: h"
+    routes = f"routes: [{{paths: [/], service: {{{given}}}}}]"
+    ((_, service), (_, route)) = read_document(f"{V3}services: [{{{given}}}]\n{routes}").entities
+    assert route["service"] == {"id": service["id"]}

@@ -71,11 +71,11 @@ def test_a_name_that_is_given_twice_is_an_error_of_the_entity() -> None:
 
 def test_what_is_no_entitys_stays() -> None:
     flat, rest = flattened({"nonsense": 1, "services": ["x", {"name": "a"}], "routes": {}})
-    assert flat == []
+    assert [item["entity_name"] for item in flat] == ["a"]
     assert rest == {
         "nonsense": "unknown field",
         "routes": "expected an array",
-        "services": ["expected a record"],
+        "services": ["expected a record", None],
     }
     oddly = flatten({"services": [{"snis": ["a"]}]}, {"services": [{"snis": [{"name": "odd"}]}]})
     assert oddly[0][0]["errors"][0]["field"] == "snis.1.name"

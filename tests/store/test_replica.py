@@ -305,3 +305,17 @@ def test_in_whatever_order_changesets_come_the_replica_is_at_a_whole_version(
     assert replica.head() == head
     for (kind, entity_id), text in model.items():
         assert replica.get(kind, entity_id) == decode_entity(text)
+
+
+def test_the_digest_of_each_version_that_is_kept_is_told_and_of_no_other() -> None:
+    log = Changelog(EMPTY)
+    head = EMPTY
+    for number in range(3):
+        item = changeset(head, service(number))
+        log.append(item)
+        head = head_of(item)
+        assert log.digest(item.version) == item.digest
+    assert log.digest(EMPTY.version) == EMPTY.digest
+    assert log.digest(head.version._replace(revision=9)) is None
+    # The same number in another history.
+    assert log.digest(head.version._replace(tag=TAG + 1)) is None

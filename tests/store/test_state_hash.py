@@ -116,6 +116,20 @@ def test_a_multiset_counts_how_often() -> None:
     assert once.digest() == twice.digest()
 
 
+def test_lanes_keep_apart_however_many_are_added() -> None:
+    total, count = StateSum(), 2**16 + 10
+    highest = 2 ** (8 * SUM_BYTES) - 1
+    for _ in range(count):
+        total.add(highest)
+    assert set(struct.unpack("<1024H", total.lanes())) == {count * 0xFFFF % 2**16}
+    for _ in range(count):
+        total.subtract(0)
+    assert set(struct.unpack("<1024H", total.lanes())) == {count * 0xFFFF % 2**16}
+    for _ in range(count):
+        total.subtract(highest)
+    assert total.lanes() == bytes(SUM_BYTES)
+
+
 def test_fields_do_not_run_into_each_other() -> None:
     splits = [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", "")]
     lanes = {element(identify(kind, entity_id, b"{}")) for kind, entity_id in splits}

@@ -194,7 +194,13 @@ def test_rows_are_locked_in_order_and_the_head_comes_last(
         Patch("parents", IDS[0][-4:], {"name": "a"}),
     )
     dialect = Dialect(
-        "other", " FOR UPDATE", " FOR KEY SHARE", "APPEND", appends_arrays=False, server=""
+        "other",
+        " FOR UPDATE",
+        " FOR KEY SHARE",
+        "APPEND",
+        appends_arrays=False,
+        append_one="",
+        server="",
     )
     request = WriteRequest(mutations, b"w" * 16, "", 1.0, schemas=SCHEMAS.__getitem__)
     connection.execute("BEGIN IMMEDIATE")

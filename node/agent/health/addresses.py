@@ -30,6 +30,10 @@ class Addresses:
         self._users: dict[str, dict[str, None]] = {}
         """Targets by the name that they have."""
 
+    def look_up_by(self, lookup: Lookup) -> None:
+        """Look names up this way from now on."""
+        self._resolver.look_up_by(lookup)
+
     def of(self, target_id: str) -> tuple[TargetAddress, ...]:
         """What a target that is followed resolves to, as far as is known."""
         return tuple(address for address, _ in self._found.get(target_id, ()))

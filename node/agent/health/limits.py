@@ -25,6 +25,8 @@ ADDRESSES_MAX = 4_096
 """Addresses that are probed or watched, over all upstreams."""
 PROBES_MAX = 256
 """Under way at once, over all upstreams."""
+PROBE_CONTEXTS_MAX = 256
+"""TLS contexts of probes that are kept: one for each client certificate, verifying or not."""
 STATUS_LINE_BYTES_MAX = 1_024
 MEMBERS_SECONDS = 0.1
 """How soon it is looked who lives when a member has changed: many may at once."""

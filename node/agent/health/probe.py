@@ -10,7 +10,9 @@ import re
 import socket
 import ssl
 
-from node.agent.health.limits import STATUS_LINE_BYTES_MAX
+from node.agent.health.client_certificates import Pair
+from node.agent.health.limits import PROBE_CONTEXTS_MAX, STATUS_LINE_BYTES_MAX
+from node.proxy import pem
 from node.proxy.balancing.address import TargetAddress
 from node.proxy.entities import host_and_port
 from node.proxy.health.counters import Result, result_of_status
@@ -23,21 +25,27 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Prober:
-    """Probes, each with a connection of its own. ``tls`` contexts are made once for each kind."""
+    """Probes, each with a connection of its own. TLS contexts are made once for each kind."""
 
     def __init__(self) -> None:
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bool, Pair | None], ssl.SSLContext] = {}
 
     async def probe(
-        self, address: TargetAddress, name: str, host_header: str, active: Active
+        self,
+        address: TargetAddress,
+        name: str,
+        host_header: str,
+        active: Active,
+        shown: Pair | None = None,
     ) -> Result | None:
         """What comes of it; None for a status that is neither healthy nor unhealthy.
 
-        ``name`` is the target's host as it was given.
+        ``name`` is the target's host as it was given; ``shown`` is the certificate that an https
+        target is shown.
         """
         try:
             async with asyncio.timeout(active.timeout or TIMEOUT_DEFAULT):
-                status = await self._ask(address, name, host_header, active)
+                status = await self._ask(address, name, host_header, active, shown)
         except TimeoutError:
             return Result.TIMEOUT
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError):
@@ -45,7 +53,12 @@ class Prober:
         return Result.SUCCESS if status is None else result_of_status(active.limits, status)
 
     async def _ask(
-        self, address: TargetAddress, name: str, host_header: str, active: Active
+        self,
+        address: TargetAddress,
+        name: str,
+        host_header: str,
+        active: Active,
+        shown: Pair | None,
     ) -> int | None:
         """The status of the answer, 0 for what is none; None for a connection alone. Raises
         OSError and its like."""
@@ -56,7 +69,7 @@ class Prober:
             limit=STATUS_LINE_BYTES_MAX,
             family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
             flags=socket.AI_NUMERICHOST,
-            ssl=self._context(active.verify) if tls else None,
+            ssl=self._context(active.verify, shown) if tls else None,
             server_hostname=(active.sni or name) if tls else None,
         )
         try:
@@ -70,15 +83,22 @@ class Prober:
             with contextlib.suppress(Exception):
                 writer.transport.abort()
 
-    def _context(self, verify: bool) -> ssl.SSLContext:
-        context = self._contexts.get(verify)
+    def _context(self, verify: bool, shown: Pair | None) -> ssl.SSLContext:
+        """Raises ssl.SSLError or OSError for a certificate that is no use."""
+        context = self._contexts.get((verify, shown))
         if context is None:
             context = ssl.create_default_context()
             context.set_alpn_protocols(["http/1.1"])
             if not verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
-            self._contexts[verify] = context
+            if shown is not None and shown.in_files:
+                context.load_cert_chain(shown.cert, shown.key, password="")
+            elif shown is not None:
+                pem.load_pair(context, shown.cert, shown.key)
+            if len(self._contexts) >= PROBE_CONTEXTS_MAX:
+                del self._contexts[next(iter(self._contexts))]
+            self._contexts[verify, shown] = context
         return context
 
 

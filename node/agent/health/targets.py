@@ -14,6 +14,7 @@ from node import channel, logs
 from node.admin.node_view import AddressReport, TargetReport
 from node.agent.health import limits, words
 from node.agent.health.addresses import Addresses
+from node.agent.health.client_certificates import ClientCertificates, NoCertificate
 from node.agent.health.manual import ManualHealth, SetRegister, Setting
 from node.agent.health.probe import Prober
 from node.agent.health.probing import Probing
@@ -61,6 +62,7 @@ class TargetHealth:
         rng: random.Random,
         lookup: Lookup,
         clock: Callable[[], float] = time.monotonic,
+        certificates: ClientCertificates | None = None,
     ) -> None:
         self._own_id = own_id
         self._look_for_nodes = nodes
@@ -73,6 +75,7 @@ class TargetHealth:
         self._judgement = Judgement(self._upstreams)
         self._probing = Probing(own_id, lambda: self._nodes, self._active, self._judgement, rng)
         self._prober = Prober()
+        self._certificates = certificates or ClientCertificates(state)
         self._addresses = Addresses(clock, lookup, self._resolved)
         self._manual = ManualHealth(set_register, self._set)
         self._looking = False
@@ -156,6 +159,10 @@ class TargetHealth:
     def register_changed(self, event: Any) -> None:
         """A register has changed, of whatever kind."""
         self._manual.heard(event)
+
+    def look_up_by(self, lookup: Lookup) -> None:
+        """Names are looked up this way from now on."""
+        self._addresses.look_up_by(lookup)
 
     def members_changed(self) -> None:
         """Who lives may be others than before: look soon, and once for all that change at a
@@ -424,13 +431,23 @@ class TargetHealth:
                 self._probes[checks.upstream_id] = one_upstream
             async with self._all_probes, one_upstream:
                 self._counts["target_probes"] += 1
-                result = await self._prober.probe(
-                    address, target.host, checks.host_header, checks.active
-                )
+                result = await self._ask(address, target, checks)
             self._probed(address, result)
         finally:
             self._probing.probed(address, result, self._clock())
             self._wake.set()
+
+    async def _ask(self, address: TargetAddress, target: Target, checks: Checks) -> Result | None:
+        shown = None
+        if checks.active.kind == "https":
+            try:
+                shown = self._certificates.of(checks.client_certificate_id)
+            except NoCertificate as error:
+                log.error("can't probe", upstream=checks.name, reason=str(error))
+                return Result.TCP_FAILURE
+        return await self._prober.probe(
+            address, target.host, checks.host_header, checks.active, shown
+        )
 
     def _probed(self, address: TargetAddress, result: Result | None) -> None:
         checks = self._upstreams.checked.get(address.upstream_id)

@@ -1,10 +1,15 @@
 """key-auth: clients show a key (``kong/plugins/key-auth/handler.lua``)."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, NoReturn
 
 from node.plugins import bodies
-from node.plugins.authentication import count_as_anonymous, find_consumer, set_consumer
+from node.plugins.authentication import (
+    consumer_of,
+    count_as_anonymous,
+    find_consumer,
+    set_consumer,
+)
 from node.plugins.context import Context
 from node.plugins.fields import Arguments
 from node.plugins.interface import Bound, Plugin, Worker
@@ -37,11 +42,34 @@ class KeyAuth(Plugin):
         realm = config.get("realm")
         self._challenge = {"WWW-Authenticate": f'Key realm="{realm}"' if realm else "Key"}
 
-    async def access(self, context: Context) -> None:
+    def access(self, context: Context) -> Coroutine[Any, Any, None] | None:
+        """Nothing is waited for where the key stands in the head, and whose it is is known here."""
         if not self._run_on_preflight and context.method == "OPTIONS":
-            return
+            return None
         if self._anonymous and context.credential is not None:
-            return  # another plugin has found out who asks: with ``anonymous``, one is enough
+            return None  # another plugin has found out who asks: with ``anonymous``, one is enough
+        if self._in_body or not self._authenticate_now(context):
+            return self._find_out(context)
+        return None
+
+    def _authenticate_now(self, context: Context) -> bool:
+        """Whether that could be done."""
+        try:
+            name, key = self._key_in_head(context)
+        except _Refused:
+            return False
+        credentials = context.find_now("keyauth_credentials", "key", key)
+        if not credentials:
+            return False
+        consumers = context.find_now("consumers", "id", credentials[0]["consumer"]["id"])
+        if not consumers:
+            return False
+        if self._hides:
+            self._hide(context, name)
+        set_consumer(context, consumer_of(consumers[0]), credentials[0])
+        return True
+
+    async def _find_out(self, context: Context) -> None:
         try:
             await self._authenticate(context)
         except _Refused as refusal:
@@ -69,33 +97,51 @@ class KeyAuth(Plugin):
         """The key that the request shows: of the first name under which there is one."""
         body: _Body | None = None
         for name in self._names:
-            values: list[Any] = []
-            if self._in_header:
-                values = list(context.headers.all(name))
-            if not values and self._in_query:
-                values = [True if each is None else each for each in context.query.all(name)]
+            values = self._in_head(context, name)
             if not values and self._in_body:
                 if body is None:
                     body = await _read_body(context)
                 values = body.all(name)
-            if len(values) > 1:
-                raise _Refused(_TWICE)
-            if values and isinstance(values[0], str):
+            key = _only(values)
+            if key is not None:
                 if self._hides:
-                    await self._hide(context, name, body)
-                if not values[0]:
+                    self._hide(context, name)
+                    if self._in_body:
+                        _hide_in(body or await _read_body(context), context, name)
+                if not key:
                     break
-                return values[0]
+                return key
         raise _Refused(_NO_KEY)
 
-    async def _hide(self, context: Context, name: str, body: "_Body | None") -> None:
-        """Keep the key from the upstream, wherever it stands."""
+    def _key_in_head(self, context: Context) -> tuple[str, str]:
+        """The same of one that no body is read for, with its name."""
+        for name in self._names:
+            key = _only(self._in_head(context, name))
+            if key:
+                return name, key
+            if key is not None:
+                break
+        raise _Refused(_NO_KEY)
+
+    def _in_head(self, context: Context, name: str) -> list[Any]:
+        values: list[Any] = []
+        if self._in_header:
+            values += context.headers.all(name)
+        if not values and self._in_query:
+            values += [True if each is None else each for each in context.query.all(name)]
+        return values
+
+    def _hide(self, context: Context, name: str) -> None:
+        """Keep the key from the upstream, wherever it stands in the head."""
         context.query.remove(name)
         context.clear_upstream_header(name)
-        if self._in_body:
-            changed = (body or await _read_body(context)).without(name)
-            if changed is not None:
-                context.set_upstream_body(changed)
+
+
+def _only(values: list[Any]) -> str | None:
+    """The key among what stands under a name; None when there is none."""
+    if len(values) > 1:
+        raise _Refused(_TWICE)
+    return values[0] if values and isinstance(values[0], str) else None
 
 
 class _Body:
@@ -120,6 +166,12 @@ class _Body:
             del self._fields[name]
             return bodies.write_json(self._fields)
         return None
+
+
+def _hide_in(body: _Body, context: Context, name: str) -> None:
+    changed = body.without(name)
+    if changed is not None:
+        context.set_upstream_body(changed)
 
 
 async def _read_body(context: Context) -> _Body:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from node.plugins import limits
 from node.plugins.context import Context
+from node.plugins.fields import Field, header_field
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
 from node.version import KONG_API_VERSION
 from store.schema.plugins import rate_limiting
@@ -27,6 +29,7 @@ _SECONDS = {
 _EXACT = ("second", "minute", "hour", "day")
 _SPREAD = 0x9E3779B97F4A7C15
 """Odd and without a pattern (2^64 over the golden ratio): the periods' counters lie far apart."""
+_KEY_MASK = 2**64 - 1
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -40,17 +43,44 @@ def period_start(period: str, now: float) -> int:
     return second - second % _SECONDS["day"] - days * _SECONDS["day"]
 
 
-class _Limit(NamedTuple):
-    """One of the limits, and how it is told."""
+class _Limit:
+    """One of the limits, its period, and how it is told."""
 
-    period: str
-    seconds: int
-    most: float
-    shown: str
-    limit_header: str
-    left_header: str
-    mark: int
-    """Tells the periods of one identifier apart, added to its hash."""
+    __slots__ = (
+        "_end",
+        "_from",
+        "_until",
+        "left",
+        "limit",
+        "mark",
+        "most",
+        "period",
+        "seconds",
+        "shown",
+    )
+
+    def __init__(self, period: str, most: float) -> None:
+        name = period.capitalize()
+        self.period = period
+        self.seconds = _SECONDS[period]
+        self.most = most
+        self.shown = _shown(most)
+        self.limit = header_field(f"X-RateLimit-Limit-{name}", self.shown)
+        self.left = header_field(f"X-RateLimit-Remaining-{name}", "")
+        self.mark = (PERIODS.index(period) + 1) * _SPREAD
+        """Tells the periods of one identifier apart, added to its hash."""
+        self._from = self._until = self._end = 0
+
+    def end(self, now: float) -> int:
+        """When the period that ``now`` is in ends. It is found out once for each, and for those of
+        many days once a day."""
+        if not self._from <= now < self._until:
+            start = period_start(self.period, now)
+            self._end = start + self.seconds
+            span = min(self.seconds, _SECONDS["day"])
+            self._from = int(now) - int(now) % span
+            self._until = self._from + span
+        return self._end
 
 
 class _Usage(NamedTuple):
@@ -62,17 +92,9 @@ class _Usage(NamedTuple):
     end: int
 
 
-def _limit(period: str, most: float) -> _Limit:
-    name = period.capitalize()
-    return _Limit(
-        period,
-        _SECONDS[period],
-        most,
-        _shown(most),
-        f"X-RateLimit-Limit-{name}",
-        f"X-RateLimit-Remaining-{name}",
-        (PERIODS.index(period) + 1) * _SPREAD,
-    )
+_TIGHTEST = tuple(
+    header_field(name, "") for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+)
 
 
 class RateLimiting(Plugin):
@@ -86,8 +108,13 @@ class RateLimiting(Plugin):
         if problem is not None:
             raise PluginRefused(problem)
         self._limits = [
-            _limit(each, config[each]) for each in PERIODS if config.get(each) is not None
+            _Limit(each, config[each]) for each in PERIODS if config.get(each) is not None
         ]
+        fields = [field for limit in self._limits for field in (limit.limit, limit.left)]
+        self._told = frozenset(key for key, _, _ in (*fields, *_TIGHTEST))
+        """Names of the headers that are set."""
+        self._keys: dict[str, int] = {}
+        """Hashes by identifier."""
         self._limit_by: str = config.get("limit_by") or "consumer"
         self._header: str = config.get("header_name") or ""
         self._path: str = config.get("path") or ""
@@ -107,21 +134,32 @@ class RateLimiting(Plugin):
 
     def access(self, context: Context) -> None:
         now = self._now()
-        whose = self._counters.key(f"{self._of}:{self._identifier(context)}")
-        usage = [self._usage(limit, whose, now) for limit in self._limits]
-        stop = next((each.limit for each in reversed(usage) if each.left <= 0), None)
+        whose = self._key(self._identifier(context))
+        counters, stop = self._counters, None
+        usage: list[_Usage] = []
+        for limit in self._limits:
+            end = limit.end(now)
+            key = (whose + limit.mark) & _KEY_MASK or 1
+            left = limit.most - counters.count(key, end)
+            if left <= 0:
+                stop = limit
+            usage.append(_Usage(limit, left, key, end))
         reset = None if self._hidden else self._tell(context, usage, stop, now)
         if stop is not None:
             if reset is not None:
                 context.response.set_header("Retry-After", reset)
             context.error(self._status, self._message)
         for each in usage:
-            self._counters.add(each.key, each.end, now)
+            counters.add(each.key, each.end, now)
 
-    def _usage(self, limit: _Limit, whose: int, now: float) -> _Usage:
-        end = period_start(limit.period, now) + limit.seconds
-        key = (whose + limit.mark) % 2**64 or 1
-        return _Usage(limit, limit.most - self._counters.count(key, end), key, end)
+    def _key(self, identifier: str) -> int:
+        key = self._keys.get(identifier)
+        if key is None:
+            key = self._counters.key(f"{self._of}:{identifier}")
+            if len(self._keys) >= limits.RATE_KEYS_REMEMBERED_MAX:
+                self._keys.clear()
+            self._keys[identifier] = key
+        return key
 
     def _identifier(self, context: Context) -> str:
         """Whose requests this one is counted with; whoever has no such thing, by address."""
@@ -140,22 +178,22 @@ class RateLimiting(Plugin):
 
     def _tell(self, context: Context, usage: list[_Usage], stop: _Limit | None, now: float) -> str:
         """Set the headers; returns in how many seconds the tightest limit begins anew."""
-        set_header = context.response.set_header
-        tightest: tuple[float, int, _Usage] | None = None
+        told: list[Field] = []
+        tightest: tuple[float, int, _Usage, bytes] | None = None
         for each in usage:
             limit = each.limit
             left = max(0, each.left - (stop is None or stop is limit))
-            set_header(limit.limit_header, limit.shown)
-            set_header(limit.left_header, _shown(left))
-            rank = (left, -limit.seconds)
-            if tightest is None or rank < tightest[:2]:
-                tightest = (*rank, each)
+            shown = _shown(left).encode()
+            key, name, _ = limit.left
+            told += (limit.limit, (key, name, shown))
+            if tightest is None or (left, -limit.seconds) < tightest[:2]:
+                tightest = (left, -limit.seconds, each, shown)
         assert tightest is not None
-        left, _, told = tightest
-        reset = str(max(1, told.end - int(now)))
-        set_header("RateLimit-Limit", told.limit.shown)
-        set_header("RateLimit-Remaining", _shown(left))
-        set_header("RateLimit-Reset", reset)
+        _, _, first, shown = tightest
+        reset = str(max(1, first.end - int(now)))
+        values = (first.limit.limit[2], shown, reset.encode())
+        told += [(*names[:2], value) for names, value in zip(_TIGHTEST, values, strict=True)]
+        context.response.put(self._told, told)
         return reset
 
 

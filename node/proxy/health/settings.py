@@ -63,6 +63,8 @@ class Checks(NamedTuple):
     """Percentage of the weight that must be exceeded by what is available."""
     active: Active
     passive: Limits
+    client_certificate_id: str = ""
+    """What https probes show; empty: what is configured for all."""
 
     @property
     def on(self) -> bool:
@@ -144,6 +146,7 @@ def checks_of(fields: Mapping[str, Any]) -> Checks:
         threshold=float(checks.get("threshold") or 0),
         active=_active(checks.get("active") or {}),
         passive=_limits(checks.get("passive") or {}, _HEALTHY_PASSIVE, (429, 500, 503)),
+        client_certificate_id=str((fields.get("client_certificate") or {}).get("id") or ""),
     )
 
 

@@ -18,6 +18,7 @@ from simulations.authority.postgres.syntax import (
     Call,
     Column,
     Constant,
+    Count,
     Delete,
     Environment,
     Expression,
@@ -123,6 +124,8 @@ class Execution:
         if isinstance(first, Greatest) and len(select.outputs) == 1:
             values = [value for one in found if (value := first.item.value(one)) is not None]
             return [(max(values, default=None),)]
+        if isinstance(first, Count) and len(select.outputs) == 1:
+            return [(len(found),)]
         return [_output(select.outputs, one) for one in found]
 
     def _notify(self, channel: str, payload: str) -> None:
@@ -166,7 +169,10 @@ class Execution:
     def _values(self, source: Source, where: Expression | None, env: Environment) -> list[Values]:
         if source.select is not None:
             names = [output.name for output in source.select.outputs]
-            return _named(names, self._subquery(source.select, self._environment))
+            rows = self._subquery(source.select, self._environment)
+            for select in source.union:
+                rows = list(dict.fromkeys(rows + self._subquery(select, self._environment)))
+            return _named(names, rows)
         if source.table in self._results:
             return self._results[source.table]
         return [version.values for _, version in self._scan(source, where, env)]

@@ -14,6 +14,7 @@ from simulations.authority.postgres.syntax import (
     Cast,
     Column,
     Constant,
+    Count,
     Exists,
     Expression,
     Greatest,
@@ -181,6 +182,9 @@ class Expressions:
             item = self.parse()
             self._cursor.expect(")")
             return Greatest(item)
+        if function == "count":
+            self._cursor.expect("* )")
+            return Count()
         if function not in (*FUNCTIONS, *SPECIAL, *SESSION):
             self._cursor.fail(f"the function {function} isn't modelled")
         arguments = () if self._cursor.at_words(")") else self.list()

@@ -208,14 +208,22 @@ class _Statements:
 
     def _source(self) -> Source:
         if self._cursor.accept("("):
-            select = self._select()
+            select, *union = self._united()
             self._cursor.expect(")")
             alias = self._cursor.word()
-            return Source(alias, alias, select)
+            return Source(alias, alias, select, tuple(union))
         table = self._cursor.word()
         following = self._cursor.peek()
         named = following.kind == "word" and following.text not in _AFTER_SOURCE
         return Source(table, self._cursor.word() if named else table)
+
+    def _united(self) -> list[Select]:
+        selects = [self._select()]
+        while self._cursor.accept("union"):
+            if self._cursor.at_words("all"):
+                self._cursor.fail("UNION ALL outside WITH RECURSIVE")
+            selects.append(self._select())
+        return selects
 
     def _insert(self) -> Insert:
         cursor = self._cursor

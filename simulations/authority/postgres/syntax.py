@@ -236,6 +236,14 @@ class Greatest:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """``count(*)``: how many rows a SELECT finds, which then has one."""
+
+    def value(self, env: Environment) -> Any:
+        raise Unmodelled("count(*) among other things")
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     branches: tuple[tuple[Expression, Expression], ...]
     otherwise: Expression
@@ -339,6 +347,8 @@ class Source:
     table: str
     alias: str
     select: "Select | None" = None
+    union: "tuple[Select, ...]" = ()
+    """What UNION adds to that subquery: of rows that are alike there is one."""
 
 
 @dataclass(frozen=True, slots=True)

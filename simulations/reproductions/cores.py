@@ -3,17 +3,17 @@
 import random
 from collections.abc import Callable
 
-from benchmarks.dissemination.network import Costs, Network, Spread
 from gossip import limits
 from gossip.address import Address
 from gossip.core import Gossip
 from gossip.effects import CloseStream, Effect, Notify, OpenStream, SendDatagram, SendFrame
-from gossip.events import ChangesetApplied
+from gossip.events import ChangesetApplied, Event
 from gossip.identity import Identity
 from gossip.member import Metadata
 from gossip.messages.membership import Alive
 from gossip.profiles import LAN
 from simulations.authority import LogAuthority, LogReplica
+from simulations.reproductions.network import Costs, Network, Spread
 
 BODY_BYTES = 300
 """What a route with its service's id takes."""
@@ -85,8 +85,7 @@ class Node:
             receiver = cluster.by_address[effect.address]
             cluster.network.send(self._busy_until, receiver.datagram, effect.data, self.address)
         elif type(effect) is Notify:
-            if isinstance(effect.event, ChangesetApplied) and effect.event.hops:
-                cluster.applied(effect.event.changeset.version[2], self._busy_until)
+            cluster.noticed(self, effect.event, self._busy_until)
         elif type(effect) is OpenStream:
             peer = cluster.by_address[effect.address]
             self.streams[effect.stream] = (peer, peer._next_accepted)
@@ -132,6 +131,7 @@ class Cluster:
         self.payloads = self.digests = 0
         self.committed_at: dict[int, float] = {}
         self.delays: dict[int, list[float]] = {}
+        self.origins: dict[int, Node] = {}
         claims = [node.claim() for node in self.nodes]
         for node in self.nodes:
             node.core.acquaint(claims, 0.0)
@@ -145,12 +145,21 @@ class Cluster:
             kind, length, begin = data[at], data[at + 1], at + 2
             if length == 255:
                 length, begin = int.from_bytes(data[begin : begin + 4], "big"), begin + 4
-            self.payloads += kind == _PUSH
-            self.digests += kind == _HOLDS
+            self.counted(kind)
             at = begin + length
 
-    def applied(self, revision: int, at: float) -> None:
-        self.delays[revision].append(at - self.committed_at[revision])
+    def counted(self, kind: int) -> None:
+        """A message of this kind is in a packet that is sent."""
+        self.payloads += kind == _PUSH
+        self.digests += kind == _HOLDS
+
+    def noticed(self, node: Node, event: Event, at: float) -> None:
+        """A node's core tells something."""
+        if isinstance(event, ChangesetApplied):
+            revision = event.changeset.version[2]
+            if self.origins[revision] is node:
+                return
+            self.delays[revision].append(at - self.committed_at[revision])
 
     def commit(self, node: Node, authority: LogAuthority) -> None:
         changeset = authority.commit(self.network.rng.randbytes(BODY_BYTES))
@@ -158,8 +167,10 @@ class Cluster:
 
         def committed(now: float) -> None:
             self.committed_at[revision], self.delays[revision] = now, []
-            node.replica.offer(*changeset)
-            node.core.committed(now)
+            self.origins[revision] = node
+            # Who writes may lack what another has written just before.
+            early = node.replica.offer(*changeset) == "early"
+            node.core.committed(now, (changeset,) if early else ())
 
         node.input(0.0, committed)
 
@@ -179,5 +190,5 @@ def grapevine(
     sent = nodes * changesets
     return Spread(
         name, nodes, loss, [*cluster.delays.values()],
-        cluster.payloads / sent, cluster.digests / sent,
+        cluster.payloads / sent, cluster.digests / sent, network.now, network.events,
     )  # fmt: skip

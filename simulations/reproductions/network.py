@@ -31,12 +31,13 @@ class Network:
         self.loss = loss
         self.rng = rng
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._count = 0
+        self.events = 0
+        """So many there have been, or will be."""
 
     def at(self, when: float, call: Callable[..., None], *arguments: Any) -> None:
         """Call something at a time."""
-        self._count += 1
-        heapq.heappush(self._events, (when, self._count, call, arguments))
+        self.events += 1
+        heapq.heappush(self._events, (when, self.events, call, arguments))
 
     def way(self) -> float:
         """How long a packet takes."""
@@ -68,6 +69,9 @@ class Spread(NamedTuple):
     """Copies of a changeset sent, for each node."""
     digests: float
     """Packets that only say what there is, for each node and changeset."""
+    seconds: float
+    """Of virtual time."""
+    events: int
 
     def percentile(self, share: float) -> float | None:
         """Milliseconds in which this share of all nodes had a changeset; None when fewer got it."""

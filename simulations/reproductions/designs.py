@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Callable
 
-from benchmarks.dissemination.network import Costs, Network, Spread
+from simulations.reproductions.network import Costs, Network, Spread
 
 _TICK_SECONDS = 0.2
 _TICK_FANOUT = 3
@@ -184,4 +184,5 @@ def measure(name: str, nodes: int, loss: float, changesets: int, costs: Costs, s
     network.run(network.now + after)
     sent = nodes * changesets
     delays = [model.delays[change] for change in range(settling, settling + changesets)]
-    return Spread(name, nodes, loss, delays, model.payloads / sent, model.digests / sent)
+    payloads, digests = model.payloads / sent, model.digests / sent
+    return Spread(name, nodes, loss, delays, payloads, digests, network.now, network.events)

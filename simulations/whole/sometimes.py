@@ -1,0 +1,45 @@
+"""What must happen to whole nodes now and then, beside what ``simulations.sometimes`` lists.
+
+A batch of seeds in which one of these never occurs tests less than it claims, and fails.
+"""
+
+MEANINGS = {
+    "worker_fed": "a worker served its first whole state",
+    "worker_fed_anew": "a worker that served was given another whole state",
+    "worker_staged": "a worker swapped in a large changeset that came in slices",
+    "worker_killed": "a worker died, and another took its place",
+    "cold_overlay": "a look-up was answered by the changes that the file lacks",
+    "cold_cached": "a look-up was answered by the cache",
+    "cold_file": "a look-up was answered by the replica file",
+    "cold_told": "a look-up was answered by the agent",
+    "cold_ahead": "a look-up waited for a version that the file has already",
+    "cold_found": "a credential or consumer was found",
+    "cold_not_found": "a key was shown that is nobody's, or nobody's any more",
+    "replica_unwritten": "the replica file couldn't be written on a full disk",
+    "replica_set_aside": "a damaged replica file was set aside at a start",
+    "snapshot_installed": "a peer's state filled a node",
+    "write_refused": "a write was refused",
+    "commit_unknown": "a connection was lost in COMMIT",
+    "killed_after_commit": "a process died between its commit and the push",
+    "authority_slow": "a commit was answered late",
+    "commits_lost": "a failover lost commits",
+    "restored": "the database was put back to an old image",
+    "log_trimmed": "the authority's log was trimmed",
+    "epoch_raised": "an epoch was raised",
+    "database_split": "two databases took writes at once",
+    "split_known": "a node knew of two databases, and refused writes",
+    "forged_refused": "what an attacker sent was refused",
+    "gap_repaired": "a peer sent what was missing",
+    "pulled": "what was missing came by a stream",
+    "reconciled": "what differed from a peer was made good",
+    "key_fetched": "a key that was unknown was fetched",
+}
+"""Name -> what it is."""
+
+COUNTED = {
+    "repairs_answered": "gap_repaired",
+    "pulls_answered": "pulled",
+    "reconciles_installed": "reconciled",
+    "keyrings_adopted": "key_fetched",
+}
+"""A counter of the core -> what it shows."""
