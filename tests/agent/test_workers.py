@@ -200,6 +200,18 @@ async def test_one_that_does_not_listen_yet_does_not_count(node: Node) -> None:
     assert node.workers.reach(wanted) == "reached"
 
 
+async def test_a_node_takes_requests_once_a_worker_accepts_not_once_it_is_told_to(
+    node: Node,
+) -> None:
+    """Between the two its port refuses connections: a balancer that was told 'ready' would fail."""
+    node.workers._sockets = [[]]
+    worker = await node.worker()
+    assert worker.listening
+    assert not node.workers.listening
+    worker.says(channel.Listening())
+    assert node.workers.listening
+
+
 async def test_one_begins_to_listen_behind_what_the_others_have(node: Node) -> None:
     """Else a connection could be answered by a state that everyone was said to have left."""
     new = await node.worker(fed=False)
