@@ -19,7 +19,7 @@ async def find_consumer(
     return found[0] if found else None
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """Somebody who was met before, and what the upstream was told then."""
 
     entity: Mapping[str, Any]
@@ -28,7 +28,7 @@ class _Known(NamedTuple):
     told: Edit
 
 
-_known: dict[str, _Known] = {}
+_known: dict[str, Known] = {}
 """By the credential's id, without one by the consumer's."""
 
 
@@ -40,18 +40,24 @@ def set_consumer(
     The upstream is told, and what the client says of itself under these names is dropped. Both are
     given as stored.
     """
-    key = entity["id"] if credential is None else credential["id"]
-    known = _known.get(key)
-    if known is None or known.entity is not entity or known.credential is not credential:
-        known = _meet(entity, credential)
-        if len(_known) >= ENTITIES_REMEMBERED_MAX:
-            _known.clear()
-        _known[key] = known
+    known = meet(entity, credential)
     context.authenticate(known.consumer, credential)
     context.edit_upstream_headers(known.told)
 
 
-def _meet(entity: Mapping[str, Any], credential: Mapping[str, Any] | None) -> _Known:
+def meet(entity: Mapping[str, Any], credential: Mapping[str, Any] | None) -> Known:
+    """Somebody, of whom the same few are met again and again."""
+    key = entity["id"] if credential is None else credential["id"]
+    known = _known.get(key)
+    if known is None or known.entity is not entity or known.credential is not credential:
+        known = _get_to_know(entity, credential)
+        if len(_known) >= ENTITIES_REMEMBERED_MAX:
+            _known.clear()
+        _known[key] = known
+    return known
+
+
+def _get_to_know(entity: Mapping[str, Any], credential: Mapping[str, Any] | None) -> Known:
     consumer = Consumer(entity["id"], entity.get("username") or "", entity.get("custom_id") or "")
     told = {
         "X-Consumer-ID": consumer.id,
@@ -60,7 +66,7 @@ def _meet(entity: Mapping[str, Any], credential: Mapping[str, Any] | None) -> _K
         "X-Credential-Identifier": "" if credential is None else str(credential["id"]),
         "X-Anonymous-Consumer": "true" if credential is None else "",
     }
-    return _Known(entity, credential, consumer, Edit(told))
+    return Known(entity, credential, consumer, Edit(told))
 
 
 async def count_as_anonymous(context: Context, anonymous: str) -> None:

@@ -2,23 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from node.plugins.fields import (
     Arguments,
     Edit,
     EditedFields,
-    Field,
     Headers,
     Index,
     Pair,
     bytes_of,
+    fields_of,
     index_of,
     text_of,
 )
-from node.plugins.interface import Exit, Worker
-from node.plugins.limits import ENTITIES_REMEMBERED_MAX
+from node.plugins.interface import Exit, Plugin, Worker
+from node.plugins.limits import ENTITIES_REMEMBERED_MAX, PLUGINS_KEPT_MAX
 from node.proxy import fields, paths
 from node.proxy.entities import Route, Service
 from node.proxy.heads import RequestHead
@@ -64,17 +64,44 @@ class Asker(NamedTuple):
     """The listener's."""
 
 
+class Asked(Protocol):
+    """A request, as far as it is seldom asked about."""
+
+    @property
+    def request_id(self) -> bytes: ...
+
+    def asker(self) -> Asker: ...
+
+    def captures(self) -> Mapping[str | int, str]: ...
+
+    async def read_body(self) -> bytes | None: ...
+
+
+_NO_NAMES: frozenset[bytes] = frozenset()
+
+
 class Response:
     """The answer: before it is there, headers can be set that it will have."""
 
-    __slots__ = ("_headers", "source", "status")
+    __slots__ = ("_lines", "_made", "_names", "source", "status")
 
     def __init__(self) -> None:
         self.status = 0
         """0: not there yet. ``header_filter`` may change it."""
         self.source = ""
         """Who answered: ``service``, ``exit`` (a plugin) or ``error``."""
-        self._headers = Headers(())
+        self._names = _NO_NAMES
+        self._lines = b""
+        """What was put, as long as it is all that there is."""
+        self._made: Headers | None = None
+
+    @property
+    def _headers(self) -> Headers:
+        if self._made is None:
+            self._made = Headers(())
+            if self._names:
+                self._made.apply(self._names, fields_of(self._lines))
+        return self._made
 
     def get_header(self, name: str) -> str | None:
         """The first value; None without any. Before the answer is there, of what was set."""
@@ -92,19 +119,25 @@ class Response:
         """Take all values out."""
         self._headers.remove(name)
 
-    def put(self, removed: frozenset[bytes], added: list[Field]) -> None:
-        """Put fields that were prepared (``node.plugins.fields``) in place of these."""
-        self._headers.apply(removed, added)
+    def put(self, names: frozenset[bytes], lines: bytes) -> None:
+        """Put lines that are ready to be sent, ``Name: value`` with CR and LF, in place of all
+        values of these names, lower-cased."""
+        if self._made is None and not self._names:
+            self._names, self._lines = names, lines
+        else:
+            self._headers.apply(names, fields_of(lines))
 
     @property
     def edited(self) -> bool:
         """Whether its headers differ from what they would be without plugins."""
-        return self._headers.edited
+        return bool(self._names) if self._made is None else self._made.edited
 
     def lines_beside(self, names: frozenset[bytes]) -> bytes | None:
         """What was set or added, as lines to go with fields of these (lower-cased) names; None when
         some of those were taken out."""
-        headers = self._headers
+        headers = self._made
+        if headers is None:
+            return self._lines if self._names.isdisjoint(names) else None
         if not headers.edited:
             return b""
         if not headers.removed.isdisjoint(names):
@@ -147,16 +180,14 @@ class Context:
 
     __slots__ = (
         "_arguments",
-        "_captures",
+        "_asked",
+        "_edit",
         "_headers",
-        "_read_body",
-        "asker",
         "consumer",
         "credential",
         "facts",
         "head",
         "outgoing",
-        "request_id",
         "response",
         "route",
         "service",
@@ -164,17 +195,8 @@ class Context:
         "worker",
     )
 
-    def __init__(
-        self,
-        head: RequestHead,
-        asker: Asker,
-        request_id: str,
-        worker: Worker,
-        read_body: Callable[[], Awaitable[bytes | None]],
-    ) -> None:
+    def __init__(self, head: RequestHead, asked: Asked, worker: Worker) -> None:
         self.head = head
-        self.asker = asker
-        self.request_id = request_id
         self.worker = worker
         self.route: Route | None = None
         self.service: Service | None = None
@@ -187,12 +209,21 @@ class Context:
         self.outgoing = _UNCHANGED
         self.facts: Facts | None = None
         """How it went, for the phase ``log``."""
-        self._read_body = read_body
+        self._asked = asked
         self._headers: Headers | None = None
         self._arguments: Arguments | None = None
-        self._captures: Callable[[], Mapping[str | int, str]] = dict
+        self._edit: Edit | None = None
+        """What was changed of the headers, as long as nobody has looked at them."""
 
     # The request
+
+    @property
+    def request_id(self) -> str:
+        return self._asked.request_id.decode()
+
+    @property
+    def asker(self) -> Asker:
+        return self._asked.asker()
 
     @property
     def method(self) -> str:
@@ -211,6 +242,9 @@ class Context:
             if index is None:
                 index = self.head.remembered.index = _index_of(self.head)
             self._headers = Headers(self.head.plain, index)
+            edit, self._edit = self._edit, None
+            if edit is not None:
+                self._headers.apply(edit.removed, edit.added)
         return self._headers
 
     @property
@@ -229,12 +263,12 @@ class Context:
         see (BODY_BYTES_MAX), or the client went."""
         if self.outgoing.body is not None:
             return self.outgoing.body
-        return await self._read_body()
+        return await self._asked.read_body()
 
     @property
     def captures(self) -> Mapping[str | int, str]:
         """What the groups of the route's path expression matched, by name and by number."""
-        return self._captures()
+        return self._asked.captures()
 
     # What the upstream gets
 
@@ -264,7 +298,34 @@ class Context:
 
     def edit_upstream_headers(self, edit: Edit) -> None:
         """Change fields as it was prepared."""
-        self.headers.apply(edit.removed, edit.added)
+        if self._headers is None and self._edit is None:
+            self._edit = edit
+        else:
+            self.headers.apply(edit.removed, edit.added)
+
+    # What is made of a head once
+
+    def kept(self, plugin: Plugin) -> Any:
+        """What this plugin has kept for requests on this connection that have exactly the header
+        fields of this one; None for nothing, and once any plugin has changed the fields. Method,
+        path and query may be others."""
+        kept = self.head.remembered.kept
+        return kept.get(plugin) if kept is not None and self._has_own_fields else None
+
+    def keep(self, plugin: Plugin, what: object) -> None:
+        """Keep something, other than None, in place of what was kept before. It goes with the
+        connection, or earlier; whether it still holds, the plugin itself has to find out."""
+        if not self._has_own_fields:
+            return
+        remembered = self.head.remembered
+        if remembered.kept is None or len(remembered.kept) >= PLUGINS_KEPT_MAX:
+            remembered.kept = {}
+        remembered.kept[plugin] = what
+
+    @property
+    def _has_own_fields(self) -> bool:
+        """Whether they are as the client sent them."""
+        return self._edit is None and (self._headers is None or not self._headers.edited)
 
     def _own_outgoing(self) -> Outgoing:
         if self.outgoing is _UNCHANGED:
@@ -344,19 +405,28 @@ class Context:
 
     # For whoever drives the phases
 
-    def found(
-        self, route: Route, service: Service | None, captures: Callable[[], Mapping[str | int, str]]
-    ) -> None:
-        """The route is known."""
-        self.route, self.service, self._captures = route, service, captures
+    @property
+    def only_edit(self) -> Edit | None:
+        """All that plugins have changed, if that is one edit."""
+        if self.outgoing is not _UNCHANGED:
+            return None
+        return self._edit if self._arguments is None or not self._arguments.edited else None
 
     def edited_head(self, before: RequestHead | None = None) -> RequestHead:
         """The head with what plugins have changed of it. ``before`` is what an earlier request with
         the same head came to: it is returned if this one comes to the same."""
-        head = self.head
-        if self._headers is not None and self._headers.edited:
+        head, edited = self.head, None
+        if self._edit is not None:
+            edited = self._fields_by(self._edit)
+        elif self._headers is not None and self._headers.edited:
             edited = self._edited_fields(self._headers)
-            if before is not None and before.remembered is edited.remembered:
+        if edited is not None:
+            if (
+                before is not None
+                and before.remembered is edited.remembered
+                and before.query == head.query
+                and before.method == head.method
+            ):
                 head = before
             else:
                 # Nothing of what was made of the client's fields holds for these.
@@ -367,6 +437,15 @@ class Context:
         if self.outgoing.method is not None:
             head = head._replace(method=self.outgoing.method)
         return head
+
+    def _fields_by(self, edit: Edit) -> EditedFields:
+        known = self.head.remembered.edited
+        if known is None or known.edit is not edit:
+            headers = Headers(self.head.plain)
+            headers.apply(edit.removed, edit.added)
+            known = self._edited_fields(headers)
+            known.edit = edit
+        return known
 
     def _edited_fields(self, headers: Headers) -> EditedFields:
         """What the fields come to; often that is what they came to the last time."""

@@ -6,8 +6,9 @@ workers that read at once may both let a request pass that only one should have;
 which read first and count later, do so, too. After a reload an old worker may share its region with
 a new one while it finishes its requests, and of two counts at the same instant one may be lost.
 
-A region is a table of buckets with a few places each. A place holds a key's hash, the end of the
-period that it counts, and the count. A key that finds no free place in its bucket takes the one
+A region is a table of buckets with a few places each. A place is two words: a key's hash; and the
+end of the period that it counts, with the count above it, so that both are read and written at
+once. A key that finds no free place in its bucket takes the one
 whose period ends first; that is counted. The hash is keyed with bytes drawn by the agent, so that
 nobody can choose what shares a bucket.
 """
@@ -20,11 +21,16 @@ from hashlib import blake2b
 
 from node.plugins import limits
 
-_SLOT = struct.Struct("<QII")
-_BUCKET = struct.Struct("<" + limits.RATE_WAYS * "QII")
+_BUCKET = struct.Struct("=" + limits.RATE_WAYS * "QQ")
+_BUCKET_WORDS = limits.RATE_WAYS * 2
+_END_BITS = 32
+_END = 2**_END_BITS - 1
+_ONE = 1 << _END_BITS
+_FULL = _END * _ONE
 _KEY_BYTES = 16
 _HEADER_BYTES = mmap.PAGESIZE
 _REGION_BYTES = limits.RATE_BUCKETS * _BUCKET.size
+_WORD_BYTES = 8
 
 
 def shared_memory(workers: int) -> int:
@@ -50,6 +56,7 @@ class SharedCounters:
             self._memory[:_KEY_BYTES] = os.urandom(_KEY_BYTES)
         else:
             self._memory = mmap.mmap(descriptor, 0)
+        self._words = memoryview(self._memory).cast("Q")
         self._key = self._memory[:_KEY_BYTES]
         self._regions = (len(self._memory) - _HEADER_BYTES) // _REGION_BYTES
         self._own = worker % self._regions
@@ -61,42 +68,85 @@ class SharedCounters:
         digest = blake2b(data, digest_size=8, key=self._key).digest()
         return int.from_bytes(digest, "little") or 1
 
+    def counter(self, key: int) -> "Counter":
+        """The counter of a key, for whoever needs it again and again."""
+        return Counter(self, self._words, key, self._regions == 1)
+
     def count(self, key: int, end: int) -> int:
         """What all workers have counted under a key in the period that ends then (Unix
         seconds)."""
         total = 0
-        at = self._place(0, key)
+        at = self._bucket(0, key)
         for _ in range(self._regions):
-            places = _BUCKET.unpack_from(self._memory, at)
-            keys = places[::3]
+            places = _BUCKET.unpack_from(self._memory, at * _WORD_BYTES)
+            keys = places[::2]
             if key in keys:
-                position = keys.index(key) * 3
-                if places[position + 1] == end:
-                    total += places[position + 2]
-            at += _REGION_BYTES
+                word = places[keys.index(key) * 2 + 1]
+                if word & _END == end:
+                    total += word >> _END_BITS
+            at += _REGION_BYTES // _WORD_BYTES
         return total
 
-    def add(self, key: int, end: int, now: float, amount: int = 1) -> None:
-        """Count in this worker."""
-        at = self._place(self._own, key)
-        places = _BUCKET.unpack_from(self._memory, at)
-        keys, ends = places[::3], places[1::3]
+    def add(self, key: int, end: int, now: float, amount: int = 1) -> int:
+        """Count in this worker. Returns where that stands: the word of the key's hash."""
+        words = self._words
+        at = self._bucket(self._own, key)
+        places = _BUCKET.unpack_from(self._memory, at * _WORD_BYTES)
+        keys = places[::2]
         if key in keys:
-            way = keys.index(key)
-            if ends[way] == end:
-                amount += places[way * 3 + 2]
+            at += keys.index(key) * 2
+            if words[at + 1] & _END == end:
+                amount += words[at + 1] >> _END_BITS
         else:
+            ends = [word & _END for word in places[1::2]]
             way = ends.index(min(ends))
             if ends[way] > now:
                 self.evictions += 1
-            # Nobody may read the old key's with the new one's count.
-            _SLOT.pack_into(self._memory, at + way * _SLOT.size, 0, 0, 0)
-        _SLOT.pack_into(self._memory, at + way * _SLOT.size, key, end, min(amount, 2**32 - 1))
+            at += way * 2
+            words[at] = 0  # nobody may read the old key's with the new one's count
+        words[at + 1] = min(amount, _END) << _END_BITS | end
+        words[at] = key
+        return at
 
-    def _place(self, region: int, key: int) -> int:
-        bucket = key & (limits.RATE_BUCKETS - 1)
-        return _HEADER_BYTES + region * _REGION_BYTES + bucket * _BUCKET.size
+    def _bucket(self, region: int, key: int) -> int:
+        """The first word of a key's bucket."""
+        bucket = region * limits.RATE_BUCKETS + (key & (limits.RATE_BUCKETS - 1))
+        return _HEADER_BYTES // _WORD_BYTES + bucket * _BUCKET_WORDS
 
     def close(self) -> None:
         """Let go of the memory."""
+        self._words.release()
         self._memory.close()
+
+
+class Counter:
+    """The counter of one key, which knows where it stands. It may be given up at any time: what it
+    has counted is in the shared memory."""
+
+    __slots__ = ("_alone", "_at", "_key", "_shared", "_words")
+
+    def __init__(self, shared: SharedCounters, words: memoryview, key: int, alone: bool) -> None:
+        self._shared = shared
+        self._words = words
+        self._key = key
+        self._alone = alone
+        self._at = 0
+        """Where this worker counted the last time; another key may have taken the place since."""
+
+    def count(self, end: int) -> int:
+        """See `SharedCounters.count`."""
+        words, at = self._words, self._at
+        if self._alone and words[at] == self._key:
+            word: int = words[at + 1]
+            return word >> _END_BITS if word & _END == end else 0
+        return self._shared.count(self._key, end)
+
+    def add(self, end: int, now: float) -> None:
+        """See `SharedCounters.add`."""
+        words, at = self._words, self._at
+        if words[at] == self._key:
+            word: int = words[at + 1]
+            if word & _END == end and word < _FULL:
+                words[at + 1] = word + _ONE
+                return
+        self._at = self._shared.add(self._key, end, now)

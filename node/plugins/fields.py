@@ -85,10 +85,10 @@ Field = tuple[bytes, bytes, bytes]
 """Lower-cased name, name and value."""
 
 
-def header_field(name: str, value: str) -> Field:
-    """A field, prepared."""
-    known = _name_of(name)
-    return known.key, known.name, field_value(value)
+def fields_of(lines: bytes) -> list[Field]:
+    """The fields of lines that were prepared: ``Name: value``, each with its line's end."""
+    parts = [line.partition(b": ") for line in lines.split(b"\r\n") if line]
+    return [(name.lower(), name, value) for name, _, value in parts]
 
 
 class Edit:
@@ -108,13 +108,23 @@ class Edit:
             if value and name.settable
         ]
 
+    def without(self, name: str) -> "Edit":
+        """The same edit, which takes that field out, too."""
+        key = _name_of(name).key
+        edit = Edit({})
+        edit.removed = self.removed | {key}
+        edit.added = [field for field in self.added if field[0] != key]
+        return edit
+
 
 class EditedFields:
     """What fields came to by the edits of plugins."""
 
-    __slots__ = ("added", "plain", "remembered", "removed")
+    __slots__ = ("added", "edit", "plain", "remembered", "removed")
 
     def __init__(self, headers: "Headers") -> None:
+        self.edit: Edit | None = None
+        """The one that it was, if it was one that had been prepared."""
         self.removed = headers.removed
         self.added = headers.added
         self.plain = tuple(headers.pairs)

@@ -69,6 +69,11 @@ class Log(Protocol):
 class Lookups(Protocol):
     """Consumers and credentials, as stored (node.proxy.cold)."""
 
+    @property
+    def edition(self) -> object:
+        """Another object after each change of any of them: what was found under one holds as long
+        as it is the same object, but for what expires."""
+
     def find_now(self, kind: str, field: str, value: str) -> tuple[str, ...] | None:
         """JSON texts; None when that takes waiting."""
 

@@ -7,6 +7,11 @@ FORM_FIELDS_MAX = 1_000
 drops the rest.)"""
 ENTITIES_REMEMBERED_MAX = 2_000
 """Consumers and credentials whose stored text has been taken apart."""
+PLUGINS_KEPT_MAX = 16
+"""That keep something for the fields of one connection's requests."""
+KEPT_SECONDS_MAX = 60.0
+"""How long it is kept whose requests with some fields are. The answers of look-ups behind it, which
+are read anew after some time (``store.cold.limits``), get that much older."""
 CHAINS_MAX = 50_000
 """Routes whose plugins are remembered; the one resolved longest ago gives way."""
 TEMPLATE_CHARS_MAX = 4_096

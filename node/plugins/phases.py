@@ -2,7 +2,7 @@
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, cast
 
 from node.plugins.chain import Chain, Step
@@ -19,6 +19,9 @@ Then = Callable[[Exit | None], None]
 _ERROR_CHARS_MAX = 300
 _RAISED = (Exception, SystemExit)
 """What a plugin may raise; even one that wants to end the process only fails its request."""
+
+
+_NO_STEPS: Iterator[Step] = iter(())
 
 
 class PluginFailed(Exception):
@@ -56,33 +59,32 @@ class Phases:
         self.context = context
         self.chain = chain
         self._plugins = plugins
-        self._steps: list[Step] = []
-        """Still to run in this phase, the next one last."""
+        self._steps: Iterator[Step] = _NO_STEPS
+        """Still to run in this phase."""
         self._then: Then | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 
     def rewrite(self, then: Then) -> None:
         """Run the phase; ``then`` may be called before this returns."""
-        self._begin(self.chain.rewrite, then)
+        self._steps = iter(self.chain.rewrite)
+        self._then = then
+        self._go()
 
     def access(self, then: Then) -> None:
         """The same."""
-        self._begin(self.chain.access, then)
-
-    def _begin(self, steps: tuple[Step, ...], then: Then) -> None:
-        self._steps = list(reversed(steps))
+        self._steps = iter(self.chain.access)
         self._then = then
         self._go()
 
     def _go(self) -> None:
         context = self.context
-        while self._steps:
-            step = self._steps.pop()
+        steps = self._steps
+        for step in steps:
             before = context.consumer
             try:
                 work = step.call(context)
-                if isinstance(work, types.CoroutineType):
+                if work is not None and isinstance(work, types.CoroutineType):
                     try:
                         waits_for = work.send(None)
                     except StopIteration:
@@ -95,11 +97,14 @@ class Phases:
                 return
             if context.consumer is not before:
                 self._turn(step)
+                if self._steps is not steps:
+                    self._go()
+                    return
         self._end_phase(None)
 
     def _end_phase(self, outcome: Exit | None) -> None:
         then, self._then = self._then, None
-        self._steps = []
+        self._steps = _NO_STEPS
         if then is not None and not self._ended:
             then(outcome)
 
@@ -114,7 +119,7 @@ class Phases:
             return
         other = plugins.chain(route.id, route.service_id, consumer.id)
         self.chain = self.chain.turned(step.rank, other)
-        self._steps = [each for each in reversed(self.chain.access) if each.rank < step.rank]
+        self._steps = iter([each for each in self.chain.access if each.rank < step.rank])
 
     def _wait(self, step: Step, work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
         self._task = asyncio.get_running_loop().create_task(self._continue(step, work, waits_for))

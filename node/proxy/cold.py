@@ -48,6 +48,11 @@ class ColdLookups:
         self._asked: dict[int, _Question] = {}
         self._moved: asyncio.Future[None] | None = None
 
+    @property
+    def edition(self) -> object:
+        """Another object whenever an answer may be another one (``store.cold.reader``)."""
+        return self._reader.edition
+
     def find_now(self, kind: str, field: str, value: str) -> tuple[str, ...] | None:
         """The stored texts of the entities that have this value in ``id``, a unique field or a
         reference; None when that takes waiting (``find``)."""

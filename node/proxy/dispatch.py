@@ -22,6 +22,7 @@ from node.proxy.table import Table
 
 if TYPE_CHECKING:
     from node.plugins.context import Outgoing
+    from node.plugins.fields import Edit
 
 
 class Plan:
@@ -165,7 +166,7 @@ def compose(
 class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
-    __slots__ = ("chain", "edition", "first", "found", "head", "is_free", "plan", "sent")
+    __slots__ = ("chain", "edit", "edition", "first", "found", "head", "is_free", "plan", "sent")
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
@@ -181,6 +182,9 @@ class Decision:
         self.plan: Plan | None = None
         """The plan for the head ``sent``: that is the client's where the way is free, else what
         plugins have made of it for an earlier request. None as long as there is none."""
+        self.edit: Edit | None = None
+        """What plugins did to the client's head so that it became ``sent``, if that was one edit:
+        the same one leads to the same plan."""
         self.sent: RequestHead | None = None
 
 

@@ -6,10 +6,11 @@ may change the request, or answer it; its passage takes it to an upstream and th
 client connection goes on with its next request.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from node.plugins.chain import NOTHING, Chain
-from node.plugins.context import Context, Facts
+from node.plugins.context import Asker, Context, Facts
 from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
@@ -148,24 +149,37 @@ class Exchange:
             self.answer(found)
             return
         self._found = found
-        if chain is NOTHING and self.phases is None:
-            self._proceed(found, None)
-            return
-        if self.phases is None:
-            self.phases = self._begin_phases(chain)
-        self.phases.chain = chain
-        self.phases.context.found(
-            found.route, found.service, lambda: dispatch.captures(found.match, found.path)
-        )
-        self.phases.access(self._accessed)
+        phases = self.phases
+        if phases is None:
+            if chain is NOTHING:
+                self._proceed(found, None)
+                return
+            phases = self.phases = self._begin_phases(chain)
+        else:
+            phases.chain = chain
+        phases.context.route, phases.context.service = found.route, found.service
+        phases.access(self._accessed)
 
     def _accessed(self, outcome: Exit | None) -> None:
-        assert self.phases is not None
-        assert self._found is not None
-        if outcome is None:
-            self._proceed(self._found, self.phases.context)
-        else:
+        phases, found, decision = self.phases, self._found, self._decision
+        assert phases is not None
+        assert found is not None
+        if outcome is not None:
             self._exit(outcome)
+            return
+        context, edit = phases.context, decision.edit
+        if (
+            edit is not None
+            and context.only_edit is edit
+            and self.request_complete
+            and not self.head.chunked
+        ):
+            assert decision.plan is not None
+            assert decision.sent is not None
+            self.identity = context.consumer_id or context.credential_id or ""
+            self._send(decision.plan, decision.sent)
+        else:
+            self._proceed(found, context)
 
     def _proceed(self, found: Found, context: Context | None) -> None:
         """Send the request on, at once or when its body is whole."""
@@ -215,7 +229,9 @@ class Exchange:
             via = self.gateway.annotations.product
             plan = dispatch.compose(found, head, self.client.peer, via, outgoing)
             if as_told:
-                decision.sent, decision.plan = head, plan
+                decision.sent, decision.plan, decision.edit = head, plan, None
+        if context is not None and head is decision.sent and not head.chunked:
+            decision.edit = context.only_edit
         self._send(plan, head)
 
     def _send(self, plan: Plan, head: RequestHead) -> None:
@@ -257,7 +273,7 @@ class Exchange:
             passage.send_body(body, LAST_CHUNK)
         passage.request_ended()
 
-    async def _read_body(self) -> bytes | None:
+    async def read_body(self) -> bytes | None:
         """The whole body for a plugin; None when it is too large."""
         if (self.head.length or 0) > BODY_BYTES_MAX:
             return None
@@ -372,11 +388,17 @@ class Exchange:
     # Plugins
 
     def _begin_phases(self, chain: Chain) -> Phases:
-        gateway, peer = self.gateway, self.client.peer
-        asker = filtering.asker(peer, self.head, gateway.trust)
-        request_id = self.request_id.decode()
-        context = Context(self.head, asker, request_id, gateway.plugins, self._read_body)
-        return Phases(context, lambda: gateway.table.plugins, chain)
+        gateway = self.gateway
+        return Phases(Context(self.head, self, gateway.plugins), gateway.table_plugins, chain)
+
+    def asker(self) -> Asker:
+        """Where the request came from."""
+        return filtering.asker(self.client.peer, self.head, self.gateway.trust)
+
+    def captures(self) -> Mapping[str | int, str]:
+        """What the groups of the route's expression matched."""
+        found = self._found
+        return {} if found is None else dispatch.captures(found.match, found.path)
 
     def _all_phases(self) -> Phases | None:
         """Those of the route, or those of global plugins for a request that leads nowhere."""
@@ -386,10 +408,9 @@ class Exchange:
                 self.phases = self._begin_phases(chain)
         return self.phases
 
-    def _end_phases(self, status: int, passage: Passage | None, written: int) -> None:
-        phases = self._all_phases()
-        if phases is None:
-            return
+    def _end_phases(
+        self, phases: Phases, status: int, passage: Passage | None, written: int
+    ) -> None:
         facts = self._facts(status, passage, written) if phases.chain.log else None
         self.phases = None  # it refers to this exchange: no collection is due
         phases.end(facts)
@@ -424,8 +445,9 @@ class Exchange:
         gateway, passage = self.gateway, self._passage
         if passage is not None:
             passage.end()
-        if self.phases is not None or passage is None:
-            self._end_phases(status, passage, written)
+        phases = self._all_phases() if passage is None else self.phases
+        if phases is not None:
+            self._end_phases(phases, status, passage, written)
         self._passage = None
         stats = gateway.stats
         stats.count_response(status)

@@ -31,7 +31,7 @@ def lines_to_add(phases: Phases, head: ResponseHead) -> bytes | None:
     if chain.header_filter or chain.body_filter:
         return None
     lines = response.lines_beside(head.names)
-    if lines is not None:
+    if lines is not None and chain.log:
         response.begin(head.status, lambda: _pairs(head.lines), "service")
     return lines
 

@@ -14,6 +14,7 @@ from node.caches import ENTITIES
 from node.channel import Ask, Audit, Change, Observed, Part, Snapshot, Version
 from node.plugins import registry
 from node.plugins.counters import SharedCounters
+from node.plugins.holding import Plugins
 from node.plugins.making import Maker
 from node.plugins.worker import PluginWorker
 from node.proxy import limits
@@ -99,6 +100,8 @@ class Gateway:
             log.error("a plugin can't be loaded", reason=problem)
         self._maker = Maker(classes, self.plugins)
         self.table = self._new_table()
+        self.table_plugins = self._served_plugins
+        """Gives those of the state that is served."""
         self.caches = Caches()
         self.caches.register(ENTITIES, self.cold.forget, self.cold.peek)
         self.clients: set[Downstream] = set()
@@ -118,6 +121,9 @@ class Gateway:
     def decide(self, head: RequestHead, peer: Peer) -> Decision:
         """What is done with a request."""
         return decide(head, peer, self.table, self.trust, self.annotations.product)
+
+    def _served_plugins(self) -> Plugins:
+        return self.table.plugins
 
     def _new_table(self) -> Table:
         settings = self.settings

@@ -33,7 +33,7 @@ class Remembered:
     """What was made of some fields, for whoever needs it again: requests on one connection that
     repeat them share it."""
 
-    __slots__ = ("asker", "edited", "index", "log_tail", "named_port", "outline", "plain")
+    __slots__ = ("asker", "edited", "index", "kept", "log_tail", "named_port", "outline", "plain")
 
     def __init__(self) -> None:
         self.asker: Asker | None = None
@@ -42,6 +42,8 @@ class Remembered:
         """What plugins have made of them the last time."""
         self.index: dict[bytes, tuple[bytes, ...]] | None = None
         """Values by lower-cased name (``node.plugins``)."""
+        self.kept: dict[object, Any] | None = None
+        """What plugins keep for requests that have them."""
         self.log_tail: bytes | None = None
         """The end of a line of the access log."""
         self.named_port: int | None = None

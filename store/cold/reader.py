@@ -75,6 +75,10 @@ class ColdReader:
 
     def __init__(self, file: ColdFile) -> None:
         self.version = GENESIS
+        self.edition = object()
+        """Another one whenever an answer may be another from here on, or is to be looked for anew:
+        what was made of answers under one holds as long as it is the same object, and as nothing in
+        them expires."""
         self.cached = self.read = self.unsettled = 0
         """Look-ups that the cache answered, those that the file was read for, and those that
         neither could answer."""
@@ -93,6 +97,7 @@ class ColdReader:
     def loaded(self, version: Version) -> None:
         """The worker serves another whole state, whose cold part it wasn't given."""
         self.version = self._floor = version
+        self.edition = object()
         self._fill = None
         self._overlay.clear()
         self._cache.clear()
@@ -102,7 +107,10 @@ class ColdReader:
         self.version = version
         cold = cold_kinds()
         for change in changes:
-            if change[0] in cold and not self._note(version, Change(*change)):
+            if change[0] not in cold:
+                continue
+            self.edition = object()
+            if not self._note(version, Change(*change)):
                 # What the file hasn't is from now on the agent's to tell.
                 self._overlay.clear()
                 self._floor = version
@@ -115,7 +123,7 @@ class ColdReader:
 
     def purge_key(self, key: CacheKey) -> None:
         """Forget what look-ups of this came to, and those entities under whatever else."""
-        self.purges += 1
+        self._purged()
         for term in key.terms():
             self._cache.purge(term)
         for value in key.values:
@@ -123,13 +131,17 @@ class ColdReader:
 
     def purge_tag(self, tag: str) -> None:
         """Forget the entities with this tag."""
-        self.purges += 1
+        self._purged()
         self._cache.purge_tag(tag)
 
     def purge_all(self) -> None:
         """Forget all answers. What the overlay holds is no cache."""
-        self.purges += 1
+        self._purged()
         self._cache.clear()
+
+    def _purged(self) -> None:
+        self.purges += 1
+        self.edition = object()
 
     # What requests ask
 

@@ -1,6 +1,6 @@
 """Plugins in this process: a request, a chain of plugins, and what comes of it."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from node.plugins.chain import Chain
@@ -43,6 +43,8 @@ class Lines:
 class Nobody:
     """Look-ups that find nothing."""
 
+    edition: object = None
+
     def find_now(self, kind: str, field: str, value: str) -> tuple[str, ...] | None:
         return ()
 
@@ -80,6 +82,25 @@ def head(
     return parsed
 
 
+class OneRequest:
+    """Satisfies node.plugins.context.Asked."""
+
+    request_id = b"f" * 32
+
+    def __init__(self, body: bytes | None, captures: Mapping[str | int, str]) -> None:
+        self._body = body
+        self._captures = captures
+
+    def asker(self) -> Asker:
+        return Asker("192.0.2.1", "http", 8000)
+
+    def captures(self) -> Mapping[str | int, str]:
+        return self._captures
+
+    async def read_body(self) -> bytes | None:
+        return self._body
+
+
 def context_of(
     request: RequestHead,
     worker: SmallWorker,
@@ -88,13 +109,8 @@ def context_of(
 ) -> Context:
     """What plugins see of a request that has found its route."""
 
-    async def read() -> bytes | None:
-        return body
-
-    reading: Callable[[], Awaitable[bytes | None]] = read
-    context = Context(request, Asker("192.0.2.1", "http", 8000), "f" * 32, worker, reading)
-    found = captures or {}
-    context.found(*read_both(), lambda: found)
+    context = Context(request, OneRequest(body, captures or {}), worker)
+    context.route, context.service = read_both()
     return context
 
 

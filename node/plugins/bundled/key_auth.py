@@ -1,17 +1,19 @@
 """key-auth: clients show a key (``kong/plugins/key-auth/handler.lua``)."""
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from node.plugins import bodies
 from node.plugins.authentication import (
     count_as_anonymous,
     find_consumer,
+    meet,
     set_consumer,
 )
-from node.plugins.context import Context
-from node.plugins.fields import Arguments
+from node.plugins.context import Consumer, Context
+from node.plugins.fields import Arguments, Edit
 from node.plugins.interface import Bound, Plugin, Worker
+from node.plugins.limits import KEPT_SECONDS_MAX
 from node.version import KONG_API_VERSION
 from store.schema.plugins import key_auth
 
@@ -22,6 +24,19 @@ _WRONG = "Unauthorized"
 
 class _Refused(Exception):
     """No key, or none that counts."""
+
+
+class _Settled(NamedTuple):
+    """Whose requests with some header fields are, as long as that holds."""
+
+    edition: object
+    """That of the look-ups: under another one, this holds no more."""
+    since: float
+    until: float
+    """Unix seconds: when it was found out, and when it has to be found out anew at the latest."""
+    consumer: Consumer
+    credential: Mapping[str, Any]
+    told: Edit
 
 
 class KeyAuth(Plugin):
@@ -39,6 +54,8 @@ class KeyAuth(Plugin):
         self._anonymous: str | None = config.get("anonymous")
         self._run_on_preflight: bool = config["run_on_preflight"]
         realm = config.get("realm")
+        self._lookups = worker.lookups
+        self._now = worker.now
         self._challenge = {"WWW-Authenticate": f'Key realm="{realm}"' if realm else "Key"}
 
     def access(self, context: Context) -> Coroutine[Any, Any, None] | None:
@@ -47,12 +64,23 @@ class KeyAuth(Plugin):
             return None
         if self._anonymous and context.credential is not None:
             return None  # another plugin has found out who asks: with ``anonymous``, one is enough
+        settled: _Settled | None = context.kept(self)
+        if (
+            settled is not None
+            and settled.edition is self._lookups.edition
+            and settled.since <= self._now() < settled.until
+            and not (self._hides and context.head.query)
+        ):
+            context.authenticate(settled.consumer, settled.credential)
+            context.edit_upstream_headers(settled.told)
+            return None
         if self._in_body or not self._authenticate_now(context):
             return self._find_out(context)
         return None
 
     def _authenticate_now(self, context: Context) -> bool:
         """Whether that could be done."""
+        edition = self._lookups.edition
         try:
             name, key = self._key_in_head(context)
         except _Refused:
@@ -63,10 +91,33 @@ class KeyAuth(Plugin):
         consumers = context.find_now("consumers", "id", credentials[0]["consumer"]["id"])
         if not consumers:
             return False
+        first = name == self._names[0] or not self._in_query  # else the query might have one
+        if first and self._in_header and context.headers.get(name) is not None:
+            self._keep(context, name, consumers[0], credentials[0], edition)
         if self._hides:
             self._hide(context, name)
         set_consumer(context, consumers[0], credentials[0])
         return True
+
+    def _keep(
+        self,
+        context: Context,
+        name: str,
+        entity: Mapping[str, Any],
+        credential: Mapping[str, Any],
+        edition: object,
+    ) -> None:
+        """It is the header fields alone that say who asks: so they will as long as nothing of it
+        changes or expires."""
+        now = self._now()
+        ends = [each.get("expires_at") for each in (entity, credential)]
+        until = min(
+            [now + KEPT_SECONDS_MAX, *(end for end in ends if isinstance(end, int | float))]
+        )
+        _, _, consumer, told = meet(entity, credential)
+        if self._hides:
+            told = told.without(name)
+        context.keep(self, _Settled(edition, now, until, consumer, credential, told))
 
     async def _find_out(self, context: Context) -> None:
         try:

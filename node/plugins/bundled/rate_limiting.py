@@ -12,7 +12,7 @@ from typing import Any
 
 from node.plugins import limits
 from node.plugins.context import Context
-from node.plugins.fields import Field, header_field
+from node.plugins.counters import Counter
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
 from node.version import KONG_API_VERSION
 from store.schema.plugins import rate_limiting
@@ -48,49 +48,56 @@ class _Limit:
     """One of the limits, its period, and how it is told."""
 
     __slots__ = (
-        "_end",
         "_from",
         "_until",
-        "left",
-        "limit",
+        "end",
         "mark",
         "most",
+        "names",
         "period",
         "seconds",
-        "shown",
+        "told",
+        "told_as_tightest",
     )
 
     def __init__(self, period: str, most: float) -> None:
-        name = period.capitalize()
+        limit, left = (
+            f"X-RateLimit-{name}-{period.capitalize()}" for name in ("Limit", "Remaining")
+        )
         self.period = period
         self.seconds = _SECONDS[period]
         self.most = most
-        self.shown = _shown(most)
-        self.limit = header_field(f"X-RateLimit-Limit-{name}", self.shown)
-        self.left = header_field(f"X-RateLimit-Remaining-{name}", "")
+        self.names = (limit, left)
+        number = "%d" if isinstance(most, int) else "%.14g"
+        shown = number % most
+        self.told = f"{limit}: {shown}\r\n{left}: {number}\r\n".encode()
+        """Lines, but for what is left."""
+        self.told_as_tightest = (
+            f"RateLimit-Limit: {shown}\r\nRateLimit-Remaining: {number}\r\nRateLimit-Reset: %d\r\n"
+        ).encode()
+        """The same, and but for the seconds until the end."""
+        self.end = 0
+        """When the period ends, as far as that is known: see `reach`."""
         self.mark = (PERIODS.index(period) + 1) * _SPREAD
         """Tells the periods of one identifier apart, added to its hash."""
-        self._from = self._until = self._end = 0
+        self._from = self._until = 0
 
-    def end(self, now: float) -> int:
-        """When the period that ``now`` is in ends. It is found out once for each, and for those of
-        many days once a day."""
+    def reach(self, now: float) -> tuple[int, int]:
+        """Find the end of the period that ``now`` is in. Returns from when and until when that is
+        right: for periods of many days, one day."""
         if not self._from <= now < self._until:
             start = period_start(self.period, now)
-            self._end = start + self.seconds
+            self.end = start + self.seconds
             span = min(self.seconds, _SECONDS["day"])
             self._from = int(now) - int(now) % span
             self._until = self._from + span
-        return self._end
+        return self._from, self._until
 
 
-_Usage = tuple[_Limit, float, int, int]
-"""How a limit stands before a request: what is left of it, its counter's key, and the period's
-end."""
+_Counted = tuple[tuple[_Limit, Counter], ...]
+"""The limits, with somebody's counters."""
 
-_TIGHTEST = tuple(
-    header_field(name, "") for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-)
+_TIGHTEST = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
 class RateLimiting(Plugin):
@@ -106,11 +113,14 @@ class RateLimiting(Plugin):
         self._limits = [
             _Limit(each, config[each]) for each in PERIODS if config.get(each) is not None
         ]
-        fields = [field for limit in self._limits for field in (limit.limit, limit.left)]
-        self._told = frozenset(key for key, _, _ in (*fields, *_TIGHTEST))
+        names = [name for limit in self._limits for name in limit.names]
+        self._names = frozenset(name.lower().encode() for name in (*names, *_TIGHTEST))
         """Names of the headers that are set."""
-        self._keys: dict[str, int] = {}
-        """Hashes by identifier."""
+        self._told = b"".join(limit.told for limit in self._limits)
+        self._from = self._until = 0
+        """When the limits' ends are right."""
+        self._counted: dict[str, _Counted] = {}
+        """By identifier."""
         self._limit_by: str = config.get("limit_by") or "consumer"
         self._header: str = config.get("header_name") or ""
         self._path: str = config.get("path") or ""
@@ -130,32 +140,36 @@ class RateLimiting(Plugin):
 
     def access(self, context: Context) -> None:
         now = self._now()
-        whose = self._key(self._identifier(context))
-        counters, stop = self._counters, None
-        usage: list[_Usage] = []
-        for limit in self._limits:
-            end = limit.end(now)
-            key = (whose + limit.mark) & _KEY_MASK or 1
-            left = limit.most - counters.count(key, end)
-            if left <= 0:
+        if not self._from <= now < self._until:
+            spans = [limit.reach(now) for limit in self._limits]
+            self._from, self._until = max(each[0] for each in spans), min(each[1] for each in spans)
+        identifier = self._identifier(context)
+        counted = self._counted.get(identifier) or self._counters_of(identifier)
+        stop: _Limit | None = None
+        left: list[float] = []
+        for limit, counter in counted:
+            here = limit.most - counter.count(limit.end)
+            if here <= 0:
                 stop = limit
-            usage.append((limit, left, key, end))
-        reset = None if self._hidden else self._tell(context, usage, stop, now)
+            left.append(here)
+        reset = 0 if self._hidden else self._tell(context, left, stop, now)
         if stop is not None:
-            if reset is not None:
-                context.response.set_header("Retry-After", reset)
+            if reset:
+                context.response.set_header("Retry-After", str(reset))
             context.error(self._status, self._message)
-        for _, _, key, end in usage:
-            counters.add(key, end, now)
+        for limit, counter in counted:
+            counter.add(limit.end, now)
 
-    def _key(self, identifier: str) -> int:
-        key = self._keys.get(identifier)
-        if key is None:
-            key = self._counters.key(f"{self._of}:{identifier}")
-            if len(self._keys) >= limits.RATE_KEYS_REMEMBERED_MAX:
-                self._keys.clear()
-            self._keys[identifier] = key
-        return key
+    def _counters_of(self, identifier: str) -> _Counted:
+        shared = self._counters
+        whose = shared.key(f"{self._of}:{identifier}")
+        counted = tuple(
+            (limit, shared.counter((whose + limit.mark) & _KEY_MASK or 1)) for limit in self._limits
+        )
+        if len(self._counted) >= limits.RATE_KEYS_REMEMBERED_MAX:
+            self._counted.clear()
+        self._counted[identifier] = counted
+        return counted
 
     def _identifier(self, context: Context) -> str:
         """Whose requests this one is counted with; whoever has no such thing, by address."""
@@ -172,28 +186,19 @@ class RateLimiting(Plugin):
             found = context.path if context.path == self._path else None
         return found or context.client_ip
 
-    def _tell(self, context: Context, usage: list[_Usage], stop: _Limit | None, now: float) -> str:
-        """Set the headers; returns in how many seconds the tightest limit begins anew."""
-        told: list[Field] = []
-        tightest, most_left, ends, tells = usage[0][0], math.inf, 0, b""
-        for limit, before, _, end in usage:
-            left = max(0, before - (stop is None or stop is limit))
-            shown = b"%d" % left if isinstance(left, int) else _shown(left).encode()
-            key, name, _ = limit.left
-            told += (limit.limit, (key, name, shown))
-            if left < most_left or (left == most_left and limit.seconds > tightest.seconds):
-                tightest, most_left, ends, tells = limit, left, end, shown
-        reset = max(1, ends - int(now))
-        for (key, name, _), value in zip(
-            _TIGHTEST, (tightest.limit[2], tells, b"%d" % reset), strict=True
-        ):
-            told.append((key, name, value))
-        context.response.put(self._told, told)
-        return str(reset)
-
-
-def _shown(number: float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:.14g}"
+    def _tell(self, context: Context, before: list[float], stop: _Limit | None, now: float) -> int:
+        """Set the headers; returns in how many seconds the tightest limit begins anew. ``before``
+        is what was left of each limit before this request."""
+        tightest, least, told = self._limits[0], math.inf, []
+        for limit, here in zip(self._limits, before, strict=True):
+            left = max(0, here - 1 if stop is None or stop is limit else here)
+            told.append(left)
+            if left < least or (left == least and limit.seconds > tightest.seconds):
+                tightest, least = limit, left
+        reset = max(1, tightest.end - int(now))
+        lines = self._told % tuple(told) + tightest.told_as_tightest % (least, reset)
+        context.response.put(self._names, lines)
+        return reset
 
 
 PLUGIN = RateLimiting
