@@ -51,14 +51,11 @@ def fields_of(change: Change) -> dict[str, Any]:
     return found
 
 
-@asynccontextmanager
-async def plugged(
-    changes: Sequence[Change], folder: Path, **settings: Any
-) -> AsyncIterator[WorkerProcess]:
-    """A worker that serves ``changes``, those of cold kinds in a replica file."""
+def written(changes: Sequence[Change], path: Path) -> tuple[Snapshot, Kept]:
+    """A state whose cold kinds are in a new replica file, as a worker is told of it."""
     cold = [StoreChange(*change) for change in changes if change[0] in cold_kinds()]
     hot = tuple(change for change in changes if change[0] not in cold_kinds())
-    replica, path = Replica("a"), folder / "replica.db"
+    replica = Replica("a")
     filler = StoreChange("nothing", "0", "{}")
     replica.offer(*changeset(EMPTY, *(cold or [filler])))
     file = ReplicaFile(path)
@@ -68,12 +65,23 @@ async def plugged(
     about = file.about()
     assert about is not None
     file.close()
+    version = Version(*about.head.version)
+    return Snapshot(version, hot, last=True, first=True), Kept(about.fill, version)
+
+
+@asynccontextmanager
+async def plugged(
+    changes: Sequence[Change], folder: Path, **settings: Any
+) -> AsyncIterator[WorkerProcess]:
+    """A worker that serves ``changes``, those of cold kinds in a replica file."""
+    path = folder / "replica.db"
+    snapshot, kept = written(changes, path)
     worker = WorkerProcess()
     await worker.start(replica_file=str(path), **settings)
     try:
-        worker.version = Version(*about.head.version)
-        worker.send(Snapshot(worker.version, hot, last=True, first=True))
-        worker.send(Kept(about.fill, worker.version))
+        worker.version = kept.version
+        worker.send(snapshot)
+        worker.send(kept)
         await worker.until(worker.ready.is_set)
         worker.send(Listen())
         await worker.until_listening()

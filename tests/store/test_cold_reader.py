@@ -222,3 +222,26 @@ def test_kinds_that_are_not_cold_are_passed_over(reader: ColdReader) -> None:
     reader.apply(v(11), [Change("routes", card_id(1), "{}")])
     assert len(reader._overlay) == 0
     assert reader.version == v(11)
+
+
+def test_whatever_may_change_an_answer_begins_another_edition(
+    file: File, reader: ColdReader
+) -> None:
+    known = [reader.edition]
+
+    def moved() -> bool:
+        known.append(reader.edition)
+        return known[-1] is not known[-2]
+
+    reader.find(KIND, "key", "a", 0)
+    reader.vouched(FILL, v(10))
+    reader.apply(v(11), [Change("services", card_id(1), "{}")])
+    assert not moved()
+    for number, change in enumerate((keycard(1, "a"), keycard(1, "b"), no_keycard(1)), start=12):
+        reader.apply(v(number), [Change("services", card_id(1), "{}"), change])
+        assert moved()
+    for purge in (reader.purge_all, lambda: reader.purge_tag("a")):
+        purge()
+        assert moved()
+    reader.loaded(v(14))
+    assert moved()
