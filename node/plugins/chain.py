@@ -33,7 +33,15 @@ class Step(NamedTuple):
 class Chain:
     """What runs, taken apart by phase once, so that a phase that nobody defines costs nothing."""
 
-    __slots__ = ("access", "body_filter", "configured", "header_filter", "log", "rewrite")
+    __slots__ = (
+        "access",
+        "body_filter",
+        "configured",
+        "header_filter",
+        "is_for_all",
+        "log",
+        "rewrite",
+    )
 
     rewrite: tuple[Step, ...]
     access: tuple[Step, ...]
@@ -41,8 +49,10 @@ class Chain:
     body_filter: tuple[Step, ...]
     log: tuple[Step, ...]
 
-    def __init__(self, configured: tuple[Configured, ...]) -> None:
+    def __init__(self, configured: tuple[Configured, ...], is_for_all: bool = False) -> None:
         self.configured = configured
+        self.is_for_all = is_for_all
+        """It is the same whoever asks."""
         for phase in PHASES:
             steps = tuple(
                 Step(call, each.name, each.rank)

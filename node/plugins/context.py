@@ -310,22 +310,21 @@ class Context:
         fields of this one; None for nothing, and once any plugin has changed the fields. Method,
         path and query may be others."""
         kept = self.head.remembered.kept
-        return kept.get(plugin) if kept is not None and self._has_own_fields else None
+        if kept is None or self._edit is not None:
+            return None
+        headers = self._headers
+        return kept.get(plugin) if headers is None or not headers.edited else None
 
     def keep(self, plugin: Plugin, what: object) -> None:
         """Keep something, other than None, in place of what was kept before. It goes with the
         connection, or earlier; whether it still holds, the plugin itself has to find out."""
-        if not self._has_own_fields:
+        headers = self._headers
+        if self._edit is not None or (headers is not None and headers.edited):
             return
         remembered = self.head.remembered
         if remembered.kept is None or len(remembered.kept) >= PLUGINS_KEPT_MAX:
             remembered.kept = {}
         remembered.kept[plugin] = what
-
-    @property
-    def _has_own_fields(self) -> bool:
-        """Whether they are as the client sent them."""
-        return self._edit is None and (self._headers is None or not self._headers.edited)
 
     def _own_outgoing(self) -> Outgoing:
         if self.outgoing is _UNCHANGED:

@@ -123,7 +123,7 @@ class Plugins(Holding[PluginEntity]):
                 if here:
                     chosen.append(next(iter(here.values())))
                     break
-        return Chain(tuple(chosen)) if chosen else NOTHING
+        return Chain(tuple(chosen), not self._of_consumers) if chosen else NOTHING
 
     # What there is
 

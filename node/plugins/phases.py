@@ -95,12 +95,14 @@ class Phases:
             except _RAISED as error:
                 self._end_phase(self._outcome(step, error))
                 return
-            if context.consumer is not before:
+            if context.consumer is not before and not self.chain.is_for_all:
                 self._turn(step)
                 if self._steps is not steps:
                     self._go()
                     return
-        self._end_phase(None)
+        then, self._then = self._then, None  # as _end_phase does it
+        if then is not None and not self._ended:
+            then(None)
 
     def _end_phase(self, outcome: Exit | None) -> None:
         then, self._then = self._then, None

@@ -176,7 +176,8 @@ class Exchange:
         ):
             assert decision.plan is not None
             assert decision.sent is not None
-            self.identity = context.consumer_id or context.credential_id or ""
+            consumer = context.consumer
+            self.identity = context.credential_id or "" if consumer is None else consumer.id
             self._send(decision.plan, decision.sent)
         else:
             self._proceed(found, context)
@@ -408,13 +409,6 @@ class Exchange:
                 self.phases = self._begin_phases(chain)
         return self.phases
 
-    def _end_phases(
-        self, phases: Phases, status: int, passage: Passage | None, written: int
-    ) -> None:
-        facts = self._facts(status, passage, written) if phases.chain.log else None
-        self.phases = None  # it refers to this exchange: no collection is due
-        phases.end(facts)
-
     def _facts(self, status: int, passage: Passage | None, written: int) -> Facts:
         sent_at, answered_at = self.started, None
         if passage is not None:
@@ -447,7 +441,9 @@ class Exchange:
             passage.end()
         phases = self._all_phases() if passage is None else self.phases
         if phases is not None:
-            self._end_phases(phases, status, passage, written)
+            facts = self._facts(status, passage, written) if phases.chain.log else None
+            self.phases = None  # it refers to this exchange: no collection is due
+            phases.end(facts)
         self._passage = None
         stats = gateway.stats
         stats.count_response(status)

@@ -8,7 +8,7 @@ itself.
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from node.plugins import limits
 from node.plugins.context import Context
@@ -54,10 +54,10 @@ class _Limit:
         "mark",
         "most",
         "names",
+        "own",
         "period",
         "seconds",
         "told",
-        "told_as_tightest",
     )
 
     def __init__(self, period: str, most: float) -> None:
@@ -70,12 +70,13 @@ class _Limit:
         self.names = (limit, left)
         number = "%d" if isinstance(most, int) else "%.14g"
         shown = number % most
-        self.told = f"{limit}: {shown}\r\n{left}: {number}\r\n".encode()
-        """Lines, but for what is left."""
-        self.told_as_tightest = (
+        self.own = f"{limit}: {shown}\r\n{left}: {number}\r\n".encode()
+        """How it is told, in lines but for what is left."""
+        self.told = (
             f"RateLimit-Limit: {shown}\r\nRateLimit-Remaining: {number}\r\nRateLimit-Reset: %d\r\n"
         ).encode()
-        """The same, and but for the seconds until the end."""
+        """How all limits are told if this is the tightest one: but for what is left of each and of
+        this one, and the seconds to its end."""
         self.end = 0
         """When the period ends, as far as that is known: see `reach`."""
         self.mark = (PERIODS.index(period) + 1) * _SPREAD
@@ -116,12 +117,15 @@ class RateLimiting(Plugin):
         names = [name for limit in self._limits for name in limit.names]
         self._names = frozenset(name.lower().encode() for name in (*names, *_TIGHTEST))
         """Names of the headers that are set."""
-        self._told = b"".join(limit.told for limit in self._limits)
+        each = b"".join(limit.own for limit in self._limits)
+        for limit in self._limits:
+            limit.told = each + limit.told
         self._from = self._until = 0
         """When the limits' ends are right."""
         self._counted: dict[str, _Counted] = {}
         """By identifier."""
         self._limit_by: str = config.get("limit_by") or "consumer"
+        self._by_consumer = self._limit_by == "consumer"
         self._header: str = config.get("header_name") or ""
         self._path: str = config.get("path") or ""
         self._hidden: bool = config["hide_client_headers"]
@@ -143,22 +147,43 @@ class RateLimiting(Plugin):
         if not self._from <= now < self._until:
             spans = [limit.reach(now) for limit in self._limits]
             self._from, self._until = max(each[0] for each in spans), min(each[1] for each in spans)
-        identifier = self._identifier(context)
-        counted = self._counted.get(identifier) or self._counters_of(identifier)
-        stop: _Limit | None = None
-        left: list[float] = []
+        consumer = context.consumer if self._by_consumer else None
+        whose = consumer.id if consumer is not None else self._identifier(context)
+        counted = self._counted.get(whose) or self._counters_of(whose)
+        tightest, least, left = self._limits[0], math.inf, []
         for limit, counter in counted:
-            here = limit.most - counter.count(limit.end)
-            if here <= 0:
-                stop = limit
-            left.append(here)
-        reset = 0 if self._hidden else self._tell(context, left, stop, now)
-        if stop is not None:
-            if reset:
-                context.response.set_header("Retry-After", str(reset))
-            context.error(self._status, self._message)
+            rest = limit.most - counter.count(limit.end) - 1
+            if rest < 0:
+                if rest <= -1:
+                    self._refuse(context, counted, now)
+                rest = 0  # of a limit that is no whole number
+            left.append(rest)
+            if rest < least or (rest == least and limit.seconds > tightest.seconds):
+                tightest, least = limit, rest
+        if not self._hidden:
+            lines = tightest.told % (*left, least, tightest.end - int(now))
+            context.response.put(self._names, lines)
         for limit, counter in counted:
             counter.add(limit.end, now)
+
+    def _refuse(self, context: Context, counted: _Counted, now: float) -> NoReturn:
+        """One of the limits is reached: of which, of several, the last one counts as asked."""
+        before = [limit.most - counter.count(limit.end) for limit, counter in counted]
+        stop = [limit for limit, here in zip(self._limits, before, strict=True) if here <= 0][-1]
+        left = [
+            max(0, here - 1 if limit is stop else here)
+            for limit, here in zip(self._limits, before, strict=True)
+        ]
+        least = min(left)
+        tightest = max(
+            (each for each, here in zip(self._limits, left, strict=True) if here == least),
+            key=lambda limit: limit.seconds,
+        )
+        if not self._hidden:
+            reset = tightest.end - int(now)
+            context.response.put(self._names, tightest.told % (*left, least, reset))
+            context.response.set_header("Retry-After", str(reset))
+        context.error(self._status, self._message)
 
     def _counters_of(self, identifier: str) -> _Counted:
         shared = self._counters
@@ -174,7 +199,7 @@ class RateLimiting(Plugin):
     def _identifier(self, context: Context) -> str:
         """Whose requests this one is counted with; whoever has no such thing, by address."""
         found: str | None = None
-        if self._limit_by == "consumer":
+        if self._by_consumer:
             found = context.consumer_id or context.credential_id
         elif self._limit_by == "credential":
             found = context.credential_id
@@ -185,20 +210,6 @@ class RateLimiting(Plugin):
         elif self._limit_by == "path":
             found = context.path if context.path == self._path else None
         return found or context.client_ip
-
-    def _tell(self, context: Context, before: list[float], stop: _Limit | None, now: float) -> int:
-        """Set the headers; returns in how many seconds the tightest limit begins anew. ``before``
-        is what was left of each limit before this request."""
-        tightest, least, told = self._limits[0], math.inf, []
-        for limit, here in zip(self._limits, before, strict=True):
-            left = max(0, here - 1 if stop is None or stop is limit else here)
-            told.append(left)
-            if left < least or (left == least and limit.seconds > tightest.seconds):
-                tightest, least = limit, left
-        reset = max(1, tightest.end - int(now))
-        lines = self._told % tuple(told) + tightest.told_as_tightest % (least, reset)
-        context.response.put(self._names, lines)
-        return reset
 
 
 PLUGIN = RateLimiting
