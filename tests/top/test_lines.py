@@ -1,8 +1,9 @@
-"""The demo's live view: what it prints of what the nodes tell."""
+"""What is printed of what the nodes tell."""
 
 from typing import Any
 
-from node.demo.view import SETTLE_SECONDS, View, parse_event
+from node.top.limits import SETTLE_SECONDS
+from node.top.lines import Lines, parse_event
 
 
 def revision(number: int, at: float, committed_at: float = 100.0) -> dict[str, Any]:
@@ -16,9 +17,9 @@ def revision(number: int, at: float, committed_at: float = 100.0) -> dict[str, A
     }
 
 
-def view_of_two() -> tuple[View, list[str]]:
+def view_of_two() -> tuple[Lines, list[str]]:
     lines: list[str] = []
-    view = View(lines.append)
+    view = Lines(lines.append)
     for number in (1, 2):
         view.node_is(f"node{number}", running=True)
         view.member(f"id-{number}", f"node{number}", "alive", "node1", 99.0)
