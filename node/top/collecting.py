@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from node.logs import escape
 from node.top import limits
@@ -18,6 +19,9 @@ from node.top.lines import Lines, parse_event
 _STREAM = aiohttp.ClientTimeout(
     total=None, connect=limits.ASK_SECONDS_MAX, sock_read=limits.SILENCE_SECONDS_MAX
 )
+
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
+"""Of a connection, or of HTTP on it; lines that are too long are of the second, outside the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ async def ask(session: aiohttp.ClientSession, source: Source, book: Book) -> Non
         book.failed(source.name, "garbage", str(error))
     except TimeoutError:
         book.failed(source.name, "no answer", f"none in {limits.ASK_SECONDS_MAX:g} s")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except _FAILURES as error:
         book.failed(source.name, "no answer", escape(str(error) or type(error).__name__))
 
 
@@ -82,9 +86,7 @@ async def follow(session: aiohttp.ClientSession, source: Source, book: Book, lin
     """Pass a node's events on until cancelled, connecting anew whenever its stream ends."""
     while True:
         # KeyError and TypeError: an event that lacks what such events have.
-        with contextlib.suppress(
-            aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, Garbled
-        ):
+        with contextlib.suppress(*_FAILURES, KeyError, TypeError, Garbled):
             async with session.get(
                 f"{source.url}/cluster/events",
                 headers=source.headers,

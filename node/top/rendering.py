@@ -10,10 +10,8 @@ from rich.text import Text
 
 from node.top.snapshot import Key, Sight, Snapshot, lag
 
-WIDTH_MIN = 80
-"""Columns that the table needs; narrower terminals cut it off at the right."""
-_AROUND = 5
-"""Rows that aren't nodes or lines: the title, the heads, the notice, the keys, a free one."""
+_AROUND = 4
+"""Rows that aren't nodes or lines: the title, the heads, the notice, the keys."""
 _LINES_MIN = 4
 _NODES_MIN = 3
 
@@ -28,7 +26,7 @@ _STYLES = {
 
 
 def render(snapshot: Snapshot, height: int) -> RenderableType:
-    """The picture of a cluster in ``height`` rows."""
+    """The picture of a cluster in ``height`` rows; it takes more where there are fewer than ten."""
     room = max(height - _AROUND, _NODES_MIN)
     nodes, hidden = _chosen(snapshot, max(_NODES_MIN, room - _LINES_MIN))
     lines = snapshot.lines[-max(0, room - len(nodes) - bool(hidden)) :]
@@ -39,7 +37,7 @@ def render(snapshot: Snapshot, height: int) -> RenderableType:
     parts += [_line(line, "") for line in lines]
     parts += [Text("")] * (room - len(nodes) - bool(hidden) - len(lines))
     parts.append(_keys(snapshot.keys))
-    return Group(*parts[:height])
+    return Group(*parts)
 
 
 def _chosen(snapshot: Snapshot, room: int) -> tuple[list[Sight], int]:

@@ -28,8 +28,13 @@ async def run_top(clients: list[AdminClient], say: Callable[[str], None], *, liv
     """Watch until ``q``, INT or TERM; answers the exit code. Without ``live`` lines are said."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[None] = loop.create_future()
+
+    def finish() -> None:
+        if not end.done():
+            end.set_result(None)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: end.done() or end.set_result(None))
+        loop.add_signal_handler(number, finish)
     sources = tuple(source_of(client) for client in clients)
     kept: deque[str] = deque(maxlen=LINES_KEPT_MAX)
     lines = Lines(kept.append if live else say)

@@ -57,4 +57,4 @@ def picture(snapshot: Snapshot, columns: int, rows: int) -> str:
         legacy_windows=False,
     )
     console.print(render(snapshot, rows), end="")
-    return text.getvalue()
+    return "\n".join(text.getvalue().splitlines()[:rows])
