@@ -21,7 +21,7 @@ _STREAM = aiohttp.ClientTimeout(
 )
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
-"""Of a connection, or of HTTP on it; lines that are too long are of the second, outside the first."""
+"""Of a connection, or of HTTP on it: a line that is too long is of the second and not the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ def _table(snapshot: Snapshot, nodes: list[Sight]) -> Table:
         ("p50/p99 ms", True),
     ):
         table.add_column(
-            title, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+            title,
+            justify="right" if right else "left",
+            no_wrap=title != "  node",  # what can be wrapped gives way first, and is cut off
+            overflow="ellipsis",
         )
     for node in nodes:
         name, *cells = _row(node, node.name == snapshot.selected, lag(node.version, head))
@@ -100,7 +103,10 @@ def _table(snapshot: Snapshot, nodes: list[Sight]) -> Table:
 def _row(node: Sight, chosen: bool, behind: str) -> list[Text]:
     delays = node.delays
     return [
-        Text(("> " if chosen else "  ") + _cut(node.name, 12), style="bold" if chosen else ""),
+        Text(
+            (">\xa0" if chosen else "\xa0\xa0") + _cut(node.name.replace(" ", "\xa0"), 12),
+            style="bold" if chosen else "",
+        ),
         Text(node.state, style=_STYLES[node.state]),
         _opinions(node),
         Text(str(node.version) if node.version is not None else "-"),

@@ -62,7 +62,7 @@ class TestedTerminal:
     def frame(self) -> str:
         """What stands on the screen: the text of the last whole picture."""
         pictures = self.text.rpartition("\x1b[J")[0].rpartition("\x1b[H")[2]
-        return SEQUENCES.sub("", pictures).replace("\r", "")
+        return SEQUENCES.sub("", pictures).replace("\r", "").replace("\xa0", " ")
 
     def after(self) -> str:
         """What has been written since the alternate screen was left; empty while it stands."""

@@ -27,7 +27,8 @@ def of(*nodes: Sight, **more: object) -> Snapshot:
 
 
 def shown(snapshot: Snapshot, columns: int = 80, rows: int = 24) -> list[str]:
-    return ESCAPES.sub("", picture(snapshot, columns, rows)).splitlines()
+    text = ESCAPES.sub("", picture(snapshot, columns, rows))
+    return text.replace("\xa0", " ").split("\n")
 
 
 def row(snapshot: Snapshot, name: str) -> list[str]:
