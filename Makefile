@@ -1,6 +1,7 @@
 # For GNU make 3.81 and later (the one on macOS). Every path is relative, so that blanks in the
 # checkout's own path do no harm. Variables to set: ARGS (more arguments for the command), PYTHON (an
-# interpreter for deploy/setup), JOBS (test processes); SOAK (a scenario), SOAKED (a file) and MINUTES are of soak.
+# interpreter for deploy/setup), JOBS (test processes); of soak, SOAK (a scenario), SOAKED (a file)
+# and MINUTES.
 
 SHELL := /bin/sh
 BIN := .venv/bin

@@ -3,7 +3,8 @@
 A frame is a 4-byte big-endian length and a msgpack array ``[kind, …]``. The agent sends
 ``configure`` first, then the state as ``snapshot`` slices, then one ``changeset`` after another in
 version order, a large one as ``part`` after ``part``, behind which nothing follows before the
-worker serves it; ``listen`` when the start rule is met; ``drain`` to end. In between it sends
+worker serves it; ``listen`` when the start rule is met, to which the worker says ``listening`` once
+its ports accept; ``drain`` to end. In between it sends
 ``audit``, which says what the worker must hold at that point of the stream. The worker sends
 ``ready`` once the first snapshot is applied, ``applied`` after each version it serves, ``differs``
 when an audit finds something else, and ``stats`` each second. When the channel closes, the other
@@ -77,6 +78,10 @@ class Audit(NamedTuple):
 
 class Listen(NamedTuple):
     """Agent to worker: start accepting connections."""
+
+
+class Listening(NamedTuple):
+    """Worker to agent: connections are accepted on every listener."""
 
 
 class Drain(NamedTuple):
@@ -223,6 +228,7 @@ Frame = (
     | Part
     | Audit
     | Listen
+    | Listening
     | Drain
     | Kept
     | Told
@@ -248,6 +254,7 @@ _KINDS: dict[str, type[Frame]] = {
     "part": Part,
     "audit": Audit,
     "listen": Listen,
+    "listening": Listening,
     "drain": Drain,
     "kept": Kept,
     "told": Told,

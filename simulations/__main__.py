@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import shlex
 import time
 from collections.abc import Generator, Iterable
@@ -25,6 +26,8 @@ from simulations.settings import SettingError, nearest
 from simulations.shrinking import NothingFails, Shrinker
 
 _NODES = 10
+_NICENESS = 10
+"""Of what takes an hour: everybody else comes first."""
 _INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
 
@@ -311,6 +314,8 @@ def mutate(
     A module is a path (gossip/members.py) or a subject: membership, apply, history.
     """
     named = [each for name in modules for each in _modules(name)]
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
     survivors: list[str] = []
     total = 0
     try:

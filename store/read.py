@@ -11,7 +11,7 @@ from typing import Protocol
 from store.authority import AuthorityInfo, Entity, Page, Query, State
 from store.canonical import decode_entity
 from store.changeset import Change, Changeset
-from store.errors import SchemaMismatch
+from store.errors import AuthorityUnavailable, SchemaMismatch
 from store.keyring import KEYRING_SCHEMA, read_row
 from store.limits import LOG_BYTES_MAX, PAGE_SIZE_MAX, STATE_ROWS_MAX
 from store.pages import read_found
@@ -35,17 +35,34 @@ READ_HEAD_BESIDE = (
 BOOTSTRAP_NEEDED = "database needs bootstrapping; run 'grapevine migrations bootstrap'"
 
 
+HEAD_MISSING = (
+    "the database's head row can't be seen: a backup is being restored there; if that is long over,"
+    " the backup lacks it"
+)
+
+
+def the_head(rows: Rows) -> Row:
+    """The one row of a statement about the head row. Raises AuthorityUnavailable.
+
+    A snapshot that was taken before pg_restore committed, and then waited for its locks, finds the
+    tables that have come and no row in them.
+    """
+    if not rows:
+        raise AuthorityUnavailable(HEAD_MISSING)
+    return rows[0]
+
+
 def read_head() -> Plan[Head]:
-    """The authority's head."""
+    """The authority's head. Raises AuthorityUnavailable."""
     rows = yield Statement("SELECT epoch, tag, revision, chain FROM head")
-    epoch, tag, revision, chain = rows[0]
+    epoch, tag, revision, chain = the_head(rows)
     return Head(_version(epoch, tag, revision), chain)
 
 
 def read_head_beside(revision: int) -> Plan[tuple[Head, bytes | None]]:
     """The authority's head, and the chain that its log holds at a revision."""
     rows = yield Statement(READ_HEAD_BESIDE, (revision,))
-    epoch, tag, number, chain, held = rows[0]
+    epoch, tag, number, chain, held = the_head(rows)
     return Head(_version(epoch, tag, number), chain), held
 
 

@@ -13,7 +13,7 @@ from store.canonical import decode_entity
 from store.errors import EntityError
 from store.limits import BATCH_ROWS_MAX
 from store.plan import Batch, Dialect, Plan, Row, Statement
-from store.read import is_storable
+from store.read import is_storable, the_head
 from store.schema import Schema
 from store.schema.violations import primary_key_violation
 
@@ -233,7 +233,7 @@ class Rows:
         Rows are locked before it, as by every other writer, so that nobody waits in a circle.
         """
         found = yield Statement("SELECT chain FROM head" + self._dialect.for_update)
-        return bytes(found[0][0])
+        return bytes(the_head(found)[0])
 
     def peek(self, keys: Iterable[Key]) -> Plan[list[Entity]]:
         """Rows as they are now, those that exist, without a lock."""

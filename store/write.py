@@ -36,7 +36,7 @@ from store.errors import EntityError
 from store.flush import flush
 from store.limits import MUTATIONS_MAX, PAUSE_MUTATIONS
 from store.plan import PAUSE, Dialect, LogEntry, Plan, Row
-from store.read import changeset_from_row, read_entity
+from store.read import changeset_from_row, read_entity, the_head
 from store.rows import Raced, Rows, in_parts
 from store.schema.values import is_uuid
 from store.transaction import Transaction, WriteRequest, too_big
@@ -229,7 +229,7 @@ def _append(
         confirmed = comparison.confirmed()
         for part in _by_size(entries):
             rows.extend((yield dialect.append(part, confirmed.version.revision)))
-        yield from check_appended(rows[0], confirmed, comparison, dialect)
+        yield from check_appended(the_head(rows), confirmed, comparison, dialect)
         changesets = dict(zip(bodies, _changesets(rows, bodies.values()), strict=True))
         last = list(changesets.values())[-1]
         head = Head(last.version, last.digest)

@@ -25,7 +25,15 @@ class Commits:
             for mutation in mutations:
                 raise off.unsupported(mutation)
         # Shielded: what is committed must be pushed, whether or not the client still listens.
-        committed = await asyncio.shield(self._link.commit(mutations, write_id))
+        committing = asyncio.ensure_future(self._link.commit(mutations, write_id))
+        committing.add_done_callback(_look)
+        committed = await asyncio.shield(committing)
         if committed.changeset is not None:
             await self._workers.until(committed.head.version, COMMIT_WORKERS_SECONDS)
         return committed
+
+
+def _look(committing: "asyncio.Future[Committed]") -> None:
+    """How a write ended whose client has gone is no surprise, even if nobody is told."""
+    if not committing.cancelled():
+        committing.exception()

@@ -87,7 +87,7 @@ class Worker(asyncio.Protocol):
     """A worker process as the agent sees it, from spawn to exit.
 
     ``configured`` once it knows its settings, ``fed`` once it has been sent a whole state,
-    ``ready`` once it serves that, ``listening`` once told to accept.
+    ``ready`` once it serves that, ``listening`` once told to accept, ``accepting`` once it does.
     """
 
     def __init__(self, slot: int, owner: Owner) -> None:
@@ -100,6 +100,7 @@ class Worker(asyncio.Protocol):
         self.configured = False
         self.ready = False
         self.listening = False
+        self.accepting = False
         self.fed = False
         self._owner = owner
         self._decoder = channel.Decoder()
@@ -192,6 +193,8 @@ class Worker(asyncio.Protocol):
             if not self._got_ready.done():
                 self._got_ready.set_result(None)
             self._owner.worker_ready(self)
+        elif isinstance(frame, channel.Listening):
+            self.accepting = True
         elif isinstance(frame, channel.Ask):
             self._owner.worker_asks(self, frame)
         elif isinstance(frame, channel.Differs):

@@ -227,7 +227,8 @@ class Workers:
         """Whether at least one worker accepts connections; without any slot, whether it might."""
         if not self._sockets:
             return self._listening
-        return any(worker.listening for worker in self._slots.values())
+        # Old ones, too: what queues on the sockets meanwhile is for those that replace them.
+        return any(worker.accepting for worker in self._running)
 
     def reach(self, version: Version) -> Reach:
         """How everything here that can answer a request stands towards a version: the workers that

@@ -303,7 +303,9 @@ class Context:
             except UnicodeEncodeError:
                 return []  # stored text is UTF-8: what isn't is nobody's
         texts = self.worker.lookups.find_now(kind, field, value)
-        return None if texts is None else [_entity_of(text) for text in texts]
+        if texts is None:
+            return None
+        return [_entities.get(text) or _entity_of(text) for text in texts]
 
     async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Await something that has to run in a task."""

@@ -68,8 +68,9 @@ class SharedCounters:
         at = self._place(0, key)
         for _ in range(self._regions):
             places = _BUCKET.unpack_from(self._memory, at)
-            if key in places[::3]:
-                position = places[::3].index(key) * 3
+            keys = places[::3]
+            if key in keys:
+                position = keys.index(key) * 3
                 if places[position + 1] == end:
                     total += places[position + 2]
             at += _REGION_BYTES

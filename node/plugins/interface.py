@@ -18,7 +18,8 @@ that little is left for each request. The phases, in the order of a request (Kon
     The answer has been sent, or has failed.
 
 ``rewrite``, ``access`` and ``log`` may be ``async``. Such a method runs like any other until it
-waits for something; only then a task is made of it. What itself needs to be in a task, such as
+waits for something; only then a task is made of it; a plain method may also return a coroutine when
+it has to wait. What itself needs to be in a task, such as
 ``asyncio.timeout`` or an HTTP client, is awaited through ``context.wait(...)``.
 
 Phases of one request run one after another, on the loop's thread: they mustn't block. A phase that

@@ -99,7 +99,9 @@ _TLS = (("Connection", "Upgrade"), ("Upgrade", "TLS/1.2, HTTP/1.1"))
 def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | Answer:
     """Decide where one request leads (Kong: access.before in kong/runloop/handler.lua)."""
     path = paths.normalise(head.path)
-    named_port = split_port(head.host)[1] if len(head.host) > len(head.host_name) else 0
+    named_port = head.remembered.named_port
+    if named_port is None:
+        named_port = head.remembered.named_port = split_port(head.host)[1]
     request = Request(
         head.method,
         head.host_name,

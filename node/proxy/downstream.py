@@ -147,12 +147,25 @@ class Downstream(asyncio.Protocol):
             return "writing"
         return "reading" if self._head_bytes else "waiting"
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a decision is kept for the next request."""
+        return self._decision is not None
+
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if (
+            exchange is None
+            and data == self._known_head
+            and not (self._head_bytes or self.full or self._lingering or self._piping)
+            and not self._transport.is_closing()
+        ):  # nearly always, on a kept connection: what `_consume` does, for one whole head
+            self._begin(self._known_decision(), b"", self.gateway.loop.time())
+            return
         if self._lingering:
             return
-        exchange = self._exchange
         if self._piping:
             if exchange is not None:
                 exchange.pipe(data)
@@ -213,7 +226,10 @@ class Downstream(asyncio.Protocol):
                 self._tail = (self._tail + piece)[-3:]
                 return data[len(piece) :]
             decision = self.gateway.decide(head, self.peer)
-            self._known_head, self._decision = piece if whole else b"", decision
+            if whole and end <= limits.KNOWN_HEAD_BYTES_MAX:
+                self._known_head, self._decision = piece, decision
+            else:
+                self._known_head, self._decision = b"", None
         self._head_bytes = 0
         self._tail = b""
         return self._begin(decision, data[len(piece) :], now)
@@ -303,7 +319,9 @@ class Downstream(asyncio.Protocol):
         if not self.full:
             now = self.gateway.loop.time()
             self.gateway.wheel.arm(self, now + limits.KEEPALIVE_SECONDS)
-        if not self._consuming:  # else the loop there goes on with what it has
+        if self._consuming:
+            return  # the loop there goes on with what it has
+        if self._backlog or self._eof or self._paused:
             data, self._backlog = self._backlog, b""
             self._consume(data)
 

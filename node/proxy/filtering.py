@@ -44,7 +44,7 @@ def filter_head(phases: Phases, head: ResponseHead) -> tuple[ResponseHead, BodyF
     response = phases.context.response
     phases.filter_head(head.status, lambda: _pairs(head.lines), "service")
     if response.edited:
-        head = head._replace(lines=[b"%b: %b" % pair for pair in response.pairs])
+        head = head.with_lines([b"%b: %b" % pair for pair in response.pairs])
     status = response.status
     if status != head.status and 200 <= status <= 599 and not {status, head.status} & {*_BODILESS}:
         line = f"{status} {errors.reason_phrase(status)}".encode()

@@ -6,6 +6,7 @@ anew, and whatever the grammar doesn't allow is an error that ends the connectio
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from node.proxy import fields, limits
@@ -147,8 +148,8 @@ class ResponseHead(NamedTuple):
     status: int
     status_line: bytes
     """``200 OK``: status and reason."""
-    lines: list[bytes]
-    """The fields to pass on, each as ``Name: value``."""
+    block: bytes
+    """The fields to pass on, as lines that end with CRLF."""
     length: int | None
     """Content-Length."""
     chunked: bool
@@ -157,6 +158,20 @@ class ResponseHead(NamedTuple):
     """The Upgrade field; empty without one."""
     names: frozenset[bytes] = frozenset()
     """Of its fields, lower-cased; those that aren't passed on may be among them."""
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The fields to pass on, each as ``Name: value``."""
+        return self.block.split(b"\r\n")[:-1]
+
+    def with_lines(self, lines: list[bytes]) -> "ResponseHead":
+        """The same head with these."""
+        return self._replace(block=block_of(lines))
+
+
+def block_of(lines: list[bytes]) -> bytes:
+    """Lines with their ends."""
+    return b"\r\n".join([*lines, b""])
 
 
 _OF_THE_CONNECTION = frozenset(
@@ -172,38 +187,81 @@ _OF_THE_CONNECTION = frozenset(
 """Kinds that aren't passed on."""
 
 
-class _Layout(NamedTuple):
-    """What is known of a head by the names of its fields."""
+class Layout:
+    """What is known of a head by the names of its fields, in their order.
 
-    own: tuple[tuple[int, int, int], ...]
-    """Of fields that aren't passed on: place among the lines, kind, and where the value begins; the
-    last one first."""
-    names: frozenset[bytes]
-    """Lower-cased."""
+    Once a layout has shown that it comes again and again, an expression is made of it, which checks
+    and parts such a head in one go.
+    """
+
+    __slots__ = ("_match", "_met", "_names", "_own_at", "kinds", "names", "own")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        kinds = [fields.kind_of(name) for name in names]
+        self._names = names
+        self.own = tuple(
+            (place, kind, len(names[place]) + 1)
+            for place, kind in reversed(list(enumerate(kinds)))
+            if kind in _OF_THE_CONNECTION
+        )
+        """Of fields that aren't passed on: place among the lines, kind, and where the value begins;
+        the last one first."""
+        self.kinds = tuple(kind for _, kind, _ in self.own)
+        self.names = frozenset(name.lower() for name in names)
+        self._met = 0
+        self._match: Callable[[bytes], re.Match[bytes] | None] | None = None
+        self._own_at: tuple[int, ...] = ()
+        """Groups of the expression that have the values of ``own``."""
+
+    def met(self) -> None:
+        """A head of this layout has been read."""
+        global _patterns
+        self._met += 1
+        if self._met == limits.HEAD_PATTERN_AFTER and _patterns < limits.HEAD_PATTERNS_MAX:
+            _patterns += 1
+            self._match, self._own_at = self._expression()
+
+    def _expression(self) -> tuple[Callable[[bytes], re.Match[bytes] | None], tuple[int, ...]]:
+        own = {place for place, _, _ in self.own}
+        pattern, group, at = _STATUS_LINE.pattern + rb"\r\n(", 3, []
+        for place, name in enumerate(self._names):
+            if place in own:
+                pattern += rb")%b:(%b)\r\n(" % (re.escape(name), _VALUE)
+                at.append(group + 1)
+                group += 2
+            else:
+                pattern += rb"%b:%b\r\n" % (re.escape(name), _VALUE)
+        return re.compile(pattern + rb")\r\n").match, tuple(reversed(at))
+
+    def read(self, data: bytes) -> tuple[ResponseHead, int] | None:
+        """The head that ``data`` begins with, and its size with the empty line that ends it; None
+        for one that is to be read plainly. Raises FramingError."""
+        found = None if self._match is None else self._match(data)
+        if found is None:
+            return None
+        groups = found.groups()
+        values = [groups[group - 1] for group in self._own_at]
+        return _head(groups[0], groups[1], values, b"".join(groups[2::2]), self), found.end()
 
 
-_layouts: dict[tuple[bytes, ...], _Layout] = {}
+_VALUE = rb"[^\r\n\0]*+"
+_patterns = 0
+_layouts: dict[tuple[bytes, ...], Layout] = {}
 """By those names: an upstream sends the same ones again and again."""
 _FIELD_NAMES = re.compile(rb"\r\n([!#$%&'*+\-.^_`|~0-9A-Za-z]+):")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
 
 
-def _layout_of(names: tuple[bytes, ...]) -> _Layout:
+def _layout_of(names: tuple[bytes, ...]) -> Layout:
     layout = _layouts.get(names)
     if layout is None:
-        kinds = [fields.kind_of(name) for name in names]
-        own = tuple(
-            (place, kind, len(names[place]) + 1)
-            for place, kind in reversed(list(enumerate(kinds)))
-            if kind in _OF_THE_CONNECTION
-        )
-        layout = _Layout(own, frozenset(name.lower() for name in names))
+        layout = Layout(names)
         if len(_layouts) < limits.HEAD_LAYOUTS_MAX and len(names) <= limits.HEAD_LAYOUT_FIELDS_MAX:
             _layouts[names] = layout
     return layout
 
 
-def parse_response_head(block: bytes) -> ResponseHead:
+def parse_response_head(block: bytes) -> tuple[ResponseHead, Layout]:
     """Read a response head, given up to but without the empty line that ends it.
 
     Raises FramingError for whatever RFC 9112 doesn't allow, framing above all.
@@ -218,13 +276,22 @@ def parse_response_head(block: bytes) -> ResponseHead:
     names = tuple(_FIELD_NAMES.findall(block))
     if len(names) != ends:
         raise FramingError("a line of the response head is not a field")
+    layout = _layout_of(names)
+    layout.met()
+    values = [lines.pop(place)[begin:] for place, _, begin in layout.own]
+    return _head(match[1], match[2], values, block_of(lines), layout), layout
+
+
+def _head(
+    version: bytes, status_line: bytes, values: list[bytes], block: bytes, layout: Layout
+) -> ResponseHead:
+    """A head of these parts; ``values`` are those of ``layout.own``. Raises FramingError."""
     length: int | None = None
     chunked = False
     connection: frozenset[bytes] = frozenset()
     upgrade = b""
-    layout = _layout_of(names)
-    for place, kind, begin in layout.own:
-        value = lines.pop(place)[begin:].strip(b" \t")
+    for kind, value in zip(layout.kinds, values, strict=True):
+        value = value.strip(b" \t")
         if kind == fields.CONTENT_LENGTH:
             if length is not None or (length := fields.parse_length(value)) is None:
                 raise FramingError("the response's Content-Length is repeated or not a number")
@@ -236,16 +303,18 @@ def parse_response_head(block: bytes) -> ResponseHead:
             connection |= fields.tokens(value)
         elif kind == fields.UPGRADE:
             upgrade = value
-    if chunked and (length is not None or match[1] == b"0"):
+    if chunked and (length is not None or version == b"0"):
         raise FramingError(
             "the response has a Transfer-Encoding that its version or length forbids"
         )
     named = connection - fields.CONNECTION_OPTIONS
     if named:
-        lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
-    keep_alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
+        lines = block.split(b"\r\n")[:-1]
+        block = block_of([line for line in lines if line.partition(b":")[0].lower() not in named])
+    keep_alive = b"close" not in connection and (version == b"1" or b"keep-alive" in connection)
+    status = int(status_line[:3])
     return ResponseHead(
-        int(match[2][:3]), match[2], lines, length, chunked, keep_alive, upgrade, layout.names
+        status, status_line, block, length, chunked, keep_alive, upgrade, layout.names
     )
 
 

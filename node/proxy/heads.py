@@ -33,7 +33,7 @@ class Remembered:
     """What was made of some fields, for whoever needs it again: requests on one connection that
     repeat them share it."""
 
-    __slots__ = ("asker", "edited", "index", "log_tail", "outline", "plain")
+    __slots__ = ("asker", "edited", "index", "log_tail", "named_port", "outline", "plain")
 
     def __init__(self) -> None:
         self.asker: Asker | None = None
@@ -44,6 +44,8 @@ class Remembered:
         """Values by lower-cased name (``node.plugins``)."""
         self.log_tail: bytes | None = None
         """The end of a line of the access log."""
+        self.named_port: int | None = None
+        """The port in the Host; 0: none."""
         self.outline: Outline | None = None
         """The head for the upstream, as far as these fields decide it."""
         self.plain: bytes | None = None
@@ -145,7 +147,10 @@ class HeadParser:
                 return RequestHead(method, target, path, query, *self._last)
         head = self.feed(data)
         if head is not None and head.version == 11 and head.target[:1] == b"/":
-            self._last_fields, self._last = fields_text, head[4:]
+            if len(fields_text) > limits.KNOWN_HEAD_BYTES_MAX:
+                self._last_fields, self._last = b"", ()
+            else:
+                self._last_fields, self._last = fields_text, head[4:]
         return head
 
     def _reset_parser(self) -> None:

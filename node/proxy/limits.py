@@ -100,9 +100,15 @@ ROUTER_CACHE_PATH_BYTES_MAX = 1_024
 """Longer paths are matched each time, so that clients can't fill memory with them."""
 FIELD_NAMES_MAX = 4_096
 """Exact spellings of field names whose classification is remembered."""
+KNOWN_HEAD_BYTES_MAX = 4 * 1024
+"""Heads that a connection remembers, the latest one of requests and of responses, and what was
+decided about it: some three times as much. Larger ones are read anew each time."""
 HEAD_LAYOUTS_MAX = 1_024
 """Sequences of names of response fields whose classification is remembered."""
 HEAD_LAYOUT_FIELDS_MAX = 64
+HEAD_PATTERN_AFTER = 16
+"""Heads of one layout that are read before an expression is compiled for it, in a millisecond."""
+HEAD_PATTERNS_MAX = 128
 CLIENT_ADDRESSES_MAX = 4_096
 """Addresses whose trust is remembered."""
 REGEX_MEMORY_BYTES_MAX = 8 * 1024 * 1024

@@ -249,7 +249,7 @@ class Passage:
         """What plugins make of the upstream's final head, and what they do with the body."""
         phases = self._exchange.phases
         if self._tries is not None and self._tries.cookie:
-            head = head._replace(lines=with_cookie(head.lines, self._tries.cookie.encode()))
+            head = head.with_lines(with_cookie(head.lines, self._tries.cookie.encode()))
         return (head, None) if phases is None else filtering.filter_head(phases, head)
 
     def annotate(self, status: int) -> bytes:

@@ -58,6 +58,8 @@ def upstream_path(
     ``matched`` is the part of ``path`` that the route's path matched, None for a route without
     paths. ``v0`` joins the service's path and the rest with exactly one slash; ``v1`` concatenates.
     """
+    if handling == "v0" and not strip:  # by far the most
+        return service_path if path == b"/" else service_path.removesuffix(b"/") + path
     if strip and matched is not None:
         rest = _without_dots(path[len(matched) :])
     else:
@@ -68,10 +70,6 @@ def upstream_path(
             return joined + rest
         return service_path + rest
     base = service_path.removesuffix(b"/")
-    if not strip:
-        if path == b"/":
-            return service_path
-        return base + path
     if rest:
         return base + (rest if rest[:1] == b"/" else b"/" + rest)
     if service_path[-1:] == b"/":

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from node.proxy import framing, limits
-from node.proxy.framing import Body, FramingError, LengthBody, ResponseHead, UntilClose
+from node.proxy.framing import (
+    Body,
+    FramingError,
+    Layout,
+    LengthBody,
+    ResponseHead,
+    UntilClose,
+)
 from node.proxy.heads import RequestHead
 
 
@@ -27,40 +34,58 @@ class HeadReader:
     comparison here, the second a look-up of what is where (``framing``).
     """
 
-    __slots__ = ("block", "head", "size", "start")
+    __slots__ = ("_layout", "block", "head", "size", "start")
 
     def __init__(self) -> None:
         self.block = b""
         """The latest head that was read, with the empty line that ends it; empty before that."""
         self.head = _NO_HEAD
+        self._layout: Layout | None = None
         self.start = b""
         """The same for the client, as far as it can be said without knowing the request."""
         self.size = 0
         """Of the response from the first to the last byte, if it can be passed on in one piece:
         a final one, of known length, after which the connection can be kept. Else 0."""
 
+    def rest(self) -> None:
+        """Its connection may be idle for long: nothing large is kept meanwhile."""
+        if len(self.block) > limits.KNOWN_HEAD_BYTES_MAX:
+            self.block = self.start = b""
+            self.head = _NO_HEAD
+
     def read(self, data: bytes) -> bool:
         """Whether a head is there from beginning to end; then the attributes are about it. Raises
         FramingError."""
         if self.block and data.startswith(self.block):
             return True
-        end = data.find(b"\r\n\r\n")
-        if (end if end >= 0 else len(data)) > limits.RESPONSE_HEAD_BYTES_MAX:
-            raise FramingError("the response head is too large")
-        if end < 0:
-            return False
-        head = self.head = framing.parse_response_head(data[:end])
-        self.block = data[: end + 4]
-        self.start = b"HTTP/1.1 %b\r\n%b" % (head.status_line, _block(head.lines))
-        self.size = 0
+        known = None if self._layout is None else self._layout.read(data)
+        if known is not None and known[1] <= limits.RESPONSE_HEAD_BYTES_MAX:
+            head, end = known
+        else:
+            end = data.find(b"\r\n\r\n")
+            if (end if end >= 0 else len(data)) > limits.RESPONSE_HEAD_BYTES_MAX:
+                raise FramingError("the response head is too large")
+            if end < 0:
+                return False
+            head, self._layout = framing.parse_response_head(data[:end])
+            end += 4
+        self.head = head
+        self.block = data[:end]
         if head.length is not None and head.keep_alive and head.status not in _BODILESS:
-            self.size = end + 4 + head.length
-            self.start += b"Content-Length: %d\r\n" % head.length
+            self.size = end + head.length
+            self.start = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n" % (
+                head.status_line,
+                head.block,
+                head.length,
+            )
+        else:
+            self.size = 0
+            self.start = b""
         return True
 
 
-_BODILESS = (*range(100, 200), 204, 304)
-_NO_HEAD = ResponseHead(0, b"", [], None, False, False, b"")
+_BODILESS = frozenset((*range(100, 200), 204, 304))
+_NO_HEAD = ResponseHead(0, b"", b"", None, False, False, b"")
 
 
 BodyFilter = Callable[[bytes, bool], bytes]
@@ -181,7 +206,7 @@ class ResponseRelay:
         if head.status == 100 or self._request.version == 10:
             return b""
         self.interim_relayed = True
-        return b"HTTP/1.1 %b\r\n%b\r\n" % (head.status_line, _block(head.lines))
+        return b"HTTP/1.1 %b\r\n%b\r\n" % (head.status_line, head.block)
 
     def _switch(self, head: ResponseHead, rest: bytes, circumstances: Circumstances) -> bytes:
         if not self._request.websocket or head.upgrade.lower() != b"websocket":
@@ -192,7 +217,7 @@ class ResponseRelay:
         self.rest = rest
         return b"HTTP/1.1 %b\r\n%bConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (
             head.status_line,
-            _block(head.lines),
+            head.block,
             head.upgrade,
             circumstances.annotate(101),
         )
@@ -222,7 +247,7 @@ class ResponseRelay:
         self.client_keep_alive = keep
         return b"HTTP/1.1 %b\r\n%b%bConnection: %b\r\n%b\r\n%b" % (
             head.status_line,
-            _block(head.lines),
+            head.block,
             framed,
             b"keep-alive" if keep else b"close",
             circumstances.annotate(status),
@@ -242,7 +267,3 @@ class ResponseRelay:
         if not self._chunked:
             return payload
         return chunk(payload) + LAST_CHUNK if body.done else chunk(payload)
-
-
-def _block(lines: list[bytes]) -> bytes:
-    return b"\r\n".join([*lines, b""])

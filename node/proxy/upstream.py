@@ -150,6 +150,7 @@ class Pool:
         ):
             upstream.close()
             return
+        upstream.reader.rest()
         idle.append(upstream)
         self._stats.connections_idle_upstream += 1
         if self._idle_seconds > 0:

@@ -40,6 +40,7 @@ from node.channel import (
     Labelled,
     Level,
     Listen,
+    Listening,
     Part,
     Peek,
     Peeked,
@@ -253,6 +254,7 @@ class Worker(asyncio.Protocol):
         try:
             for listener in gateway.settings.listeners:
                 await self._open(gateway, listener)
+            self._send(Listening())
         except (OSError, ssl.SSLError, ValueError) as error:
             where = HostPort(listener.host, listener.port)
             self._log.error("can't listen", at=str(where), reason=str(error))

@@ -24,6 +24,7 @@ from store.changeset import Changeset
 from store.engine import Engine
 from store.errors import AuthorityUnavailable, HistoryForked
 from store.poll import Poll
+from store.schema.entity import Schema
 from store.version import EMPTY, Head, Version
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ class AuthorityClient:
     """One node's. It must be told of the node's starts and ends, pauses and resumes."""
 
     def __init__(
-        self, world: "World", node: "Node", ground: Ground, ledger: Ledger, interval: float
+        self,
+        world: "World",
+        node: "Node",
+        ground: Ground,
+        ledger: Ledger,
+        interval: float,
+        schemas: dict[str, Schema] | None = SCHEMAS,
     ) -> None:
         self.node = node
         self.loop = ProcessLoop.on(world.clock)
@@ -61,6 +68,8 @@ class AuthorityClient:
         self._ledger = ledger
         self._rng = random.Random(world.rng.getrandbits(64))
         self._interval = interval
+        self._schemas = schemas
+        """Of what it writes; None for Kong's."""
         self._engine: Engine | None = None
         self._drawn = b""
         self.confirmed = EMPTY
@@ -79,7 +88,7 @@ class AuthorityClient:
             new_id=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             died=self._died_within,
         )
-        self._engine = with_schemas(engine, SCHEMAS)
+        self._engine = engine if self._schemas is None else with_schemas(engine, self._schemas)
         self.loop.create_task(self._follow(self._engine))
 
     def ended(self) -> None:

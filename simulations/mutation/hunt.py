@@ -89,11 +89,11 @@ class Reach:
         return chosen
 
 
-def places(modules: Sequence[str], sample: int | None, seed: int, root: Path = ROOT) -> list[Place]:
+def places(modules: Sequence[str], sample: int | None, seed: int) -> list[Place]:
     """All mistakes that these modules have room for, or so many of them, drawn by the seed."""
     found = []
     for module in modules:
-        source = (root / module).read_text()
+        source = (ROOT / module).read_text()
         found += [Place(module, one, one.shown(source)) for one in mutations(source)]
     if sample is not None and sample < len(found):
         found = [found[at] for at in sorted(random.Random(seed).sample(range(len(found)), sample))]

@@ -1,10 +1,9 @@
-"""Runs a module with a bound on the processor time that it may take, after everyone else.
+"""Runs a module with a bound on the processor time that it may take.
 
 python -m simulations.mutation.launch CPU_SECONDS MODULE ARGUMENT…
 """
 
 import contextlib
-import os
 import runpy
 import sys
 
@@ -15,7 +14,6 @@ def launch(seconds: int, module: str, arguments: list[str]) -> None:
         import resource  # not on Windows, where the wall clock has to do
 
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        os.nice(10)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -80,8 +80,9 @@ class Batch:
                 bound = liveness.bound(plan.profile, plan.nodes)
                 shares.append(100.0 * outcome["measures"]["settled"] / bound)
         return curves(
-            "One cluster again, by share of the bound",
+            "One cluster again",
             "percent of the bound",
+            "clusters",
             [Curve("settled", "ours", shares, len(self.outcomes))],
             0.0,
             110.0,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from simulations.pictures.scales import Scale, shown
+from simulations.pictures.scales import Scale, percent, shown
 from simulations.pictures.svg import Drawing, Point
 
 WIDTH, HEIGHT = 460.0, 300.0
@@ -36,6 +36,7 @@ class Limit(NamedTuple):
 def curves(
     title: str,
     unit: str,
+    share_of: str,
     drawn: Sequence[Curve],
     low: float,
     high: float,
@@ -44,15 +45,16 @@ def curves(
     logarithmic: bool = True,
     named: bool = False,
 ) -> Drawing:
-    """One panel. ``unit`` stands under its axis; what is beyond ``high`` isn't drawn. ``named``: it
-    has a legend of its own."""
+    """One panel. ``unit`` stands under its axis, ``share_of`` says what the shares are of; what is
+    beyond ``high`` isn't drawn. ``named``: it has a legend of its own."""
     drawing = Drawing(WIDTH, HEIGHT, title)
     across = Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic)
     up = Scale(0.0, 1.0, HEIGHT - _BOTTOM, _TOP)
     drawing.text(_LEFT, 16.0, title, "heading")
+    drawing.text(WIDTH - _RIGHT, 16.0, f"share of {share_of}", "label", "end")
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         drawing.line(_LEFT, up(share), WIDTH - _RIGHT, up(share), "grid")
-        drawing.text(_LEFT - 7.0, up(share) + 3.5, f"{share:.0%}", "label", "end")
+        drawing.text(_LEFT - 7.0, up(share) + 3.5, percent(share), "label", "end")
     for value in across.between():
         drawing.line(across(value), up(0.0), across(value), up(0.0) + 3.0, "axis")
     for value in across.ticks():

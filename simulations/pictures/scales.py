@@ -49,3 +49,8 @@ def shown(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:g}"
+
+
+def percent(share: float) -> str:
+    """A share, with the blank that belongs there."""
+    return f"{100 * share:g} %"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from simulations.pictures import captions, page
 from simulations.pictures.curves import Curve, curves
 from simulations.pictures.page import Key
+from simulations.pictures.scales import percent
 from simulations.pictures.wanted import Wanted
 from simulations.reproductions.designs import MODELS
 from simulations.reproductions.propagation import ASSUMED, OURS, Case, cases
@@ -15,7 +16,7 @@ _LOSSES = (0.01, 0.1)
 _ALONE_LOSSES = (0.0, 0.01, 0.05, 0.1)
 _SIZES = (3, 10, 32)
 _CRASH_NODES = 10
-_UNIT = "milliseconds since the commit"
+_UNIT, _NODES = "milliseconds since the commit", "nodes"
 
 
 def propagation(wanted: Wanted) -> str:
@@ -24,8 +25,9 @@ def propagation(wanted: Wanted) -> str:
     found = [*cases([wanted.nodes], [*_LOSSES], *more)]
     panels = [
         curves(
-            f"{wanted.nodes} nodes, {loss:.0%} of packets lost",
+            f"{wanted.nodes} nodes, {percent(loss)} lost",
             _UNIT,
+            _NODES,
             [_curve(case) for case in found if case.loss == loss],
             0.1,
             2_000.0,
@@ -38,12 +40,12 @@ def propagation(wanted: Wanted) -> str:
         for place, case in enumerate(cases(sizes, [0.01], *more, (OURS,)))
     ]
     by_loss = [
-        _curve(case)._replace(name=f"{case.loss:.0%} lost", kind=f"shade-{place}")
+        _curve(case)._replace(name=f"{percent(case.loss)} lost", kind=f"shade-{place}")
         for place, case in enumerate(cases([wanted.nodes], [*_ALONE_LOSSES], *more, (OURS,)))
     ]
     alone = [
-        curves("By size, 1 % of packets lost", _UNIT, by_size, 0.1, 200.0, named=True),
-        curves(f"By loss, {wanted.nodes} nodes", _UNIT, by_loss, 0.1, 200.0, named=True),
+        curves("By size, 1 % lost", _UNIT, _NODES, by_size, 0.1, 200.0, named=True),
+        curves(f"By loss, {wanted.nodes} nodes", _UNIT, _NODES, by_loss, 0.1, 200.0, named=True),
     ]
     names = [Key(kind, name) for name, kind in _KINDS.items()]
     return (
@@ -79,7 +81,7 @@ def alarms(wanted: Wanted) -> str:
             Curve("it is back for all", "ours", took[story]["back"], wanted.alarms),
         ]
         unit = "milliseconds since then, or since the restart"
-        panels.append(curves(title, unit, drawn, 0.1, 30_000.0))
+        panels.append(curves(title, unit, "clusters", drawn, 0.1, 30_000.0))
     keys = [Key(curve.kind, curve.name) for curve in drawn]
     return f"<p>{captions.ALARMS}</p>" + page.figure(
         panels,
@@ -101,6 +103,6 @@ def _percentiles(found: Sequence[Case]) -> str:
         shares = [curve.percentile(share) for share in (0.5, 0.9, 0.99, 0.999)]
         cells = ["never" if value is None else f"{value:.2f}" for value in shares]
         copies = f"{case.spread.payloads:.2f}"
-        rows.append([case.design, f"{case.nodes}", f"{case.loss:.0%}", *cells, copies])
+        rows.append([case.design, f"{case.nodes}", percent(case.loss), *cells, copies])
     heads = ["ms until …", "nodes", "lost", "50 %", "90 %", "99 %", "99.9 % have it"]
     return page.table([*heads, "copies per node"], rows)

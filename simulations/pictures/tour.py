@@ -18,6 +18,7 @@ from simulations.operations import (
     perform,
 )
 from simulations.pictures.bands import Done
+from simulations.pictures.scales import percent
 from simulations.report import Report, report
 from simulations.settings import Settings
 from simulations.world import World
@@ -45,7 +46,7 @@ def events(nodes: int) -> list[tuple[float, str, list[Timed]]]:
         (80.0, "the partition heals", [(0.0, Heal())]),
         (_OUTAGE[0], "the authority is away: nobody can write", [(0.0, AuthorityAway())]),
         (_OUTAGE[1], "the authority is back", [(0.0, AuthorityAway(away=False))]),
-        (108.0, f"{_LOSS:.0%} of all packets are lost", [(0.0, SetLink(Link(loss=_LOSS)))]),
+        (108.0, f"{percent(_LOSS)} of all packets are lost", [(0.0, SetLink(Link(loss=_LOSS)))]),
         (120.0, "no packets are lost any more", [(0.0, SetLink(Link()))]),
         (124.0, "the process of node 2 stands still", [(0.0, Pause(2))]),
         (131.0, "it goes on", [(0.0, Resume(2))]),

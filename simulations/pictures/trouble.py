@@ -66,7 +66,7 @@ def drawn(wanted: Wanted) -> str:
         nodes=plan.nodes,
         faults=len(done) - 1,
         sealed="sealed with a key" if plan.keyring else "in clear",
-        core=", ".join(world.nodes[index].name for index in plan.core),
+        core=", ".join(f"node {index}" for index in plan.core),
     )
     listed = page.numbered(f"{one.at:.1f} s: {one.what}" for one in done)
     more = page.folded(f"The {len(done)} things that were done", listed)

@@ -16,7 +16,7 @@ Outcome = Literal["ok", "refused", "unknown", "failed"]
 answer and for none."""
 
 WindowKind = Literal[
-    "down", "worker", "paused", "agent", "authority", "isolated", "lossy", "disk", "clock"
+    "down", "worker", "queue", "paused", "agent", "authority", "isolated", "lossy", "disk", "clock"
 ]
 EVERYWHERE = ""
 NO_VALUE = -1
@@ -61,6 +61,7 @@ class Window:
     """A time in which something is wrong on purpose.
 
     ``down``: the node's processes are dead, or not ready again. ``worker``: a worker was killed.
+    ``queue``: what comes to that worker's socket waits until the next one has started.
     ``paused``: the node, or one of its workers, stands still; ``agent``: its supervisor alone does.
     ``authority``: the node (or all) can't be sure of the database. ``isolated``: gossip of the node
     suffers. ``lossy``: commits made meanwhile may be lost. ``disk``: the node's disk is full.

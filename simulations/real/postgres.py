@@ -28,7 +28,14 @@ SETTINGS = {"wal_keep_size": "64MB", "wal_receiver_status_interval": "1s"}
 class Server(LocalPostgres):
     """A server at an address of the run's network."""
 
-    def __init__(self, host: str, port: int, folder: Path, primary: "Server | None" = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        folder: Path | None = None,
+        primary: LocalPostgres | None = None,
+    ) -> None:
+        """``folder`` takes its log; a ``primary``, which runs, is what it copies and follows."""
         super().__init__({**SETTINGS, "listen_addresses": host})
         self.host = host
         self.port = port
@@ -37,6 +44,8 @@ class Server(LocalPostgres):
 
     @property
     def log(self) -> Path:
+        if self._folder is None:
+            return super().log
         return self._folder / f"postgres-{self.port}.log"
 
     def address(self, database: str = "postgres") -> PostgresAddress:
@@ -64,12 +73,13 @@ class Server(LocalPostgres):
         self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def _copy(self, primary: "Server") -> None:
+    def _copy(self, primary: LocalPostgres) -> None:
+        (host,) = primary.address().hosts
         self._own(self.home)
         self.binaries = primary.binaries
         self.password = primary.password
         command: list[str | Path] = [self.binaries / "pg_basebackup", "-D", self.data, "-R"]
-        command += ["-h", primary.host, "-p", str(primary.port), "-U", SUPERUSER, "-c", "fast"]
+        command += ["-h", host.host, "-p", str(host.port), "-U", SUPERUSER, "-c", "fast"]
         done = subprocess.run(
             command,
             capture_output=True,

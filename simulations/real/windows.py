@@ -18,6 +18,8 @@ class Excuse:
     """Requests to the node's proxy fail."""
     connections: float | None = None
     """Requests fail on connections to the node that were opened before the end of the window."""
+    waits: float | None = None
+    """Requests to the node's proxy get no answer in time; they may not be refused."""
     writes: float | None = None
     """Writes through the node fail, or have an unknown outcome."""
     others: float | None = None
@@ -29,6 +31,7 @@ class Excuse:
 EXCUSES: dict[WindowKind, Excuse] = {
     "down": Excuse(reads=0.5, connections=5.0, writes=0.5, others=12.0, stale=2.0),
     "worker": Excuse(connections=5.0, stale=2.0),
+    "queue": Excuse(waits=0.5, stale=2.0),
     "paused": Excuse(reads=2.0, connections=5.0, writes=15.0, others=12.0, stale=5.0),
     "agent": Excuse(writes=15.0, others=12.0, stale=5.0),
     "authority": Excuse(writes=20.0, others=20.0, stale=5.0),
@@ -38,6 +41,9 @@ EXCUSES: dict[WindowKind, Excuse] = {
     "clock": Excuse(),
 }
 
+
+TIMED_OUT = "TimeoutError"
+"""In the words of an operation that nobody answered in time."""
 
 NEVER_EXCUSED = (500,)
 """Statuses that say that a node met something it doesn't know."""
@@ -91,5 +97,7 @@ def _excuses(excuse: Excuse, window: Window, operation: Operation, here: bool) -
     if not here:
         return False
     if until(excuse.reads):
+        return True
+    if until(excuse.waits) and TIMED_OUT in operation.detail:
         return True
     return until(excuse.connections) and operation.opened <= window.end + 0.5

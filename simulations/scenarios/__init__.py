@@ -21,10 +21,9 @@ from simulations.scenarios.data import newcomer, spread
 from simulations.scenarios.repairs import repairs
 from simulations.scenarios.scale import scale
 from simulations.scenarios.stories import STORIES
-from simulations.scenarios.whole import whole
+from simulations.scenarios.whole import SCENARIOS as WHOLE
 from simulations.settings import Settings
 from simulations.swim import swim
-from simulations.whole import stories as whole_stories
 from simulations.world import World
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -60,7 +59,6 @@ def swarm(nodes: int, seed: int, settings: Settings) -> Report:
 
 SCENARIOS: dict[str, Scenario] = {
     **{story.__name__: told(story) for story in STORIES},
-    **{story.__name__: whole_stories.told(story) for story in whole_stories.STORIES},
     **{
         scenario.__name__: scenario
         for scenario in (
@@ -70,7 +68,6 @@ SCENARIOS: dict[str, Scenario] = {
             repairs,
             scale,
             swarm,
-            whole,
             swim,
             lifeguard,
             writers,
@@ -82,5 +79,6 @@ SCENARIOS: dict[str, Scenario] = {
         )
     },
     "authority-load": authority_load,
+    **WHOLE,
 }
 """By name, as ``python -m simulations list`` prints them."""

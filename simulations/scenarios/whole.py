@@ -1,11 +1,17 @@
 """Scenarios of whole nodes."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from simulations.reduction import Reduction
 from simulations.report import Report, report
 from simulations.settings import Settings
 from simulations.whole import swarm
+from simulations.whole.engines import engines
+from simulations.whole.stories import STORIES, told
+
+Scenario = Callable[[int, int, Settings], Report]
 
 
 def whole(nodes: int, seed: int, settings: Settings) -> Report:
@@ -16,9 +22,32 @@ def whole(nodes: int, seed: int, settings: Settings) -> Report:
     settings.check_used()
     plan = plan.reduced(reduction.apply(plan.plan))
     world = swarm.build(plan, seed)
-    logging.disable()  # agents log what befalls their workers
+    swarm.run(world, plan)
+    return report(world, "safety", "liveness", "quiet")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Agents log what befalls their workers, and what they find at their authority."""
+    logging.disable()
     try:
-        swarm.run(world, plan)
+        yield
     finally:
         logging.disable(logging.NOTSET)
-    return report(world, "safety", "liveness", "quiet")
+
+
+def _silent(scenario: Scenario) -> Scenario:
+    def silent(nodes: int, seed: int, settings: Settings) -> Report:
+        with _silence():
+            return scenario(nodes, seed, settings)
+
+    silent.__doc__ = scenario.__doc__
+    return silent
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "whole": _silent(whole),
+    "engines": _silent(engines),
+    **{story.__name__: _silent(told(story)) for story in STORIES},
+}
+"""By name."""

@@ -15,8 +15,10 @@ _COUNTS = {SERVICES: 6, ROUTES: 12, CONSUMERS: 4, KEYS: 8}
 _PREFIXES = {kind: place for place, kind in enumerate(_COUNTS, 1)}
 _WORDS = 6
 """So many keys go round among the credentials."""
-_LARGE = 300
-"""Routes of a large changeset: more than is applied in one go (``store.limits``)."""
+_LARGE = (300, 300, 520)
+"""Routes of a large changeset: more than a replica applies in one go (``store.limits``), or more
+than a worker does, too (``node.proxy.limits``)."""
+_FIRST_OF_MANY = 1_000
 
 Changes = list[tuple[str, str, str | None]]
 
@@ -35,6 +37,8 @@ WORDS = tuple(map(word, range(_WORDS)))
 
 def draw(rng: random.Random, state: State) -> Changes:
     """One write over a state."""
+    if (ROUTES, entity_id(ROUTES, _FIRST_OF_MANY)) in state and rng.random() < 0.3:
+        return _many_routes(rng, state)
     match rng.randrange(20):
         case 0:
             return _many_routes(rng, state)
@@ -83,9 +87,10 @@ def _route(rng: random.Random, state: State, number: int | None = None) -> Chang
 
 def _many_routes(rng: random.Random, state: State) -> Changes:
     """All of them are there, or none is: what is half of this shows."""
-    numbers = range(1_000, 1_000 + _LARGE)
-    if (ROUTES, entity_id(ROUTES, numbers[0])) in state:
-        return [(ROUTES, entity_id(ROUTES, number), None) for number in numbers]
+    first = entity_id(ROUTES, _FIRST_OF_MANY)
+    if (ROUTES, first) in state:
+        return [(of, other, None) for of, other in sorted(state) if of == ROUTES and other >= first]
+    numbers = range(_FIRST_OF_MANY, _FIRST_OF_MANY + rng.choice(_LARGE))
     service = rng.randrange(_COUNTS[SERVICES])
     there = (SERVICES, entity_id(SERVICES, service)) in state
     hung = {"id": entity_id(SERVICES, service)}

@@ -1,7 +1,7 @@
 """A whole node, and what its clients are answered."""
 
 import math
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from gossip.events import Event, SnapshotInstalled
 from gossip.replica import Changeset
@@ -29,6 +29,18 @@ _AUDIT_SECONDS = 7.0
 Answer = Literal["committed", "refused", "unknown"]
 
 
+class Companion(Protocol):
+    """What runs in a node's process beside what is here: its tie to a database of SQL."""
+
+    def started(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+    def paused(self) -> None: ...
+
+    def resumed(self) -> None: ...
+
+
 class WholeNode(Node):
     """See ``simulations.whole``."""
 
@@ -40,6 +52,7 @@ class WholeNode(Node):
         self.application: WholeApplication = WholeApplication(whole, self)
         self.write_seconds = whole.rng.choice([0.01, 0.01, 0.3, 5.0])
         """How far its replica file is behind what it serves."""
+        self.companion: Companion | None = None
         self.awake_at = 0.0
         """Since when its process hasn't stood still; infinity while it does."""
 
@@ -54,22 +67,30 @@ class WholeNode(Node):
         self.replica = self.served.reborn()
         self.highest = self.replica.head()[0]
         super().start(node_id)
+        if self.companion is not None:
+            self.companion.started()
 
     def pause(self, kernel_buffer: int = KERNEL_BUFFER_PACKETS) -> None:
         super().pause(kernel_buffer)
         self.awake_at = math.inf
         self.application.agent.loop.pause()
+        if self.companion is not None:
+            self.companion.paused()
 
     def resume(self) -> None:
         was_paused, life = self.paused, self.life
         super().resume()
         if was_paused and self.running and self.life == life:
             self.application.agent.loop.resume()
+            if self.companion is not None:
+                self.companion.resumed()
         self.awake_at = self._world.now
 
     def _end(self, fact: int) -> None:
         super()._end(fact)
         self.application.agent.end()
+        if self.companion is not None:
+            self.companion.ended()
 
 
 class WholeApplication(Application):

@@ -200,6 +200,18 @@ async def test_one_that_does_not_listen_yet_does_not_count(node: Node) -> None:
     assert node.workers.reach(wanted) == "reached"
 
 
+async def test_a_node_takes_requests_once_a_worker_accepts_not_once_it_is_told_to(
+    node: Node,
+) -> None:
+    """Between the two its port refuses connections: a balancer that was told 'ready' would fail."""
+    node.workers._sockets = [[]]
+    worker = await node.worker()
+    assert worker.listening
+    assert not node.workers.listening
+    worker.says(channel.Listening())
+    assert node.workers.listening
+
+
 async def test_one_begins_to_listen_behind_what_the_others_have(node: Node) -> None:
     """Else a connection could be answered by a state that everyone was said to have left."""
     new = await node.worker(fed=False)
@@ -261,3 +273,15 @@ async def test_what_is_live_is_told_once_and_only_forward(node: Node) -> None:
     first.applies(2)
     await node.worker()
     assert node.live == [version(1), version(2)]
+
+
+async def test_one_that_was_there_before_the_first_state_gets_it_though_it_came_by_a_changeset(
+    node: Node,
+) -> None:
+    worker = await node.worker(fed=False)
+    wanted = node.commit()
+    while worker._feeding is not None:
+        await asyncio.sleep(0)
+    assert worker.fed
+    worker.begins(wanted.revision)
+    assert node.workers.reach(wanted) == "reached"

@@ -105,6 +105,8 @@ def test_a_stranger_may_speak_for_itself_only(driver: Driver) -> None:
 def test_a_failed_verdict_in_a_table_is_only_a_suspicion(driver: Driver) -> None:
     driver.receive_table(2, verdict(3, Status.FAILED))
     assert driver.status(3) == "suspect"
+    # By who told of it, not by whoever it heard that from, nor by this node.
+    assert {told.accuser for _, told in driver.sent(Verdict)} == {node_id(2)}
 
 
 def test_members_appear_and_change_with_an_event_each(driver: Driver) -> None:

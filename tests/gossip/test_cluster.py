@@ -128,6 +128,8 @@ def test_a_node_without_udp_but_with_tcp_is_alive_on_path_tcp(nodes: int) -> Non
         and (seen.node, seen.event.member.id) == (0, world.nodes[-1].id)
     ]
     assert changes.count("tcp") == changes.count("udp") == 1
+    events = [seen.event for seen in world.observed if isinstance(seen.event, PathChanged)]
+    assert not any(event.member.is_self for event in events)
 
 
 def test_packets_lost_now_and_then_do_not_change_the_path() -> None:

@@ -195,3 +195,14 @@ def test_who_has_spoken_doubts_no_more_until_somebody_is_heard() -> None:
     assert doubt.failed(Failure(second, over), over + 1.0) == [second]
     doubt.heard(node_id(4), 2, over + 2.0)
     assert doubt.failed(Failure(third, over + 3.0), over + 4.0) == []
+
+
+def test_a_standstill_is_no_time_in_which_a_member_was_spared() -> None:
+    doubt = Doubt(PROFILE, Counters())
+    accusation = verdict(3, Status.SUSPECT)
+    assert doubt.failed(Failure(accusation, 1.0), 1.0) == []
+    assert doubt.heard(node_id(2), 2, 2.0) == []
+    doubt.grant_time(PROFILE.doubt_max)
+    late = 1.5 + PROFILE.doubt_max
+    assert doubt.failed(Failure(accusation, late), late) == []
+    assert doubt.failed(Failure(accusation, late), 1.0 + 2 * PROFILE.doubt_max) == [accusation]

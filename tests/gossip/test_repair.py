@@ -49,6 +49,12 @@ def test_reaching_the_head_ends_the_effort(repair: Repair) -> None:
     assert repair.deadline is None
 
 
+def test_what_gets_us_further_by_packets_begins_patience_anew(repair: Repair) -> None:
+    repair.behind(HIGHER.version, node_id(2), now=0.0)
+    repair.progressed(HIGH, now=1.0)
+    assert repair.deadline == 1.0 + PROFILE.repair_patience
+
+
 def test_each_attempt_waits_longer(repair: Repair) -> None:
     repair.behind(HIGH.version, node_id(2), now=0.0)
     waits = []

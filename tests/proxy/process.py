@@ -22,6 +22,7 @@ from node.channel import (
     Frame,
     Labelled,
     Listen,
+    Listening,
     Peeked,
     Ready,
     Snapshot,
@@ -80,6 +81,7 @@ class WorkerProcess:
         self.port: int = self.listener.getsockname()[1]
         self.version: Version = (1, 0, 0)
         self.ready = asyncio.Event()
+        self.listening = asyncio.Event()
         self.applied: list[Applied] = []
         self.differs: list[str] = []
         self.stats: dict[str, int] = {}
@@ -148,15 +150,8 @@ class WorkerProcess:
         await self.until_listening()
 
     async def until_listening(self) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection(self.host, self.port)
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.005)
-                else:
-                    writer.close()
-                    return
+        """Wait until it says so: from then on no connection is refused."""
+        await self.until(self.listening.is_set)
 
     async def apply(self, *changes: Change) -> Version:
         """Apply one changeset, and wait until it is served."""
@@ -199,6 +194,8 @@ class WorkerProcess:
                 for frame in self._decoder.feed(data):
                     if isinstance(frame, Ready):
                         self.ready.set()
+                    elif isinstance(frame, Listening):
+                        self.listening.set()
                     elif isinstance(frame, Applied):
                         self.applied.append(frame)
                     elif isinstance(frame, Differs):

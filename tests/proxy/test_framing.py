@@ -1,15 +1,20 @@
 """Bodies and response heads, read strictly; and the request heads that RFC 9112 forbids."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from node.proxy import limits
 from node.proxy.framing import (
     ChunkedBody,
     FramingError,
     LengthBody,
+    ResponseHead,
     parse_response_head,
     response_body,
 )
 from node.proxy.heads import HeadParser, RequestRefused
+from node.proxy.response import HeadReader
 
 
 def feed_slowly(reader: ChunkedBody | HeadParser, data: bytes) -> None:
@@ -68,7 +73,7 @@ def test_a_body_of_known_length_ends_there() -> None:
 
 
 def test_a_response_head_loses_its_hop_by_hop_fields() -> None:
-    head = parse_response_head(
+    head, _ = parse_response_head(
         b"HTTP/1.1 200 OK\r\nServer: x\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\n"
         b"Keep-Alive: timeout=5\r\nContent-Length: 3\r\nset-cookie: a\r\nSet-Cookie: b"
     )
@@ -102,9 +107,54 @@ def test_a_malformed_response_head_is_refused(block: bytes) -> None:
         parse_response_head(block)
 
 
+NAMES = st.sampled_from(
+    [b"A", b"b-C", b"Content-Length", b"Transfer-Encoding", b"Connection", b"Upgrade", b"Trailer"]
+)
+VALUES = st.sampled_from(
+    [
+        b"",
+        b" 5",
+        b"5 ",
+        b"\t5",
+        b"+5",
+        b"chunked",
+        b" Chunked",
+        b"close",
+        b"A, close",
+        b"keep-alive",
+    ]
+) | st.binary(max_size=4)
+STATUS_LINES = st.sampled_from(
+    [b"HTTP/1.1 200 OK", b"HTTP/1.0 404 ", b"HTTP/1.1 503", b"HTTP/1.1 101 a", b"HTTP/1.1 99 a"]
+)
+
+
+def outcome(reader: HeadReader, data: bytes) -> tuple[ResponseHead, bytes, int] | str | None:
+    """What a connection makes of these bytes."""
+    try:
+        read = reader.read(data)
+    except FramingError as error:
+        return str(error)
+    return (reader.head, reader.block, reader.size) if read else None
+
+
+@given(st.lists(NAMES, max_size=5), st.lists(st.tuples(STATUS_LINES, st.lists(VALUES)), max_size=3))
+def test_a_head_of_a_known_layout_is_read_like_any_other(
+    names: list[bytes], heads: list[tuple[bytes, list[bytes]]]
+) -> None:
+    known = HeadReader()
+    usual = [b"chunked" if name[:1] == b"T" and name[-1:] == b"g" else b"7" for name in names]
+    for first, values in [(b"HTTP/1.1 200 OK", usual)] * (limits.HEAD_PATTERN_AFTER + 1) + heads:
+        pairs = zip(names, values + usual[len(values) :], strict=False)
+        block = b"\r\n".join([first, *(b"%b:%b" % pair for pair in pairs)])
+        data = block + b"\r\n\r\nrest"
+        known.block = b""  # not by being the same
+        assert outcome(known, data) == outcome(HeadReader(), data)
+
+
 @pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
 def test_some_responses_have_no_body_whatever_their_head_says(method: bytes, status: int) -> None:
-    head = parse_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 5" % status)
+    head, _ = parse_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 5" % status)
     assert response_body(head, method).done
 
 

@@ -82,8 +82,9 @@ def test_it_tells_what_is_in_it(text: str) -> None:
     assert "the authority is away" in told(root, "away")
     # Axes with their units, a legend, and what makes it again.
     words = "\n".join(root.itertext())
-    for word in ("milliseconds since the commit", "seconds", "percent of the bound", "Others say",
-                 "python -m simulations report --seed 3 --seeds 4 --nodes 10"):  # fmt: skip
+    again = "python -m simulations report --seed 3 --seeds 4 --nodes 10"
+    axes = ("milliseconds since the commit", "seconds", "percent of the bound", "share of nodes")
+    for word in (*axes, "Others say", again):
         assert word in words
 
 
@@ -170,7 +171,9 @@ def test_a_curve_that_some_never_reach_stops_below_the_top() -> None:
     curve = Curve("half", "ours", [1.0, 2.0], 4)
     assert curve.percentile(0.5) == 2.0
     assert curve.percentile(0.75) is None
-    drawing = ElementTree.fromstring(str(curves("x", "s", [curve], 0.0, 4.0, logarithmic=False)))
+    drawing = ElementTree.fromstring(
+        str(curves("x", "s", "nodes", [curve], 0.0, 4.0, logarithmic=False))
+    )
     (path,) = (one for one in drawing if "curve" in one.get("class", ""))
     assert float(path.get("d", "").rpartition("V")[2]) == pytest.approx((30 + 256) / 2)
 

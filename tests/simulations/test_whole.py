@@ -7,6 +7,7 @@ import pytest
 
 from gossip.profiles import LAN
 from simulations.authority import chain
+from simulations.authority.log import stored
 from simulations.operations import Join, perform
 from simulations.runner import Request, run
 from simulations.whole import bounds
@@ -17,6 +18,7 @@ from simulations.whole.stories import STORIES
 from simulations.whole.swarm import draw
 from simulations.whole.worker import LookUp
 from simulations.whole.world import WholeWorld
+from store.verdict import Split, Stance
 
 _CHUNK = 4
 
@@ -103,6 +105,19 @@ def _leave_a_node_behind(world: WholeWorld) -> None:
     world.promises.p4_all_alike(world.whole_nodes)
 
 
+def _know_of_a_split(world: WholeWorld) -> None:
+    node = world.whole_nodes[0]
+    head = stored(world.authority.head())
+    stance = Stance(world.authority.server, head, head, holds=True)
+    node.application.history._verdict.split = Split(stance, stance)
+    world.promises.p6_one_history(world.whole_nodes)
+
+
+def _stop_listening(world: WholeWorld) -> None:
+    _worker(world).listening = False
+    world.promises.p4_all_alike(world.whole_nodes)
+
+
 def _ask_too_often(world: WholeWorld) -> None:
     world.promises.p7_flat(looks=100, seconds=10.0)
 
@@ -132,6 +147,8 @@ def _answer_a_stranger_at_length(world: WholeWorld) -> None:
         (_lose_a_commit, "P1"),
         (_bring_a_key_back, "P2.*finds key revoked"),
         (_leave_a_node_behind, "P4"),
+        (_stop_listening, "P5"),
+        (_know_of_a_split, "P6"),
         (_ask_too_often, "P7"),
         (_leak, "P7"),
         (_answer_a_stranger_at_length, "P8.*stranger"),
@@ -165,6 +182,14 @@ def test_a_node_that_held_nothing_feeds_its_worker_once_changesets_come() -> Non
     assert process is not None
     assert process.version == world.authority.head().version
     assert process.listening
+
+
+@pytest.mark.parametrize("engine", ["postgres", "sqlite"])
+@pytest.mark.parametrize("loses", [0, 1])
+def test_whole_nodes_keep_their_promises_over_a_database(engine: str, loses: int) -> None:
+    options = (f"engine={engine}", f"loses={loses}", "seconds=20")
+    outcomes = [run(Request("engines", 3, seed, options)) for seed in (1, 2)]
+    assert [outcome.get("error") for outcome in outcomes] == [None, None]
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)

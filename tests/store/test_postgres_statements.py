@@ -1,4 +1,4 @@
-"""What a connection that is opened anew costs the database: nothing but itself."""
+"""What a connection that is opened anew asks the database: who it is, and nothing else."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import pytest
 
 from store import postgres_connection
 from store.authority import Create
+from store.plan import POSTGRES
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 
@@ -43,7 +44,7 @@ async def write(authority: PostgresAuthority, *names: str) -> None:
     await authority.write(mutations, origin="n")
 
 
-async def test_a_write_asks_the_same_whether_its_connection_is_new_or_not(
+async def test_a_new_connection_asks_who_answers_and_then_what_a_kept_one_asks(
     postgres_database: PostgresAddress,
 ) -> None:
     driver = Listening()
@@ -57,7 +58,7 @@ async def test_a_write_asks_the_same_whether_its_connection_is_new_or_not(
     await anew(authority)
     await write(authority, "new")
     assert driver.connections == 2
-    assert driver.take() == on_a_kept_one
+    assert driver.take() == [POSTGRES.server, *on_a_kept_one]
     await authority.close()
 
 

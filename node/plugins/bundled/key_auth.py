@@ -5,7 +5,6 @@ from typing import Any, NoReturn
 
 from node.plugins import bodies
 from node.plugins.authentication import (
-    consumer_of,
     count_as_anonymous,
     find_consumer,
     set_consumer,
@@ -66,7 +65,7 @@ class KeyAuth(Plugin):
             return False
         if self._hides:
             self._hide(context, name)
-        set_consumer(context, consumer_of(consumers[0]), credentials[0])
+        set_consumer(context, consumers[0], credentials[0])
         return True
 
     async def _find_out(self, context: Context) -> None:
@@ -124,12 +123,13 @@ class KeyAuth(Plugin):
         raise _Refused(_NO_KEY)
 
     def _in_head(self, context: Context, name: str) -> list[Any]:
-        values: list[Any] = []
         if self._in_header:
-            values += context.headers.all(name)
-        if not values and self._in_query:
-            values += [True if each is None else each for each in context.query.all(name)]
-        return values
+            values: list[Any] = context.headers.all(name)
+            if values:
+                return values
+        if self._in_query:
+            return [True if each is None else each for each in context.query.all(name)]
+        return []
 
     def _hide(self, context: Context, name: str) -> None:
         """Keep the key from the upstream, wherever it stands in the head."""

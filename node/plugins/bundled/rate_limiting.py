@@ -5,9 +5,10 @@ Policy ``local`` counts for the whole node (node.plugins.counters); as in Kong, 
 itself.
 """
 
+import math
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from node.plugins import limits
 from node.plugins.context import Context
@@ -83,14 +84,9 @@ class _Limit:
         return self._end
 
 
-class _Usage(NamedTuple):
-    """How a limit stands before this request."""
-
-    limit: _Limit
-    left: float
-    key: int
-    end: int
-
+_Usage = tuple[_Limit, float, int, int]
+"""How a limit stands before a request: what is left of it, its counter's key, and the period's
+end."""
 
 _TIGHTEST = tuple(
     header_field(name, "") for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -143,14 +139,14 @@ class RateLimiting(Plugin):
             left = limit.most - counters.count(key, end)
             if left <= 0:
                 stop = limit
-            usage.append(_Usage(limit, left, key, end))
+            usage.append((limit, left, key, end))
         reset = None if self._hidden else self._tell(context, usage, stop, now)
         if stop is not None:
             if reset is not None:
                 context.response.set_header("Retry-After", reset)
             context.error(self._status, self._message)
-        for each in usage:
-            counters.add(each.key, each.end, now)
+        for _, _, key, end in usage:
+            counters.add(key, end, now)
 
     def _key(self, identifier: str) -> int:
         key = self._keys.get(identifier)
@@ -179,22 +175,21 @@ class RateLimiting(Plugin):
     def _tell(self, context: Context, usage: list[_Usage], stop: _Limit | None, now: float) -> str:
         """Set the headers; returns in how many seconds the tightest limit begins anew."""
         told: list[Field] = []
-        tightest: tuple[float, int, _Usage, bytes] | None = None
-        for each in usage:
-            limit = each.limit
-            left = max(0, each.left - (stop is None or stop is limit))
-            shown = _shown(left).encode()
+        tightest, most_left, ends, tells = usage[0][0], math.inf, 0, b""
+        for limit, before, _, end in usage:
+            left = max(0, before - (stop is None or stop is limit))
+            shown = b"%d" % left if isinstance(left, int) else _shown(left).encode()
             key, name, _ = limit.left
             told += (limit.limit, (key, name, shown))
-            if tightest is None or (left, -limit.seconds) < tightest[:2]:
-                tightest = (left, -limit.seconds, each, shown)
-        assert tightest is not None
-        _, _, first, shown = tightest
-        reset = str(max(1, first.end - int(now)))
-        values = (first.limit.limit[2], shown, reset.encode())
-        told += [(*names[:2], value) for names, value in zip(_TIGHTEST, values, strict=True)]
+            if left < most_left or (left == most_left and limit.seconds > tightest.seconds):
+                tightest, most_left, ends, tells = limit, left, end, shown
+        reset = max(1, ends - int(now))
+        for (key, name, _), value in zip(
+            _TIGHTEST, (tightest.limit[2], tells, b"%d" % reset), strict=True
+        ):
+            told.append((key, name, value))
         context.response.put(self._told, told)
-        return reset
+        return str(reset)
 
 
 def _shown(number: float) -> str:

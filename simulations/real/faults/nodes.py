@@ -5,6 +5,7 @@ import random
 import signal
 
 from simulations.real import processes
+from simulations.real.client import Connection, NoAnswer
 from simulations.real.faults.kind import Fault
 from simulations.real.nodes import FILLER, WORKERS, Node
 from simulations.real.world import World
@@ -12,16 +13,19 @@ from simulations.real.world import World
 DOWN_MAX = 6.0
 PAUSE_MAX = 12.0
 DISK_MAX = 8.0
-RELOAD_SECONDS = 40.0
+RELOAD_SECONDS = 60.0
+ANSWERED_IN_A_ROW = 20
 CHUNK = bytes(64 * 1024)
 CLOCK_STEP_MAX = 10 * 86_400
 
 
 async def _kill_worker(world: World, rng: random.Random, node: Node) -> None:
-    with world.window("worker", "worker_kill", node.name):
-        victim = rng.choice(node.workers())
-        processes.send(signal.SIGKILL, [victim])
+    victim = rng.choice(node.workers())
+    with world.window("queue", "worker_kill", node.name):
+        with world.window("worker", "worker_kill", node.name):
+            processes.send(signal.SIGKILL, [victim])
         await _until_workers(node, {victim})
+        await _until_all_accept(node)
 
 
 async def _kill_node(world: World, rng: random.Random, node: Node) -> None:
@@ -103,6 +107,20 @@ async def _stand_still(rng: random.Random, pids: list[int]) -> None:
         await asyncio.sleep(rng.choice((rng.uniform(0.05, 1.0), rng.uniform(1.0, PAUSE_MAX))))
     finally:
         processes.send(signal.SIGCONT, pids)
+
+
+async def _until_all_accept(node: Node) -> None:
+    """Wait until so many connections in a row are answered that each worker must have had some."""
+    answered = 0
+    async with asyncio.timeout(RELOAD_SECONDS):
+        while answered < ANSWERED_IN_A_ROW:
+            try:
+                connection = await Connection.open(node.host, node.ports.proxy)
+                await connection.get("/register-0", {})
+                connection.close()
+                answered += 1
+            except NoAnswer:
+                answered = 0
 
 
 async def _until_workers(node: Node, former: set[int]) -> None:

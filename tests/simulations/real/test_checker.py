@@ -228,6 +228,16 @@ def test_a_killed_worker_takes_its_connections_along_and_no_others() -> None:
     assert broken(failed(4.0, 4.1, opened=1.0), kill) == ["a failure isn't explained"]
 
 
+def test_what_waits_for_the_next_worker_may_wait_in_vain_but_not_be_refused() -> None:
+    queue = window("queue", 5.0, 9.0, "node1")
+    waited = failed(6.0, 16.0, opened=6.0, detail="TimeoutError()")
+    assert broken(waited, queue) == []
+    assert broken(replace(waited, start=9.6), queue) == ["a failure isn't explained"]
+    assert broken(replace(waited, detail="ConnectionRefusedError"), queue) == [
+        "a failure isn't explained"
+    ]
+
+
 def test_writes_are_refused_only_where_the_authority_is_away() -> None:
     refused = write(1, 5.0, 6.0, "refused", status=503)
     assert broken(refused) == ["a failure isn't explained"]
