@@ -140,7 +140,7 @@ class Transport:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case SendDatagram():
-                if self._datagrams is not None and not self._cuts.loses(effect.address):
+                if self._datagrams is not None and not self._loses(effect.address):
                     self._datagrams.send(effect)
             case Notify(event):
                 try:
@@ -205,7 +205,7 @@ class Transport:
         return self._gossip.counters["datagrams_in"] + self._gossip.counters["frames_in"]
 
     async def _knock(self, effect: Knock) -> None:
-        if self._cuts.loses(effect.address):
+        if self._loses(effect.address):
             await asyncio.sleep(limits.KNOCK_SECONDS_MAX)
             self._gossip.knocked(effect.knock, "silent", "silent", self.now())
             self.flush()
@@ -221,7 +221,7 @@ class Transport:
     async def _read_datagrams(self, datagrams: Datagrams) -> None:
         while (received := await datagrams.receive()) is not None:
             data, source = received
-            if self._cuts.loses(source):
+            if self._loses(source):
                 continue
             try:
                 self._gossip.datagram_received(data, source, self.now())
@@ -256,7 +256,7 @@ class Transport:
     async def _converse(self, effect: OpenStream) -> None:
         """Open a stream, send the first frame, and read until it ends. The core's deadline for the
         stream cancels this through CloseStream."""
-        if self._cuts.loses(effect.address):
+        if self._loses(effect.address):
             await self._loop.create_future()
         try:
             reader, writer = await asyncio.open_connection(*effect.address)
@@ -282,7 +282,7 @@ class Transport:
                         self.counters["frames_oversized"] += 1
                         break
                     frame = await reader.readexactly(size)
-                if self._cuts.loses(self._leads_to.get(stream)):
+                if self._loses(self._leads_to.get(stream)):
                     continue
                 self._gossip.frame_received(stream, frame, self.now())
                 self.flush()
@@ -293,9 +293,16 @@ class Transport:
         finally:
             self._ended(stream, refused=refused)
 
+    def _loses(self, address: Address | None) -> bool:
+        """Whether what goes to that address, or comes from it, is lost in a partition."""
+        if address not in self._cuts:
+            return False
+        self.counters["losses_played"] += 1
+        return True
+
     def _write(self, stream: int, frame: bytes) -> None:
         writer = self._writers.get(stream)
-        if writer is None or self._cuts.loses(self._leads_to.get(stream)):
+        if writer is None or self._loses(self._leads_to.get(stream)):
             return
         waiting = sum(one.unsent for one in (*self._writers.values(), *self._closing))
         if waiting + len(frame) > limits.STREAMS_BUFFER_BYTES_MAX:

@@ -392,7 +392,7 @@ class Membership:
         if self._gossip is None or self._transport is None:
             return {}
         core: Mapping[str, int] = self._gossip.counters
-        return {**core, **self._transport.counters, "losses_played": self.cuts.losses}
+        return {**core, **self._transport.counters}
 
     def _views(self) -> list[MemberView]:
         return self._look(Gossip.members, [])

@@ -59,9 +59,14 @@ class Controls:
         if obstacle:
             self.notice = f"{key}: {obstacle}"
         elif self._doing is not None and not self._doing.done():
-            self.notice = f"{key}: one thing at a time: {self.notice}"[:200]
+            return  # the notice says what is under way
         else:
             self._doing = asyncio.create_task(self._do(actions[key]()))
+
+    async def settle(self) -> None:
+        """Wait until what was begun by a key is done."""
+        if self._doing is not None:
+            await asyncio.wait({self._doing})
 
     async def close(self) -> None:
         """End what is under way; a node that is being started is one afterwards, to be stopped."""
@@ -92,7 +97,7 @@ class Controls:
         self.notice = f"{node.name} starts again …"
         self._starting = asyncio.ensure_future(node.start())
         await asyncio.shield(self._starting)
-        self._cut(node)
+        self._cut(node)  # it waits in the pipe until the node reads it, before it gossips
         await node.until_ready(self._cluster.session)
         self.notice = f"{node.name} serves again"
 

@@ -23,7 +23,7 @@ class Watching:
         self._title = title
         self._say = say
         self._kept: deque[str] | None = None
-        self._lines = Lines(self._write)
+        self._lines = Lines(self.write)
         self._sources = tuple(Source(node.name, node.admin_url) for node in cluster.nodes)
         self._book = Book(tuple(source.name for source in self._sources), named=True)
         self._controls = Controls(cluster)
@@ -81,7 +81,8 @@ class Watching:
             self._controls.notice,
         )
 
-    def _write(self, line: str) -> None:
+    def write(self, line: str) -> None:
+        """A line of what happens."""
         if self._kept is not None:
             self._kept.append(line)
         else:
@@ -93,7 +94,7 @@ class Watching:
             for node in self._cluster.nodes:
                 if running[node.name] and not node.running:
                     assert node.process is not None
-                    self._write(
+                    self.write(
                         f"{node.name} (pid {node.process.pid}) ended with exit code "
                         f"{node.process.returncode}; it starts again with:  "
                         f"grapevine run -c {node.conf}"

@@ -86,7 +86,7 @@ def _table(snapshot: Snapshot, nodes: list[Sight]) -> Table:
         ("req/s", True),
         ("err/s", True),
         ("change ms", True),
-        ("p50/p99 ms", True),
+        ("p50/p99", True),
     ):
         table.add_column(
             title,
