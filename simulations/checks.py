@@ -233,8 +233,10 @@ class Checks:
 
         def answered(other: "Node") -> bool:
             ended = node.clock_offset + node.clock_rate * other.ended_at
-            recent = other.running or (other.life > 0 and node.awake_since(ended) <= asked)
-            return other.called == event.wanted and other.id < node.id and recent
+            recent = other.life > 0 and node.awake_since(ended) <= asked
+            has = other.called == event.wanted and (other.running or recent)
+            had = other.called_before == event.wanted and recent
+            return other.id < node.id and (has or had)
 
         where = f"node {node.index} left its name {event.wanted}"
         assert any(map(answered, self._world.nodes)), f"{where}, and nobody has it"

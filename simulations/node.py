@@ -48,8 +48,8 @@ class Node(Machine):
         self.id = disk.identity.stored.node_id
         self.name = f"node-{index}"
         """What its configuration calls it."""
-        self.called = self.name
-        """What it goes by now."""
+        self.called = self.called_before = self.name
+        """What it goes by now, and what its process before went by at its end."""
         self.cluster = cluster
         self.installed = self.software = FIRST
         """What the next process will run, and what the one that runs, or ran last, does."""
@@ -136,7 +136,7 @@ class Node(Machine):
         self.id, self.generation, self.incarnation = begun
         self.power = self.running = True
         self.left = False
-        self.called = self.name
+        self.called_before, self.called = self.called, self.name
         self.software = self.installed
         self.life += 1
         rng = random.Random(world.rng.getrandbits(64))

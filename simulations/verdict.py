@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from simulations.world import World
 
 
+_STANDSTILL_SECONDS = 0.1
+"""How often it is looked whether a process that stands still goes on."""
+
+
 class History:
     """That of one node. ``load()`` reads the authority; it is called after a raise."""
 
@@ -148,6 +152,10 @@ class History:
             self._world.schedule(max(0.0, deadline - self._now), self._wake, deadline, life)
 
     def _wake(self, deadline: float, life: int) -> None:
+        if self._node.paused:
+            # It finds its timers due when it goes on.
+            self._world.schedule(_STANDSTILL_SECONDS, self._wake, deadline, life)
+            return
         if self._node.is_idle(life) or self._verdict.deadline != deadline:
             return
         self._do(self._verdict.advance(max(deadline, self._now)))

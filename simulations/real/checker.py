@@ -249,6 +249,8 @@ def revisions_follow_time(case: Case) -> Iterator[str]:
             turn += 1
         if highest is None or _ordered(write) > _ordered(highest):
             continue
+        if write.kind == "delete" and _ordered(write) == _ordered(highest):
+            continue  # what wasn't there any more: nothing is written, the head is told
         if not case.windows.lost_between(highest.start, write.end):
             yield (
                 f"{write.kind} of {write.key} at {write.start:.3f} is {write.revision}, after"

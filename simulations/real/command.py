@@ -23,8 +23,16 @@ from simulations.real.options import (
     type=click.FloatRange(1, SECONDS_MAX),
     help=f"How long faults are injected: {SECONDS:g}; with --short {SHORT_SECONDS:g}.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--nodes", type=click.IntRange(NODES_MIN, NODES_MAX), default=3, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of what happens."
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(NODES_MIN, NODES_MAX),
+    default=3,
+    show_default=True,
+    help="Real ones, each with its worker.",
+)
 @click.option("--faults", help="Some kinds, with commas; all by default. `list` names them.")
 @click.option("--short", is_flag=True, help="The form for `make check`.")
 @click.option(

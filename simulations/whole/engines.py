@@ -3,7 +3,6 @@ model of Postgres or the real sqlite3, while all of it fails.
 """
 
 import random
-import uuid
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -289,21 +288,19 @@ def _draw(rng: random.Random, state: State) -> list[Mutation]:
     match rng.randrange(8):
         case 0 | 1:
             fields: dict[str, Any] = {"name": f"s{number}", "host": f"10.1.1.{rng.randrange(200)}"}
-            return [Put(SERVICES, _id(SERVICES, number), fields)]
+            return [Put(SERVICES, entity_id(SERVICES, number), fields)]
         case 2 | 3:
-            hung = {"id": _id(SERVICES, rng.randrange(6))}
+            hung = {"id": entity_id(SERVICES, rng.randrange(6))}
             fields = {"name": f"r{number}", "paths": [f"/{rng.randrange(9)}"], "service": hung}
-            return [Put(ROUTES, _id(ROUTES, number), fields)]
+            return [Put(ROUTES, entity_id(ROUTES, number), fields)]
         case 4:
             consumer = rng.randrange(4)
-            return [Put(CONSUMERS, _id(CONSUMERS, consumer), {"username": f"c{consumer}"})]
+            return [Put(CONSUMERS, entity_id(CONSUMERS, consumer), {"username": f"c{consumer}"})]
         case 5:
-            owner = {"id": _id(CONSUMERS, rng.randrange(4))}
-            return [Put(KEYS, _id(KEYS, number), {"key": rng.choice(WORDS), "consumer": owner})]
+            owner = {"id": entity_id(CONSUMERS, rng.randrange(4))}
+            return [
+                Put(KEYS, entity_id(KEYS, number), {"key": rng.choice(WORDS), "consumer": owner})
+            ]
         case _:
             kind = rng.choice((SERVICES, ROUTES, CONSUMERS, KEYS, KEYS))
-            return [Delete(kind, _id(kind, number))]
-
-
-def _id(kind: str, number: int) -> str:
-    return str(uuid.UUID(entity_id(kind, number)))
+            return [Delete(kind, entity_id(kind, number))]

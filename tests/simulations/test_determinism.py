@@ -7,8 +7,8 @@ import pytest
 from tests.gossip.test_determinism import findings
 
 WORLD = Path(__file__).resolve().parents[2] / "simulations"
-OUTSIDE = {"__main__.py", "runner.py"}
-"""They measure real time and start processes; ``mutants/`` copies files."""
+OUTSIDE = {"__main__.py", "runner.py", "shrinking.py", "mutants", "mutation", "real"}
+"""Files and folders that measure real time, start processes or copy files."""
 
 IN_VIRTUAL_TIME = ("import asyncio", "from asyncio", "import uuid")
 """Under ``authority``, where engines run on a loop of the world's clock, and ids are drawn bits."""
@@ -16,7 +16,7 @@ IN_VIRTUAL_TIME = ("import asyncio", "from asyncio", "import uuid")
 
 @pytest.mark.parametrize(
     "path",
-    sorted(p for p in WORLD.rglob("*.py") if p.name not in OUTSIDE and p.parent.name != "mutants"),
+    sorted(p for p in WORLD.rglob("*.py") if OUTSIDE.isdisjoint(p.relative_to(WORLD).parts)),
     ids=lambda p: p.name,
 )
 def test_the_world_depends_on_its_seed_alone(path: Path) -> None:

@@ -154,7 +154,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "simulations" / "mutation" / "__init__.py").write_text("")
     monkeypatch.setattr(hunting, "ROOT", tmp_path)
     monkeypatch.setattr(hunting, "_COPIED", ("lib", "tests", "simulations", "pyproject.toml"))
-    monkeypatch.setattr(hunting, "_SPARE_SECONDS", 2)
+    monkeypatch.setattr(hunting, "_SPARE_SECONDS", 8)
     monkeypatch.setattr(hunting, "subject_of", lambda module: SUBJECT)
 
 
@@ -162,7 +162,8 @@ SUBJECT = Subject(("lib/rule.py",), ("tests/test_rule.py",), ())
 
 
 @pytest.mark.usefixtures("project")
-@pytest.mark.timeout(300)
+@pytest.mark.hunt
+@pytest.mark.timeout(600)
 def test_what_no_test_looks_at_survives_and_the_rest_is_noticed() -> None:
     told: list[str] = []
     fates = [*hunt(["lib/rule.py"], None, 1, 1, 10.0, told.append)]

@@ -199,6 +199,12 @@ def test_revisions_follow_time_across_epochs() -> None:
     ], "the first had ended before it began"
 
 
+def test_a_delete_of_what_is_gone_tells_the_revision_that_there_is() -> None:
+    delete = operation(kind="delete", key="x", start=4.0, end=5.0, revision="1.2")
+    assert broken(*WRITES, delete) == []
+    assert broken(*WRITES, replace(delete, revision="1.1")) == ["revisions don't follow time"]
+
+
 @pytest.mark.parametrize(
     ("some", "explained"),
     [
