@@ -1,6 +1,7 @@
 """Nodes as processes of this machine on one shared authority."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -147,7 +148,8 @@ class LocalNode:
         """From now on the node exchanges no gossip with just these (``node.agent.lifeline``)."""
         addresses = " ".join(f"{HOST}:{node.ports.gossip}" for node in others)
         if self._lifeline is not None and self.running:
-            os.write(self._lifeline, f"cut {addresses}\n".encode())
+            with contextlib.suppress(BrokenPipeError):  # it ends just now
+                os.write(self._lifeline, f"cut {addresses}\n".encode())
 
     def log_tail(self, lines: int = 20) -> str:
         """The end of the node's log."""

@@ -27,6 +27,7 @@ class Watching:
         self._sources = tuple(Source(node.name, node.admin_url) for node in cluster.nodes)
         self._book = Book(tuple(source.name for source in self._sources), named=True)
         self._controls = Controls(cluster)
+        self._asking: list[asyncio.Task[None]] = []
 
     async def run(self, stop: "asyncio.Future[None]", *, live: bool) -> None:
         """Watch until ``stop`` is done, which ``q`` in the live view does, too. A view that fails
@@ -46,8 +47,8 @@ class Watching:
             await asyncio.wait(tasks)
 
     async def _show(self, stop: "asyncio.Future[None]") -> None:
-        asking = [
-            asyncio.ensure_future(ask_on(self._cluster.session, source, self._book))
+        self._asking = asking = [
+            asyncio.create_task(ask_on(self._cluster.session, source, self._book))
             for source in self._sources
         ]
         kept: deque[str] = deque(maxlen=LINES_KEPT_MAX)
@@ -65,6 +66,9 @@ class Watching:
             await asyncio.wait(asking)
 
     def _look(self) -> Snapshot:
+        for task in self._asking:
+            if task.done():
+                task.result()  # raises: what nobody asks for any more is no picture of now
         ended = {
             node.name: f"exit code {node.process.returncode}"
             for node in self._cluster.nodes

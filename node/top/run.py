@@ -39,8 +39,10 @@ async def run_top(clients: list[AdminClient], say: Callable[[str], None], *, liv
     kept: deque[str] = deque(maxlen=LINES_KEPT_MAX)
     lines = Lines(kept.append if live else say)
     book = Book(tuple(source.name for source in sources))
+    tasks: list[asyncio.Future[None]] = []
 
     def look() -> Snapshot:
+        _all_go_on(tasks)
         return Snapshot(
             "grapevine top",
             time.strftime("%H:%M:%S UTC", time.gmtime()),
@@ -52,15 +54,16 @@ async def run_top(clients: list[AdminClient], say: Callable[[str], None], *, liv
         )
 
     async with aiohttp.ClientSession() as session:
-        tasks = [
+        tasks += [
             asyncio.ensure_future(watch(session, sources, book, lines)),
-            asyncio.ensure_future(_tick(lines)),
+            asyncio.ensure_future(_tick(lines, book, say if not live else kept.append)),
         ]
         try:
             if live:
                 await show(look, lambda key: None, end)
             else:
-                await end
+                await asyncio.wait({end, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+                _all_go_on(tasks)
         except ViewFailed as error:
             say(f"The view has failed ({error}); grapevine top --plain prints lines.")
             return 1
@@ -71,7 +74,19 @@ async def run_top(clients: list[AdminClient], say: Callable[[str], None], *, liv
     return 0
 
 
-async def _tick(lines: Lines) -> None:
+def _all_go_on(tasks: "list[asyncio.Future[None]]") -> None:
+    """Raises what has ended one of them: what nobody asks for any more is no picture of now."""
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _tick(lines: Lines, book: Book, write: Callable[[str], None]) -> None:
+    told = ""
     while True:
         lines.tick(time.time())
+        problem = book.problem()
+        if problem not in ("", told):
+            write(problem)
+        told = problem
         await asyncio.sleep(DRAW_SECONDS)

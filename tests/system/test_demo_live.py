@@ -1,5 +1,6 @@
 """``grapevine demo`` and ``grapevine top`` on a terminal."""
 
+import signal
 import sys
 from collections.abc import AsyncIterator
 
@@ -63,3 +64,25 @@ async def test_the_keys_of_the_demo_do_what_they_say(
     assert terminal.attributes() == terminal.before
     assert "All nodes have stopped." in terminal.after()
     assert taken_port(base, 3) is None
+
+
+async def test_a_signal_ends_the_demo_and_gives_the_terminal_back(
+    terminal: TestedTerminal,
+) -> None:
+    base = free_base(1)
+    await terminal.start(*GRAPEVINE, "demo", "--nodes", "1", "--base-port", str(base))
+    await terminal.until_frame(r"node1 serving alive 1/1", seconds=60)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert await terminal.end() == 0
+    assert terminal.attributes() == terminal.before
+    assert "All nodes have stopped." in terminal.after()
+    assert taken_port(base, 1) is None
+
+
+async def test_a_plain_demo_on_a_terminal_draws_nothing(terminal: TestedTerminal) -> None:
+    base = free_base(1)
+    await terminal.start(*GRAPEVINE, "demo", "--nodes", "1", "--base-port", str(base), "--plain")
+    await terminal.until_text(r"member  node1 is alive", seconds=60)
+    terminal.press("\x03")
+    assert await terminal.end() == 0
+    assert "\x1b" not in terminal.text

@@ -8,6 +8,7 @@ import re
 import struct
 import termios
 import time
+from collections.abc import Callable
 from typing import Any
 
 SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -70,11 +71,20 @@ class TestedTerminal:
 
     async def until_frame(self, pattern: str, *, seconds: float = 40.0) -> str:
         """Wait until the picture matches; answers it."""
+        return await self._until(pattern, self.frame, seconds)
+
+    async def until_text(self, pattern: str, *, seconds: float = 40.0) -> str:
+        """Wait until all that was ever written matches; answers it."""
+        return await self._until(pattern, lambda: self.text, seconds)
+
+    async def _until(self, pattern: str, look: Callable[[], str], seconds: float) -> str:
         deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.frame()):
-            assert time.monotonic() < deadline, f"no {pattern!r} in {seconds:g} s: {self.text!r}"
+        while not re.search(pattern, look()):
+            assert time.monotonic() < deadline, (
+                f"no {pattern!r} in {seconds:g} s: {self.frame()}\n{self.text[-2000:]!r}"
+            )
             await asyncio.sleep(0.02)
-        return self.frame()
+        return look()
 
     async def until_attributes(self, wanted: bool) -> None:
         """Wait until they are as they were (or aren't)."""
