@@ -9,6 +9,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -90,6 +91,13 @@ class TestedTerminal:
         """Wait until they are as they were (or aren't)."""
         async with asyncio.timeout(40):
             while (self.attributes() == self.before) is not wanted:
+                await asyncio.sleep(0.02)
+
+    async def until_stopped(self) -> None:
+        """Wait until the process stands still, as Ctrl-Z has it."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        async with asyncio.timeout(40):
+            while stat.read_text().rpartition(")")[2].split()[0] != "T":
                 await asyncio.sleep(0.02)
 
     async def end(self, *, seconds: float = 40.0) -> int:

@@ -1,6 +1,7 @@
 """The terminal is as it was, however the view ends."""
 
 import asyncio
+import re
 import signal
 import sys
 import termios
@@ -79,7 +80,8 @@ async def test_a_stop_leaves_the_terminal_to_others_and_going_on_draws_anew(
 ) -> None:
     await shown(terminal)
     terminal.press("\x1a")
-    await terminal.until_attributes(True)
+    await terminal.until_stopped()
+    await terminal.until_text(re.escape(LEFT))
     restored(terminal)
     terminal.process.send_signal(signal.SIGCONT)
     await terminal.until_attributes(False)
