@@ -95,10 +95,13 @@ class TestedTerminal:
 
     async def until_stopped(self) -> None:
         """Wait until the process stands still, as Ctrl-Z has it."""
-        stat = Path(f"/proc/{self.process.pid}/stat")
         async with asyncio.timeout(40):
-            while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            while self._state() != "T":
                 await asyncio.sleep(0.02)
+
+    def _state(self) -> str:
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0]
 
     async def end(self, *, seconds: float = 40.0) -> int:
         """Wait for the exit of the process; answers its code."""
