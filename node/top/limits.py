@@ -21,6 +21,10 @@ SOURCES_MAX = 64
 MEMBERS_MAX = 16_384
 """Members that an answer may list (``gossip.limits.MEMBERS_MAX``); the rest is passed over."""
 NAME_CHARS_MAX = 128
+TEXT_CHARS_MAX = 1_024
+"""Of a text in an event."""
+SECONDS_MAX = 253_402_300_000
+"""Unix time that an event may name: up to the year 9999."""
 REVISIONS_KEPT_MAX = 1_000
 """Changes whose line is printed already, and those that still wait for a node."""
 LINES_KEPT_MAX = 200

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from node.logs import escape
-from node.top.limits import MEMBERS_MAX, NAME_CHARS_MAX, REVISIONS_KEPT_MAX, SETTLE_SECONDS
+from node.top.limits import (
+    MEMBERS_MAX,
+    NAME_CHARS_MAX,
+    REVISIONS_KEPT_MAX,
+    SECONDS_MAX,
+    SETTLE_SECONDS,
+    TEXT_CHARS_MAX,
+)
 
 
 @dataclass(slots=True)
@@ -43,7 +50,7 @@ class Lines:
 
     def member(self, member_id: str, name: str, status: str, observer: str, at: float) -> None:
         """A member's status, as ``observer`` sees it; printed when it is news to the view."""
-        name = escape(name[:NAME_CHARS_MAX])
+        name = name[:NAME_CHARS_MAX]
         if member_id not in self._names and len(self._names) >= MEMBERS_MAX:
             return
         self._names[member_id] = name
@@ -108,12 +115,12 @@ class Lines:
 
     def _line(self, at: float, kind: str, what: str, detail: str = "") -> None:
         time = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
-        self._write(f"{time}  {kind:<7} {what}" + (f" ({detail})" if detail else ""))
+        self._write(escape(f"{time}  {kind:<7} {what}" + (f" ({detail})" if detail else "")))
 
 
 def _summary(changes: list[list[str]]) -> str:
     shown = " ".join(f"{operation} {kind}/{name}" for operation, kind, name in changes[:3])
-    return escape(shown) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
+    return shown[:TEXT_CHARS_MAX] + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
 
 
 def parse_event(line: bytes) -> dict[str, Any] | None:
@@ -129,4 +136,24 @@ def parse_event(line: bytes) -> dict[str, Any] | None:
         raise ValueError("nested too deeply") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise ValueError("no event")
+    for name in _FIELDS.get(event["type"], ()):
+        if not _is_as_it_should_be(name, event.get(name)):
+            raise ValueError(f"an event's {name} makes no sense")
     return event
+
+
+_FIELDS = {
+    "member": ("id", "name", "status", "at"),
+    "revision": ("revision", "origin", "at", "committed_at", "changes"),
+    "dropped": ("at", "count"),
+}
+
+
+def _is_as_it_should_be(name: str, value: Any) -> bool:
+    if name == "changes":
+        return isinstance(value, list) and all(
+            isinstance(change, list) and len(change) == 3 for change in value
+        )
+    if name in ("at", "committed_at", "count"):
+        return isinstance(value, int | float) and 0 <= value < SECONDS_MAX
+    return isinstance(value, str) and len(value) <= TEXT_CHARS_MAX

@@ -45,8 +45,8 @@ class Terminal:
     def __enter__(self) -> "Terminal":
         loop = asyncio.get_running_loop()
         atexit.register(self._leave)
-        self._enter()
         try:
+            self._enter()
             loop.add_reader(self._input, self._read)
             loop.add_signal_handler(signal.SIGTSTP, self._suspend)
             loop.add_signal_handler(signal.SIGCONT, self._resume)
