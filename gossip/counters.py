@@ -197,6 +197,7 @@ TRANSPORT_MEANINGS = {
     "streams_stalled": "streams closed because the other side read too little in time",
     "frames_oversized": "stream frames above their size limit, which end the stream",
     "seeds_unresolved": "look-ups of seeds that failed",
+    "losses_played": "packets and streams lost to a partition that the demo plays",
     "errors": "packets or frames on which this software failed",
 }
 """What the transport counts."""

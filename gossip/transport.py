@@ -18,6 +18,7 @@ from gossip import limits
 from gossip.address import Address, split_host_port
 from gossip.core import Gossip
 from gossip.counters import TRANSPORT_MEANINGS
+from gossip.cuts import Cuts
 from gossip.datagrams import Datagrams, open_datagrams
 from gossip.effects import (
     CloseStream,
@@ -59,12 +60,14 @@ class Transport:
         on_event: Callable[[Event], None],
         persist_incarnation: Callable[[int], None],
         persist_generation: Callable[[int], None],
+        cuts: Cuts | None = None,
     ) -> None:
         self._gossip = gossip
         self._seeds = [split_host_port(seed) for seed in seeds[: limits.SEEDS_MAX]]
         self._on_event = on_event
         self._persist_incarnation = persist_incarnation
         self._persist_generation = persist_generation
+        self._cuts = cuts or Cuts()
         self._loop = asyncio.get_running_loop()
         self._datagrams: Datagrams | None = None
         self._server: asyncio.Server | None = None
@@ -73,6 +76,8 @@ class Transport:
         self._closing: list[Outgoing] = []
         """Closed here, but not everything has gone out."""
         self._stream_tasks: dict[int, asyncio.Task[None]] = {}
+        self._leads_to: dict[int, Address] = {}
+        """Streams opened here."""
         self._next_accepted = 1
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -135,7 +140,7 @@ class Transport:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case SendDatagram():
-                if self._datagrams is not None:
+                if self._datagrams is not None and not self._loses(effect.address):
                     self._datagrams.send(effect)
             case Notify(event):
                 try:
@@ -200,6 +205,11 @@ class Transport:
         return self._gossip.counters["datagrams_in"] + self._gossip.counters["frames_in"]
 
     async def _knock(self, effect: Knock) -> None:
+        if self._loses(effect.address):
+            await asyncio.sleep(limits.KNOCK_SECONDS_MAX)
+            self._gossip.knocked(effect.knock, "silent", "silent", self.now())
+            self.flush()
+            return
         udp, tcp, answer = await knock(effect.address, effect.packet)
         if self._datagrams is None:
             return
@@ -211,6 +221,8 @@ class Transport:
     async def _read_datagrams(self, datagrams: Datagrams) -> None:
         while (received := await datagrams.receive()) is not None:
             data, source = received
+            if self._loses(source):
+                continue
             try:
                 self._gossip.datagram_received(data, source, self.now())
                 self.flush()
@@ -244,6 +256,8 @@ class Transport:
     async def _converse(self, effect: OpenStream) -> None:
         """Open a stream, send the first frame, and read until it ends. The core's deadline for the
         stream cancels this through CloseStream."""
+        if self._loses(effect.address):
+            await self._loop.create_future()
         try:
             reader, writer = await asyncio.open_connection(*effect.address)
         except OSError as error:
@@ -251,6 +265,7 @@ class Transport:
             self._ended(effect.stream, refused=isinstance(error, ConnectionRefusedError))
             return
         self._writers[effect.stream] = self._outgoing(writer)
+        self._leads_to[effect.stream] = effect.address
         self._write(effect.stream, effect.frame)
         await self._read_frames(effect.stream, reader, limits.FRAME_BYTES_MAX)
 
@@ -267,6 +282,8 @@ class Transport:
                         self.counters["frames_oversized"] += 1
                         break
                     frame = await reader.readexactly(size)
+                if self._loses(self._leads_to.get(stream)):
+                    continue
                 self._gossip.frame_received(stream, frame, self.now())
                 self.flush()
         except EOFError:
@@ -276,9 +293,16 @@ class Transport:
         finally:
             self._ended(stream, refused=refused)
 
+    def _loses(self, address: Address | None) -> bool:
+        """Whether what goes to that address, or comes from it, is lost in a partition."""
+        if address not in self._cuts:
+            return False
+        self.counters["losses_played"] += 1
+        return True
+
     def _write(self, stream: int, frame: bytes) -> None:
         writer = self._writers.get(stream)
-        if writer is None:
+        if writer is None or self._loses(self._leads_to.get(stream)):
             return
         waiting = sum(one.unsent for one in (*self._writers.values(), *self._closing))
         if waiting + len(frame) > limits.STREAMS_BUFFER_BYTES_MAX:
@@ -295,6 +319,7 @@ class Transport:
     def _close_stream(self, stream: int) -> None:
         """Close one at the core's wish, after what is written has gone out."""
         writer = self._writers.pop(stream, None)
+        self._leads_to.pop(stream, None)
         task = self._stream_tasks.pop(stream, None)
         if writer is not None:
             self._close(writer)
@@ -305,6 +330,7 @@ class Transport:
         """One has ended on its own: tell the core, unless the core ended it."""
         self._stream_tasks.pop(stream, None)
         writer = self._writers.pop(stream, None)
+        self._leads_to.pop(stream, None)
         if writer is not None:
             self._close(writer)
         if self._datagrams is not None:

@@ -103,14 +103,21 @@ class AdminClient:
         return _decoded(self.address, path, status, answered)
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
-        if not self.tls:
+        context = self.context()
+        if context is None:
             return http.client.HTTPConnection(*self.address, timeout=timeout)
+        return http.client.HTTPSConnection(*self.address, timeout=timeout, context=context)
+
+    def context(self) -> ssl.SSLContext | None:
+        """How its TLS is checked; None without."""
+        if not self.tls:
+            return None
         context = ssl.create_default_context()
         if self.address.is_loopback:
             # The node's own certificate is self-signed; on loopback there is nobody in between.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(*self.address, timeout=timeout, context=context)
+        return context
 
 
 def _decoded(address: HostPort, path: str, status: int, body: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from gossip.address import Address, format_address
 from gossip.core import Gossip
+from gossip.cuts import Cuts
 from gossip.events import (
     AuthorityAdopted,
     Event,
@@ -79,6 +80,8 @@ class Membership:
         self._ended = False
         """Whether this process was made to take no part any more."""
         self._keeping_address: asyncio.Task[None] | None = None
+        self.cuts = Cuts()
+        """A partition that this node plays (``node.agent.lifeline``)."""
         self.authority_id = ""
         """Of the authority that this node follows; empty while none is known."""
 
@@ -118,6 +121,7 @@ class Membership:
             self._heard,
             self._own.refute,
             self._own.outlive,
+            self.cuts,
         )
         await self._transport.start(sockets)
         advertise = settings.cluster_advertise

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from gossip.address import Address
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
 from node.admin.gui import create_gui_app
@@ -48,6 +49,10 @@ class Node:
     def _be_told_to_leave(self) -> None:
         if self._signals is not None:
             self._signals.terminate(self.shutdown_timeout())
+
+    def cut(self, addresses: frozenset[Address]) -> None:
+        """Play a partition: exchange no gossip with just these from now on."""
+        self._parts.membership.cuts.set(addresses)
 
     async def run(self, signals: Signals) -> None:
         """Serve until a signal says stop. Raises what makes the node unable to go on."""

@@ -11,6 +11,7 @@ import uvloop
 from node import logs
 from node.agent.identity import load_identity
 from node.agent.init_process import become_init_if_pid_1
+from node.agent.lifeline import Lifeline
 from node.agent.node import Node
 from node.agent.prefix import PrefixError, lock_prefix, prepare_prefix
 from node.agent.proxying import log_path
@@ -39,7 +40,7 @@ def run(settings: Settings, configuration: Configuration, lifeline: int | None =
     """Run a node until a signal stops it; answers the exit code.
 
     ``lifeline`` is a descriptor whose end of file stops the node too: whoever holds its other end
-    may die without leaving the node behind.
+    may die without leaving the node behind (``node.agent.lifeline``).
     """
     become_init_if_pid_1()
     os.umask(0o077)
@@ -77,13 +78,13 @@ async def _run(settings: Settings, configuration: Configuration, lifeline: int |
     node = Node(settings, stored, configuration.read_again, configuration.reloaded)
     signals = Signals(node)
     if lifeline is not None:
-        loop.add_reader(lifeline, _cut, loop, lifeline, signals)
+
+        def ended() -> None:
+            loop.remove_reader(lifeline)
+            signals.terminate(0.0)
+
+        loop.add_reader(lifeline, Lifeline(lifeline, node.cut, ended).readable)
     await node.run(signals)
-
-
-def _cut(loop: asyncio.AbstractEventLoop, lifeline: int, signals: Signals) -> None:
-    loop.remove_reader(lifeline)
-    signals.terminate(0.0)
 
 
 def raise_descriptor_limit() -> None:

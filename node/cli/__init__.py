@@ -33,6 +33,7 @@ SUBCOMMANDS = {
     "migrations": Subcommand("node.cli.migrations", "Prepare the database."),
     "config": Subcommand("node.cli.config", "Check, load and write declarative files."),
     "cluster": Subcommand("node.cli.cluster", "Look at the cluster; make its key."),
+    "top": Subcommand("node.cli.top", "Watch a running cluster live."),
     "check": Subcommand("node.cli.check", "Check a configuration without starting anything."),
     "demo": Subcommand("node.cli.demo", "Run a cluster on this machine, with something to try."),
     "version": Subcommand("node.cli.version", "Print the version."),

@@ -29,11 +29,15 @@ from node.demo.ports import NODES_MAX
     show_default=True,
     help="The authority that the nodes share; for postgres the machine's own binaries are started.",
 )
-def command(nodes: int, base_port: int | None, database: str) -> None:
+@click.option("--plain", is_flag=True, help="Print lines, also on a terminal.")
+def command(nodes: int, base_port: int | None, database: str, plain: bool) -> None:
     """Start a cluster on this machine, with a sample upstream, service and route, and watch it.
 
-    Runs until Ctrl-C (or SIGTERM) and leaves nothing behind.
+    Runs until Ctrl-C (or SIGTERM, or q) and leaves nothing behind. On a terminal it is a live view:
+    Tab chooses a node, k kills it and r revives it, p parts the nodes in two and heals them, and c
+    changes a route and shows how long the change took to each node. Elsewhere, with TERM=dumb and
+    with --plain it is a line for whatever happens.
     """
     from node.demo.run import run_demo
 
-    sys.exit(asyncio.run(run_demo(nodes, base_port, database)))
+    sys.exit(asyncio.run(run_demo(nodes, base_port, database, plain=plain)))

@@ -1,11 +1,12 @@
 """Nodes as processes of this machine on one shared authority."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ class LocalNode:
 
     async def start(self) -> None:
         """Start the process. It ends by itself should this process die."""
+        self._drop_lifeline()
         theirs, self._lifeline = os.pipe()
+        os.set_blocking(self._lifeline, False)
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -140,6 +143,13 @@ class LocalNode:
         """Send a signal to the supervisor if it runs."""
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
+
+    def cut(self, others: Sequence["LocalNode"]) -> None:
+        """From now on the node exchanges no gossip with just these (``node.agent.lifeline``)."""
+        addresses = " ".join(f"{HOST}:{node.ports.gossip}" for node in others)
+        if self._lifeline is not None and self.running:
+            with contextlib.suppress(BrokenPipeError):  # it ends just now
+                os.write(self._lifeline, f"cut {addresses}\n".encode())
 
     def log_tail(self, lines: int = 20) -> str:
         """The end of the node's log."""

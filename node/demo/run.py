@@ -1,7 +1,6 @@
 """``grapevine demo``: a cluster to look at, gone without a trace when it ends."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 import tempfile
@@ -9,18 +8,15 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import aiohttp
-
-from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
+from node.demo.cluster import LocalCluster, NodeFailed
 from node.demo.local_postgres import LocalPostgres, PostgresNotStarted, settings_for
 from node.demo.ports import DEFAULT_BASES, PortsTaken, choose_base
 from node.demo.upstream import SampleUpstream
-from node.demo.view import View, parse_event
+from node.demo.watching import Watching
+from node.top.terminal import usable
 from store.errors import AuthorityUnavailable
 
 TITLES = {"sqlite": "SQLite", "postgres": "Postgres"}
-RETRY_SECONDS = 0.5
-TICK_SECONDS = 0.25
 
 
 def say(line: str) -> None:
@@ -29,8 +25,13 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def run_demo(nodes: int, base_port: int | None, database: str = "sqlite") -> int:
-    """Run a demo cluster until SIGINT or SIGTERM; answers the exit code."""
+async def run_demo(
+    nodes: int, base_port: int | None, database: str = "sqlite", *, plain: bool = False
+) -> int:
+    """Run a demo cluster until SIGINT or SIGTERM; answers the exit code.
+
+    What happens is shown by the live view where there is a terminal, unless ``plain``.
+    """
     stop = _stop_on_signals()
     started = time.monotonic()
     try:
@@ -59,7 +60,9 @@ async def run_demo(nodes: int, base_port: int | None, database: str = "sqlite") 
                 return 0
             bring_up.result()
             _introduce(cluster, time.monotonic() - started)
-            await _watch(cluster, stop)
+            await Watching(cluster, f"grapevine demo, {TITLES[database]}", say).run(
+                stop, live=usable(plain)
+            )
             say("Stopping …")
         except NodeFailed as error:
             sys.stderr.write(f"grapevine demo: {error}\n")
@@ -127,53 +130,3 @@ def _introduce(cluster: LocalCluster, seconds: float) -> None:
     say("The second writes a route on one node, the third calls it through another.")
     say("Ctrl-C stops everything. What happens from here on:")
     say("")
-
-
-async def _watch(cluster: LocalCluster, stop: "asyncio.Future[None]") -> None:
-    view = View(say)
-    tasks = [asyncio.ensure_future(_follow(cluster, node, view)) for node in cluster.nodes]
-    tasks.append(asyncio.ensure_future(_tick(cluster, view)))
-    await stop
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-async def _tick(cluster: LocalCluster, view: View) -> None:
-    running = {node.name: True for node in cluster.nodes}
-    while True:
-        for node in cluster.nodes:
-            if running[node.name] and not node.running:
-                assert node.process is not None
-                say(
-                    f"{node.name} (pid {node.process.pid}) ended with exit code "
-                    f"{node.process.returncode}; it starts again with:  "
-                    f"grapevine run -c {node.conf}"
-                )
-            running[node.name] = node.running
-        view.tick(time.time())
-        await asyncio.sleep(TICK_SECONDS)
-
-
-async def _follow(cluster: LocalCluster, node: LocalNode, view: View) -> None:
-    """Pass a node's events to the view, for as long as the demo runs."""
-    while True:
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
-            async with cluster.session.get(
-                f"{node.admin_url}/cluster/events",
-                timeout=aiohttp.ClientTimeout(total=None, connect=5),
-                raise_for_status=True,
-            ) as stream:
-                view.node_is(node.name, running=True)
-                await _show_members(cluster, node, view)
-                async for line in stream.content:
-                    if event := parse_event(line):
-                        view.event(node.name, event)
-        view.node_is(node.name, running=False)
-        await asyncio.sleep(RETRY_SECONDS)
-
-
-async def _show_members(cluster: LocalCluster, node: LocalNode, view: View) -> None:
-    answer = await cluster.get_json(f"{node.admin_url}/cluster")
-    for member in answer["data"]:
-        view.member(member["id"], member["name"], member["status"], node.name, time.time())

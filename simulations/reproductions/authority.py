@@ -14,7 +14,7 @@ _LISTENERS = 3
 """Of the live nodes so many listen for commits, and look without waiting for others to."""
 _TURN_SECONDS = 1.0
 _WARM_UP_SECONDS = 30.0
-_KEEPALIVE_SECONDS = 60.0
+_KEEPALIVE_SECONDS = 4.0
 """How long a connection is kept that nobody uses (``pg_keepalive_timeout``)."""
 
 

@@ -11,6 +11,7 @@ import uvloop
 from gossip import limits
 from gossip.address import format_address
 from gossip.core import Gossip
+from gossip.cuts import Cuts
 from gossip.events import (
     Behind,
     ChangesetApplied,
@@ -65,12 +66,14 @@ class LoopbackNode:
             keyring=keyring,
         )
         self.generations: list[int] = []
+        self.cuts = Cuts()
         self.transport = Transport(
             self.core,
             seeds,
             self.events.append,
             self.incarnations.append,
             self.generations.append,
+            self.cuts,
         )
 
     async def start(self) -> None:
@@ -479,3 +482,32 @@ async def test_a_refused_stream_raises_nothing_and_is_told(pair: Pair, host: str
     first.transport.flush()
     await eventually(lambda: True in told)  # others may close meanwhile
     assert first.transport.counters["errors"] == 0
+
+
+def cut(node: LoopbackNode, *others: LoopbackNode) -> None:
+    node.cuts.set(frozenset(other.address for other in others))
+
+
+async def test_nothing_crosses_a_cut_and_what_was_missed_comes_once_it_heals(pair: Pair) -> None:
+    first, second = pair
+    cut(first, second)
+    cut(second, first)
+    changeset = LogAuthority().commit(b"x" * 100)
+    first.replica.offer(*changeset)
+    first.core.committed(first.transport.now())
+    first.transport.flush()
+    await eventually(lambda: min(node.transport.counters["losses_played"] for node in pair) > 3)
+    assert second.replica.head() != (changeset.version, changeset.digest)
+    # Lost, not refused: nobody is told.
+    assert first.transport.counters["streams_unopened"] == 0
+    cut(first)
+    cut(second)
+    await eventually(lambda: second.replica.head() == (changeset.version, changeset.digest))
+
+
+async def test_packets_of_who_is_cut_off_are_lost_even_if_it_sends_them(pair: Pair) -> None:
+    first, second = pair
+    cut(first, second)
+    received = first.core.counters["datagrams_in"]
+    await eventually(lambda: first.transport.counters["losses_played"] > 3)
+    assert first.core.counters["datagrams_in"] == received

@@ -7,7 +7,7 @@ import pytest
 from tests.gossip.test_determinism import findings
 
 WORLD = Path(__file__).resolve().parents[2] / "simulations"
-OUTSIDE = {"__main__.py", "runner.py", "shrinking.py", "mutants", "mutation", "real"}
+OUTSIDE = {"__main__.py", "commands", "runner.py", "shrinking.py", "mutants", "mutation", "real"}
 """Files and folders that measure real time, start processes or copy files."""
 
 IN_VIRTUAL_TIME = ("import asyncio", "from asyncio", "import uuid")

@@ -96,7 +96,9 @@ def test_the_command_writes_it_and_fails_if_a_run_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     out = tmp_path / "page.html"
-    monkeypatch.setattr("simulations.__main__.make", lambda wanted, told: Page(text, ["run x"]))
+    monkeypatch.setattr(
+        "simulations.commands.page.make", lambda wanted, told: Page(text, ["run x"])
+    )
     options = ("--seeds=2", "--nodes=10", "--changesets=1", f"--out={out}")
     outcome = CliRunner().invoke(main, ["report", *options])
     assert outcome.exit_code == 1, outcome.output

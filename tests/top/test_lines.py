@@ -1,8 +1,12 @@
-"""The demo's live view: what it prints of what the nodes tell."""
+"""What is printed of what the nodes tell."""
 
+import json
 from typing import Any
 
-from node.demo.view import SETTLE_SECONDS, View, parse_event
+import pytest
+
+from node.top.limits import SETTLE_SECONDS
+from node.top.lines import Lines, parse_event
 
 
 def revision(number: int, at: float, committed_at: float = 100.0) -> dict[str, Any]:
@@ -16,9 +20,9 @@ def revision(number: int, at: float, committed_at: float = 100.0) -> dict[str, A
     }
 
 
-def view_of_two() -> tuple[View, list[str]]:
+def view_of_two() -> tuple[Lines, list[str]]:
     lines: list[str] = []
-    view = View(lines.append)
+    view = Lines(lines.append)
     for number in (1, 2):
         view.node_is(f"node{number}", running=True)
         view.member(f"id-{number}", f"node{number}", "alive", "node1", 99.0)
@@ -63,6 +67,32 @@ def test_a_member_event_is_printed_once_whoever_reports_it() -> None:
 
 
 def test_only_data_lines_of_a_stream_are_events() -> None:
-    assert parse_event(b'data: {"type": "member"}\n') == {"type": "member"}
+    assert parse_event(b'data: {"type": "other"}\n') == {"type": "other"}
     for line in (b"", b": keep-alive\n", b"event: member\n", b"id: 5\n"):
         assert parse_event(line) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at": 1e300},
+        {"at": "now"},
+        {"at": -1},
+        {"committed_at": None},
+        {"revision": 5},
+        {"revision": "x" * 2_000},
+        {"origin": []},
+        {"changes": [["put"]]},
+        {"changes": "all"},
+    ],
+)
+def test_an_event_that_makes_no_sense_is_none(wrong: dict[str, Any]) -> None:
+    assert parse_event(f"data: {json.dumps(revision(4, 100.0))}".encode())
+    with pytest.raises(ValueError, match="makes no sense"):
+        parse_event(f"data: {json.dumps({**revision(4, 100.0), **wrong})}".encode())
+
+
+def test_what_others_wrote_moves_no_cursor() -> None:
+    lines, written = view_of_two()
+    lines.member("id-3", "\x1b[2Jnode3\n", "alive", "node1", 100.0)
+    assert written == [r"00:01:40.000  member  \x1b[2Jnode3\n is alive (says node1)"]
