@@ -31,6 +31,8 @@ _KEY_BYTES = 16
 _HEADER_BYTES = mmap.PAGESIZE
 _REGION_BYTES = limits.RATE_BUCKETS * _BUCKET.size
 _WORD_BYTES = 8
+_NOWHERE = _KEY_BYTES // _WORD_BYTES
+"""A place that is nobody's: both words are always 0."""
 
 
 def shared_memory(workers: int) -> int:
@@ -70,22 +72,19 @@ class SharedCounters:
 
     def counter(self, key: int) -> "Counter":
         """The counter of a key, for whoever needs it again and again."""
-        return Counter(self, self._words, key, self._regions == 1)
+        return Counter(self, self._words, key, self._regions, self._own)
 
     def count(self, key: int, end: int) -> int:
         """What all workers have counted under a key in the period that ends then (Unix
         seconds)."""
-        total = 0
-        at = self._bucket(0, key)
-        for _ in range(self._regions):
-            places = _BUCKET.unpack_from(self._memory, at * _WORD_BYTES)
-            keys = places[::2]
-            if key in keys:
-                word = places[keys.index(key) * 2 + 1]
-                if word & _END == end:
-                    total += word >> _END_BITS
-            at += _REGION_BYTES // _WORD_BYTES
-        return total
+        return self.counter(key).count(end)
+
+    def find(self, region: int, key: int) -> int:
+        """Where a key's place in a region is: the word of its hash. If it has none: a word that
+        isn't it, followed by one that counts nothing."""
+        at = self._bucket(region, key)
+        keys = _BUCKET.unpack_from(self._memory, at * _WORD_BYTES)[::2]
+        return at + keys.index(key) * 2 if key in keys else _NOWHERE
 
     def add(self, key: int, end: int, now: float, amount: int = 1) -> int:
         """Count in this worker. Returns where that stands: the word of the key's hash."""
@@ -123,23 +122,38 @@ class Counter:
     """The counter of one key, which knows where it stands. It may be given up at any time: what it
     has counted is in the shared memory."""
 
-    __slots__ = ("_alone", "_at", "_key", "_shared", "_words")
+    __slots__ = ("_at", "_elsewhere", "_key", "_own", "_shared", "_words")
 
-    def __init__(self, shared: SharedCounters, words: memoryview, key: int, alone: bool) -> None:
+    def __init__(
+        self, shared: SharedCounters, words: memoryview, key: int, regions: int, own: int
+    ) -> None:
         self._shared = shared
         self._words = words
         self._key = key
-        self._alone = alone
-        self._at = 0
-        """Where this worker counted the last time; another key may have taken the place since."""
+        self._own = own
+        self._at = _NOWHERE
+        """Where it stood the last time; another key may have taken the place since."""
+        self._elsewhere = {region: _NOWHERE for region in range(regions) if region != own}
+        """The same for the regions of other workers."""
 
     def count(self, end: int) -> int:
-        """See `SharedCounters.count`."""
+        """What all workers have counted in the period that ends then (Unix seconds)."""
         words, at = self._words, self._at
-        if self._alone and words[at] == self._key:
+        if words[at] != self._key:
+            at = self._at = self._shared.find(self._own, self._key)
+        word: int = words[at + 1]
+        total = word >> _END_BITS if word & _END == end else 0
+        return total + self._counted_elsewhere(end) if self._elsewhere else total
+
+    def _counted_elsewhere(self, end: int) -> int:
+        words, key, total = self._words, self._key, 0
+        for region, at in self._elsewhere.items():
+            if words[at] != key:
+                at = self._elsewhere[region] = self._shared.find(region, key)
             word: int = words[at + 1]
-            return word >> _END_BITS if word & _END == end else 0
-        return self._shared.count(self._key, end)
+            if word & _END == end:
+                total += word >> _END_BITS
+        return total
 
     def add(self, end: int, now: float) -> None:
         """See `SharedCounters.add`."""

@@ -42,16 +42,13 @@ class ColdLookups:
     ) -> None:
         self._file = SqliteColdFile(path)
         self._reader = ColdReader(self._file)
+        self.edition = self._reader.edition
+        """The reader's, where each request finds it without a call."""
         self._ask = ask
         self._wall_clock = wall_clock
         self._numbers = itertools.count()
         self._asked: dict[int, _Question] = {}
         self._moved: asyncio.Future[None] | None = None
-
-    @property
-    def edition(self) -> object:
-        """Another object whenever an answer may be another one (``store.cold.reader``)."""
-        return self._reader.edition
 
     def find_now(self, kind: str, field: str, value: str) -> tuple[str, ...] | None:
         """The stored texts of the entities that have this value in ``id``, a unique field or a
@@ -76,11 +73,15 @@ class ColdLookups:
     def loaded(self, version: Version) -> None:
         """The worker serves another whole state."""
         self._reader.loaded(StoreVersion(*version))
+        self.edition = self._reader.edition
         self._wake()
 
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """The worker serves the next changeset."""
-        self._reader.apply(StoreVersion(*version), (StoreChange(*change) for change in changes))
+        try:
+            self._reader.apply(StoreVersion(*version), (StoreChange(*each) for each in changes))
+        finally:
+            self.edition = self._reader.edition
         self._wake()
 
     def kept(self, fill: bytes, version: Version) -> None:
@@ -112,6 +113,7 @@ class ColdLookups:
         else:
             with contextlib.suppress(ValueError):  # of a kind that another version knows
                 self._reader.purge_key(read_cache_key(text))
+        self.edition = self._reader.edition
 
     def peek(self, key: str) -> tuple[str, ...] | None:
         """The stored texts cached under a key in Kong's form; None when none are."""

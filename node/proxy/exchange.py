@@ -154,10 +154,13 @@ class Exchange:
             if chain is NOTHING:
                 self._proceed(found, None)
                 return
-            phases = self.phases = self._begin_phases(chain)
+            gateway = self.gateway
+            context = Context(self.head, self, gateway.plugins)  # as _begin_phases does it
+            phases = self.phases = Phases(context, gateway.table_plugins, chain)
         else:
             phases.chain = chain
-        phases.context.route, phases.context.service = found.route, found.service
+        context = phases.context
+        context.route, context.service = found.route, found.service
         phases.access(self._accessed)
 
     def _accessed(self, outcome: Exit | None) -> None:
