@@ -169,6 +169,7 @@ class Outgoing:
 
 
 _UNCHANGED = Outgoing()
+_NO_EDIT = Edit({})
 
 
 class Context:
@@ -406,10 +407,13 @@ class Context:
 
     @property
     def only_edit(self) -> Edit | None:
-        """All that plugins have changed, if that is one edit."""
-        if self.outgoing is not _UNCHANGED:
+        """All that plugins have changed, if that is one edit; nothing is one, too."""
+        arguments, headers = self._arguments, self._headers
+        if self.outgoing is not _UNCHANGED or (arguments is not None and arguments.edited):
             return None
-        return self._edit if self._arguments is None or not self._arguments.edited else None
+        if headers is None:
+            return self._edit or _NO_EDIT
+        return None if headers.edited else _NO_EDIT
 
     def edited_head(self, before: RequestHead | None = None) -> RequestHead:
         """The head with what plugins have changed of it. ``before`` is what an earlier request with

@@ -145,6 +145,21 @@ class Counter:
         total = word >> _END_BITS if word & _END == end else 0
         return total + self._counted_elsewhere(end) if self._elsewhere else total
 
+    def take(self, most: float, end: int, now: float) -> int:
+        """Count one more, unless there are as many as this. Returns how many there were."""
+        words, at = self._words, self._at
+        if words[at] == self._key and not self._elsewhere:
+            word: int = words[at + 1]
+            if word & _END == end and word < _FULL:
+                counted = word >> _END_BITS
+                if counted < most:
+                    words[at + 1] = word + _ONE
+                return counted
+        counted = self.count(end)
+        if counted < most:
+            self.add(end, now)
+        return counted
+
     def _counted_elsewhere(self, end: int) -> int:
         words, key, total = self._words, self._key, 0
         for region, at in self._elsewhere.items():

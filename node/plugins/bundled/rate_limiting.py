@@ -117,6 +117,7 @@ class RateLimiting(Plugin):
         names = [name for limit in self._limits for name in limit.names]
         self._names = frozenset(name.lower().encode() for name in (*names, *_TIGHTEST))
         """Names of the headers that are set."""
+        self._is_one = len(self._limits) == 1
         each = b"".join(limit.own for limit in self._limits)
         for limit in self._limits:
             limit.told = each + limit.told
@@ -150,13 +151,28 @@ class RateLimiting(Plugin):
         consumer = context.consumer if self._by_consumer else None
         whose = consumer.id if consumer is not None else self._identifier(context)
         counted = self._counted.get(whose) or self._counters_of(whose)
+        if self._is_one:
+            limit, counter = counted[0]
+            rest = limit.most - counter.take(limit.most, limit.end, now) - 1
+            if rest < 0:
+                if rest <= -1:
+                    self._refuse(context, counted, now)
+                rest = 0  # of a limit that is no whole number
+            if not self._hidden:
+                lines = limit.told % (rest, rest, limit.end - int(now))
+                context.response.put(self._names, lines)
+        else:
+            self._count_all(context, counted, now)
+
+    def _count_all(self, context: Context, counted: _Counted, now: float) -> None:
+        """The same for several limits: it counts for all of them, or for none."""
         tightest, least, left = self._limits[0], math.inf, []
         for limit, counter in counted:
             rest = limit.most - counter.count(limit.end) - 1
             if rest < 0:
                 if rest <= -1:
                     self._refuse(context, counted, now)
-                rest = 0  # of a limit that is no whole number
+                rest = 0
             left.append(rest)
             if rest < least or (rest == least and limit.seconds > tightest.seconds):
                 tightest, least = limit, rest
