@@ -84,7 +84,7 @@ class Phases:
             before = context.consumer
             try:
                 work = step.call(context)
-                if work is not None and isinstance(work, types.CoroutineType):
+                if work is not None and isinstance(work, Coroutine):
                     try:
                         waits_for = work.send(None)
                     except StopIteration:
@@ -183,7 +183,7 @@ class Phases:
         for step in self.chain.log:
             try:
                 work = step.call(self.context)
-                if isinstance(work, types.CoroutineType):
+                if isinstance(work, Coroutine):
                     self._log_later(step, work)
             except _RAISED as error:
                 self._outcome(step, error)

@@ -1,9 +1,10 @@
 """Whose requests are is found out once for the same header fields on one connection, and holds no
 longer than it is true; limits count each of them all the same."""
 
+import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,35 @@ async def test_what_another_plugin_changes_now_and_then_is_sent_just_then(
         assert ("X-Turn: " in sent) == (turn % 5 == 2)
         assert ("X-Consumer-Username: ann\r\n" in sent) == (not is_alone)
         pair.answer(RESPONSES["empty"])
+
+
+class Waits(Plugin):
+    """Has its context wait, by a plain method."""
+
+    schema = PluginSchema(
+        name="waits", priority=1, config=config({"text": Field("string", "Unused.")})
+    )
+    version = "1"
+
+    def access(self, context: Context) -> Coroutine[Any, Any, None]:
+        return context.wait(self._refuse(context))
+
+    async def _refuse(self, context: Context) -> None:
+        await asyncio.sleep(0)
+        context.error(403, "no")
+
+
+async def test_what_a_plugin_has_its_context_wait_for_is_waited_for(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gateway._maker._classes, "waits", Waits)
+    change(gateway, ("plugins", "1", '{"id": "1", "name": "waits", "config": {}}'))
+    pair = Pair(gateway)
+    assert pair.ask(b"GET / HTTP/1.1\r\nHost: a\r\napikey: k1\r\n\r\n") == b""
+    while not pair.client.written:
+        await asyncio.sleep(0)
+    assert pair.client.written.startswith(b"HTTP/1.1 403 ")
+    assert pair.origin.written == b""
 
 
 class Found:
