@@ -14,10 +14,10 @@ _HERE = Path(__file__).parent
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each processor: see ``_WAITING``."""
+    """One more than there are processors: see ``_WAITING``."""
     if hasattr(os, "sched_getaffinity"):
-        return 2 * len(os.sched_getaffinity(0))
-    return 2 * (os.cpu_count() or 1)
+        return 1 + len(os.sched_getaffinity(0))
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
