@@ -15,7 +15,7 @@ from node.caches import ENTITIES
 from node.channel import Change
 from node.plugins import limits
 from node.plugins.context import Context
-from node.plugins.counters import SharedCounters, shared_memory
+from node.plugins.counters import Counter, SharedCounters, shared_memory
 from node.plugins.fields import Edit
 from node.plugins.interface import Plugin
 from node.proxy.error_log import ErrorLog
@@ -434,6 +434,18 @@ def test_prepared_lines_and_single_headers_go_together() -> None:
     assert response.lines_beside(frozenset()) == b"A: 1\r\nB: 4\r\nA: 5\r\n"
     response.begin(200, lambda: [(b"a", b"0"), (b"c", b"6")], "service")
     assert list(response.pairs) == [(b"c", b"6"), (b"A", b"1"), (b"B", b"4"), (b"A", b"5")]
+
+
+def test_a_limit_that_was_reached_refuses_though_its_count_gives_way_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = SmallWorker()
+    held = plugins_of(worker, plugin("rate-limiting", {"hour": 1}))
+    assert run_access(context_of(head(), worker), held)[1] is None
+    monkeypatch.setattr(Counter, "count", lambda self, end: 0)  # another worker's has gone
+    _, outcome = run_access(context_of(head(), worker), held)
+    assert outcome is not None
+    assert outcome.status == 429
 
 
 def test_a_counter_whose_place_was_taken_goes_on_in_another_one() -> None:

@@ -156,7 +156,7 @@ class RateLimiting(Plugin):
             rest = limit.most - counter.take(limit.most, limit.end, now) - 1
             if rest < 0:
                 if rest <= -1:
-                    self._refuse(context, counted, now)
+                    self._refuse(context, counted, limit, now)
                 rest = 0  # of a limit that is no whole number
             if not self._hidden:
                 lines = limit.told % (rest, rest, limit.end - int(now))
@@ -171,7 +171,7 @@ class RateLimiting(Plugin):
             rest = limit.most - counter.count(limit.end) - 1
             if rest < 0:
                 if rest <= -1:
-                    self._refuse(context, counted, now)
+                    self._refuse(context, counted, limit, now)
                 rest = 0
             left.append(rest)
             if rest < least or (rest == least and limit.seconds > tightest.seconds):
@@ -182,10 +182,13 @@ class RateLimiting(Plugin):
         for limit, counter in counted:
             counter.add(limit.end, now)
 
-    def _refuse(self, context: Context, counted: _Counted, now: float) -> NoReturn:
-        """One of the limits is reached: of which, of several, the last one counts as asked."""
+    def _refuse(self, context: Context, counted: _Counted, reached: _Limit, now: float) -> NoReturn:
+        """A limit is reached; of several that are, the last one counts as asked."""
         before = [limit.most - counter.count(limit.end) for limit, counter in counted]
-        stop = [limit for limit, here in zip(self._limits, before, strict=True) if here <= 0][-1]
+        stop = reached
+        for limit, here in zip(self._limits, before, strict=True):
+            if here <= 0:
+                stop = limit
         left = [
             max(0, here - 1 if limit is stop else here)
             for limit, here in zip(self._limits, before, strict=True)
