@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
-import asyncpg
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
+from simulations.real.postgres import execute
 from store.migrations.postgres_runner import PostgresMigrations
 from store.postgres_address import PostgresAddress, PostgresHost
 
@@ -98,38 +98,6 @@ class PostgresDatabases:
             await execute(self.admin, f'DROP DATABASE "{self._template}" WITH (FORCE)')
         if self._user is not None:
             await execute(self.admin, f'DROP ROLE "{self._user.user}"')
-
-
-async def connected(address: PostgresAddress) -> asyncpg.Connection:
-    """A plain connection, without what our own set at connect."""
-    (host,) = address.hosts
-    return await asyncpg.connect(
-        host=host.host,
-        port=host.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-        ssl=False,
-    )
-
-
-async def execute(address: PostgresAddress, sql: str) -> None:
-    """Run statements as an operator would."""
-    connection = await connected(address)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
-async def fetch(address: PostgresAddress, sql: str, *parameters: object) -> list[asyncpg.Record]:
-    """The rows of a query."""
-    connection = await connected(address)
-    try:
-        rows: list[asyncpg.Record] = await connection.fetch(sql, *parameters)
-        return rows
-    finally:
-        await connection.close()
 
 
 def parse_dsn(dsn: str) -> PostgresAddress:

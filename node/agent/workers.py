@@ -320,6 +320,13 @@ class Workers:
         except BaseException:
             self._running.discard(worker)
             raise
+        self._feed_first(worker)
+        self._keep(worker.wait(self._exited))
+        asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
+        return worker
+
+    def _feed_first(self, worker: Worker) -> None:
+        """Send a new worker what there is: the state, or what has come of one so far."""
         self._gathering.flush()
         state = self._serving.for_workers()
         if state is None and self._listening:
@@ -329,9 +336,6 @@ class Workers:
             self._vouch(worker)
         elif self._arriving is not None:
             worker.feed_ahead(self._arriving)
-        self._keep(worker.wait(self._exited))
-        asyncio.get_running_loop().call_later(WORKER_START_SECONDS, self._check_start, worker)
-        return worker
 
     def _vouch(self, worker: Worker) -> None:
         kept = self._kept()

@@ -23,15 +23,19 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class NodeFailed(Exception):
-    """A node didn't come up; the message has the end of its log."""
+    """A node doesn't do what it must at any rate; if it didn't come up, with the end of its log."""
 
 
 class LocalNode:
-    """One node: its files, its ports, and its process when it runs."""
+    """One node: its files, its ports at ``host``, and its process when it runs."""
 
-    def __init__(self, home: Path, number: int, ports: NodePorts) -> None:
+    start_seconds = START_SECONDS
+    """How long it may take to serve."""
+
+    def __init__(self, home: Path, number: int, ports: NodePorts, host: str = HOST) -> None:
         self.number = number
         self.name = f"node{number}"
+        self.host = host
         self.ports = ports
         self.prefix = home / self.name
         self.conf = home / f"{self.name}.conf"
@@ -41,15 +45,15 @@ class LocalNode:
 
     @property
     def proxy_url(self) -> str:
-        return f"http://{HOST}:{self.ports.proxy}"
+        return f"http://{self.host}:{self.ports.proxy}"
 
     @property
     def admin_url(self) -> str:
-        return f"http://{HOST}:{self.ports.admin}"
+        return f"http://{self.host}:{self.ports.admin}"
 
     @property
     def status_url(self) -> str:
-        return f"http://{HOST}:{self.ports.status}"
+        return f"http://{self.host}:{self.ports.status}"
 
     @property
     def running(self) -> bool:
@@ -60,11 +64,11 @@ class LocalNode:
         own = {
             "prefix": str(self.prefix),
             "node_name": self.name,
-            "proxy_listen": f"{HOST}:{self.ports.proxy}",
-            "admin_listen": f"{HOST}:{self.ports.admin}",
+            "proxy_listen": f"{self.host}:{self.ports.proxy}",
+            "admin_listen": f"{self.host}:{self.ports.admin}",
             "admin_gui_listen": "off",
-            "status_listen": f"{HOST}:{self.ports.status}",
-            "cluster_listen": f"{HOST}:{self.ports.gossip}",
+            "status_listen": f"{self.host}:{self.ports.status}",
+            "cluster_listen": f"{self.host}:{self.ports.gossip}",
             "nginx_worker_processes": "1",
             "proxy_access_log": "off",
             "admin_access_log": "off",
@@ -78,28 +82,36 @@ class LocalNode:
         self._drop_lifeline()
         theirs, self._lifeline = os.pipe()
         os.set_blocking(self._lifeline, False)
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("KONG_", "GRAPEVINE_"))
-        }
         try:
             with self.log.open("ab") as log:
                 self.process = await asyncio.create_subprocess_exec(
+                    *self.run_by(),
                     *(sys.executable, "-P", "-m", "node", "run", "-c", str(self.conf)),
                     *("--lifeline-fd", str(theirs)),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=[theirs],
-                    env=environment,
+                    env=self.environment(),
                 )
         finally:
             os.close(theirs)
 
+    def run_by(self) -> tuple[str, ...]:
+        """What the node's command is run by; nothing, but for nodes that live elsewhere."""
+        return ()
+
+    def environment(self) -> dict[str, str]:
+        """The process' variables: those of this one that configure no node."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("KONG_", "GRAPEVINE_"))
+        }
+
     async def until_ready(self, session: aiohttp.ClientSession) -> None:
         """Wait until the node says that it serves. Raises NodeFailed."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         answer = "no answer"
         while time.monotonic() < deadline:
             if not self.running:
@@ -116,7 +128,7 @@ class LocalNode:
                 answer = str(error)
             await asyncio.sleep(POLL_SECONDS)
         raise NodeFailed(
-            f"{self.name} was not ready in {START_SECONDS:g} s ({answer}):\n{self.log_tail()}"
+            f"{self.name} was not ready in {self.start_seconds:g} s ({answer}):\n{self.log_tail()}"
         )
 
     async def stop(self) -> int | None:
@@ -146,7 +158,7 @@ class LocalNode:
 
     def cut(self, others: Sequence["LocalNode"]) -> None:
         """From now on the node exchanges no gossip with just these (``node.agent.lifeline``)."""
-        addresses = " ".join(f"{HOST}:{node.ports.gossip}" for node in others)
+        addresses = " ".join(f"{node.host}:{node.ports.gossip}" for node in others)
         if self._lifeline is not None and self.running:
             with contextlib.suppress(BrokenPipeError):  # it ends just now
                 os.write(self._lifeline, f"cut {addresses}\n".encode())

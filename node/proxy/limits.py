@@ -43,10 +43,10 @@ REPLAY_BYTES_MAX = 64 * 1024
 read whole before, all of it is."""
 REPLAY_PIECES_MAX = 64
 """Pieces of it, which are joined beyond that: bytes that come one by one would take forty each."""
-SMALL_BODY_BYTES = 16 * 1024
-"""Up to that a body is sent in one piece with its head."""
 SMALL_PIECE_BYTES = 1024
 """Pieces of a body that is held are joined below that, for the same reason."""
+SMALL_BODY_BYTES = 16 * 1024
+"""Up to that a body is sent in one piece with its head."""
 REQUEST_BUFFER_BYTES_MAX = 512 * 1024
 """With request_buffering: a body that is read whole before its upstream is contacted. A larger one
 is passed on as it comes (nginx takes it all, to a file beyond client_body_buffer_size)."""

@@ -81,7 +81,13 @@ class LogAuthority:
             return None
         self.raises += 1
         epoch = 1 + max(head.version[0], confirmed.version[0])
-        return self._append((epoch, tag, head.version[2] + 1), b"epoch %d" % tag)
+        return self._append(
+            (epoch, tag, head.version[2] + 1), self._epoch_body(epoch, tag, confirmed)
+        )
+
+    def _epoch_body(self, epoch: int, tag: int, confirmed: Head) -> bytes:
+        """What the changeset that raises an epoch says."""
+        return b"epoch %d" % tag
 
     def lose(self, count: int, server: Server | None = None) -> None:
         """Forget the last commits; ``server`` is the one that is in its place from now on."""

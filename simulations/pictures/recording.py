@@ -13,13 +13,13 @@ from simulations.world import World
 STEP_SECONDS = 0.25
 STATUSES = ("alive", "suspect", "failed", "left")
 """What others hold a node for, as it is drawn; the rest don't list it."""
-CONDITIONS = ("runs", "stands still", "leaves", "is down", "has no power", "not begun")
 
 
 class Seen(NamedTuple):
     """One node at one moment."""
 
     condition: str
+    """``runs``, ``stands still``, ``leaves``, ``is down``, ``has no power`` or ``not begun``."""
     held: tuple[int, ...]
     """How many other running nodes hold it for each of ``STATUSES``."""
     observers: int

@@ -1,11 +1,9 @@
 """The nodes of a run: processes like any user's, each with its conf file, log and prefix."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from node.demo.ports import NodePorts
+from node.demo.cluster import LocalNode, NodeFailed
 from simulations.real import processes
 from simulations.real.network import Loopback
 from simulations.real.stepped import sitecustomize
@@ -32,36 +30,19 @@ STEPPED = str(Path(sitecustomize.__file__).parent)
 SURPRISE_CHARS_MAX = 2_000
 
 
-class NodeBroken(Exception):
-    """A node doesn't do what it must at any rate: start, stop, or let go of its workers."""
+class Node(LocalNode):
+    """One node, maybe in a namespace of its own, with a clock of its own, and all its processes."""
 
-
-class Node:
-    """One node: its files, its addresses, and its processes when it runs."""
+    start_seconds = READY_SECONDS
 
     def __init__(self, folder: Path, scratch: Path, number: int, network: Loopback) -> None:
-        self.number = number
-        self.name = f"node{number}"
+        super().__init__(scratch, number, network.ports(number), network.host(number))
         self.network = network
-        self.host = network.host(number)
-        self.ports: NodePorts = network.ports(number)
-        self.prefix = scratch / self.name
-        self.conf = scratch / f"{self.name}.conf"
         self.log = folder / f"{self.name}.log"
         self.advertised = self.ports.gossip + 1
         """The relay's port that leads to this node."""
         self.clock = scratch / f"{self.name}.clock"
         """Says by how many seconds the node's wall clock is off."""
-        self.process: asyncio.subprocess.Process | None = None
-        self._lifeline: int | None = None
-
-    @property
-    def admin_url(self) -> str:
-        return f"http://{self.host}:{self.ports.admin}"
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.returncode is None
 
     @property
     def pid(self) -> int:
@@ -86,67 +67,26 @@ class Node:
             subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.prefix)], check=True
             )
-        own = {
-            "prefix": str(self.prefix),
-            "node_name": self.name,
-            "proxy_listen": f"{self.host}:{self.ports.proxy}",
-            "admin_listen": f"{self.host}:{self.ports.admin}",
-            "admin_gui_listen": "off",
-            "status_listen": f"{self.host}:{self.ports.status}",
-            "cluster_listen": f"{self.host}:{self.ports.gossip}",
-            "cluster_advertise": f"{self.network.center}:{self.advertised}",
-            "cluster_profile": "local",
-            "nginx_worker_processes": str(WORKERS),
-            "proxy_access_log": "off",
-            "admin_access_log": "off",
-            **settings,
-        }
-        self.conf.write_text("".join(f"{key} = {value}\n" for key, value in own.items()))
+        self.configure(
+            {
+                "cluster_advertise": f"{self.network.center}:{self.advertised}",
+                "cluster_profile": "local",
+                "nginx_worker_processes": str(WORKERS),
+                **settings,
+            }
+        )
 
     def step_clock(self, seconds: float) -> None:
         """From now on the node's wall clock is off by so much."""
         with self.clock.open("r+b" if self.clock.exists() else "wb", buffering=0) as file:
             file.write(OFFSET.pack(seconds))
 
-    async def start(self) -> None:
-        """Start the process. It ends by itself should this one die."""
-        theirs, self._lifeline = os.pipe()
-        path = os.pathsep.join(filter(None, (STEPPED, os.environ.get("PYTHONPATH"))))
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("KONG_", "GRAPEVINE_"))
-        }
-        try:
-            with self.log.open("ab") as log:
-                self.process = await asyncio.create_subprocess_exec(
-                    *self.network.command(self.number),
-                    *(sys.executable, "-P", "-m", "node", "run", "-c", str(self.conf)),
-                    *("--lifeline-fd", str(theirs)),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs],
-                    env={**inherited, VARIABLE: str(self.clock), "PYTHONPATH": path},
-                )
-        finally:
-            os.close(theirs)
+    def run_by(self) -> tuple[str, ...]:
+        return self.network.command(self.number)
 
-    async def until_ready(self, session: aiohttp.ClientSession) -> None:
-        """Wait until the node says that it serves. Raises NodeBroken."""
-        url = f"http://{self.host}:{self.ports.status}/status/ready"
-        deadline = time.monotonic() + READY_SECONDS
-        answer = "no answer"
-        while time.monotonic() < deadline:
-            if not self.running:
-                raise NodeBroken(f"{self.name} has ended: {self.log_tail()}")
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.get(url) as response:
-                    answer = await response.text()
-                    if response.status == 200:
-                        return
-            await asyncio.sleep(POLL_SECONDS)
-        raise NodeBroken(f"{self.name} wasn't ready in {READY_SECONDS:g} s: {answer}")
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join(filter(None, (STEPPED, os.environ.get("PYTHONPATH"))))
+        return {**super().environment(), VARIABLE: str(self.clock), "PYTHONPATH": path}
 
     async def kill(self) -> None:
         """kill -9 of all its processes."""
@@ -156,7 +96,7 @@ class Node:
     async def kill_supervisor(self) -> float:
         """kill -9 of the supervisor alone; answers how long its workers lived on.
 
-        Raises NodeBroken when they don't end.
+        Raises NodeFailed when they don't end.
         """
         workers = self.workers()
         began = time.monotonic()
@@ -165,14 +105,14 @@ class Node:
         while any(map(processes.runs, workers)):
             if time.monotonic() > began + WORKERS_GONE_SECONDS:
                 processes.send(signal.SIGKILL, workers)
-                raise NodeBroken(
+                raise NodeFailed(
                     f"{self.name}: workers run {WORKERS_GONE_SECONDS:g} s after their supervisor"
                 )
             await asyncio.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
     async def stop(self) -> int | None:
-        """Let the node drain and leave; answers its exit code. Raises NodeBroken."""
+        """Let the node drain and leave; answers its exit code. Raises NodeFailed."""
         if not self.running:
             return None
         assert self.process is not None
@@ -183,15 +123,9 @@ class Node:
         except TimeoutError:
             processes.send(signal.SIGKILL, pids)
             await self._ended()
-            raise NodeBroken(f"{self.name} didn't stop in {STOP_SECONDS:g} s") from None
+            raise NodeFailed(f"{self.name} didn't stop in {STOP_SECONDS:g} s") from None
         await self._ended()
         return self.process.returncode
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The end of the node's log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def surprises(self) -> list[str]:
         """Lines of the log that tell of an error that nobody foresaw."""
@@ -208,9 +142,7 @@ class Node:
     async def _ended(self) -> None:
         assert self.process is not None
         await self.process.wait()
-        if self._lifeline is not None:
-            os.close(self._lifeline)
-            self._lifeline = None
+        self._drop_lifeline()
 
 
 def _is_worker(pid: int) -> bool:

@@ -20,6 +20,7 @@ from store.postgres_address import PostgresAddress, PostgresHost
 
 DATABASE = "kong"
 STREAM_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 POLL_SECONDS = 0.05
 STREAMING = "SELECT state FROM pg_stat_replication"
 SETTINGS = {"wal_keep_size": "64MB", "wal_receiver_status_interval": "1s"}
@@ -184,26 +185,8 @@ def _is_streaming(rows: list[Any]) -> bool:
     return [row["state"] for row in rows] == ["streaming"]
 
 
-async def execute(address: PostgresAddress, *statements: str) -> None:
-    """Run statements, each by itself, as an operator would."""
-    connection = await _connected(address)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-async def fetch(address: PostgresAddress, sql: str) -> list[Any]:
-    """The rows of a query."""
-    connection = await _connected(address)
-    try:
-        return list(await connection.fetch(sql))
-    finally:
-        await connection.close()
-
-
-async def _connected(address: PostgresAddress) -> asyncpg.Connection:
+async def connected(address: PostgresAddress) -> asyncpg.Connection:
+    """A plain connection, without what our own set at connect."""
     (host,) = address.hosts
     return await asyncpg.connect(
         host=host.host,
@@ -212,5 +195,25 @@ async def _connected(address: PostgresAddress) -> asyncpg.Connection:
         password=address.password,
         database=address.database,
         ssl=False,
-        timeout=10,
+        timeout=CONNECT_SECONDS,
     )
+
+
+async def execute(address: PostgresAddress, *statements: str) -> None:
+    """Run statements, each by itself, as an operator would."""
+    connection = await connected(address)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def fetch(address: PostgresAddress, sql: str, *parameters: object) -> list[asyncpg.Record]:
+    """The rows of a query."""
+    connection = await connected(address)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *parameters)
+        return rows
+    finally:
+        await connection.close()

@@ -78,14 +78,7 @@ class SimulatedWorkers(Workers):
         self._running.add(worker)
         worker.begin()
         self._agent.slot = worker
-        state = self._serving.for_workers()
-        if state is None and self._listening:
-            state = self._serving.replica.pin()
-        if state is not None:
-            worker.feed(state)
-            self._vouch(worker)
-        elif self._arriving is not None:
-            worker.feed_ahead(self._arriving)
+        self._feed_first(worker)
         return worker
 
     def ended(self, worker: Worker) -> None:

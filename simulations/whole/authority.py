@@ -51,19 +51,13 @@ class EntityAuthority(LogAuthority):
         """Its log tells the last changesets only."""
         self.trimmed = max(self.trimmed, len(self.log) - kept)
 
-    def raise_epoch(self, confirmed: Head, tag: int, *, forced: bool = False) -> Changeset | None:
+    def _epoch_body(self, epoch: int, tag: int, confirmed: Head) -> bytes:
         head = self.head()
-        if not (self.standing(confirmed).proof or forced):
-            return None
-        self.raises += 1
-        epoch = 1 + max(head.version[0], confirmed.version[0])
         record_id = f"{epoch:08x}-0000-4000-8000-{tag % 2**48:012x}"
         shared = self._truth.shared(head.digest, confirmed.digest)
-        kept, left = stored(head), stored(confirmed)
-        record = Epoch(epoch, tag, shared, kept, left, 0.0, "simulated")
+        record = Epoch(epoch, tag, shared, stored(head), stored(confirmed), 0.0, "simulated")
         change = Change(EPOCHS, record_id, encode_record(record_id, record))
-        body = encode_body(Body(tag.to_bytes(8, "big") * 2, 0.0, "simulated", (change,), "epoch"))
-        return self._append((epoch, tag, head.version[2] + 1), body)
+        return encode_body(Body(tag.to_bytes(8, "big") * 2, 0.0, "simulated", (change,), "epoch"))
 
     def twin(self, server: Server) -> "EntityAuthority":
         twin = EntityAuthority(self._truth, self._tag, server)

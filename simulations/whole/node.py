@@ -23,7 +23,6 @@ _FIRST_POLLERS = 3
 """Of the live nodes so many look at the authority without waiting for others to
 (``node.agent.limits.LISTENERS``)."""
 _LOOK_SECONDS = 1.0
-_VERIFY_SECONDS = 30.0
 _AUDIT_SECONDS = 7.0
 
 Answer = Literal["committed", "refused", "unknown"]

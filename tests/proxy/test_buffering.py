@@ -24,6 +24,7 @@ from tests.proxy.conftest import Origin, echo_back, field, origin, read_body
 from tests.proxy.process import everything, route, running, service
 from tests.proxy.test_certificates import settings_with
 from tests.proxy.test_failures import memory_of
+from tests.proxy.wire import Clock, Wire
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 FRAMED = {
@@ -253,59 +254,28 @@ def test_what_was_held_is_given_back_whatever_becomes_of_it() -> None:
 # Responses
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class Wire(asyncio.Transport):
-    """One side of a connection; what is written waits until the test takes it."""
+class Held(Wire):
+    """What is written waits until the test takes it."""
 
     def __init__(self, protocol: asyncio.Protocol | None = None) -> None:
         super().__init__()
         self.protocol = protocol
-        self.waiting = self.taken = 0
-        self.full = self.closed = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("127.0.0.1", 1) if name == "peername" else default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting
+        self.taken = 0
+        self.full = False
 
     def write(self, data: Any) -> None:
-        self.waiting += len(data)
-        if self.protocol and not self.full and self.waiting > limits.WRITE_BUFFER_HIGH:
+        self.unsent += len(data)
+        if self.protocol and not self.full and self.unsent > limits.WRITE_BUFFER_HIGH:
             self.full = True
             self.protocol.pause_writing()
 
     def take(self) -> None:
         """The other side takes all that waits."""
-        self.taken += self.waiting
-        self.waiting = 0
+        self.taken += self.unsent
+        self.unsent = 0
         if self.protocol and self.full:
             self.full = False
             self.protocol.resume_writing()
-
-    def abort(self) -> None:
-        self.closed = True
-
-    close = abort
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
 
 class Slow:
@@ -315,14 +285,14 @@ class Slow:
         self.gateway = gateway
         gateway.loop = cast("asyncio.AbstractEventLoop", Clock())
 
-    def ask(self) -> tuple[Downstream, Wire, Upstream]:
+    def ask(self) -> tuple[Downstream, Held, Upstream]:
         """A client has asked, and an upstream's connection has its request."""
         key = ("127.0.0.1", 1, None)
         made = Upstream(key, self.gateway.pool)
-        made.connection_made(Wire())
+        made.connection_made(Held())
         self.gateway.pool.put(made, 0.0)
         client = Downstream(self.gateway, self.gateway.settings.listeners[0])
-        wire = Wire(client)
+        wire = Held(client)
         client.connection_made(wire)
         client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         return client, wire, made
@@ -378,7 +348,7 @@ def test_an_answer_is_read_ahead_up_to_a_bound(gateway: Gateway) -> None:
     made.data_received(HEAD % (100 * len(PIECE)))
     while not made.paused:
         made.data_received(PIECE)
-    assert 0 < wire.waiting - limits.RESPONSE_BUFFER_BYTES_MAX <= len(PIECE)
+    assert 0 < wire.unsent - limits.RESPONSE_BUFFER_BYTES_MAX <= len(PIECE)
     assert gateway.stats.responses_held_back == 1
     wire.take()
     assert not made.paused
@@ -398,7 +368,7 @@ def test_all_answers_together_are_read_ahead_up_to_a_bound(gateway: Gateway) -> 
         while not made.paused:
             made.data_received(PIECE)
         wires.append(wire)
-    ahead = sum(wire.waiting - limits.WRITE_BUFFER_HIGH - len(PIECE) for wire in wires)
+    ahead = sum(wire.unsent - limits.WRITE_BUFFER_HIGH - len(PIECE) for wire in wires)
     assert limits.BUFFERED_BYTES_MAX * 0.8 < ahead <= limits.BUFFERED_BYTES_MAX
     assert gateway.stats.buffers_refused > 100
     for wire in wires:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from node.proxy.upstream import Upstream
 from tests.plugins.gateway import plugin
 from tests.proxy.process import route, service
 from tests.proxy.test_certificates import settings_with
+from tests.proxy.wire import Wire
 
 TO = service("http://127.0.0.1:1/base", name="to")
 PATHS = route(TO, paths=["/"])
@@ -22,43 +22,20 @@ GET = b"GET /x HTTP/1.1\r\n" + FIELDS
 BIG = b"X-Big: " + b"b" * 5_000 + b"\r\n"
 
 
-class Wire:
-    """A transport that keeps what is written."""
+class Kept(Wire):
+    """The test takes what was written, but for ids and latencies."""
 
     def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.9", 1) if name == "peername" else default
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def take(self) -> bytes:
-        """What was written since, but for ids and latencies."""
-        taken, self.written = self.written, b""
-        taken = re.sub(rb"(X-Kong-[\w-]*Latency: )\d+", rb"\1N", taken)
-        return re.sub(rb"\b[0-9a-f]{32}\b", b"ID", taken)
-
-    def is_closing(self) -> bool:
-        return self.closed
+        super().__init__("192.0.2.9")
 
     def can_write_eof(self) -> bool:
         return False
 
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def abort(self) -> None:
-        self.closed = True
-
-    close = abort
-
-    def nothing(self, *arguments: Any) -> None:
-        pass
-
-    set_write_buffer_limits = pause_reading = resume_reading = nothing
+    def take(self) -> bytes:
+        """What was written since."""
+        taken, self.written = self.written, b""
+        taken = re.sub(rb"(X-Kong-[\w-]*Latency: )\d+", rb"\1N", taken)
+        return re.sub(rb"\b[0-9a-f]{32}\b", b"ID", taken)
 
 
 class Pair:
@@ -66,17 +43,17 @@ class Pair:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.client, self.origin = Wire(), Wire()
+        self.client, self.origin = Kept(), Kept()
         self.downstream = Downstream(gateway, gateway.settings.listeners[0])
-        self.downstream.connection_made(self.client)  # type: ignore[arg-type]
+        self.downstream.connection_made(self.client)
         self.upstream: Upstream
 
     def ask(self, request: bytes) -> bytes:
         """What the upstream gets."""
         self.gateway.pool.close()
-        self.origin = Wire()
+        self.origin = Kept()
         self.upstream = Upstream(("127.0.0.1", 1, None), self.gateway.pool)
-        self.upstream.connection_made(self.origin)  # type: ignore[arg-type]
+        self.upstream.connection_made(self.origin)
         self.gateway.pool.put(self.upstream, 0.0)
         self.downstream.data_received(request)
         return self.origin.take()

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from simulations.real.postgres import execute
 from store.authority import Authority
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 from store.sqlite import SqliteAuthority
-from tests.postgres_server import PostgresDatabases, dsn_of, execute
+from tests.postgres_server import PostgresDatabases, dsn_of
 from tests.store.models import PostgresModelUnderTest, SqliteModelUnderTest
 
 settings.register_profile("shared-machine", deadline=None)  # others' load is no failure

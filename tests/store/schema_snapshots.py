@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from simulations.real.postgres import execute
 from store.authority import Authority, Create, Delete, Patch
 from store.migrations import catalogue
 from store.migrations.postgres_runner import PostgresMigrations
@@ -19,7 +20,7 @@ from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 from store.read import SCHEMA_VERSION
 from store.sqlite import SqliteAuthority
-from tests.postgres_server import execute, running_server
+from tests.postgres_server import running_server
 
 FOLDER = Path(__file__).parent / "schemas"
 VERSIONS = range(1, SCHEMA_VERSION + 1)

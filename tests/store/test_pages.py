@@ -8,12 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from simulations.real.postgres import connected
 from store import pages
 from store.authority import Authority, Create, Mutation, Page, Query
 from store.pages import read_found
 from store.plan import Batch, Statement
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import connected
 from tests.store.conftest import EVERY_ENGINE
 
 TAGS = ("a", "b", "c")

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from simulations.real.postgres import connected
 from store.authority import Create, Patch, Query
 from store.errors import AuthorityUnavailable
 from store.migrations.postgres_runner import PostgresMigrations
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 from tests.pgbouncer import pgbouncer
-from tests.postgres_server import connected
 from tests.store.history import check_history
 
 OURS = "search_path,lock_timeout,statement_timeout,idle_in_transaction_session_timeout"

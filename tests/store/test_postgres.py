@@ -12,6 +12,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from simulations.real.postgres import connected, execute, fetch
 from store import postgres, postgres_connection
 from store.authority import Committed, Create, Delete, Mutation, Patch, Put
 from store.canonical import encode_entity
@@ -21,7 +22,6 @@ from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
 from store.postgres_connection import CHANGE, connect, transaction
 from store.write import WriteRequest, write
-from tests.postgres_server import connected, execute, fetch
 from tests.store.history import check_history
 from tests.store.test_write_rule import IDS, SCHEMAS, changes_of
 

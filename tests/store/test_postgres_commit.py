@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
+from simulations.real.postgres import execute, fetch
 from store.authority import Committed, Create, Patch, Query
 from store.errors import AuthorityUnavailable, OutcomeUnknown
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import PostgresDatabases, execute, fetch, running_server
+from tests.postgres_server import PostgresDatabases, running_server
 from tests.postgres_standby import running_standby
 from tests.store.history import check_history
 from tests.store.postgres_proxy import CommitProxy

@@ -12,6 +12,7 @@ import pytest
 from blake3 import blake3
 
 from node.demo.local_postgres import HOST, LocalPostgres
+from simulations.real.postgres import connected, execute, fetch
 from store.authority import Create
 from store.errors import AuthorityUnavailable, HistoryForked
 from store.plan import POSTGRES
@@ -19,7 +20,7 @@ from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost, server_of
 from store.version import EMPTY, Head
 from tests.pgbouncer import pgbouncer
-from tests.postgres_server import PostgresDatabases, connected, execute, fetch
+from tests.postgres_server import PostgresDatabases
 from tests.postgres_standby import Standby, running_standby
 from tests.store.history import check_history
 from tests.store.test_postgres import SOMEBODY_WAITS

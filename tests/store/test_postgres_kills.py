@@ -17,12 +17,13 @@ from typing import TypeVar
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
+from simulations.real.postgres import execute
 from store.authority import Create, Mutation
 from store.changeset import decode_body
 from store.errors import AuthorityUnavailable, EntityError, OutcomeUnknown
 from store.postgres import PostgresAuthority
 from store.version import EMPTY, Head
-from tests.postgres_server import PostgresDatabases, execute
+from tests.postgres_server import PostgresDatabases
 from tests.store.history import check_history
 from tests.store.postgres_proxy import CommitProxy
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from simulations.real.postgres import execute, fetch
 from store.authority import KeyringRow
 from store.errors import AuthorityUnavailable, MigrationRefused, SchemaMismatch
 from store.migrations import catalogue
@@ -13,7 +14,6 @@ from store.migrations.postgres_runner import TABLES, PostgresMigrations
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
 from store.read import SCHEMA_VERSION
-from tests.postgres_server import execute, fetch
 
 OURS = catalogue.load("postgres")
 LABELS = tuple(item.label for item in OURS)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from node.demo.local_postgres import find_binaries
+from simulations.real.postgres import execute, fetch
 from store.authority import Create, Delete, NodeRow, Put
 from store.errors import MigrationRefused
 from store.migrations.postgres_runner import PostgresMigrations
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import execute, fetch
 
 KONGS = """
     CREATE SCHEMA tools;

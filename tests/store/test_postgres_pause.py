@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from simulations.real.postgres import fetch
 from store.authority import Committed, Create
 from store.errors import AuthorityUnavailable
 from store.limits import IDLE_IN_TRANSACTION_SECONDS_MAX, LOCK_SECONDS_MAX
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import dsn_of, fetch
+from tests.postgres_server import dsn_of
 from tests.store.history import check_history
 
 ROOT = Path(__file__).resolve().parents[2]

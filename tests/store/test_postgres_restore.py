@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
+from simulations.real.postgres import connected, fetch
 from store.authority import Create
 from store.errors import AuthorityUnavailable
 from store.postgres import PostgresAuthority
 from store.version import GENESIS
-from tests.postgres_server import PostgresDatabases, connected, fetch
+from tests.postgres_server import PostgresDatabases
 
 RESTORED = """
     LOCK TABLE grapevine.head IN ACCESS EXCLUSIVE MODE;

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from node.demo.local_postgres import HOST, LocalPostgres
+from simulations.real.postgres import execute, fetch
 from store.authority import Create, Query
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress, PostgresHost
 from store.version import Version
-from tests.postgres_server import PostgresDatabases, execute, fetch
+from tests.postgres_server import PostgresDatabases
 from tests.postgres_standby import Standby, running_standby
 from tests.system.waiting import until
 

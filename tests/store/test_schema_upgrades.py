@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from simulations.real.postgres import fetch
 from store.authority import Authority, Create
 from store.errors import SchemaMismatch
 from store.migrations import catalogue
@@ -20,7 +21,7 @@ from store.migrations.runner import Migrations
 from store.migrations.sqlite_runner import SqliteMigrations
 from store.postgres_address import PostgresAddress
 from store.read import SCHEMA_VERSION
-from tests.postgres_server import PostgresDatabases, dsn_of, fetch
+from tests.postgres_server import PostgresDatabases, dsn_of
 from tests.store import schema_snapshots
 from tests.store.conftest import ENGINES, Engine, close
 from tests.store.history import check_history

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from node.demo.local_postgres import LocalPostgres
+from simulations.real.postgres import fetch
 from store.authority import Authority, Create
 from store.errors import AuthorityUnavailable
 from store.postgres import PostgresAuthority
 from store.postgres_address import PostgresAddress
 from tests.pgbouncer import pgbouncer
-from tests.postgres_server import PostgresDatabases, fetch
+from tests.postgres_server import PostgresDatabases
 from tests.store.conftest import Engine
 
 

@@ -8,10 +8,10 @@ from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import settings_for
 from node.demo.upstream import SampleUpstream
 from node.metrics.families import METRICS
+from simulations.real.postgres import execute
 from store.canonical import encode_entity
 from store.postgres_address import PostgresAddress
 from tests.metrics.exposition import Exposed, read
-from tests.postgres_server import execute
 from tests.system.conftest import StartCluster
 from tests.system.waiting import until
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from node.demo.cluster import LocalCluster
 from node.demo.local_postgres import find_binaries, settings_for
 from node.demo.upstream import SampleUpstream
+from simulations.real.postgres import execute, fetch
 from store.postgres_address import PostgresAddress
 from store.sqlite import SqliteAuthority
-from tests.postgres_server import execute, fetch
 from tests.store.history import check_history
 from tests.system.conftest import StartCluster
 from tests.system.test_authority_away import add_sample, until_serves

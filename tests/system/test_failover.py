@@ -9,7 +9,8 @@ import pytest
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import LocalPostgres, settings_for
 from node.demo.upstream import SampleUpstream
-from tests.postgres_server import PostgresDatabases, execute, fetch, running_server
+from simulations.real.postgres import execute, fetch
+from tests.postgres_server import PostgresDatabases, running_server
 from tests.postgres_standby import Standby, running_standby
 from tests.system.conftest import StartCluster
 from tests.system.load import load

@@ -10,9 +10,10 @@ import pytest
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import LocalPostgres, settings_for
 from node.demo.upstream import SampleUpstream
+from simulations.real.postgres import execute, fetch
 from store.migrations.postgres_runner import PostgresMigrations
 from store.postgres_address import PostgresAddress
-from tests.postgres_server import PostgresDatabases, execute, fetch, running_server
+from tests.postgres_server import PostgresDatabases, running_server
 from tests.postgres_standby import Standby, running_standby
 from tests.system.conftest import StartCluster
 from tests.system.test_authority_away import add_sample, until_serves
