@@ -124,6 +124,7 @@ async def _build(options: Options, journal: Journal, stack: AsyncExitStack) -> W
     await world.bootstrap()
     await asyncio.gather(*(node.start() for node in nodes))
     await asyncio.gather(*(node.until_ready(session) for node in nodes))
+    await world.calm()  # a node that hasn't met the others yet fences for itself alone
     await world.load.prepare(session)
     return world
 
