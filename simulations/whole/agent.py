@@ -105,6 +105,7 @@ class Agent:
             self._fill = image.fill
         self.workers = SimulatedWorkers(self)
         replica.on_applied = self._applied
+        replica.on_found = world.happened
         replica.on_replaced = self._replaced
         replica.on_mended = self._mended
 

@@ -10,7 +10,7 @@ from gossip.replica import Changeset
 from node.channel import Version
 from simulations.checks import Checks
 from simulations.whole.bounds import check_bounds
-from simulations.whole.sometimes import MEANINGS
+from simulations.whole.sometimes import COUNTED, MEANINGS
 from simulations.whole.truth import State, hot
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Promises(Checks):
     def __init__(self, world: "WholeWorld") -> None:
         super().__init__(cast("World", world))
         self.sometimes.seen |= dict.fromkeys(MEANINGS, 0)
+        self.sometimes.counted |= COUNTED
         self._whole = world
         self._digests: dict[int, bytes] = {}
         """Of what each node's replica held last, by its index."""

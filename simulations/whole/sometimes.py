@@ -33,6 +33,10 @@ MEANINGS = {
     "pulled": "what was missing came by a stream",
     "reconciled": "what differed from a peer was made good",
     "key_fetched": "a key that was unknown was fetched",
+    "news_of_use": "somebody told of something new that was missing elsewhere",
+    "sketch_decoded": "a sketch showed what differs from a peer's state",
+    "sketch_overflowed": "more differed than a sketch could show: ranges were compared instead",
+    "queue_full": "a queue or table of a core was full, and something was left out",
 }
 """Name -> what it is."""
 
@@ -41,5 +45,15 @@ COUNTED = {
     "pulls_answered": "pulled",
     "reconciles_installed": "reconciled",
     "keyrings_adopted": "key_fetched",
+    "news_missing": "news_of_use",
+    "changesets_early_dropped": "queue_full",
+    "fences_refused": "queue_full",
+    "fence_questions_dropped": "queue_full",
+    "probes_skipped": "queue_full",
+    "streams_refused": "queue_full",
+    "knocks_dropped": "queue_full",
+    "refusal_cases_dropped": "queue_full",
+    "claims_refused": "queue_full",
+    "registers_dropped": "queue_full",
 }
 """A counter of the core -> what it shows."""

@@ -9,11 +9,13 @@ from simulations.links import Link
 from simulations.node import Node
 from simulations.whole.authority import EntityAuthority
 from simulations.whole.hostile import Hostile
+from simulations.whole.insider import Insider
 from simulations.whole.node import WholeNode
 from simulations.whole.promises import Promises
 from simulations.whole.served import ServedReplica
 from simulations.whole.truth import Truth
 from simulations.world import World
+from store.limits import SKETCH_SYMBOLS_MAX
 
 
 class WholeWorld(World):
@@ -31,11 +33,14 @@ class WholeWorld(World):
         keyring: Keyring | None = None,
         *,
         skewed: bool = False,
+        symbols_max: int = SKETCH_SYMBOLS_MAX,
     ) -> None:
         self.hostile: Hostile | None = None
+        self.insider: Insider | None = None
         super().__init__(
-            nodes, seed, profile, link, keyring, skewed=skewed, new_replica=ServedReplica
-        )
+            nodes, seed, profile, link, keyring, skewed=skewed,
+            new_replica=lambda: ServedReplica(symbols_max=symbols_max),
+        )  # fmt: skip
         self.truth = Truth()
         self.authority = EntityAuthority(self.truth)
         self.checks = self.promises = Promises(self)
