@@ -39,6 +39,13 @@ def listens(node: int) -> Condition:
     return condition
 
 
+def workers_left_alone(count: int) -> Condition:
+    """So many workers run whose agents don't."""
+    return lambda world: (
+        count == sum(not worker.agent.lives for worker in cast("WholeWorld", world).workers_now())
+    )
+
+
 def happened(name: str) -> Condition:
     """Something of ``simulations.whole.sometimes``, or of the other list, has happened."""
     return lambda world: world.checks.sometimes.seen[name] > 0

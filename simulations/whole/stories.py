@@ -36,6 +36,7 @@ from simulations.whole.conditions import (
     listens,
     revisions,
     serves,
+    workers_left_alone,
 )
 from simulations.whole.node import POLL_SECONDS
 from simulations.whole.operations import (
@@ -110,6 +111,26 @@ def killed_mid_write(n: int, profile: Profile) -> Story:
         *([Until("found", all_serve, within=_FOUND_SECONDS)] if n > 1 else []),
         Start(-1),
         Until("back", all_serve, within=30.0),
+    ]
+
+
+def supervisor_killed(n: int, profile: Profile) -> Story:
+    """The process that feeds a node's worker is killed: the worker notices and ends, so that
+    nothing stale goes on being served; the next process serves what was written since."""
+    return [
+        *begun(n),
+        *requests(-1),
+        Crash(-1),
+        Expect("its worker knows nothing of it yet", workers_left_alone(1)),
+        Mark(),
+        Until("ended", workers_left_alone(0), within=0.1),
+        *[ClientWrites(node, expected="committed") for node in range(n - 1)],
+        Wait(2.0),
+        Start(-1),
+        Mark(),
+        Until("back", all_serve, within=30.0),
+        *requests(-1),
+        Wait(6.0),
     ]
 
 
@@ -298,8 +319,8 @@ def cut_in_two(n: int, profile: Profile) -> Story:
 
 STORIES = (
     database_down_at_start, no_seed_answers, killed_mid_write, commit_unknown, replica_damaged,
-    disk_full, two_names, two_databases, split_authority, wrong_key, garbage, clock_jumps,
-    cut_in_two,
+    disk_full, two_names, two_databases, split_authority, supervisor_killed, wrong_key, garbage,
+    clock_jumps, cut_in_two,
 )  # fmt: skip
 _SEALED = (wrong_key,)
 

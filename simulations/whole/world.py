@@ -14,6 +14,7 @@ from simulations.whole.node import WholeNode
 from simulations.whole.promises import Promises
 from simulations.whole.served import ServedReplica
 from simulations.whole.truth import Truth
+from simulations.whole.worker import WorkerProcess
 from simulations.world import World
 from store.limits import SKETCH_SYMBOLS_MAX
 
@@ -37,6 +38,7 @@ class WholeWorld(World):
     ) -> None:
         self.hostile: Hostile | None = None
         self.insider: Insider | None = None
+        self._workers: list[WorkerProcess] = []
         super().__init__(
             nodes, seed, profile, link, keyring, skewed=skewed,
             new_replica=lambda: ServedReplica(symbols_max=symbols_max),
@@ -48,6 +50,11 @@ class WholeWorld(World):
     @property
     def whole_nodes(self) -> list[WholeNode]:
         return cast("list[WholeNode]", self.nodes)
+
+    def workers_now(self) -> list[WorkerProcess]:
+        """The worker processes that run, whether or not their agents do."""
+        self._workers = [worker for worker in self._workers if not worker.ended]
+        return self._workers
 
     def authority_of(self, node: Node) -> EntityAuthority:
         return cast("EntityAuthority", super().authority_of(node))

@@ -113,6 +113,15 @@ def _know_of_a_split(world: WholeWorld) -> None:
     world.promises.p6_one_history(world.whole_nodes)
 
 
+def _serve_without_an_agent(world: WholeWorld) -> None:
+    agent = world.whole_nodes[0].application.agent
+    slot, agent.slot = agent.slot, None
+    world.nodes[0].crash()
+    assert slot is not None
+    assert not slot.process.ended
+    world.run(10.0)
+
+
 def _stop_listening(world: WholeWorld) -> None:
     _worker(world).listening = False
     world.promises.p4_all_alike(world.whole_nodes)
@@ -148,6 +157,7 @@ def _answer_a_stranger_at_length(world: WholeWorld) -> None:
         (_bring_a_key_back, "P2.*finds key revoked"),
         (_leave_a_node_behind, "P4"),
         (_stop_listening, "P5"),
+        (_serve_without_an_agent, "P2.*without its agent"),
         (_know_of_a_split, "P6"),
         (_ask_too_often, "P7"),
         (_leak, "P7"),
