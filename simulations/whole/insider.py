@@ -6,7 +6,9 @@ fit or that lack what they follow, heads that nobody has written, states that it
 fences that nobody began. Asked for its log or its state it may give what is damaged.
 
 What it says is at odds with itself, or with what others can look up. A changeset that fits its
-predecessor is another matter: P8 of DESIGN 1 keeps out who has no key, not who has it.
+predecessor is another matter: P8 of DESIGN 1 keeps out who has no key, not who has it. Of a higher
+epoch one is read at the authority; while that is away nobody can (decision 0013), so it isn't
+``raising`` then.
 """
 
 import random
@@ -36,10 +38,13 @@ Log = Sequence[tuple[Version, bytes, bytes, bytes]]
 class Insider:
     """One such node, from now until ``stop``."""
 
-    def __init__(self, world: "WholeWorld", node: "WholeNode", gap: float) -> None:
+    def __init__(
+        self, world: "WholeWorld", node: "WholeNode", gap: float, *, raising: bool
+    ) -> None:
         self._world = world
         self._node = node
         self._gap = gap
+        self._raising = raising
         self._rng = random.Random(world.rng.getrandbits(64))
         self._done = False
         self.told = 0
@@ -83,7 +88,6 @@ class Insider:
             [Push(Changeset(elsewhere, digest, rng.randbytes(32), body), 0.0, 0)],
             [Push(Changeset(elsewhere, rng.randbytes(32), rng.randbytes(32), body), 0.0, 0)],
             [Push(Changeset(far, digest, chain(digest, body), body), 0.0, 0)],
-            [Push(Changeset(history, digest, chain(digest, body), body), 0.0, 0)],
             [Heartbeat.of(head, 0.0)],
             [Announce(head)],
             [Holds(far, (Run(*far, far[2] + 5),))],
@@ -93,6 +97,8 @@ class Insider:
             [FenceAnswer(rng.getrandbits(64), number, Standing.REACHED)],
             [FenceQuestion(me.id, rng.getrandbits(64), number, far, 60.0)],
         ]
+        if self._raising:
+            lies.append([Push(Changeset(history, digest, chain(digest, body), body), 0.0, 0)])
         return rng.choice(lies)
 
 

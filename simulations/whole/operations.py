@@ -190,9 +190,12 @@ class Lie(WholeOperation):
 
     node: int
     gap: float
+    raising: bool = True
+    """Whether it makes up epochs that fit on what is held."""
 
     def do(self, world: WholeWorld) -> None:
-        world.insider = Insider(world, world.whole_nodes[self.node], self.gap)
+        node = world.whole_nodes[self.node]
+        world.insider = Insider(world, node, self.gap, raising=self.raising)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ class WholeWorld(World):
     def whole_nodes(self) -> list[WholeNode]:
         return cast("list[WholeNode]", self.nodes)
 
+    def lies_told(self) -> int:
+        """By the member that lies, or lied last."""
+        return 0 if self.insider is None else self.insider.told
+
     def workers_now(self) -> list[WorkerProcess]:
         """The worker processes that run, whether or not their agents do."""
         self._workers = [worker for worker in self._workers if not worker.ended]
