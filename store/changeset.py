@@ -8,6 +8,7 @@ these bytes as the authority stored them, so nodes of mixed versions agree on th
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -72,6 +73,7 @@ def decode_body(data: bytes) -> Body:
         decoded = tuple(Change(*change[:3]) for change in changes)
     except Exception as error:  # msgpack raises a dozen kinds on garbage
         raise ValueError(f"not a changeset body: {error}") from error
+    _check_beginning(write_id, committed_at, origin)
     for change in decoded:
         _check(change)
     return Body(write_id, committed_at, origin, decoded, _mark(marks))
@@ -123,7 +125,10 @@ class BodyReader:
     def _read(self, count_max: int, bytes_max: int) -> Iterator[list[Change]]:
         unpacker = self._unpacker
         fields = unpacker.read_array_header()
+        if fields <= _FIELDS_BEFORE_CHANGES:
+            raise ValueError("changes are missing")
         write_id, committed_at, origin = (unpacker.unpack() for _ in range(_FIELDS_BEFORE_CHANGES))
+        _check_beginning(write_id, committed_at, origin)
         part: list[Change] = []
         size = 0
         for _ in range(unpacker.read_array_header()):
@@ -146,6 +151,13 @@ class BodyReader:
     def _note(self, part: list[Change]) -> None:
         self._beginning = self._beginning or [*part]
         self.total += len(part)
+
+
+def _check_beginning(write_id: object, committed_at: object, origin: object) -> None:
+    if not (isinstance(write_id, bytes) and isinstance(origin, str)):
+        raise ValueError("not a changeset body: no write id or origin")
+    if not (isinstance(committed_at, int | float) and math.isfinite(committed_at)):
+        raise ValueError("not a changeset body: no time")
 
 
 def _check(change: Change) -> None:

@@ -138,7 +138,7 @@ class ReplicaFile:
         if count != sum(item.rows for item in about.sums.values()):
             raise FileDamaged("entities are missing, or there are more than were written")
         terms = self.connection.execute(
-            f"SELECT count(*), coalesce(sum(term & {layout.TERM_MASK}), 0) FROM terms_{about.side}"
+            f"SELECT count(*), {layout.TERM_PARTS} FROM terms_{about.side}"
         ).fetchone()
         if about.terms != terms:
             raise FileDamaged("terms are missing, or are of another time")
@@ -161,13 +161,14 @@ class ReplicaFile:
     def _log(self, about: About) -> Changelog:
         log = Changelog(about.log_base)
         point, size, count = about.log_base, 0, 0
-        for revision, epoch, tag, predecessor, digest, body in self.connection.execute(
-            "SELECT revision, epoch, tag, predecessor, digest, body "
+        for revision, epoch, tag, predecessor, digest, body, checksum in self.connection.execute(
+            "SELECT revision, epoch, tag, predecessor, digest, body, checksum "
             f"FROM log_{about.side} ORDER BY revision"
         ):
             version = Version(epoch, int.from_bytes(tag, "big"), revision)
             follows = predecessor == point.digest and revision == point.version.revision + 1
-            if not follows or chain(predecessor, body) != digest:
+            placed = checksum == layout.log_checksum((epoch, tag, revision), digest)
+            if not (follows and placed) or chain(predecessor, body) != digest:
                 raise FileDamaged(f"changeset {version} doesn't follow the one before it")
             log.append(Changeset(version, predecessor, digest, body))
             point, size, count = Head(version, digest), size + len(body), count + 1
@@ -228,7 +229,7 @@ class ReplicaFile:
 
     def _put_log(self, about: About, changesets: Sequence[Changeset]) -> About:
         self.connection.executemany(
-            f"INSERT INTO log_{about.side} VALUES (?, ?, ?, ?, ?, ?)", map(_log_row, changesets)
+            f"INSERT INTO log_{about.side} VALUES (?, ?, ?, ?, ?, ?, ?)", map(_log_row, changesets)
         )
         count = about.log_count + len(changesets)
         size = about.log_bytes + sum(len(item.body) for item in changesets)
@@ -399,16 +400,11 @@ def _final(changesets: Iterable[Changeset]) -> list[Change]:
     return list(final.values())
 
 
-def _log_row(changeset: Changeset) -> tuple[int, int, bytes, bytes, bytes, bytes]:
-    epoch, tag, revision = changeset.version
-    return (
-        revision,
-        epoch,
-        tag.to_bytes(8, "big"),
-        changeset.predecessor,
-        changeset.digest,
-        changeset.body,
-    )
+def _log_row(changeset: Changeset) -> tuple[int, int, bytes, bytes, bytes, bytes, int]:
+    epoch, number, revision = changeset.version
+    tag, digest = number.to_bytes(8, "big"), changeset.digest
+    checksum = layout.log_checksum((epoch, tag, revision), digest)
+    return revision, epoch, tag, changeset.predecessor, digest, changeset.body, checksum
 
 
 def _term_rows(
