@@ -80,7 +80,8 @@ class ReplicaFile:
             check_same_thread=False,
         )
         try:
-            self._prepare()
+            with _unreadable_is_damage():
+                self._prepare()
         except BaseException:
             self.connection.close()
             raise
@@ -103,7 +104,8 @@ class ReplicaFile:
 
     def about(self) -> About | None:
         """What the file says of itself; None when nothing was ever written to it."""
-        return read_about(self.connection)
+        with _unreadable_is_damage():
+            return read_about(self.connection)
 
     def load(self, take: Callable[[Iterable[Change]], None]) -> Loaded | None:
         """Everything, checked row by row; None when nothing was ever written to it.
@@ -263,7 +265,7 @@ class ReplicaFile:
         """Begin to write everything anew, beside what holds until that is done."""
         about = self.about()
         side = 0 if about is None else 1 - about.side
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self._drop(side)
             for table in layout.SIDE_TABLES:
                 self.connection.execute(table.format(side=side))
@@ -274,7 +276,7 @@ class ReplicaFile:
         about = self.about()
         for side in layout.SIDES:
             if about is None or about.side != side:
-                with _Transaction(self.connection):
+                with _unreadable_is_damage(), _Transaction(self.connection):
                     self._drop(side)
 
     def _drop(self, side: int) -> None:
@@ -305,7 +307,7 @@ class WholeWrite:
             terms += _term_rows(kind, entity_id, text, layout.term_fields(kind))
         for term, _ in terms:
             self._terms = self._terms.plus(layout.term_part(term))
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self.connection.executemany(
                 f"INSERT INTO entities_{self._side} VALUES (?, ?, ?, ?)", entities
             )
@@ -325,7 +327,7 @@ class WholeWrite:
             log_count=0,
             log_bytes=0,
         )
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self._file._put_about(about)
         self._file.drop_unused()
         return about
@@ -333,7 +335,7 @@ class WholeWrite:
 
 @contextlib.contextmanager
 def _unreadable_is_damage() -> Iterator[None]:
-    """A damaged page yields values of any type."""
+    """A damaged page yields values of any type, and messages of SQLite's that are no text."""
     try:
         yield
     except (TypeError, ValueError, AttributeError, OverflowError) as error:

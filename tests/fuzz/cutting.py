@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from itertools import chain
 
+_SINGLE = 48
+"""A whole input byte by byte would take as long as thirty others."""
+
 
 def planned(data: bytes) -> tuple[bytes, bytes]:
     """A plan and what is left: the first byte has the plan's length, up to 15."""
@@ -11,21 +14,19 @@ def planned(data: bytes) -> tuple[bytes, bytes]:
 
 
 def pieces(plan: bytes, data: bytes) -> Iterator[bytes]:
-    """The data in pieces of the lengths that the plan says (0: all the rest byte by byte), and what
-    then is left as one piece."""
+    """The data in pieces of the lengths that the plan says, and what then is left as one piece. 0
+    says: the next ones byte by byte."""
     at = 0
     for size in plan:
-        if at >= len(data):
-            return
-        if size == 0:
-            yield from (data[i : i + 1] for i in range(at, len(data)))
-            return
-        yield data[at : at + size]
-        at += size
+        sizes = [size] if size else [1] * _SINGLE
+        for one in sizes:
+            if at < len(data):
+                yield data[at : at + one]
+                at += one
     if at < len(data):
         yield data[at:]
 
 
 def uncut(*datas: bytes) -> list[bytes]:
-    """Seeds: each in one piece, and byte by byte."""
-    return list(chain.from_iterable((b"\0" + data, b"\1\0" + data) for data in datas))
+    """Seeds: each in one piece, and at first byte by byte."""
+    return list(chain.from_iterable((b"\0" + data, b"\2\0\0" + data) for data in datas))

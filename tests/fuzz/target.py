@@ -1,6 +1,8 @@
 """A target: one kind of input from outside, and what must hold whatever it is."""
 
 import importlib
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +41,10 @@ def load(name: str) -> Target:
 def corpus(name: str) -> list[Path]:
     """The inputs of a target that stand in the tree."""
     return sorted((CORPUS / name).glob("*"))
+
+
+def in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A folder for inputs that are files, not on a disk where that is possible."""
+    memory = "/dev/shm"
+    usable = os.access(memory, os.W_OK)
+    return tempfile.TemporaryDirectory(prefix="grapevine-fuzz-", dir=memory if usable else None)

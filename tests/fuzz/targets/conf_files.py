@@ -2,7 +2,6 @@
 mean the same with any line ends, in quotes, and once more after they were shown."""
 
 import contextlib
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from node.config.limits import ENTRIES_MAX, PROBLEMS_MAX
 from node.config.listen import HostPort, ListenAddress, parse_host_port, parse_listeners
 from node.config.load import ConfigError, load
 from node.config.settings import Settings, keys
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, in_memory
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="grapevine-fuzz-")
+_FOLDER = in_memory()
 _FILE = Path(_FOLDER.name) / "grapevine.conf"
 _WHOLE, _VALUE = 0, 1
 _ROWS = [row for row in keys() if row.name != "cluster_keyring_file"]

@@ -41,4 +41,5 @@ def _meet(victim: Victim) -> None:
 TARGET = Target(
     attack,
     seeds=[bytes([start, step, *range(20)]) for start in range(4) for step in range(8)],
+    bytes_max=80,
 )

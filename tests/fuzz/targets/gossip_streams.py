@@ -78,7 +78,7 @@ def _tell(frames: list[bytes]) -> None:
     victim = Victim(driver.core, driver.now)
     before = {row[0]: row[2:] for row in victim.table()}
     stream = victim.accept()
-    for number, frame in enumerate(frames[:16]):
+    for number, frame in enumerate(frames[:8]):
         victim.frame(stream, frame)
         if number % 2:
             victim.packet(frame)
@@ -103,4 +103,5 @@ TARGET = Target(
     seeds=[_seed(message) for message in EVERY]
     + [b"\0" + _seed(first)[3:] + _seed(second)[3:] for first, second in pairwise(EVERY)],
     words=[b"\0\0\0\x05", b"\0\x80\0\0", b"\0\x80\0\1", b"\xff\xff\xff\xff"],
+    bytes_max=300,
 )

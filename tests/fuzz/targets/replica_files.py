@@ -5,7 +5,6 @@ it shouldn't."""
 import contextlib
 import random
 import sqlite3
-import tempfile
 import uuid
 from collections.abc import Iterator
 from itertools import islice
@@ -22,14 +21,13 @@ from store.replica_file.file import ReplicaFile, problem_of
 from store.replica_file.layout import FileDamaged, term_value
 from store.schema import schema
 from store.version import EMPTY, Head
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, in_memory
 from tests.gossip.hostile import Program
 from tests.store.replica_history import changeset, head_of, read_file, service
 
 AUTHORITY = "0c3f4b52-4d0a-4b2e-9a55-6a3c0a4f6f11"
 _WHOLE_AT, _END = 4, 10
-_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-_FOLDER = tempfile.TemporaryDirectory(prefix="grapevine-fuzz-", dir=_MEMORY)
+_FOLDER = in_memory()
 _PATH = Path(_FOLDER.name) / "replica.db"
 
 
@@ -80,10 +78,12 @@ def _states() -> dict[Head, tuple[Change, ...]]:
 
 
 STATES = _states()
-TERMS = [("keyauth_credentials", "key", f"key{number}") for number in range(_END + 1)]
-TERMS += [("consumers", "username", f"user{number}") for number in (0, 5)]
-TERMS += [("keyauth_credentials", "consumer", _credential(6)[0].id)]
-TERMS += [("consumers", "id", _credential(number)[0].id) for number in (1, 7, 99)]
+TERMS = [("keyauth_credentials", "key", f"key{number}") for number in (0, 3, 7, _END)]
+TERMS += [
+    ("consumers", "username", "user5"),
+    ("consumers", "id", _credential(1)[0].id),
+    ("keyauth_credentials", "consumer", _credential(6)[0].id),
+]
 
 
 def _answers(state: tuple[Change, ...]) -> list[Found]:
@@ -286,4 +286,5 @@ TARGET = Target(
             (7, 0, 3, 2, 7, 0),
         )
     ],
+    bytes_max=100,
 )
