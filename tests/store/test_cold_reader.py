@@ -138,7 +138,8 @@ def test_once_the_file_has_it_the_overlay_lets_go(file: File, reader: ColdReader
 
 
 @pytest.mark.parametrize(
-    "problem", ["unreadable", "another fill", "before the state", "new state", "a term leads astray"]
+    "problem",
+    ["unreadable", "another fill", "before the state", "new state", "a term leads astray"],
 )
 def test_what_can_not_be_relied_on_is_for_the_agent_and_never_nothing(
     file: File, reader: ColdReader, problem: str

@@ -34,7 +34,7 @@ REQUESTS = [
     _request(b"GET / HTTP/1.0"),
     _request(b"GET / HTTP/1.1", _UPGRADE),
 ]
-WEBSOCKET = 3
+UPGRADING = 3
 
 
 class _Circumstances:
@@ -92,7 +92,7 @@ def attack(data: bytes) -> None:
     assert ours.out == again.out or passed_on == _passed_on(request, again)
     assert ours.head.length is None or not ours.head.chunked
     if ours.switched:
-        assert number == WEBSOCKET
+        assert number == UPGRADING
         return
     theirs = _read(request, stream, closed=True)
     if any(theirs.error.startswith(text) and made in stream for text, made, _ in LAXER):
@@ -156,10 +156,9 @@ def _relayed(request: RequestHead, arriving: Iterable[bytes]) -> Relayed | None:
 
 def _read(request: RequestHead, stream: bytes, *, closed: bool) -> Read:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2**20)
-    asked = [
-        ("Host", "a"),
-        *([("Connection", "Upgrade"), ("Upgrade", "websocket")] * request.websocket),
-    ]
+    asked = [(b"Host", b"a")]
+    if request.upgrade:
+        asked += [(b"Connection", b"Upgrade"), (b"Upgrade", request.upgrade)]
     connection.send(h11.Request(method=request.method, target="/", headers=asked))
     connection.send(h11.EndOfMessage())
     connection.receive_data(stream)

@@ -54,10 +54,24 @@ def _read(arriving: Iterable[bytes]) -> tuple[bytes, str]:
     try:
         for piece in arriving:
             for frame in decoder.feed(piece):
+                _is_of_use(frame)
                 frames.append(frame)
     except ChannelError as error:
         return b"".join(map(encode, frames)), str(error)
     return b"".join(map(encode, frames)), ""
+
+
+def _is_of_use(frame: Frame) -> None:
+    """What the agent does with some of what workers tell."""
+    if isinstance(frame, channel.Stats | channel.Labelled):
+        assert sum(frame.counters.values()) is not None
+        assert all(name.encode("utf-8", "surrogatepass") for name in frame.counters if name)
+    elif isinstance(frame, channel.Applied):
+        assert frame.version < (2**65, 0, 0)
+    elif isinstance(frame, channel.Observed):
+        assert all(
+            port + result + doubted >= -(2**70) for *_, port, result, doubted in frame.results
+        )
 
 
 TARGET = Target(
