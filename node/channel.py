@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from node.shapes import shape_of
+from node.shapes import Check, shape_of
 
 FRAME_BYTES_MAX = 80 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
@@ -276,7 +276,7 @@ _KINDS: dict[str, type[Frame]] = {
 }
 _NAMES = {frame: name for name, frame in _KINDS.items()}
 _FROM_WORKERS = (Listening, Ask, Peeked, Observed, Ready, Applied, Differs, Stats, Labelled)
-_SHAPES = {frame: shape_of(frame) for frame in _FROM_WORKERS}
+_SHAPES: dict[type[Frame], Check] = {frame: shape_of(frame) for frame in _FROM_WORKERS}
 """Plugins of anybody's run in workers, so that the agent looks at what it is told. What the agent
 sends are large states, and its own."""
 

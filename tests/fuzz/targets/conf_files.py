@@ -31,8 +31,14 @@ def attack(data: bytes) -> None:
     parsed = conf_file.parse(content)
     _same_whatever_the_line_ends(content, parsed)
     _shown_again(parsed)
-    if data[0] % 4 == _WHOLE and b"keyring_file" not in content:
+    if data[0] % 4 == _WHOLE and _is_quick(parsed):
         _load(content)
+
+
+def _is_quick(parsed: conf_file.Parsed) -> bool:
+    """The nearest of all names is looked for for each that isn't known, which takes long."""
+    unknown = [entry for entry in parsed.entries if entry.key not in _NAMES]
+    return len(unknown) < 2 and not any("keyring_file" in entry.key for entry in unknown)
 
 
 def _same_whatever_the_line_ends(content: bytes, parsed: conf_file.Parsed) -> None:
