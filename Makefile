@@ -69,7 +69,7 @@ hunt:
 fuzz:
 	@deploy/setup --dev
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install 'atheris>=3,<4'
-	$(BIN)/python -m tests.fuzz $(ARGS)
+	$(BIN)/python -m tests.fuzz --jobs "$$(getconf _NPROCESSORS_ONLN)" $(ARGS)
 
 # ARGS='--seed 7 --seconds 60 --faults node_kill,promote'; docs/reliability.md has what was found.
 chaos:
