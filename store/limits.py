@@ -201,6 +201,9 @@ DOCUMENT_NODES_MAX = 10_000_000
 DOCUMENT_DEPTH_MAX = 64
 """How deep a declarative document is nested. Kong's entities need 9."""
 
+DOCUMENT_NUMBER_MAX = 2**63 - 1
+"""Largest magnitude of an integer in a declarative document: what both databases can hold."""
+
 DOCUMENT_ERRORS_MAX = 1_000
 """Errors of a declarative document that are told at once."""
 
