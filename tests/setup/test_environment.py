@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,16 @@ def test_two_setups_at_once_build_it_once(checkout: Checkout, wheels: dict[str, 
     assert output_of(checkout.venv / "bin" / "tiny") == "tiny runs\n"
 
 
+@pytest.fixture
+def interrupts_ignored() -> Iterator[None]:
+    """As in all that a shell script starts in the background (POSIX, Shell Command Language, 2.11),
+    the tests themselves included."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts_ignored")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_setup_interrupted_while_pip_runs_leaves_nothing(
     checkout: Checkout, signum: signal.Signals
