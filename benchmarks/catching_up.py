@@ -15,7 +15,7 @@ first three are asked for on one kept connection every 20 ms, and are late by up
 answer's own time. The yardstick is an interpreter that imports what a node imports, and ends.
 
     python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
-        [--rounds 1] [--database sqlite|postgres] [--base-port 28000]
+        [--rounds 1] [--database sqlite|postgres] [--base-port PORT]
 """
 
 import argparse
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--database", choices=DATABASES, default="sqlite")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     uvloop.run(measure(parser.parse_args()))
 
 
