@@ -20,6 +20,8 @@ from tests.system.test_authority_away import add_sample, until_serves
 from tests.system.test_backup import run_tool
 from tests.system.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def primary() -> Iterator[LocalPostgres]:
