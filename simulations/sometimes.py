@@ -73,7 +73,7 @@ MEANINGS = {
     "register_contested": "of two who set a register at once the same one won",
     "register_over": "a register was over by itself",
 }
-"""Name -> what it is. ``make test`` runs a batch in which each of these occurs."""
+"""Name -> what it is. ``make check`` runs a batch in which each of these occurs."""
 
 _COUNTED = {
     "claims_answered": "stale_answered",

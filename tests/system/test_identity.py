@@ -150,6 +150,7 @@ async def test_who_was_forced_out_goes_on_proxying_and_is_back_after_a_restart(
     assert await force_leave(cluster, first, "node9") == 404
 
 
+@pytest.mark.long
 async def test_forced_out_with_the_authority_down_is_a_fact_when_it_is_back(
     postgres: LocalPostgres, start_cluster: StartCluster
 ) -> None:

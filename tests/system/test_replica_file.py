@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.upstream import SampleUpstream
 from store.migrations.sqlite_runner import SqliteMigrations
@@ -175,6 +177,7 @@ async def until_serves(cluster: LocalCluster, node: LocalNode, name: str) -> Non
     await until(lambda: serves(cluster, node, name), f"{node.name} serves {name}")
 
 
+@pytest.mark.long
 async def test_another_authority_is_refused_by_who_serves_already_and_taken_at_the_next_start(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
