@@ -5,7 +5,8 @@ comes either the route and the service (``find``), or the answer that the client
 plugins may run. Then the head is rewritten for the service (``compose``).
 
 All of that depends on the head, the peer and the table alone. So a ``Decision`` can be kept, and
-holds for every request that has the same head, until the table changes.
+holds for every request that has the same head, until the table changes; and then, too, where what
+it read of the table still comes to the same (``renew``).
 """
 
 from collections.abc import Mapping
@@ -77,6 +78,8 @@ class Found(NamedTuple):
     """The client's address."""
     address: Address | None
     """The service's, if its host is one."""
+    request: Request
+    """What the router was asked."""
 
 
 class Answer(NamedTuple):
@@ -126,7 +129,7 @@ def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | A
     service = table.services.held.get(route.service_id)
     known = table.services.peers.get(route.service_id)
     address = known[1] if known is not None and known[0] is service else None
-    return Found(route, service, match, path, trust.client_address(peer, head), address)
+    return Found(route, service, match, path, trust.client_address(peer, head), address, request)
 
 
 def compose(
@@ -138,7 +141,7 @@ def compose(
 ) -> Plan:
     """The plan for a request to a service: its head for the upstream, with what plugins put in
     place."""
-    route, service, match, path, client, _ = found
+    route, service, match, path, client, _, _ = found
     assert service is not None
     matched = match.matched
     own = head.host if route.preserve_host and head.host else None
@@ -171,7 +174,7 @@ class Decision:
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
         self.edition = edition
-        """The table's. Under another one, this holds no more."""
+        """The table's. Under another one, this is to be renewed before it holds again."""
         self.first = NOTHING
         """Plugins that run before a route is looked for; all below is undecided until then."""
         self.found: Found | Answer = NO_ROUTE
@@ -229,6 +232,31 @@ def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
         if value is not None:
             values[name.decode()] = value.decode("utf-8", "surrogateescape")
     return values
+
+
+def renew(decision: Decision, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
+    """The decision about the same head under another edition: the same one, if all that it read of
+    the table reads the same again. Most changes concern other routes, and what was made for a head
+    costs ten times as much as to ask for its route."""
+    found = decision.found
+    if decision.first is not NOTHING or isinstance(found, Answer):
+        return decide(decision.head, peer, table, trust, via)
+    route, plugins = found.route, table.plugins
+    stands = (
+        table.match(found.request) == found.match
+        and table.services.held.get(route.service_id) is found.service
+    )
+    if stands and plugins.any:
+        stands = (
+            not plugins.chain("", "").rewrite
+            and plugins.chain(route.id, route.service_id) is decision.chain
+        )
+    elif decision.chain is not NOTHING:
+        stands = False
+    if not stands:
+        return decide(decision.head, peer, table, trust, via)
+    decision.edition = table.edition
+    return decision
 
 
 def _use_https(route: Route, head: RequestHead, peer: Peer) -> Answer:

@@ -240,7 +240,7 @@ class Downstream(asyncio.Protocol):
         assert decision is not None
         gateway = self.gateway
         if decision.edition is not gateway.table.edition:
-            decision = self._decision = gateway.decide(decision.head, self.peer)
+            decision = self._decision = gateway.renew(decision, self.peer)
         return decision
 
     def _begin(self, decision: Decision, data: bytes, now: float) -> bytes:
