@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from node.plugins.chain import NOTHING
-from node.proxy import forwarded, outlines, paths
+from node.proxy import fields, forwarded, outlines, paths
 from node.proxy.balancing.peer import Peer as Address
 from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
 from node.proxy.router import Match, Request
 from node.proxy.table import Table
+from node.proxy.upstream import PoolKey
 
 if TYPE_CHECKING:
     from node.plugins.context import Outgoing
@@ -34,6 +35,7 @@ class Plan:
         "client",
         "host",
         "host_stays",
+        "key",
         "match",
         "path",
         "route",
@@ -59,6 +61,10 @@ class Plan:
         """Normalised."""
         self.address = found.address
         """Where it goes; None when that is for a balancer to say."""
+        self.key: PoolKey | None = None
+        """Of the connections that it can go over, if that is known from the start."""
+        if found.address is not None and not service.ssl:
+            self.key = (found.address.host, found.address.port, None)
 
     def head(self, request_id: bytes) -> bytes:
         """The request head for the upstream."""
@@ -169,7 +175,18 @@ def compose(
 class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
-    __slots__ = ("chain", "edit", "edition", "first", "found", "head", "is_free", "plan", "sent")
+    __slots__ = (
+        "chain",
+        "edit",
+        "edition",
+        "first",
+        "found",
+        "head",
+        "is_free",
+        "is_short",
+        "plan",
+        "sent",
+    )
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
@@ -182,6 +199,8 @@ class Decision:
         """Plugins that run for the route."""
         self.is_free = False
         """Neither a plugin nor an answer of ours stands between the request and its service."""
+        self.is_short = False
+        """Nor a body, nor a revision to wait for."""
         self.plan: Plan | None = None
         """The plan for the head ``sent``: that is the client's where the way is free, else what
         plugins have made of it for an earlier request. None as long as there is none."""
@@ -212,6 +231,7 @@ def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via:
             decision.chain = table.plugins.chain(found.route.id, found.route.service_id)
         if decision.chain is NOTHING and found.service is not None:
             decision.is_free = True
+            decision.is_short = not head.has_body and fields.MIN_REVISION not in head.special
             decision.sent = head
             decision.plan = compose(found, head, peer, via)
     return decision
