@@ -24,6 +24,10 @@ _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
 
 
+_ASKED_EACH_TIME = frozenset(("certificates", "snis", "ca_certificates", "upstreams", "targets"))
+"""Kinds that no decision rests on: connections and tries look there each time."""
+
+
 class Services(Holding[Service]):
     """Kong leaves out routes of disabled services (kong/runloop/handler.lua), not serviceless
     ones."""
@@ -102,8 +106,9 @@ class Table:
     ) -> None:
         self.version: Version = (0, 0, 0)
         self.edition = object()
-        """Another one after each change: what was decided under one holds as long as it is the
-        same object. (A table that replaces another may have the version of its predecessor.)"""
+        """Another one after each change of what decisions rest on: what was decided under one holds
+        as long as it is the same object. (A table that replaces another may have the version of its
+        predecessor.)"""
         traditional = flavor == "traditional"
         self._router = TraditionalRouter() if traditional else Router()
         read = _read_http_route if traditional else _read_compatible_route
@@ -134,15 +139,18 @@ class Table:
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """Apply one changeset, or one slice of a snapshot. Unknown kinds are ignored."""
         known = self.vaults.changes
+        decided_by = False
         for kind, entity_id, text in changes:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
+                decided_by = decided_by or kind not in _ASKED_EACH_TIME
         if self.vaults.changes != known:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
         self.version = version
-        self.edition = object()
+        if decided_by:
+            self.edition = object()
 
     def take_after(self, other: "Table") -> Iterator[None]:
         """Hold what another one does, which stays as it is meanwhile; some entities at each
