@@ -13,7 +13,7 @@ SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
 .PHONY: help demo test hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
-	bench bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
+	bench bench-propagation bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
@@ -23,7 +23,8 @@ help:
 	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
 	@echo 'make check   lint, test, hunt, the built package in a clean environment, short swarm, chaos, benchmarks'
-	@echo 'make bench   how long a write takes to reach the other nodes'
+	@echo 'make bench   one page: the figures that tell most, beside others (ARGS=--short)'
+	@echo 'make bench-propagation   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
 	@echo 'make bench-restart   what a restart under load costs; make bench-idle: what idling costs'
 	@echo 'make bench-upheaval   a minute of reloads, restarts, kills and route changes: which requests fail'
@@ -111,14 +112,18 @@ check:
 	$(MAKE) swarm ARGS='--seeds 50'
 	$(MAKE) swarm-whole
 	$(MAKE) chaos ARGS=--short
-	$(MAKE) bench ARGS='--nodes 3 --writes 20'
+	$(MAKE) bench ARGS='--short --only propagation,fence,detection,writes,repair,memory'
 	$(MAKE) bench-burst ARGS='--nodes 3 --writes 100 --rounds 1'
 	$(MAKE) bench-catching-up ARGS='--revisions 200 --entities 1000 --nodes 2'
 	$(MAKE) bench-authority-load ARGS='--nodes 3 --seconds 10'
-	$(MAKE) bench-membership ARGS=--short
 	$(MAKE) bench-simulator ARGS=--short
 
 bench:
+	@deploy/test-tools
+	@deploy/setup --dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-propagation:
 	@deploy/setup --dev
 	$(BIN)/python -m benchmarks.propagation $(ARGS)
 

@@ -9,7 +9,7 @@ nothing. Writes are POSTs of services by ten clients, each without a pause, at o
 spread over three; errors are all answers but 201.
 
     python -m benchmarks.admin_api [--short] [--routes 100000] [--seconds 5] [--clients 10]
-        [--databases postgres,sqlite] [--base-port 28000]
+        [--databases postgres,sqlite] [--base-port PORT]
 """
 
 import argparse
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--databases", default="postgres,sqlite")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     options = parser.parse_args()
     options.routes = options.routes or (5_000 if options.short else 100_000)
     options.seconds = options.seconds or (2.0 if options.short else 5.0)

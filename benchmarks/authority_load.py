@@ -10,7 +10,7 @@ before counting begins.
 
 SQLite's reads can't be counted: they are calls within each node's process.
 
-    python -m benchmarks.authority_load [--nodes 5,10,20] [--seconds 60] [--base-port 28000]
+    python -m benchmarks.authority_load [--nodes 5,10,20] [--seconds 60] [--base-port PORT]
 """
 
 import argparse
@@ -115,7 +115,7 @@ async def write_each_second(cluster: LocalCluster, writers: int, seconds: float)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def measure(nodes: int, seconds: float, base_port: int) -> dict[str, Window]:
+async def measure(nodes: int, seconds: float, base_port: int | None) -> dict[str, Window]:
     """One cluster, idle and written to."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as folder:
         async with database("postgres", Path(folder), LOGGING) as authority:
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nodes", default="5,10,20", help="cluster sizes (default 5,10,20)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     options = parser.parse_args()
     print("A minute at the authority (Postgres, counted in its own log); open: at the end")
     print("nodes  what                                statements    connections         open")

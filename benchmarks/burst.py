@@ -12,7 +12,7 @@ share of a core is told.
 At the end the nodes are stopped, and what each has on its disk is compared with the authority.
 
     python -m benchmarks.burst [--nodes 20] [--writes 1000] [--rounds 3] [--writers 5]
-        [--clients 32] [--workers 1] [--database sqlite|postgres] [--base-port 28000]
+        [--clients 32] [--workers 1] [--database sqlite|postgres] [--base-port PORT]
 """
 
 import argparse
@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32, help="connections of the client")
     parser.add_argument("--workers", type=int, default=1, help="of each node; 0: agents alone")
     parser.add_argument("--database", choices=DATABASES, default="sqlite")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     if not uvloop.run(measure(parser.parse_args())):
         raise SystemExit(1)
 

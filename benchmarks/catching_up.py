@@ -20,7 +20,7 @@ what is the node's own work, whoever else uses the machine. ``held`` is how many
 held at the end: one that was stopped reads those of before from its disk, and each round adds some.
 
     python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
-        [--rounds 1] [--database sqlite|postgres] [--base-port 28000]
+        [--rounds 1] [--database sqlite|postgres] [--base-port PORT]
 """
 
 import argparse
@@ -326,7 +326,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--database", choices=DATABASES, default="sqlite")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     uvloop.run(measure(parser.parse_args()))
 
 

@@ -19,7 +19,7 @@ Figures = TypeVar("Figures", bound="DataclassInstance")
 def run(
     benchmark: str,
     heading: str,
-    measure: Callable[[int, int, int, random.Random], Coroutine[Any, Any, Figures]],
+    measure: Callable[[int, int, int | None, random.Random], Coroutine[Any, Any, Figures]],
     report: Callable[[Figures], str],
     *,
     about: str | None,
@@ -32,7 +32,7 @@ def run(
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument("--nodes", default=sizes, help=f"cluster sizes (default {sizes})")
     parser.add_argument("--writes", type=int, default=200, help=f"{writes} (default 200)")
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)

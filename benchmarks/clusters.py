@@ -17,7 +17,7 @@ TOGETHER = 4
 
 @contextlib.asynccontextmanager
 async def cluster_of(
-    nodes: int, home: Path, base_port: int, settings: Mapping[str, str], *, spare: int = 0
+    nodes: int, home: Path, base_port: int | None, settings: Mapping[str, str], *, spare: int = 0
 ) -> AsyncIterator[LocalCluster]:
     """So many nodes on an authority that holds nothing yet; ``spare`` more may be added later."""
     cluster = LocalCluster(home, nodes, choose_base(nodes + spare, base_port), settings)

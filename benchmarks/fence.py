@@ -6,7 +6,7 @@ node serves the write; the answer to the others when those of the answering node
 the cores of one machine: with many of them most of the difference is their turns at the processor,
 for which nodes on machines of their own don't wait.
 
-    python -m benchmarks.fence [--nodes 3,20] [--writes 200] [--base-port 28000] [--seed 1]
+    python -m benchmarks.fence [--nodes 3,20] [--writes 200] [--base-port PORT] [--seed 1]
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Figures:
     """Questions that were sent once more, over all fences and members."""
 
 
-async def measure(nodes: int, writes: int, base_port: int, rng: random.Random) -> Figures:
+async def measure(nodes: int, writes: int, base_port: int | None, rng: random.Random) -> Figures:
     """Run one cluster and take its figures."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         cluster = LocalCluster(Path(home), 1, choose_base(nodes, base_port))

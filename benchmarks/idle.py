@@ -6,7 +6,7 @@ counted, each node's processor time (supervisor and worker, user and system), it
 in the same run, is an interpreter that has imported uvloop and aiohttp and sleeps: memory that no
 Python node can be without.
 
-    python -m benchmarks.idle [--nodes 3] [--seconds 600] [--base-port 28000]
+    python -m benchmarks.idle [--nodes 3] [--seconds 600] [--base-port PORT]
 """
 
 import argparse
@@ -84,7 +84,7 @@ def yardstick_pss() -> float:
             process.kill()
 
 
-async def measure(nodes: int, seconds: float, base_port: int) -> None:
+async def measure(nodes: int, seconds: float, base_port: int | None) -> None:
     """Run a cluster for a while and print what it took."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         cluster = LocalCluster(
@@ -99,7 +99,8 @@ async def measure(nodes: int, seconds: float, base_port: int) -> None:
             after = {node.name: read(node) for node in cluster.nodes}
         finally:
             await cluster.stop()
-    print(f"{nodes} idle nodes for {seconds:g} s; yardstick {yardstick_pss():.0f} MiB a process")
+    yardstick = yardstick_pss()
+    print(f"{nodes} idle nodes for {seconds:g} s; yardstick {yardstick:.0f} MiB a process")
     print("node    % of a core   PSS MiB   processes   log lines")
     shares = []
     for name, reading in after.items():
@@ -111,15 +112,20 @@ async def measure(nodes: int, seconds: float, base_port: int) -> None:
             f" {lines:>11}"
         )
     figures = {name: asdict(reading) for name, reading in after.items()}
-    median = round(statistics.median(shares), 3)
-    print(json.dumps({"benchmark": "idle", "seconds": seconds, "percent": median, **figures}))
+    medians = {
+        "percent": round(statistics.median(shares), 3),
+        "pss_mib": round(statistics.median(reading.pss_mib for reading in after.values()), 1),
+        "processes": statistics.median_low(reading.processes for reading in after.values()),
+        "yardstick_mib": round(yardstick, 1),
+    }
+    print(json.dumps({"benchmark": "idle", "seconds": seconds, **medians, "nodes": figures}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     options = parser.parse_args()
     asyncio.run(measure(options.nodes, options.seconds, options.base_port))
 

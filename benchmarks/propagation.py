@@ -6,7 +6,7 @@ kept connection, again and again until it answers from the upstream. The yardsti
 same round and in the same way, is a path that has been live for long: what it takes is the cost of
 the measurement itself.
 
-    python -m benchmarks.propagation [--nodes 3,10] [--writes 200] [--base-port 28000] [--seed 1]
+    python -m benchmarks.propagation [--nodes 3,10] [--writes 200] [--base-port PORT] [--seed 1]
 """
 
 import asyncio
@@ -63,7 +63,7 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
-async def measure(nodes: int, writes: int, base_port: int, rng: random.Random) -> Figures:
+async def measure(nodes: int, writes: int, base_port: int | None, rng: random.Random) -> Figures:
     """Run one cluster and take its figures."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         upstream = SampleUpstream()

@@ -6,7 +6,7 @@ exit) and starts it again. Counted: requests that failed in any way; seconds fro
 node's /status/ready is 200 again. The yardstick, in the same round, is an interpreter that imports
 what a node imports, and ends.
 
-    python -m benchmarks.restart [--rounds 20] [--base-port 28000]
+    python -m benchmarks.restart [--rounds 20] [--base-port PORT]
 """
 
 import argparse
@@ -44,7 +44,7 @@ def import_seconds() -> float:
     return time.monotonic() - began
 
 
-async def measure(rounds: int, base_port: int) -> None:
+async def measure(rounds: int, base_port: int | None) -> None:
     """Run the rounds and print what came of them."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         upstream = Upstream()
@@ -108,7 +108,7 @@ async def _rounds(cluster: LocalCluster, balancer: Balancer, rounds: int) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     options = parser.parse_args()
     asyncio.run(measure(options.rounds, options.base_port))
 

@@ -15,8 +15,6 @@ line of JSON; --short runs a little of everything and judges nothing.
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import statistics
 import sys
 import time
@@ -24,6 +22,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from benchmarks.machine import machine
 from simulations.runner import Request, run
 
 CORES = 2
@@ -165,11 +164,7 @@ def main() -> None:
         if name not in MEASURES:
             parser.error(f"there is no measure '{name}'; there are {', '.join(MEASURES)}")
     size, runs = (SHORT, 1) if options.short else (FULL, 3)
-    print(
-        f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}, "
-        f"load {os.getloadavg()[0]:.2f}",
-        flush=True,
-    )
+    print(machine(), flush=True)
     samples: dict[str, list[float]] = {}
     for name in options.measure or MEASURES:
         for number in range(options.runs or runs):

@@ -6,7 +6,7 @@ kept connections and over new ones. For a minute, routes are changed without pau
 round a node is reloaded with another number of workers, one loses a worker to kill -9, and one is
 restarted. Counted: requests that failed, those apart that were in flight on a killed worker.
 
-    python -m benchmarks.upheaval [--seconds 60] [--changes 1000] [--clients 4] [--base-port 28000]
+    python -m benchmarks.upheaval [--seconds 60] [--changes 1000] [--clients 4] [--base-port PORT]
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.deploy.upstream import Upstream
 NODES = 3
 
 
-async def measure(seconds: float, changes: int, clients: int, base_port: int) -> Outcome:
+async def measure(seconds: float, changes: int, clients: int, base_port: int | None) -> Outcome:
     """Run it, and print what came of it."""
     with tempfile.TemporaryDirectory(prefix="grapevine-bench-") as home:
         upstream = Upstream()
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--base-port", type=int, default=28000)
+    parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
     options = parser.parse_args()
     outcome = asyncio.run(
         measure(options.seconds, options.changes, options.clients, options.base_port)

@@ -13,13 +13,12 @@ second at each node. Prints a table, the goals, and a line of JSON.
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from benchmarks.dissemination.costs import measure
+from benchmarks.machine import machine
 from simulations.reproductions.cores import grapevine
 from simulations.reproductions.designs import MODELS
 from simulations.reproductions.designs import measure as measure_model
@@ -127,11 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.short:
         options.nodes, options.loss, options.changesets = [100], [0.01], 10
-    print(
-        f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}, "
-        f"load {os.getloadavg()[0]:.2f}",
-        flush=True,
-    )
+    print(machine(), flush=True)
     measured = measure()
     print(
         f"a packet sent: {measured.seal:.1f} µs to seal, {measured.sendto:.1f} µs for the socket; "

@@ -10,13 +10,13 @@ our own, which need root; what can't be measured here says so.
 import argparse
 import asyncio
 import os
-import platform
 import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from benchmarks.machine import machine
 from benchmarks.membership.measures.cpu import cpu
 from benchmarks.membership.measures.false_deaths import false_deaths
 from benchmarks.membership.measures.form import form
@@ -78,11 +78,7 @@ async def measure(names: list[str], options: argparse.Namespace) -> None:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    print(
-        f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}, "
-        f"load {os.getloadavg()[0]:.2f}",
-        flush=True,
-    )
+    print(machine(), flush=True)
     systems, missing = await _prepared(options.systems)
     for name in names:
         plan = _plan(name, options, systems)

@@ -53,6 +53,11 @@ _KINDS = {
 }
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PROTOCOL = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(/[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32})?")
+_WEBSOCKET = b"websocket"
+_STAYING = frozenset((b"h2c", b"h2", b"http", b"tls"))
+"""Protocols that may not be switched to. Requests over another HTTP would pass without being
+looked at, and TLS ends where the listeners say."""
 seen: dict[bytes, int] = {}
 """Kinds by exact spelling, of names met before. Hot paths look here first and save a call."""
 
@@ -94,3 +99,13 @@ def parse_length(value: bytes) -> int | None:
     if value.isdigit() and len(value) <= limits.CONTENT_LENGTH_DIGITS_MAX:
         return int(value)
     return None
+
+
+def passing_upgrade(value: bytes) -> bytes:
+    """The protocol that an Upgrade field asks for, as the upstream is asked for it: empty unless it
+    is one single protocol that may follow HTTP on a connection (RFC 9110, 7.8)."""
+    if value.lower() == _WEBSOCKET:
+        return _WEBSOCKET
+    if not _PROTOCOL.fullmatch(value) or value.lower().partition(b"/")[0] in _STAYING:
+        return b""
+    return value

@@ -79,7 +79,9 @@ class RequestHead(NamedTuple):
     """Content-Length."""
     chunked: bool
     expects_continue: bool
-    websocket: bool
+    upgrade: bytes
+    """The protocol that the client asks to switch to, as it is asked for of the upstream; empty
+    when it asks for none, or for one that may not pass."""
     remembered: Remembered
 
     def values(self, name: bytes) -> list[bytes]:
@@ -261,10 +263,9 @@ class HeadParser:
             length,
             chunked,
             version == 11 and special.get(fields.EXPECT, b"").lower() == b"100-continue",
-            b"upgrade" in options
-            and version == 11
-            and special.get(fields.UPGRADE, b"").lower() == b"websocket"
-            and not (chunked or length),
+            fields.passing_upgrade(special.get(fields.UPGRADE, b""))
+            if b"upgrade" in options and version == 11 and not (chunked or length)
+            else b"",
             Remembered(),
         )
 

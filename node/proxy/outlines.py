@@ -58,8 +58,8 @@ def outline(
     prefix = paths.escape(matched) if matched and route.strip_path else None
     above, path, below = forwarded.lines(head, peer, client, prefix)
     connection = b"keep-alive"
-    if head.websocket:
-        connection = b"keep-alive, Upgrade\r\nUpgrade: websocket"
+    if head.upgrade:
+        connection = b"keep-alive, Upgrade\r\nUpgrade: %b" % head.upgrade
     if head.chunked:
         framing = b"Transfer-Encoding: chunked\r\n"
     elif head.length is not None:

@@ -209,7 +209,8 @@ class ResponseRelay:
         return b"HTTP/1.1 %b\r\n%b\r\n" % (head.status_line, head.block)
 
     def _switch(self, head: ResponseHead, rest: bytes, circumstances: Circumstances) -> bytes:
-        if not self._request.websocket or head.upgrade.lower() != b"websocket":
+        asked = self._request.upgrade
+        if not asked or head.upgrade.lower() != asked.lower():
             raise FramingError("protocols switched unasked")
         head, _ = circumstances.filter_head(head)
         self.head = head

@@ -37,6 +37,8 @@ def test_a_block_that_no_machine_does_is_refused(tmp_path: Path) -> None:
         ("one\n", "one\ntwo\n", False),
         ("one\ntwo\n", "one\n", False),
         ("a.b\n", "a…c\n", False),
+        ("waiting: no worker listens yet\r\nstarted\r\n", "started\n", True),
+        ("started\nwaiting\n", "started\n", False),
     ],
 )
 def test_what_is_left_out_may_be_anything(output: str, told: str, same: bool) -> None:

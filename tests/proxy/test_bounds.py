@@ -92,9 +92,13 @@ async def test_an_upstream_that_takes_nothing_for_the_write_timeout_is_a_504() -
         assert (response.status, response.field("Connection")) == (504, "close")
 
 
-@pytest.mark.parametrize("protocol", ["h2c", "tcp", "TLS/1.2"])
-async def test_only_a_websocket_may_leave_http(protocol: str, echo: Origin) -> None:
-    """As in Kong: the request goes on without the Upgrade."""
+@pytest.mark.parametrize(
+    "protocol", ["h2c", "H2C", "HTTP/2.0", "TLS/1.2", "websocket, h2c", "a" * 33, "a/b/c", "a b"]
+)
+async def test_an_upgrade_to_what_must_be_looked_at_is_not_asked_for(
+    protocol: str, echo: Origin
+) -> None:
+    """The request goes on without it, as with any server that doesn't know the protocol."""
     fields = f"Connection: Upgrade\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
     async with running(everything(echo.url)) as worker, connected(worker.port) as client:
         assert (await client.get("/", fields)).status == 200

@@ -255,13 +255,17 @@ async def test_a_client_that_closed_its_side_still_gets_its_answer(echo: Origin)
         assert await client.closed() == b""
 
 
-async def test_a_websocket_becomes_a_pipe_both_ways() -> None:
+@pytest.mark.parametrize("protocol", ["websocket", "WebSocket", "SPDY/3.1", "tcp"])
+async def test_an_upgraded_connection_becomes_a_pipe_both_ways(protocol: str) -> None:
+    agreed = "websocket" if protocol.lower() == "websocket" else protocol
+
     async def switch(
         made: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         await made.head(reader)
         writer.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: %b\r\n\r\n"
+            % agreed.encode()
         )
         writer.write(b"hello ")
         while data := await reader.read(100):
@@ -273,13 +277,14 @@ async def test_a_websocket_becomes_a_pipe_both_ways() -> None:
         running(everything(made.url)) as worker,
         connected(worker.port) as client,
     ):
-        response = await client.get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n")
-        assert (response.status, response.field("Upgrade")) == (101, "websocket")
+        response = await client.get("/", f"Connection: Upgrade\r\nUpgrade: {protocol}\r\n")
+        assert (response.status, response.field("Upgrade")) == (101, agreed)
         client.send(b"abc\r\n\r\n")
         assert await client.reader.readexactly(13) == b"hello ABC\r\n\r\n"
         client.writer.write_eof()
         assert await client.closed() == b""
     assert field(made.heads[0], "Connection") == "keep-alive, Upgrade"
+    assert field(made.heads[0], "Upgrade") == agreed
 
 
 async def test_the_absolute_form_is_served_by_its_own_authority(echo: Origin) -> None:
