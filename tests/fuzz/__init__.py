@@ -1,4 +1,4 @@
-"""Inputs from outside under attack: ``make fuzz`` searches, ``make test`` does again what was found.
+"""Inputs from outside under attack: ``make fuzz`` searches, ``make test`` does again what it found.
 
 Where to find what:
 
