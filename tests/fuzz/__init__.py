@@ -1,9 +1,12 @@
-"""Inputs from outside under attack: ``make fuzz`` searches, ``make test`` replays what was found.
+"""Inputs from outside under attack: ``make fuzz`` searches, ``make test`` does again what it found.
 
-targets/        a module for each kind of input: what one input does, and what must then hold
-corpus/NAME/    inputs of a target that together go every way that is known; named ones once
-                broke something
-target          what a target is
-cutting         one input, in any pieces
-__main__, report    the search, a process for each target; one: such a process (atheris)
+Where to find what:
+
+    targets/     a module for each kind of input: what one input does, and what must then hold
+    corpus/      of each target, inputs that together go every way that is known; those with names
+                 once broke something
+    target       what a target is
+    cutting      one input, in any pieces; messages: one of each kind that nodes send; client_side:
+                 the proxy without sockets
+    search       one search, in a process of its own (one, with atheris); __main__: all of them
 """

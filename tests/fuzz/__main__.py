@@ -38,8 +38,8 @@ def main() -> int:
             parser.error("--input is for one target")
         load(chosen[0]).attack(options.input.read_bytes())
         return 0
-    seconds = options.seconds or (0 if options.runs else 60)
-    bounds = Bounds(options.runs or -1, seconds)
+    seconds = options.seconds or (60 if options.runs is None else 0)
+    bounds = Bounds(-1 if options.runs is None else options.runs, seconds)
     FOLDER.mkdir(exist_ok=True)
     print(f"{'target':20} {'inputs':>10} {'seconds':>8} {'edges':>6}  found", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:

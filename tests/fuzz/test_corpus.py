@@ -11,7 +11,7 @@ def test_known_inputs_break_nothing(name: str) -> None:
     target = load(name)
     inputs = [path.read_bytes() for path in corpus(name)]
     assert inputs, "a target without a corpus is no standing one"
-    for data in inputs:
+    for data in (*target.seeds, *inputs):
         target.attack(data)
 
 
