@@ -68,7 +68,7 @@ test:
 long:
 	@deploy/test-tools
 	@deploy/setup --dev
-	$(BIN)/python -m pytest -n $(JOBS) -m 'long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long' --timeout 300 $(ARGS)
 
 hunt:
 	@deploy/setup --dev

@@ -1,7 +1,8 @@
 """Which ring a test belongs to: what costs much is marked ``long`` and is run by ``make long``.
 
 A test's cost is the processor time of its process and of the children that ended meanwhile: unlike
-time by the clock it hardly grows with what else the machine does.
+time by the clock it hardly grows with what else the machine does. What all cost together is printed
+at the end of a run.
 """
 
 import resource
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-PROCESSOR_SECONDS_MAX = 15.0
-"""Of a test that is not marked. Those that take more than 4 on a quiet machine of today are marked:
+PROCESSOR_SECONDS_MAX = 20.0
+"""Of a test that is not marked. Those that take more than some 4 on a machine of today are marked:
 the rest is for slow and busy ones."""
 
 MARKERS = ("long", "hunt")
@@ -48,3 +49,24 @@ def too_long(seconds: float, test: pytest.Item) -> str:
         f"{test.nodeid} took {seconds:.0f} processor seconds, of {PROCESSOR_SECONDS_MAX:.0f} that a"
         " test of `make test` may take: make it cheaper, or mark it with @pytest.mark.long"
     )
+
+
+_of_workers: list[float] = []
+"""What each of xdist's processes has used up."""
+
+
+@pytest.hookimpl(trylast=True)  # whatever a fixture of the session has started has ended
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output: dict[str, float] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["processor_seconds"] = processor_seconds()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _of_workers.append(getattr(node, "workeroutput", {}).get("processor_seconds", 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    spent = sum(_of_workers) or processor_seconds()
+    terminalreporter.write_line(f"{spent:.0f} processor seconds")

@@ -12,7 +12,7 @@ from simulations.runner import Batch, Request, run
 from simulations.sometimes import MEANINGS
 from tests.rings import first_few
 
-_CHUNK = 10
+_CHUNK = 5
 _SHOWN_WITHIN = 400
 """Seeds in which everything in ``simulations.sometimes`` has happened."""
 
@@ -49,6 +49,7 @@ def test_seeds_choose_different_worlds_and_each_the_same_again() -> None:
     assert len({repr(plan.operations) for plan in plans}) == 200
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_trace_in_processes_with_other_hash_seeds() -> None:
     command = [sys.executable, "-m", "simulations", "run", "swarm", "--nodes=6", "--json"]
     outputs = [

@@ -8,7 +8,7 @@ from simulations.runner import Request, run
 from simulations.settings import SettingError
 from tests.rings import first_few
 
-SEEDS_EACH = 10
+SEEDS_EACH = 5
 
 
 def outcome(scenario: str, seed: int, *settings: str, nodes: int = 5) -> dict[str, Any]:
