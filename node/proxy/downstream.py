@@ -165,14 +165,10 @@ class Downstream(asyncio.Protocol):
         exchange = self._exchange
         if (
             exchange is None
-            and data == self._known_head
             and not (self._head_bytes or self.full or self._lingering or self._piping)
             and not self._transport.is_closing()
-        ):  # nearly always, on a kept connection: what `_consume` does, for one whole head
-            decision, gateway = self._decision, self.gateway
-            if decision is None or decision.edition is not gateway.table.edition:
-                decision = self._known_decision()
-            self._begin(decision, b"", gateway.loop.time())
+            and self._said_again(data)
+        ):
             return
         if self._lingering:
             return
@@ -185,6 +181,28 @@ class Downstream(asyncio.Protocol):
                 self._steer_reading()
         else:
             self._consume(data)
+
+    def _said_again(self, data: bytes) -> bool:
+        """Begin with a request whose head is known, or but for its target, and which is all that
+        came: nearly always, on a kept connection. It is what `_consume` would do."""
+        gateway, decision = self.gateway, self._decision
+        if data == self._known_head:
+            if decision is None or decision.edition is not gateway.table.edition:
+                decision = self._known_decision()
+        else:
+            head = self._parser.again(data)
+            if head is None:
+                return False
+            decision = gateway.decide(head, self.peer)
+            self._remember(data, decision)
+        self._begin(decision, b"", gateway.loop.time())
+        return True
+
+    def _remember(self, head: bytes, decision: Decision) -> None:
+        if len(head) <= limits.KNOWN_HEAD_BYTES_MAX:
+            self._known_head, self._decision = head, decision
+        else:
+            self._known_head, self._decision = b"", None
 
     def _consume(self, data: bytes) -> None:
         """Take in bytes until a request waits for its answer, and keep the rest for later."""
@@ -238,8 +256,8 @@ class Downstream(asyncio.Protocol):
                 self._tail = (self._tail + piece)[-3:]
                 return data[len(piece) :]
             decision = self.gateway.decide(head, self.peer)
-            if whole and end <= limits.KNOWN_HEAD_BYTES_MAX:
-                self._known_head, self._decision = piece, decision
+            if whole:
+                self._remember(piece, decision)
             else:
                 self._known_head, self._decision = b"", None
         self._head_bytes = 0
