@@ -86,7 +86,9 @@ def _read_http_route(text: str) -> Route | None:
 def _read_compatible_route(text: str) -> Route | None:
     """``path_handling`` means nothing to this flavor (kong/router/compat.lua)."""
     route = _read_http_route(text)
-    return None if route is None else route._replace(path_handling="v0")
+    if route is None or route.path_handling == "v0":
+        return route
+    return route._replace(path_handling="v0")
 
 
 class Table:
