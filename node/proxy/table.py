@@ -63,6 +63,10 @@ class Routes(Holding[Route]):
     def place(self, entity_id: str, entity: Route) -> None:
         self._router.add(entity)
 
+    def place_after(self, other: Holding[Route], entity_id: str, entity: Route) -> None:
+        assert isinstance(other, Routes)
+        self._router.add_after(other._router, entity)
+
     def displace(self, entity_id: str, entity: Route) -> None:
         self._router.remove(entity_id)
 
