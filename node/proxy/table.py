@@ -121,7 +121,8 @@ class Table:
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
         self.rebalanced: dict[str, None] = {}
-        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        """Upstreams that have changed, they or their targets, since the balancers looked (at this
+        table, or at the one that it takes after)."""
         self.upstreams = Upstreams(refused, self.rebalanced)
         self.targets = Targets(refused, self.rebalanced)
         holdings: tuple[Holding[Any], ...] = (
@@ -151,8 +152,8 @@ class Table:
         self.edition = object()
 
     def take_after(self, other: "Table") -> Iterator[None]:
-        """Hold what another one does, which stays as it is meanwhile; some entities at each
-        step."""
+        """Hold what another one does, which stays as it is meanwhile, and which the balancers have
+        looked at; some entities at each step."""
         for kind, holding in self._holdings.items():
             yield from holding.take_after(other._holdings[kind])
 
