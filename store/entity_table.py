@@ -40,6 +40,7 @@ class EntityTable:
             pass
         else:
             indexes, references = tuple(self._schema.indexes), tuple(self._schema.references)
+        self._together = self._schema is not None and bool(self._schema.unique_together)
         self._ids_of_values: dict[str, MutableMapping[str, str]] = {index: {} for index in indexes}
         self._ids_of_targets = {field: Postings() for field in references}
         self._variant = "" if self._schema is None else self._schema.variant_field
@@ -67,8 +68,12 @@ class EntityTable:
 
     def _keys_of(self, text: str) -> Keys:
         entity = decode_entity(text)
-        claimed = self._schema.claims(entity) if self._schema is not None else {}
-        keys = [claimed.get(index) for index in self._ids_of_values]
+        if self._together:
+            assert self._schema is not None
+            claimed = self._schema.claims(entity)
+        else:
+            claimed = entity  # an index of one field has the field's name, and holds strings
+        keys = [_string(claimed.get(index)) for index in self._ids_of_values]
         for field in self._ids_of_targets:
             reference = entity.get(field)
             keys.append(_string(reference.get("id")) if isinstance(reference, dict) else None)
