@@ -11,7 +11,7 @@ Phases, in seconds from the start of the process or from SIGCONT: ``answers``, t
 answers; ``state``, the agent holds the last revision; ``ready``, /status/ready is 200; ``live``,
 every worker that listens serves it, as the node itself notes (``live_at``): while none listens yet
 that is the agent's state, so a starting node serves at the later of ``ready`` and ``live``. The
-first three are asked for on one kept connection every 20 ms, and are late by up to that and the
+first three are asked for on one kept connection every 50 ms, and are late by up to that and the
 answer's own time. The yardstick is an interpreter that imports what a node imports, and ends.
 
 Processor seconds, user and system, from the same moment until it was seen to be ``live``, imports
@@ -47,7 +47,8 @@ from node.config.load import load
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
 from store.authority import Authority, Create, Mutation
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
+"""The node answers by its one thread, which has better to do."""
 SECONDS_MAX = 120.0
 TOGETHER = 64
 """Writes that wait for the authority at once, so that they share its transactions."""
