@@ -38,10 +38,10 @@ WORDS = tuple(map(word, range(_WORDS)))
 def draw(rng: random.Random, state: State) -> Changes:
     """One write over a state."""
     if (ROUTES, entity_id(ROUTES, _FIRST_OF_MANY)) in state and rng.random() < 0.3:
-        return _many_routes(rng, state)
+        return many_routes(rng, state)
     match rng.randrange(20):
         case 0:
-            return _many_routes(rng, state)
+            return many_routes(rng, state)
         case 1 | 2 | 3 | 4:
             return _service(rng)
         case 5 | 6 | 7 | 8 | 9:
@@ -85,7 +85,7 @@ def _route(rng: random.Random, state: State, number: int | None = None) -> Chang
     return [*([] if there else _service(rng, service)), route]
 
 
-def _many_routes(rng: random.Random, state: State) -> Changes:
+def many_routes(rng: random.Random, state: State) -> Changes:
     """All of them are there, or none is: what is half of this shows."""
     first = entity_id(ROUTES, _FIRST_OF_MANY)
     if (ROUTES, first) in state:

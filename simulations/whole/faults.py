@@ -19,6 +19,10 @@ from simulations.whole.operations import (
     TrimLog,
 )
 
+_WRITTEN_SECONDS = 6.0
+"""By then a replica file holds what was written."""
+LEFT_BEHIND_SECONDS = _WRITTEN_SECONDS + 7.0
+
 
 def worker_death(rng: random.Random, nodes: int) -> list[Timed]:
     """Workers die, one again and again."""
@@ -97,6 +101,18 @@ def flood(rng: random.Random, nodes: int) -> list[Timed]:
     if nodes < 2:
         return []
     return [(0.0, Flood(*rng.sample(range(nodes), 2)))]
+
+
+def left_behind(rng: random.Random, nodes: int) -> list[Timed]:
+    """A node is down while much is written at once, and comes back while the database is away, to
+    peers whose logs begin after that: what differs has to be found."""
+    node, *others = rng.sample(range(nodes), nodes)
+    timed: list[Timed] = [(0.0, Crash(node)), (0.1, ClientWrites(others[0], many=True))]
+    timed.append((_WRITTEN_SECONDS, AuthorityAway()))
+    timed += [(_WRITTEN_SECONDS + 0.1, Crash(other)) for other in others]
+    timed += [(_WRITTEN_SECONDS + 0.5, Start(other)) for other in others]
+    back = _WRITTEN_SECONDS + 1.5
+    return [*timed, (back, Start(node)), (back + 5.0, AuthorityAway(away=False))]
 
 
 FAULTS: tuple[Fault, ...] = (

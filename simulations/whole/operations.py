@@ -40,6 +40,8 @@ class ClientWrites(WholeOperation):
     node: int
     size: int = 0
     expected: Answer | None = None
+    many: bool = False
+    """Whether hundreds of routes are made, or deleted, at once."""
 
     def do(self, world: WholeWorld) -> None:
         node = world.whole_nodes[self.node]
@@ -47,7 +49,8 @@ class ClientWrites(WholeOperation):
             return
         rng = random.Random(world.rng.getrandbits(64))
         state = world.truth.state(world.authority_of(node).head().digest)
-        body = configuration.body_of(rng, configuration.draw(rng, state), self.size)
+        draw = configuration.many_routes if self.many else configuration.draw
+        body = configuration.body_of(rng, draw(rng, state), self.size)
         answer = node.application.ask(body)
         where = f"node {node.index} answers a write with {answer}"
         assert self.expected in (None, answer), f"P1: {where}, not {self.expected}"

@@ -20,6 +20,7 @@ NODES_MAX = 5
 """The largest cluster that a seed chooses by itself."""
 _FAULT_SHARE = 0.4
 """Each kind of ``faults`` is taken with this probability."""
+_LEFT_BEHIND_SHARE = 0.35
 _SKETCHES = (8, 64)
 """Of a sketch that is soon too short."""
 
@@ -52,7 +53,8 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> W
     ]
     harm = _draw_faults(rng, nodes, plan.seconds)
     asked = _draw_requests(rng, nodes, plan.seconds)
-    operations = [*heapq.merge(written, harm, asked, key=lambda one: one[0])]
+    apart = _draw_apart(random.Random(f"left behind {seed}"), nodes, plan.seconds)
+    operations = [*heapq.merge(written, harm, asked, apart, key=lambda one: one[0])]
     gap = rng.choice([0.05, 0.3]) if plan.keyring is not None else 0.0
     symbols = random.Random(f"sketches {seed}").choice([SKETCH_SYMBOLS_MAX, *_SKETCHES])
     return WholePlan(replace(plan, operations=operations), gap, symbols)
@@ -125,6 +127,14 @@ def _draw_faults(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
         timed += [(at + later, op) for later, op in rng.choice(chosen)(rng, nodes)]
         at += rng.expovariate(1 / gap)
     return sorted((one for one in timed if one[0] < seconds), key=lambda one: one[0])
+
+
+def _draw_apart(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
+    """Seldom by itself: nodes find what differs only where no log reaches."""
+    if nodes < 2 or rng.random() > _LEFT_BEHIND_SHARE:
+        return []
+    begins = rng.uniform(1.0, seconds - faults.LEFT_BEHIND_SECONDS)
+    return [(begins + at, operation) for at, operation in faults.left_behind(rng, nodes)]
 
 
 def _draw_requests(rng: random.Random, nodes: int, seconds: float) -> list[Timed]:
