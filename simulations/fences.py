@@ -100,9 +100,11 @@ class PlayedFences:
                 assert not lives_on or other.replica.reach(event.version) != "behind", (
                     f"{where} says that {name} has it"
                 )
-        honest = {other.called for other in world.nodes if not other.lies}
-        if len(honest) < len(world.nodes):
-            assert not honest & {*event.forked}, f"{where}: an honest node is said to be apart"
+        honest = {other.called: None for other in world.nodes if not other.lies}
+        if any(other.lies for other in world.nodes):
+            assert not any(name in honest for name in event.forked), (
+                f"{where}: an honest node is said to be apart"
+            )
         self._count(event)
 
     def _has_double(self, other: "Node") -> bool:
