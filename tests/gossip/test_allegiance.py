@@ -169,3 +169,12 @@ def test_a_probe_under_way_of_a_member_that_is_refused_ends_in_nothing(driver: D
 def test_a_longer_id_than_may_be_told_is_refused() -> None:
     with pytest.raises(ValueError, match="authority"):
         Driver(LAN).core.follow("x" * (limits.AUTHORITY_BYTES_MAX + 1), 100.0)
+
+
+def test_who_was_foreign_is_none_any_more_once_its_authority_is_ours(driver: Driver) -> None:
+    driver.receive(3, of(THEIRS, 3))
+    assert driver.member(3) is None
+    driver.core.follow(THEIRS, driver.now)
+    driver.receive(3, of(THEIRS, 3))
+    assert driver.member(3) is not None, "by the record that was refused before"
+    assert driver.member(2) is None
