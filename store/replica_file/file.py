@@ -335,11 +335,12 @@ class WholeWrite:
 
 @contextlib.contextmanager
 def _unreadable_is_damage() -> Iterator[None]:
-    """A damaged page yields values of any type, and messages of SQLite's that are no text."""
+    """A damaged page yields values of any type, messages of SQLite's that are no text, and sizes
+    for which it finds no memory."""
     try:
         yield
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FileDamaged(f"a row can't be read: {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise FileDamaged(f"a row can't be read: {error!r}") from error
 
 
 class _Transaction:
