@@ -12,17 +12,22 @@ SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
 LOOSE_MODULES := deploy/environment.py .ci/check_package.py
 
-.PHONY: help demo test hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
+# The hundreds of processes that the tests and benchmarks start would each compile the same modules,
+# which takes as long as all else at their start.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test long hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
 	bench bench-propagation bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
 
 help:
 	@echo 'make demo    a cluster of three nodes on this machine, until Ctrl-C'
-	@echo 'make test    every test but those of make hunt'
+	@echo 'make test    every test but those of make long and make hunt'
+	@echo 'make long    the tests that take many seconds each'
 	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
-	@echo 'make check   lint, test, hunt, the built package in a clean environment, short swarm, chaos, benchmarks'
+	@echo 'make check   lint, test, long, hunt, the built package in a clean environment, short swarm, chaos, benchmarks'
 	@echo 'make bench   one page: the figures that tell most, beside others (ARGS=--short)'
 	@echo 'make bench-propagation   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
@@ -58,11 +63,16 @@ demo:
 test:
 	@deploy/test-tools
 	@deploy/setup --dev
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not hunt' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not long and not hunt' $(ARGS)
+
+long:
+	@deploy/test-tools
+	@deploy/setup --dev
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long' --timeout 300 $(ARGS)
 
 hunt:
 	@deploy/setup --dev
-	$(BIN)/python -m pytest -n $(JOBS) -m hunt $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'hunt' $(ARGS)
 
 # ARGS='http_requests --runs 1000000'; docs/reliability.md has the targets and what was found. Not in
 # the locks: there is no wheel of it for every platform, and no other target needs it.
@@ -108,6 +118,7 @@ package:
 check:
 	$(MAKE) lint
 	$(MAKE) test
+	$(MAKE) long
 	$(MAKE) hunt
 	$(MAKE) package
 	$(MAKE) swarm ARGS='--seeds 50'
