@@ -42,7 +42,7 @@ class SqliteColdFile:
         """What it holds under a term; None when it can't be read, or what is read is damaged."""
         try:
             reading = self._read(kind, field, value)
-        except (sqlite3.Error, OSError, TypeError, ValueError):
+        except (sqlite3.Error, OSError, TypeError, ValueError, MemoryError):
             reading = None
             self.close()
         if reading is None:

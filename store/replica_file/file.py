@@ -149,11 +149,13 @@ class ReplicaFile:
         for kind in sorted(kinds):
             found = Sum()
             rows = self.connection.execute(
-                f"SELECT id, text, checksum FROM entities_{about.side} WHERE kind = ? ORDER BY id",
+                "SELECT kind, id, text, checksum "
+                f"FROM entities_{about.side} WHERE kind = ? ORDER BY id",
                 (kind,),
             )
-            for entity_id, text, checksum in rows:
-                if checksum != layout.checksum_of(kind, entity_id, text):
+            # SQLite walks from where the kind begins: what lies there may have another by now.
+            for of_kind, entity_id, text, checksum in rows:
+                if of_kind != kind or checksum != layout.checksum_of(kind, entity_id, text):
                     raise FileDamaged(f"{kind} {entity_id} doesn't fit its checksum")
                 found = found.plus(checksum)
                 yield Change(kind, entity_id, text)
@@ -335,11 +337,12 @@ class WholeWrite:
 
 @contextlib.contextmanager
 def _unreadable_is_damage() -> Iterator[None]:
-    """A damaged page yields values of any type, and messages of SQLite's that are no text."""
+    """A damaged page yields values of any type, messages of SQLite's that are no text, and sizes
+    for which it finds no memory."""
     try:
         yield
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FileDamaged(f"a row can't be read: {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise FileDamaged(f"a row can't be read: {error!r}") from error
 
 
 class _Transaction:
