@@ -11,7 +11,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from node.proxy import limits
@@ -22,18 +22,19 @@ _DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
 _UNPRINTABLE = re.compile(rb'[^\x20-\x7e]|["\\]')
 
 
-class Entry(NamedTuple):
-    """One answered request."""
+Entry = tuple[RequestHead | None, bytes, int, int, bytes, float]
+"""One answered request: its head, if there was one to speak of; the client; the status; the bytes
+of the body; the request's id; when it was, in the loop's seconds. (A plain tuple: a request makes
+one.)"""
 
-    head: RequestHead | None
-    """None when there was none to speak of."""
-    client: bytes
-    status: int
-    bytes_sent: int
-    """Of the body."""
-    request_id: bytes
-    at: float
-    """In the loop's seconds."""
+
+class Asked(NamedTuple):
+    """What a line says of a request's head; escaped."""
+
+    line: bytes
+    """The request line."""
+    tail: bytes
+    """The line's end, which is the same for all requests that have the same fields."""
 
 
 def escape(value: bytes) -> bytes:
@@ -41,14 +42,20 @@ def escape(value: bytes) -> bytes:
     return _UNPRINTABLE.sub(lambda match: b"\\x%02X" % match[0][0], value) or b"-"
 
 
-def format_line(entry: Entry, local_time: bytes) -> bytes:
+def asked(head: RequestHead | None) -> Asked:
+    """What is told of a head."""
+    if head is None:
+        return Asked(b"-", _NO_TAIL)
+    version = b"1.1" if head.version == 11 else b"1.0"
+    line = escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
+    return Asked(line, head.remembered.log_tail or _tail_of(head))
+
+
+def format_line(entry: Entry, told: Asked, local_time: bytes) -> bytes:
     """nginx's combined format with Kong's request id at the end. What a client may choose is
     escaped."""
-    head, client, status, bytes_sent, request_id, _ = entry
-    line, tail = b"-", _NO_TAIL
-    if head is not None:
-        line = _request_line(head)
-        tail = head.remembered.log_tail or _tail_of(head)
+    _, client, status, bytes_sent, request_id, _ = entry
+    line, tail = told
     return b'%b - - [%b] "%b" %d %d %b%b"\n' % (
         client,
         local_time,
@@ -60,17 +67,11 @@ def format_line(entry: Entry, local_time: bytes) -> bytes:
     )
 
 
-def _request_line(head: RequestHead) -> bytes:
-    version = b"1.1" if head.version == 11 else b"1.0"
-    return escape(b"%b %b HTTP/%b" % (head.method, head.target, version))
-
-
 _TAIL = b'"%b" "%b" kong_request_id: "'
 _NO_TAIL = _TAIL % (b"-", b"-")
 
 
 def _tail_of(head: RequestHead) -> bytes:
-    """The line's end, which is the same for all requests that have the same fields."""
     referer = user_agent = b"-"
     for name, value in head.plain:
         if len(name) == 7 and name.lower() == b"referer":
@@ -81,13 +82,11 @@ def _tail_of(head: RequestHead) -> bytes:
     return tail
 
 
-def json_line(entry: Entry, local_time: bytes) -> bytes:
+def json_line(entry: Entry, told: Asked, local_time: bytes) -> bytes:
     """The same as a JSON object. What is escaped is printable but for ``\\xHH``, whose escape JSON
     writes as ``\\u00HH``: each stands for a byte."""
-    head, client, status, bytes_sent, request_id, _ = entry
-    line, tail = b"-", _NO_TAIL
-    if head is not None:
-        line, tail = _request_line(head), head.remembered.log_tail or _tail_of(head)
+    _, client, status, bytes_sent, request_id, _ = entry
+    line, tail = told
     _, referer, _, user_agent, _ = tail.split(b'"', 4)
     return (
         b'{"time": "%b", "client": "%b", "request": "%b", "status": %d, "bytes_sent": %d, '
@@ -124,8 +123,6 @@ class AccessLog:
         self.entries: list[Entry] = []
         """Those of which no line is made yet."""
         self._flushed_at = 0.0
-        self._second = -1
-        self._second_text = b""
         self._pending = 0
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[bytes | bool | None] = queue.SimpleQueue()
@@ -152,8 +149,7 @@ class AccessLog:
         if not self.entries:
             return
         entries, self.entries = self.entries, []
-        offset = self._wall_clock() - self._clock()
-        batch = b"".join([self._format(entry, self._text(entry.at + offset)) for entry in entries])
+        batch = b"".join(self._lines(entries))
         with self._lock:
             if self._pending + len(batch) > limits.ACCESS_LOG_PENDING_BYTES_MAX:
                 self._stats.access_log_dropped += len(entries)
@@ -161,13 +157,23 @@ class AccessLog:
             self._pending += len(batch)
         self._jobs.put(batch)
 
-    def _text(self, unix_seconds: float) -> bytes:
-        second = int(unix_seconds)
-        if second != self._second:
-            self._second = second
-            local = time.localtime(second)
-            self._second_text = time.strftime(self._time_format, local).encode()
-        return self._second_text
+    def _lines(self, entries: Sequence[Entry]) -> list[bytes]:
+        """One for each. Most of a batch have few heads between them, which connections repeat, and
+        one second."""
+        offset = self._wall_clock() - self._clock()
+        form, lines, second, text = self._format, [], -1, b""
+        told: dict[int, Asked] = {}
+        """By the identity of heads, which the entries hold."""
+        for entry in entries:
+            at = int(entry[5] + offset)
+            if at != second:
+                second = at
+                text = time.strftime(self._time_format, time.localtime(at)).encode()
+            known = told.get(id(entry[0]))
+            if known is None:
+                known = told[id(entry[0])] = asked(entry[0])
+            lines.append(form(entry, known, text))
+        return lines
 
     def reopen(self) -> None:
         """Open the file by its name again, after a rotation."""

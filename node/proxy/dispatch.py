@@ -5,20 +5,22 @@ comes either the route and the service (``find``), or the answer that the client
 plugins may run. Then the head is rewritten for the service (``compose``).
 
 All of that depends on the head, the peer and the table alone. So a ``Decision`` can be kept, and
-holds for every request that has the same head, until the table changes.
+holds for every request that has the same head, until the table changes; and then, too, where what
+it read of the table still comes to the same (``renew``).
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from node.plugins.chain import NOTHING
-from node.proxy import forwarded, outlines, paths
+from node.proxy import fields, forwarded, outlines, paths
 from node.proxy.balancing.peer import Peer as Address
 from node.proxy.entities import Route, Service, split_port
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
 from node.proxy.router import Match, Request
 from node.proxy.table import Table
+from node.proxy.upstream import PoolKey
 
 if TYPE_CHECKING:
     from node.plugins.context import Outgoing
@@ -33,6 +35,7 @@ class Plan:
         "client",
         "host",
         "host_stays",
+        "key",
         "match",
         "path",
         "route",
@@ -58,6 +61,10 @@ class Plan:
         """Normalised."""
         self.address = found.address
         """Where it goes; None when that is for a balancer to say."""
+        self.key: PoolKey | None = None
+        """Of the connections that it can go over, if that is known from the start."""
+        if found.address is not None and not service.ssl:
+            self.key = (found.address.host, found.address.port, None)
 
     def head(self, request_id: bytes) -> bytes:
         """The request head for the upstream."""
@@ -77,6 +84,8 @@ class Found(NamedTuple):
     """The client's address."""
     address: Address | None
     """The service's, if its host is one."""
+    request: Request
+    """What the router was asked."""
 
 
 class Answer(NamedTuple):
@@ -126,7 +135,7 @@ def find(head: RequestHead, peer: Peer, table: Table, trust: Trust) -> Found | A
     service = table.services.held.get(route.service_id)
     known = table.services.peers.get(route.service_id)
     address = known[1] if known is not None and known[0] is service else None
-    return Found(route, service, match, path, trust.client_address(peer, head), address)
+    return Found(route, service, match, path, trust.client_address(peer, head), address, request)
 
 
 def compose(
@@ -138,7 +147,7 @@ def compose(
 ) -> Plan:
     """The plan for a request to a service: its head for the upstream, with what plugins put in
     place."""
-    route, service, match, path, client, _ = found
+    route, service, match, path, client, _, _ = found
     assert service is not None
     matched = match.matched
     own = head.host if route.preserve_host and head.host else None
@@ -166,12 +175,23 @@ def compose(
 class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
-    __slots__ = ("chain", "edit", "edition", "first", "found", "head", "is_free", "plan", "sent")
+    __slots__ = (
+        "chain",
+        "edit",
+        "edition",
+        "first",
+        "found",
+        "head",
+        "is_free",
+        "is_short",
+        "plan",
+        "sent",
+    )
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
         self.edition = edition
-        """The table's. Under another one, this holds no more."""
+        """The table's. Under another one, this is to be renewed before it holds again."""
         self.first = NOTHING
         """Plugins that run before a route is looked for; all below is undecided until then."""
         self.found: Found | Answer = NO_ROUTE
@@ -179,6 +199,8 @@ class Decision:
         """Plugins that run for the route."""
         self.is_free = False
         """Neither a plugin nor an answer of ours stands between the request and its service."""
+        self.is_short = False
+        """Nor a body, nor a revision to wait for."""
         self.plan: Plan | None = None
         """The plan for the head ``sent``: that is the client's where the way is free, else what
         plugins have made of it for an earlier request. None as long as there is none."""
@@ -209,6 +231,7 @@ def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via:
             decision.chain = table.plugins.chain(found.route.id, found.route.service_id)
         if decision.chain is NOTHING and found.service is not None:
             decision.is_free = True
+            decision.is_short = not head.has_body and fields.MIN_REVISION not in head.special
             decision.sent = head
             decision.plan = compose(found, head, peer, via)
     return decision
@@ -229,6 +252,31 @@ def captures(match: Match, path: bytes) -> Mapping[str | int, str]:
         if value is not None:
             values[name.decode()] = value.decode("utf-8", "surrogateescape")
     return values
+
+
+def renew(decision: Decision, peer: Peer, table: Table, trust: Trust, via: bytes) -> Decision:
+    """The decision about the same head under another edition: the same one, if all that it read of
+    the table reads the same again. Most changes concern other routes, and what was made for a head
+    costs ten times as much as to ask for its route."""
+    found = decision.found
+    if decision.first is not NOTHING or isinstance(found, Answer):
+        return decide(decision.head, peer, table, trust, via)
+    route, plugins = found.route, table.plugins
+    stands = (
+        table.match(found.request) == found.match
+        and table.services.held.get(route.service_id) is found.service
+    )
+    if stands and plugins.any:
+        stands = (
+            not plugins.chain("", "").rewrite
+            and plugins.chain(route.id, route.service_id) is decision.chain
+        )
+    elif decision.chain is not NOTHING:
+        stands = False
+    if not stands:
+        return decide(decision.head, peer, table, trust, via)
+    decision.edition = table.edition
+    return decision
 
 
 def _use_https(route: Route, head: RequestHead, peer: Peer) -> Answer:

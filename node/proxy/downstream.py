@@ -6,10 +6,10 @@ ahead (pipelining) waits in a bounded backlog until the request before it has be
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from node.proxy import errors, limits
-from node.proxy.access_log import Entry
 from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
 from node.proxy.dispatch import Decision
@@ -35,6 +35,7 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_backlog",
+        "_blank_bytes",
         "_body",
         "_consuming",
         "_decision",
@@ -57,6 +58,7 @@ class Downstream(asyncio.Protocol):
         "gateway",
         "peer",
         "turn",
+        "write",
     )
 
     def __init__(self, gateway: "Gateway", listener: "Listener") -> None:
@@ -68,11 +70,15 @@ class Downstream(asyncio.Protocol):
         self.turn = NOWHERE
         self._listener = listener
         self._transport: asyncio.Transport
+        self.write: Callable[[bytes], None]
+        """The transport's."""
         self._parser = HeadParser()
         self._exchange: Exchange | None = None
         self._body: LengthBody | ChunkedBody | None = None
         """The request body that is being read."""
         self._backlog = b""
+        self._blank_bytes = 0
+        """Of empty lines since the request before, in however many pieces they came."""
         self._head_bytes = 0
         """Size of the head that has begun but isn't complete."""
         self._tail = b""
@@ -99,6 +105,7 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         gateway = self.gateway
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
         gateway.stats.connections_accepted += 1
         if len(gateway.clients) >= gateway.clients_max:
             gateway.stats.clients_refused += 1
@@ -158,11 +165,10 @@ class Downstream(asyncio.Protocol):
         exchange = self._exchange
         if (
             exchange is None
-            and data == self._known_head
             and not (self._head_bytes or self.full or self._lingering or self._piping)
             and not self._transport.is_closing()
-        ):  # nearly always, on a kept connection: what `_consume` does, for one whole head
-            self._begin(self._known_decision(), b"", self.gateway.loop.time())
+            and self._said_again(data)
+        ):
             return
         if self._lingering:
             return
@@ -175,6 +181,28 @@ class Downstream(asyncio.Protocol):
                 self._steer_reading()
         else:
             self._consume(data)
+
+    def _said_again(self, data: bytes) -> bool:
+        """Begin with a request whose head is known, or but for its target, and which is all that
+        came: nearly always, on a kept connection. It is what `_consume` would do."""
+        gateway, decision = self.gateway, self._decision
+        if data == self._known_head:
+            if decision is None or decision.edition is not gateway.table.edition:
+                decision = self._known_decision()
+        else:
+            head = self._parser.again(data)
+            if head is None:
+                return False
+            decision = gateway.decide(head, self.peer)
+            self._remember(data, decision)
+        self._begin(decision, b"", gateway.loop.time())
+        return True
+
+    def _remember(self, head: bytes, decision: Decision) -> None:
+        if len(head) <= limits.KNOWN_HEAD_BYTES_MAX:
+            self._known_head, self._decision = head, decision
+        else:
+            self._known_head, self._decision = b"", None
 
     def _consume(self, data: bytes) -> None:
         """Take in bytes until a request waits for its answer, and keep the rest for later."""
@@ -205,9 +233,11 @@ class Downstream(asyncio.Protocol):
             end = end + 4 - len(self._tail) if end >= 0 else -1
         else:
             stripped = data.lstrip(b"\r\n")
-            if len(data) - len(stripped) > 2 * limits.BLANK_LINES_MAX:
-                raise RequestRefused(400, "blank lines instead of a request")
-            data = stripped
+            if len(data) > len(stripped):
+                self._blank_bytes += len(data) - len(stripped)
+                if self._blank_bytes > 2 * limits.BLANK_LINES_MAX:
+                    raise RequestRefused(400, "blank lines instead of a request")
+                data = stripped
             end = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else -1
             if not data:
                 return b""
@@ -226,8 +256,8 @@ class Downstream(asyncio.Protocol):
                 self._tail = (self._tail + piece)[-3:]
                 return data[len(piece) :]
             decision = self.gateway.decide(head, self.peer)
-            if whole and end <= limits.KNOWN_HEAD_BYTES_MAX:
-                self._known_head, self._decision = piece, decision
+            if whole:
+                self._remember(piece, decision)
             else:
                 self._known_head, self._decision = b"", None
         self._head_bytes = 0
@@ -240,16 +270,17 @@ class Downstream(asyncio.Protocol):
         assert decision is not None
         gateway = self.gateway
         if decision.edition is not gateway.table.edition:
-            decision = self._decision = gateway.decide(decision.head, self.peer)
+            decision = self._decision = gateway.renew(decision, self.peer)
         return decision
 
     def _begin(self, decision: Decision, data: bytes, now: float) -> bytes:
         """Start the exchange, with the part of its body that is already here."""
         self._served += 1
+        self._blank_bytes = 0
         self.deadline = NEVER
         head = decision.head
         self._exchange = exchange = Exchange(self, decision, now)
-        if head.has_body:
+        if not decision.is_short and head.has_body:
             self._body = _body_of(head)
             if data:
                 data = self._take_body(exchange, data)
@@ -282,9 +313,6 @@ class Downstream(asyncio.Protocol):
 
     # For the exchange
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
     def may_keep_alive(self) -> bool:
         """Whether another request can follow on this connection."""
         exchange = self._exchange
@@ -308,7 +336,7 @@ class Downstream(asyncio.Protocol):
         if not self._consuming:
             self._steer_reading()
 
-    def exchange_done(self, keep_alive: bool) -> None:
+    def exchange_done(self, keep_alive: bool, now: float | None = None) -> None:
         """The answer is written; the next request may come."""
         exchange, self._exchange = self._exchange, None
         self._held = False
@@ -317,7 +345,8 @@ class Downstream(asyncio.Protocol):
             self._finish(exchange is not None and not exchange.request_complete)
             return
         if not self.full:
-            now = self.gateway.loop.time()
+            if now is None:
+                now = self.gateway.loop.time()
             self.gateway.wheel.arm(self, now + limits.KEEPALIVE_SECONDS)
         if self._consuming:
             return  # the loop there goes on with what it has
@@ -432,9 +461,7 @@ class Downstream(asyncio.Protocol):
         gateway.stats.count_response(status)
         if gateway.access_log.enabled:
             now = gateway.loop.time()
-            gateway.access_log.add(
-                Entry(None, self.peer.address, status, len(body), request_id, now)
-            )
+            gateway.access_log.add((None, self.peer.address, status, len(body), request_id, now))
         self._finish(True)
 
     def _finish(self, unread: bool) -> None:

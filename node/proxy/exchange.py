@@ -15,7 +15,6 @@ from node.plugins.interface import Exit
 from node.plugins.limits import BODY_BYTES_MAX
 from node.plugins.phases import Phases, PluginFailed
 from node.proxy import buffering, dispatch, errors, fields, filtering, limits, revision
-from node.proxy.access_log import Entry
 from node.proxy.dispatch import Answer, Decision, Found, Plan
 from node.proxy.heads import RequestHead
 from node.proxy.passage import Passage
@@ -53,7 +52,7 @@ class Exchange:
         self.client = client
         self.gateway = gateway = client.gateway
         self.head = head = decision.head
-        self.request_complete = not (head.length or head.chunked)
+        self.request_complete = decision.is_short or not (head.length or head.chunked)
         self.finished = False
         self.started = started
         self.request_id = gateway.new_request_id()
@@ -77,6 +76,10 @@ class Exchange:
     def start(self) -> None:
         """Perform what was decided; the request's head, and what came with it, is here."""
         gateway, decision = self.gateway, self._decision
+        if decision.is_short:
+            assert decision.plan is not None
+            self._send(decision.plan, self.head)
+            return
         bound = gateway.settings.client_max_body_size
         if bound and max(self.head.length or 0, self._received) > bound:
             self.fail(413)
@@ -435,7 +438,9 @@ class Exchange:
         values = self.head.values(name)
         return values[0] if values else None
 
-    def finish(self, status: int, body_bytes: int, written: int = 0) -> None:
+    def finish(
+        self, status: int, body_bytes: int, written: int = 0, now: float | None = None
+    ) -> None:
         """Count and log; whoever calls this lets the client connection go on. ``written`` is the
         size of an answer that was made here."""
         self.finished = True
@@ -454,7 +459,8 @@ class Exchange:
         if self.body is not None:
             self.body.let_go()
             stats.bytes_received += self.body.received
-        now = gateway.loop.time()
+        if now is None:
+            now = gateway.loop.time()
         if status >= 200:  # a pipe may live for days
             stats.latency.observe(now - self.started)
         log = gateway.access_log
@@ -463,4 +469,4 @@ class Exchange:
                 client = passage.plan.client
             else:
                 client = self._found.client if self._found else self.client.peer.address
-            log.add(Entry(self.head, client, status, body_bytes, self.request_id, now))
+            log.add((self.head, client, status, body_bytes, self.request_id, now))

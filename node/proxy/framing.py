@@ -268,6 +268,8 @@ def parse_response_head(block: bytes) -> tuple[ResponseHead, Layout]:
     """
     first, *lines = block.split(b"\r\n")
     ends = len(lines)
+    if ends > limits.RESPONSE_FIELDS_MAX:
+        raise FramingError(f"the response head has over {limits.RESPONSE_FIELDS_MAX} fields")
     if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
         raise FramingError("the response head has a bare CR, a bare LF or a NUL")
     match = _STATUS_LINE.fullmatch(first)

@@ -26,7 +26,7 @@ from node.proxy.caches import Caches
 from node.proxy.cold import ColdLookups
 from node.proxy.connector import Connector
 from node.proxy.deadlines import Wheel
-from node.proxy.dispatch import Decision, decide
+from node.proxy.dispatch import Decision, decide, renew
 from node.proxy.error_log import ErrorLog
 from node.proxy.forwarded import Peer, Trust
 from node.proxy.heads import RequestHead
@@ -121,6 +121,10 @@ class Gateway:
     def decide(self, head: RequestHead, peer: Peer) -> Decision:
         """What is done with a request."""
         return decide(head, peer, self.table, self.trust, self.annotations.product)
+
+    def renew(self, decision: Decision, peer: Peer) -> Decision:
+        """What is done with one that was decided about under another edition of the table."""
+        return renew(decision, peer, self.table, self.trust, self.annotations.product)
 
     def _served_plugins(self) -> Plugins:
         return self.table.plugins

@@ -135,22 +135,32 @@ class HeadParser:
         self._last: tuple[Any, ...] = ()
         self._reset_parser()
 
-    def whole(self, data: bytes) -> RequestHead | None:
-        """The head that these bytes are from beginning to end. Raises RequestRefused.
+    def again(self, data: bytes) -> RequestHead | None:
+        """The head that these bytes are from beginning to end, if its fields are those of the head
+        before, byte by byte; None as well for an unusual request line.
 
-        Clients send the same fields again and again: where they are, byte by byte, those of the
-        head before, only the request line is read. (None can't happen for a whole head that isn't
-        refused; it is llhttp that says so.)
+        Clients send the same fields again and again: then only that line is read. It holds no CR,
+        so the fields begin where those of the other head did.
         """
-        end = data.find(b"\r\n")
-        fields_text = data[end:]
-        if fields_text == self._last_fields:
-            line = _USUAL_LINE.fullmatch(data, 0, end)
-            if line is not None and end <= limits.REQUEST_TARGET_BYTES_MAX:
-                method, target, path, query = line.groups(b"")
-                return RequestHead(method, target, path, query, *self._last)
+        fields_text = self._last_fields
+        if not fields_text or not data.endswith(fields_text):
+            return None
+        end = len(data) - len(fields_text)
+        line = _USUAL_LINE.fullmatch(data, 0, end)
+        if line is None or end > limits.REQUEST_TARGET_BYTES_MAX:
+            return None
+        method, target, path, query = line.groups(b"")
+        return RequestHead(method, target, path, query, *self._last)
+
+    def whole(self, data: bytes) -> RequestHead | None:
+        """The head that these bytes are from beginning to end. Raises RequestRefused. (None can't
+        happen for a whole head that isn't refused; it is llhttp that says so.)"""
+        head = self.again(data)
+        if head is not None:
+            return head
         head = self.feed(data)
         if head is not None and head.version == 11 and head.target[:1] == b"/":
+            fields_text = data[data.find(b"\r\n") :]
             if len(fields_text) > limits.KNOWN_HEAD_BYTES_MAX:
                 self._last_fields, self._last = b"", ()
             else:

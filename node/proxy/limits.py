@@ -13,6 +13,8 @@ REQUEST_TARGET_BYTES_MAX = 8 * 1024
 BLANK_LINES_MAX = 4
 """Empty lines tolerated before a request line (RFC 9112, 2.2)."""
 RESPONSE_HEAD_BYTES_MAX = 64 * 1024
+RESPONSE_FIELDS_MAX = 1_000
+"""Fields of an upstream's head, as of a client's. Beyond it: 502."""
 INTERIM_RESPONSES_MAX = 16
 """1xx responses before the final one; an upstream that sends more is broken."""
 
@@ -75,6 +77,7 @@ SEND_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 """How long input is discarded after an early answer (nginx: lingering_close)."""
 TLS_HANDSHAKE_SECONDS = 10.0
+"""From the connection to the end of its handshake; a client that takes longer is cut off."""
 SERVER_CONTEXTS_MAX = 1_024
 """TLS contexts of certificates that are kept, of some 20 KiB each."""
 UPSTREAM_CONTEXTS_MAX = 256
@@ -92,7 +95,7 @@ ROUTER_CACHE_ENTRIES_MAX = 5_000
 """Kong: MATCH_LRUCACHE_SIZE."""
 STAGED_AT_ONCE_MAX = 512
 """Changes of one large changeset that are applied to the table in one go: some 20 ms for routes."""
-COPIED_AT_ONCE = 64
+COPIED_AT_ONCE = 128
 """Entities that are put into the copy of a table between two turns of the loop."""
 DISMANTLED_AT_ONCE = 64
 """Entities of a replaced state that are freed between two turns of the loop."""

@@ -91,9 +91,8 @@ class Passage:
     def begin(self) -> None:
         """Find a connection, and send what there is of the request."""
         plan = self.plan
-        address = plan.address
-        if address is not None and not plan.service.ssl:
-            upstream = self.gateway.pool.take((address.host, address.port, None))
+        if plan.key is not None:
+            upstream = self.gateway.pool.take(plan.key)
             if upstream is not None:
                 self.gateway.stats.upstream_tries += 1
                 self.attach(upstream, plan.head(self._exchange.request_id))
@@ -107,7 +106,7 @@ class Passage:
         self._upstream = upstream
         upstream.passage = self
         upstream.served += 1
-        self.sent_at = self.gateway.loop.time()
+        self.sent_at = now = self.gateway.loop.time()
         if not exchange.request_complete:
             exchange.let_continue()
         body = exchange.body
@@ -125,8 +124,8 @@ class Passage:
         if upstream.full:
             return
         if exchange.request_complete:
-            self._await_response(upstream)
-        if self._head.has_body or exchange.head.has_body:
+            self.gateway.wheel.arm(upstream, now + self.plan.service.read_timeout)
+        if body is not None or not exchange.request_complete:
             client.release()
 
     def send_body(self, body: RequestBody, data: bytes) -> None:
@@ -229,16 +228,18 @@ class Passage:
         )
         self.bytes_written += len(out)
         client.write(out)
-        self._upstream = upstream.passage = None
-        upstream.deadline = NEVER
+        now = self.answered_at
+        assert now is not None
+        self._upstream = None
         if exchange.request_complete:
-            upstream.resume_reading()
-            gateway.pool.put(upstream, gateway.loop.time())
+            if upstream.paused:
+                upstream.resume_reading()
+            gateway.pool.put(upstream, now)
         else:
             upstream.close()
         self._done = True
-        exchange.finish(status, len(data) - size)
-        client.exchange_done(keep)
+        exchange.finish(status, len(data) - size, now=now)
+        client.exchange_done(keep, now)
         return True
 
     def may_keep_alive(self) -> bool:

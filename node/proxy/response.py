@@ -47,11 +47,10 @@ class HeadReader:
         """Of the response from the first to the last byte, if it can be passed on in one piece:
         a final one, of known length, after which the connection can be kept. Else 0."""
 
-    def rest(self) -> None:
-        """Its connection may be idle for long: nothing large is kept meanwhile."""
-        if len(self.block) > limits.KNOWN_HEAD_BYTES_MAX:
-            self.block = self.start = b""
-            self.head = _NO_HEAD
+    def forget(self) -> None:
+        """Keep nothing of what was read."""
+        self.block = self.start = b""
+        self.head = _NO_HEAD
 
     def read(self, data: bytes) -> bool:
         """Whether a head is there from beginning to end; then the attributes are about it. Raises

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from node.proxy import limits
+
 
 class Listener(NamedTuple):
     """One proxy listener, whose socket the worker inherits from the agent."""
@@ -68,5 +70,7 @@ class ProxySettings(NamedTuple):
     """The key ``plugins``."""
     counters_fd: int = -1
     """Memory that the workers of a node share for counters (node.plugins.counters); -1: none."""
+    tls_handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
+    """How long a client's handshake may take."""
     vault_env_prefix: str = ""
     """Of the variables to which references in entities lead."""

@@ -24,6 +24,10 @@ _HTTP_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 """Routes of the stream subsystem are no concern of an HTTP listener."""
 
 
+_ASKED_EACH_TIME = frozenset(("certificates", "snis", "ca_certificates", "upstreams", "targets"))
+"""Kinds that no decision rests on: connections and tries look there each time."""
+
+
 class Services(Holding[Service]):
     """Kong leaves out routes of disabled services (kong/runloop/handler.lua), not serviceless
     ones."""
@@ -63,6 +67,10 @@ class Routes(Holding[Route]):
     def place(self, entity_id: str, entity: Route) -> None:
         self._router.add(entity)
 
+    def place_after(self, other: Holding[Route], entity_id: str, entity: Route) -> None:
+        assert isinstance(other, Routes)
+        self._router.add_after(other._router, entity)
+
     def displace(self, entity_id: str, entity: Route) -> None:
         self._router.remove(entity_id)
 
@@ -86,7 +94,9 @@ def _read_http_route(text: str) -> Route | None:
 def _read_compatible_route(text: str) -> Route | None:
     """``path_handling`` means nothing to this flavor (kong/router/compat.lua)."""
     route = _read_http_route(text)
-    return None if route is None else route._replace(path_handling="v0")
+    if route is None or route.path_handling == "v0":
+        return route
+    return route._replace(path_handling="v0")
 
 
 class Table:
@@ -102,8 +112,9 @@ class Table:
     ) -> None:
         self.version: Version = (0, 0, 0)
         self.edition = object()
-        """Another one after each change: what was decided under one holds as long as it is the
-        same object. (A table that replaces another may have the version of its predecessor.)"""
+        """Another one after each change of what decisions rest on: what was decided under one holds
+        as long as it is the same object. (A table that replaces another may have the version of its
+        predecessor.)"""
         traditional = flavor == "traditional"
         self._router = TraditionalRouter() if traditional else Router()
         read = _read_http_route if traditional else _read_compatible_route
@@ -115,7 +126,8 @@ class Table:
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
         self.rebalanced: dict[str, None] = {}
-        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        """Upstreams that have changed, they or their targets, since the balancers looked (at this
+        table, or at the one that it takes after)."""
         self.upstreams = Upstreams(refused, self.rebalanced)
         self.targets = Targets(refused, self.rebalanced)
         holdings: tuple[Holding[Any], ...] = (
@@ -134,19 +146,22 @@ class Table:
     def apply(self, version: Version, changes: Sequence[Change]) -> None:
         """Apply one changeset, or one slice of a snapshot. Unknown kinds are ignored."""
         known = self.vaults.changes
+        decided_by = False
         for kind, entity_id, text in changes:
             holding = self._holdings.get(kind)
             if holding is not None:
                 holding.apply(entity_id, text)
+                decided_by = decided_by or kind not in _ASKED_EACH_TIME
         if self.vaults.changes != known:
             self.certificates.resolve_again()
             self.plugins.resolve_again()
         self.version = version
-        self.edition = object()
+        if decided_by:
+            self.edition = object()
 
     def take_after(self, other: "Table") -> Iterator[None]:
-        """Hold what another one does, which stays as it is meanwhile; some entities at each
-        step."""
+        """Hold what another one does, which stays as it is meanwhile, and which the balancers have
+        looked at; some entities at each step."""
         for kind, holding in self._holdings.items():
             yield from holding.take_after(other._holdings[kind])
 

@@ -138,21 +138,26 @@ class Pool:
     def put(self, upstream: Upstream, now: float) -> None:
         """Keep a connection whose response has been read to its end, or close it."""
         upstream.passage = None
-        idle = self._idle.setdefault(upstream.key, [])
+        upstream.deadline = NEVER
+        key, stats = upstream.key, self._stats
+        idle = self._idle.get(key)
+        if idle is None:
+            idle = self._idle[key] = []
         if (
             upstream.closed
-            or _has_ended(upstream.key)
             or upstream.full
+            or (key[2] is not None and _has_ended(key))
             or upstream.transport.is_closing()
             or len(idle) >= self._size
             or upstream.served >= self._requests_max > 0
-            or self._stats.connections_idle_upstream >= limits.IDLE_UPSTREAMS_MAX
+            or stats.connections_idle_upstream >= limits.IDLE_UPSTREAMS_MAX
         ):
             upstream.close()
             return
-        upstream.reader.rest()
+        if len(upstream.reader.block) > limits.KNOWN_HEAD_BYTES_MAX:
+            upstream.reader.forget()  # it may be idle for long: nothing large is kept meanwhile
         idle.append(upstream)
-        self._stats.connections_idle_upstream += 1
+        stats.connections_idle_upstream += 1
         if self._idle_seconds > 0:
             self._wheel.arm(upstream, now + self._idle_seconds)
 

@@ -268,7 +268,7 @@ class Worker(asyncio.Protocol):
             sock=bound,
             backlog=listener.backlog,
             ssl=context,
-            ssl_handshake_timeout=limits.TLS_HANDSHAKE_SECONDS if context else None,
+            ssl_handshake_timeout=gateway.settings.tls_handshake_seconds if context else None,
         )
         self._listening.append(_Listening(listener, bound, server, context))
         if self._draining_until is not None:
@@ -298,7 +298,10 @@ class Worker(asyncio.Protocol):
         accepted.setblocking(False)
         try:
             await self.loop.connect_accepted_socket(
-                lambda: Downstream(gateway, listener), accepted, ssl=context
+                lambda: Downstream(gateway, listener),
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=gateway.settings.tls_handshake_seconds if context else None,
             )
         except OSError:
             accepted.close()  # its client has gone already

@@ -18,6 +18,8 @@ class Origin:
         self.heads: list[str] = []
         self.connections = 0
         self.port = 0
+        self._serving: set[asyncio.Task[None] | None] = set()
+        """Else nothing would hold one that waits for what never comes."""
 
     @property
     def url(self) -> str:
@@ -25,6 +27,7 @@ class Origin:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._serving.add(asyncio.current_task())
         try:
             await self._handler(self, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):

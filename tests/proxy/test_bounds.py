@@ -7,7 +7,7 @@ import pytest
 
 from node.proxy import limits
 from tests.proxy.client import connected
-from tests.proxy.conftest import Origin, field, origin
+from tests.proxy.conftest import Origin, answering, field, origin
 from tests.proxy.process import everything, running
 from tests.proxy.test_slow_clients import Slow
 from tests.proxy.test_slow_clients import slow as slow
@@ -54,6 +54,24 @@ async def test_heads_of_too_many_fields_are_refused(echo: Origin) -> None:
                 response = await client.get("/", "a:b\r\n" * count)  # and the Host
                 assert response.status == status
     assert len(echo.heads) == 1
+
+
+async def test_an_answer_of_too_many_fields_is_none() -> None:
+    """All of them in few bytes, so that nothing else is in the way."""
+    most = b"a:b\r\n" * limits.RESPONSE_FIELDS_MAX
+    responses = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n" % most[: -len(b"a:b\r\n") or None],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n" % most,
+        b"HTTP/1.1 103 Early Hints\r\n%ba:b\r\n\r\n" % most,
+    ]
+    for number, (response, status) in enumerate(zip(responses, (200, 502, 502), strict=True)):
+        async with (
+            origin(answering(response)) as made,
+            running(everything(made.url)) as worker,
+            connected(worker.port) as client,
+        ):
+            assert (await client.get()).status == status
+            await worker.counted("upstream_invalid", 1 if number else 0)
 
 
 async def test_an_upstream_that_takes_nothing_stops_its_client() -> None:

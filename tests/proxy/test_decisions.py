@@ -6,7 +6,7 @@ import json
 import pytest
 
 from node.proxy import errors, limits, revision
-from node.proxy.access_log import Entry, format_line, json_line
+from node.proxy.access_log import asked, format_line, json_line
 from node.proxy.annotations import Annotations
 from node.proxy.deadlines import NEVER, NOWHERE, Wheel
 from node.proxy.entities import EntityRefused, read_service
@@ -139,13 +139,14 @@ def test_a_log_line_can_not_be_forged_by_its_client() -> None:
         b'GET /" HTTP/1.1\r\nHost: a\r\nUser-Agent: \xc3"\r\nX-Referer: b\r\n\r\n'
     )
     assert head is not None
-    line = format_line(Entry(head, b"1.2.3.4", 200, 5, b"f" * 32, 0.0), b"now")
+    entry = (head, b"1.2.3.4", 200, 5, b"f" * 32, 0.0)
+    line = format_line(entry, asked(head), b"now")
     assert line == (
         b'1.2.3.4 - - [now] "GET /\\x22 HTTP/1.1" 200 5 "-" "\\xC3\\x22" kong_request_id: "'
         + b"f" * 32
         + b'"\n'
     )
-    read = json.loads(json_line(Entry(head, b"1.2.3.4", 200, 5, b"f" * 32, 0.0), b"now"))
+    read = json.loads(json_line(entry, asked(head), b"now"))
     assert read == {
         "time": "now",
         "client": "1.2.3.4",
