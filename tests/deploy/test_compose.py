@@ -165,6 +165,7 @@ async def test_a_node_leaves_and_ends_well_when_its_container_is_stopped(tmp_pat
         assert leaver.process.wait(STOP_SECONDS) == 0
 
 
+@pytest.mark.long
 async def test_keys_that_nobody_configured_are_rotated_on_either_node(tmp_path: Path) -> None:
     with engine(tmp_path, seed=6) as (machines, _):
         await until_formed(machines)

@@ -114,6 +114,7 @@ def write(shell: Shell, path: str, text: str) -> None:
     shell.type(f"mkdir -p {folder}\ncat >{path} <<'THE-END'\n{text}THE-END")
 
 
+@pytest.mark.long
 async def test_the_pages_steps_lead_where_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ class TestStop:
         daemon.node.conf.write_text("nonsense\n")
         assert (await daemon.command("stop")).code == 0
 
+    @pytest.mark.long
     async def test_a_hung_node_is_killed_and_that_is_said(self, daemon: Daemon) -> None:
         daemon.configure({"shutdown_timeout": "0"})
         await daemon.start()
