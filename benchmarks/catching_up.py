@@ -11,8 +11,13 @@ Phases, in seconds from the start of the process or from SIGCONT: ``answers``, t
 answers; ``state``, the agent holds the last revision; ``ready``, /status/ready is 200; ``live``,
 every worker that listens serves it, as the node itself notes (``live_at``): while none listens yet
 that is the agent's state, so a starting node serves at the later of ``ready`` and ``live``. The
-first three are asked for on one kept connection every 20 ms, and are late by up to that and the
+first three are asked for on one kept connection every 50 ms, and are late by up to that and the
 answer's own time. The yardstick is an interpreter that imports what a node imports, and ends.
+
+Processor seconds, user and system, from the same moment until it was seen to be ``live``, imports
+included: of the node's ``agent``, of its ``workers``, and of all the ``others`` that run. They say
+what is the node's own work, whoever else uses the machine. ``held`` is how many entities the node
+held at the end: one that was stopped reads those of before from its disk, and each round adds some.
 
     python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
         [--rounds 1] [--database sqlite|postgres] [--base-port PORT]
@@ -34,7 +39,7 @@ import uvloop
 
 from benchmarks.clusters import cluster_of
 from benchmarks.databases import DATABASES, Database, database
-from benchmarks.idle import descendants
+from benchmarks.idle import descendants, processor_seconds
 from benchmarks.kept_connection import KeptConnection
 from benchmarks.restart import warm_import_seconds
 from node.agent.authorities import make_authority
@@ -42,13 +47,15 @@ from node.config.load import load
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
 from store.authority import Authority, Create, Mutation
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
+"""The node answers by its one thread, which has better to do."""
 SECONDS_MAX = 120.0
 TOGETHER = 64
 """Writes that wait for the authority at once, so that they share its transactions."""
 FILL_ENTITIES = 10_000
 """In one write."""
 PHASES = ("answers", "state", "ready", "live")
+SPENT = ("agent", "workers", "others")
 COUNTED = ("pulls", "repairs_requested", "behind", "snapshots_asked", "snapshots_installed")
 
 Phases = dict[str, float]
@@ -156,6 +163,21 @@ async def until_others(cluster: LocalCluster, but: LocalNode, wanted: str) -> No
     await asyncio.gather(*(watch(node, wanted, time.time()) for node in others))
 
 
+def _spent(cluster: LocalCluster, node: LocalNode) -> Phases:
+    """Processor seconds so far, by SPENT."""
+    spent = dict.fromkeys(SPENT, 0.0)
+    for one in cluster.nodes:
+        if one.process is None or not one.running:
+            continue
+        agent, *workers = descendants(one.process.pid)
+        if one is node:
+            spent["agent"] = processor_seconds(agent)
+            spent["workers"] = sum(map(processor_seconds, workers))
+        else:
+            spent["others"] += sum(map(processor_seconds, (agent, *workers)))
+    return spent
+
+
 class CatchingUp:
     """A cluster and what was measured on it so far."""
 
@@ -164,6 +186,8 @@ class CatchingUp:
         self._authority = authority
         self._home = home
         self._turn = 0
+        self._entities = 0
+        """In the authority."""
         self.found: dict[str, list[Phases]] = {}
 
     @contextlib.asynccontextmanager
@@ -174,32 +198,40 @@ class CatchingUp:
         async with away(self._authority, self._home):
             yield
 
+    async def _watch(self, what: str, node: LocalNode, wanted: str, *, there: bool) -> None:
+        """See a node through its phases, from this moment, and note them."""
+        began, before = time.time(), _spent(self._cluster, node)
+        if not node.running:
+            await node.start()
+        phases = await watch(node, wanted, began)
+        after = _spent(self._cluster, node)
+        phases |= {name: after[name] - before[name] for name in SPENT}
+        phases["held"] = self._entities
+        self.found.setdefault(f"{what}, database {'there' if there else 'away'}", []).append(phases)
+
     async def stopped(self, revisions: int, *, there: bool) -> None:
         """A node that was stopped starts again, so many revisions behind."""
-        node, self._turn = self._cluster.nodes[-1], self._turn + 1
+        node = self._cluster.nodes[-1]
         await node.stop()
-        wanted = await commit_revisions(self._cluster, revisions, f"stopped{self._turn}")
+        wanted = await self._commit("stopped", revisions)
         await until_others(self._cluster, node, wanted)
         async with self._with(there=there):
-            began = time.time()
-            await node.start()
-            self._note("stopped", there, await watch(node, wanted, began))
+            await self._watch("stopped", node, wanted, there=there)
 
     async def paused(self, revisions: int, *, there: bool) -> None:
         """A node whose processes stood still goes on."""
-        node, self._turn = self._cluster.nodes[-1], self._turn + 1
+        node = self._cluster.nodes[-1]
         assert node.process is not None
         pids = descendants(node.process.pid)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
-            wanted = await commit_revisions(self._cluster, revisions, f"paused{self._turn}")
+            wanted = await self._commit("paused", revisions)
             await until_others(self._cluster, node, wanted)
             async with self._with(there=there):
-                began = time.time()
                 for pid in pids:
                     os.kill(pid, signal.SIGCONT)
-                self._note("paused", there, await watch(node, wanted, began))
+                await self._watch("paused", node, wanted, there=there)
         finally:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
@@ -211,26 +243,35 @@ class CatchingUp:
         node = self._cluster.add_node({"cluster_seeds": f"127.0.0.1:{seed}"})
         try:
             async with self._with(there=there):
-                began = time.time()
-                await node.start()
-                self._note("newcomer", there, await watch(node, wanted, began))
+                await self._watch("newcomer", node, wanted, there=there)
         finally:
             await node.stop()
 
-    def _note(self, what: str, there: bool, phases: Phases) -> None:
-        self.found.setdefault(f"{what}, database {'there' if there else 'away'}", []).append(phases)
+    async def fill(self, entities: int) -> str:
+        """Make so many entities more; the last version."""
+        self._entities += entities
+        return await fill(self._cluster, entities)
+
+    async def _commit(self, what: str, revisions: int) -> str:
+        self._turn += 1
+        self._entities += revisions
+        return await commit_revisions(self._cluster, revisions, f"{what}{self._turn}")
 
 
 def report(found: dict[str, list[Phases]]) -> None:
     """Print the table."""
     print("case                         " + "".join(f"{name:>22}" for name in PHASES))
     for name, rounds in found.items():
-        cells = []
-        for phase in PHASES:
-            times = [one[phase] for one in rounds]
-            cells.append(f"{statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f})")
-        print(f"{name:<29}" + "".join(f"{cell:>22}" for cell in cells))
-        print("    " + ", ".join(f"{key} {[int(one[key]) for one in rounds]}" for key in COUNTED))
+        print(f"{name:<29}" + "".join(f"{_cell(rounds, phase):>22}" for phase in PHASES))
+        spent = ", ".join(f"{key} {[round(one[key], 2) for one in rounds]}" for key in SPENT)
+        print(f"    processor seconds: {spent}")
+        told = (f"{key} {[int(one[key]) for one in rounds]}" for key in ("held", *COUNTED))
+        print("    " + ", ".join(told))
+
+
+def _cell(rounds: list[Phases], phase: str) -> str:
+    times = [one[phase] for one in rounds]
+    return f"{statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f})"
 
 
 async def _all_cases(
@@ -241,7 +282,7 @@ async def _all_cases(
             await case.stopped(options.revisions, there=there)
             if there or authority.server is not None:
                 await case.paused(options.revisions, there=there)
-    wanted = await fill(cluster, options.entities)
+    wanted = await case.fill(options.entities)
     await until_others(cluster, cluster.nodes[-1], wanted)
     for _ in range(options.rounds):
         for there in (True, False):

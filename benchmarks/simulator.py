@@ -3,7 +3,7 @@
     scale    1,000 nodes for 60 virtual seconds, two changes a second, 1 % of packets lost
     forming  as many that know nobody but their seeds, until each sees all (a figure without a goal)
     swarm    seeds of 50 nodes in which everything fails, per minute of one core
-    tests    the 100 small seeds of `make test`, on two cores
+    tests    the 100 small seeds of `make check`, on two cores
 
 CPU time of the process that runs them, or machines with other work would seem slow; the tests' wall
 time is printed besides. Each run has a new process. Prints a table (medians, and the range) and a

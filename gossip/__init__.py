@@ -4,7 +4,7 @@ Where to find what:
 
     core           Gossip: the whole protocol as one object without I/O; start reading here
     router         which message concerns which part, and who may send it
-    transport      the asyncio side (with sockets, datagrams, outgoing, knocks)
+    transport      the asyncio side (with sockets, datagrams, frames, outgoing, knocks)
 
     members        the member table, with the theory of operation; member, identity
     claims         what follows from claims: spreading, correcting, refuting

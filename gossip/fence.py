@@ -13,7 +13,8 @@ missing before the time is over. One that says ``forked`` ends the fence: it kno
 which the version is no part, so the others can't all come there.
 
 Packets get lost, both ways: whoever isn't settled is asked again, straight, with backoff, and once
-more shortly before the end; those that were heard every other time.
+more shortly before the end; those that were heard every other time. Answers come in a stream, which
+is the longer the more members there are; the first time they are asked again is when it ceases.
 """
 
 import math
@@ -36,6 +37,10 @@ from gossip.tree import Tree
 
 _RETRY = 2.5
 """Times ``repair_timeout``: an answer waits for workers, not just for a round trip."""
+_QUIET_ROUND_TRIPS = 4
+_QUIET_SECONDS_MIN = 0.01
+"""After so many of the usual round trips without any answer, and no less than so long, the stream
+of them has ceased."""
 
 
 class TooManyFences(Exception):
@@ -55,9 +60,11 @@ class _Fence:
     version: Version
     ends_at: float
     least: float
-    """Seconds to the first round of questions after the beginning, and from the last to the end."""
+    """Seconds from the last round of questions to the end."""
     retry: float
-    """Seconds from the last round to the next; doubled each time."""
+    """Seconds from the last round to the next; doubled each time. At first, without an answer."""
+    latest: float
+    """When the first round is due even if answers still come."""
     ask_at: float
     rounds: int
     unsettled: dict[str, _Asked]
@@ -113,8 +120,9 @@ class Fences:
         self._counters.add("fences")
         self._last_number = self._last_number % limits.FENCE_NUMBER_MAX + 1
         least = min(_RETRY * self._profile.repair_timeout, seconds / 4)
+        quiet = self._quiet(least)
         fence = _Fence(
-            self._last_number, version, now + seconds, least, least, now + least, 0,
+            self._last_number, version, now + seconds, least, quiet, now + least, now + quiet, 0,
             {member.node_id: _Asked(member) for member in self._counted(now)},
         )  # fmt: skip
         self._fences[fence.number] = fence
@@ -138,6 +146,8 @@ class Fences:
             # Late, doubled, of a former process' fence, or made up.
             self._counters.add("fence_answers_unexpected")
             return
+        if not fence.rounds:
+            fence.ask_at = min(now + fence.retry, fence.latest)
         self._settle(fence, sender.node_id, message.standing)
 
     def answered(self, token: int, answer: Answer) -> None:
@@ -199,6 +209,12 @@ class Fences:
             others = [one for one in others if not fence.unsettled[one.node_id].heard]
         self._counters.add("fence_questions_again", len(others))
         self._outbox.broadcast(others, [self._question(fence, now), self._heartbeat(now)])
+
+    def _quiet(self, least: float) -> float:
+        rtt = self._members.typical_rtt
+        if rtt is None:
+            return least
+        return min(least, max(_QUIET_ROUND_TRIPS * rtt, _QUIET_SECONDS_MIN))
 
     def _settle(self, fence: _Fence, node_id: str, standing: Standing) -> None:
         if standing is Standing.WAITING:

@@ -165,7 +165,10 @@ class Members:
                 self._entomb(claim.node_id, precedence, now)
             return Admission("unknown")
         if claim.generation > held.generation:
-            return Admission("unknown", held)
+            if held.status in RUNNING or claim.status in RUNNING:
+                return Admission("unknown", held)
+            # Its record of that life never came here, and won't: nobody tells that of the dead.
+            held.generation, held.incarnation = claim.generation, 0
         if precedence < held.precedence:
             return Admission("stale", held)
         if precedence == held.precedence:

@@ -8,14 +8,11 @@ would wait for ever.
 """
 
 import asyncio
-import struct
 from collections.abc import Callable
 from typing import Literal
 
 from gossip import limits
-
-FRAME_LENGTH = struct.Struct(">I")
-"""Before each frame: its length."""
+from gossip.frames import FRAME_LENGTH
 
 CutOff = Literal["streams_cut_off", "streams_stalled"]
 """Too much unsent when more was to be written; too little taken in time."""

@@ -244,8 +244,10 @@ class TableExchange:
         """Stands for all claims of the table, whatever order they came in."""
         whole = hashlib.blake2b(digest_size=TABLE_DIGEST_BYTES)
         for member in sorted(self._members.listed(), key=lambda member: member.node_id):
-            record = (member.node_id, *map(int, member.precedence), member.tag, member.address)
-            whole.update(repr(record).encode())
+            record = (member.node_id, *map(int, member.precedence))
+            # Of those that don't run a table tells no more than that.
+            told = (member.tag, member.address) if member.status <= Status.SUSPECT else ()
+            whole.update(repr((record, told)).encode())
         return whole.digest()
 
     def _table(self, now: float, *, answer: bool) -> list[Message]:

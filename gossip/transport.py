@@ -33,8 +33,9 @@ from gossip.effects import (
     SendFrame,
 )
 from gossip.events import Event
+from gossip.frames import Frames, TooLarge
 from gossip.knocks import knock
-from gossip.outgoing import FRAME_LENGTH, CutOff, Outgoing
+from gossip.outgoing import CutOff, Outgoing
 from gossip.sockets import Sockets, bind
 
 _LATE_SECONDS = 0.1
@@ -43,6 +44,7 @@ sockets is read before anybody is judged."""
 _DRAIN_TURNS_MAX = 2_000
 _DRAIN_QUIET_TURNS = 3
 """A packet takes as many turns of the loop from the socket to the core."""
+_READ_BYTES = 64 * 1024
 
 
 class Transport:
@@ -270,24 +272,25 @@ class Transport:
         await self._read_frames(effect.stream, reader, limits.FRAME_BYTES_MAX)
 
     async def _read_frames(self, stream: int, reader: asyncio.StreamReader, size_max: int) -> None:
-        refused = False
+        frames, refused = Frames(size_max), False
         try:
             while stream in self._writers:
                 # A sender that trickles bytes is cut off, whatever it has sent (slow loris). How
                 # many frames it may send, and until when, the core knows.
                 bounded = stream % 2 and not self._gossip.stands(stream)
                 async with asyncio.timeout(limits.ACCEPTED_SECONDS_MAX if bounded else None):
-                    (size,) = FRAME_LENGTH.unpack(await reader.readexactly(FRAME_LENGTH.size))
-                    if size > size_max:
-                        self.counters["frames_oversized"] += 1
-                        break
-                    frame = await reader.readexactly(size)
+                    while (frame := frames.next()) is None:
+                        if not (data := await reader.read(_READ_BYTES)):
+                            raise EOFError
+                        frames.feed(data)
                 if self._loses(self._leads_to.get(stream)):
                     continue
                 self._gossip.frame_received(stream, frame, self.now())
                 self.flush()
         except EOFError:
             refused = self._gossip.stands(stream)
+        except TooLarge:
+            self.counters["frames_oversized"] += 1
         except (OSError, TimeoutError) as error:
             refused = isinstance(error, ConnectionResetError)
         finally:

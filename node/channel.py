@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from node.shapes import Check, shape_of
+
 FRAME_BYTES_MAX = 80 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
@@ -273,6 +275,10 @@ _KINDS: dict[str, type[Frame]] = {
     "labelled": Labelled,
 }
 _NAMES = {frame: name for name, frame in _KINDS.items()}
+_FROM_WORKERS = (Listening, Ask, Peeked, Observed, Ready, Applied, Differs, Stats, Labelled)
+_SHAPES: dict[type[Frame], Check] = {frame: shape_of(frame) for frame in _FROM_WORKERS}
+"""Plugins of anybody's run in workers, so that the agent looks at what it is told. What the agent
+sends are large states, and its own."""
 
 
 class ChannelError(Exception):
@@ -309,6 +315,10 @@ class Decoder:
 def _decode(payload: bytes) -> Frame:
     try:
         name, *values = msgpack.unpackb(payload, use_list=False, strict_map_key=False)
-        return _KINDS[name](*values)
+        frame = _KINDS[name](*values)
     except Exception as error:
         raise ChannelError(f"not a frame: {error}") from error
+    shape = _SHAPES.get(type(frame))
+    if shape is not None and not shape(frame):
+        raise ChannelError(f"not a frame: values of a {name} that have other types")
+    return frame

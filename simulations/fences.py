@@ -93,13 +93,16 @@ class PlayedFences:
         for name in event.reached:
             for other in world.nodes:
                 # Two that are about to settle which of them is called that may both be named.
-                ambiguous = named.count(name) > 1 or self._has_double(other)
+                ambiguous = named.count(name) > 1 or self._has_double(other) or other.lies
                 if ids.get(name) != [other.id] or ambiguous:
                     continue
                 lives_on = other.running and begun.lives.get(other.index) == other.life
                 assert not lives_on or other.replica.reach(event.version) != "behind", (
                     f"{where} says that {name} has it"
                 )
+        honest = {other.called for other in world.nodes if not other.lies}
+        if len(honest) < len(world.nodes):
+            assert not honest & {*event.forked}, f"{where}: an honest node is said to be apart"
         self._count(event)
 
     def _has_double(self, other: "Node") -> bool:

@@ -69,6 +69,8 @@ class Node(Machine):
         """Whether it has left in this life, or is about to."""
         self.reads_table = False
         """Whether what it reports comes from a frame of a stream."""
+        self.lies = False
+        """Whether what it says is to be believed by nobody (``simulations.whole.insider``)."""
         self.retired = False
         """Whether it never starts again."""
         self.highest = EMPTY.version

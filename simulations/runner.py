@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from simulations.scenarios import SCENARIOS
 from simulations.settings import Declared, Questions, SettingError, Settings
 from simulations.sometimes import MEANINGS
-from simulations.whole.sometimes import MEANINGS as WHOLE_MEANINGS
+from simulations.whole.sometimes import REQUIRED
 
 COMMAND = "python -m simulations"
 
 SWARMS: dict[str, tuple[int, dict[str, str]]] = {
     "swarm": (400, MEANINGS),
-    "whole": (200, WHOLE_MEANINGS),
+    "whole": (200, REQUIRED),
 }
 """The scenarios whose number of nodes a seed may choose: from so many seeds on all of this must
 have happened."""

@@ -35,10 +35,19 @@ def content_hash(text: str) -> str:
     return blake3(text.encode("utf-8")).hexdigest(CONTENT_HASH_BYTES)
 
 
+def _decode(text: str) -> Any:
+    """Without looking for blanks around it, which a canonical text hasn't."""
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except ValueError:
+        return _DECODER.decode(text)
+    return value if end == len(text) else _DECODER.decode(text)
+
+
 def decode_entity(text: str) -> dict[str, Any]:
     """Read an entity's text. Raises ValueError when it isn't a JSON object."""
     try:
-        entity = _DECODER.decode(text)
+        entity = _decode(text)
     except RecursionError as error:
         raise ValueError("not an entity: nested too deep") from error
     if not isinstance(entity, dict):

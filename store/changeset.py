@@ -8,8 +8,9 @@ these bytes as the authority stored them, so nodes of mixed versions agree on th
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 from blake3 import blake3
@@ -69,11 +70,10 @@ def decode_body(data: bytes) -> Body:
     """Read a body. Raises ValueError when it isn't one; later fields are ignored."""
     try:
         write_id, committed_at, origin, changes, *marks = msgpack.unpackb(data)
-        decoded = tuple(Change(*change[:3]) for change in changes)
+        decoded = tuple(map(_change, _array(changes)))
     except Exception as error:  # msgpack raises a dozen kinds on garbage
         raise ValueError(f"not a changeset body: {error}") from error
-    for change in decoded:
-        _check(change)
+    _check_beginning(write_id, committed_at, origin)
     return Body(write_id, committed_at, origin, decoded, _mark(marks))
 
 
@@ -123,12 +123,14 @@ class BodyReader:
     def _read(self, count_max: int, bytes_max: int) -> Iterator[list[Change]]:
         unpacker = self._unpacker
         fields = unpacker.read_array_header()
+        if fields <= _FIELDS_BEFORE_CHANGES:
+            raise ValueError("changes are missing")
         write_id, committed_at, origin = (unpacker.unpack() for _ in range(_FIELDS_BEFORE_CHANGES))
+        _check_beginning(write_id, committed_at, origin)
         part: list[Change] = []
         size = 0
         for _ in range(unpacker.read_array_header()):
-            change = Change(*unpacker.unpack()[:3])
-            _check(change)
+            change = _change(unpacker.unpack())
             part.append(change)
             size += len(change.entity or "")
             if len(part) >= count_max or size >= bytes_max:
@@ -148,12 +150,28 @@ class BodyReader:
         self.total += len(part)
 
 
-def _check(change: Change) -> None:
+def _check_beginning(write_id: object, committed_at: object, origin: object) -> None:
+    if not (isinstance(write_id, bytes) and isinstance(origin, str)):
+        raise ValueError("not a changeset body: no write id or origin")
+    if not (isinstance(committed_at, int | float) and math.isfinite(committed_at)):
+        raise ValueError("not a changeset body: no time")
+
+
+def _array(raw: object) -> list[Any]:
+    """Maps and texts can be gone through, too."""
+    if type(raw) is not list:
+        raise ValueError("not a changeset body: no array")
+    return raw
+
+
+def _change(raw: object) -> Change:
+    change = Change(*_array(raw)[:3])
     kind, entity_id, entity = change
     if not (isinstance(kind, str) and isinstance(entity_id, str)):
         raise ValueError("not a changeset body: a change without kind and id")
     if not (entity is None or isinstance(entity, str)):
         raise ValueError("not a changeset body: an entity that is not text")
+    return change
 
 
 def _mark(marks: Sequence[object]) -> str:

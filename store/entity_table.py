@@ -5,7 +5,7 @@ unique field, a page by id, by reference, by tags. Texts are kept as bytes. What
 by is read out of its text once and kept beside it, so that a later change knows what to forget.
 """
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import islice
 from typing import Any
 
@@ -40,6 +40,7 @@ class EntityTable:
             pass
         else:
             indexes, references = tuple(self._schema.indexes), tuple(self._schema.references)
+        self._together = self._schema is not None and bool(self._schema.unique_together)
         self._ids_of_values: dict[str, MutableMapping[str, str]] = {index: {} for index in indexes}
         self._ids_of_targets = {field: Postings() for field in references}
         self._variant = "" if self._schema is None else self._schema.variant_field
@@ -63,9 +64,16 @@ class EntityTable:
 
     def read(self, text: str) -> Row:
         """What ``put`` is to store. Raises ValueError for what isn't the text of an entity."""
+        return Row(text.encode(), self._keys_of(text))
+
+    def _keys_of(self, text: str) -> Keys:
         entity = decode_entity(text)
-        claimed = self._schema.claims(entity) if self._schema is not None else {}
-        keys = [claimed.get(index) for index in self._ids_of_values]
+        if self._together:
+            assert self._schema is not None
+            claimed = self._schema.claims(entity)
+        else:
+            claimed = entity  # an index of one field has the field's name, and holds strings
+        keys = [_string(claimed.get(index)) for index in self._ids_of_values]
         for field in self._ids_of_targets:
             reference = entity.get(field)
             keys.append(_string(reference.get("id")) if isinstance(reference, dict) else None)
@@ -76,7 +84,7 @@ class EntityTable:
             keys.extend(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
         while keys and keys[-1] is None:
             keys.pop()
-        return Row(text.encode(), tuple(keys))
+        return tuple(keys)
 
     def put(self, entity_id: str, row: Row | None) -> bytes | None:
         """Store an entity, or delete it; the text that was there."""
@@ -88,6 +96,15 @@ class EntityTable:
                 self._forget(entity_id, before)
             self._note(entity_id, after)
         return None if old is None else old.text
+
+    def extend(self, entities: Mapping[str, Row]) -> bool:
+        """Store entities, by id, behind all others, which costs less than one by one; False, and
+        nothing is done, unless their ids ascend from above the last one."""
+        if not self._rows.extend(entities):
+            return False
+        for entity_id, row in entities.items():
+            self._note(entity_id, row.keys)
+        return True
 
     def get(self, entity_id: str) -> bytes | None:
         """The text of the entity with this id."""

@@ -41,12 +41,7 @@ class Loading:
 
     def add(self, entities: Iterable[Change]) -> None:
         """Take in some. Raises ValueError for one that can't be read; then there is no going on."""
-        self._contents.apply(map(self._prepare, entities))
-
-    def _prepare(self, change: Change) -> Prepared:
-        if change.entity is None:
-            raise ValueError(f"a state with a deletion ({change.kind} {change.id})")
-        return self._contents.prepare(change)
+        self._contents.fill(entities)
 
     def follow(self, changesets: Iterable[Changeset]) -> None:
         """All is there, and these have followed it meanwhile. Raises ValueError as ``add``."""

@@ -89,6 +89,9 @@ STATE_HASHES_MAX = 4_096
 SLICE_ENTITIES_MAX = 512
 """Entities in one slice of a snapshot, however small: taking one in must not hold the loop."""
 
+FILLED_AT_ONCE = 512
+"""Entities of a whole state that are read before they are put in."""
+
 SKETCH_SYMBOLS_MAX = 8_192
 """Symbols that a decoder takes in before it gives up: some 5,800 differences. Beyond, whole ranges
 are fewer bytes and less work."""
@@ -200,6 +203,9 @@ DOCUMENT_NODES_MAX = 10_000_000
 
 DOCUMENT_DEPTH_MAX = 64
 """How deep a declarative document is nested. Kong's entities need 9."""
+
+DOCUMENT_NUMBER_MAX = 2**63 - 1
+"""Largest magnitude of an integer in a declarative document: what both databases can hold."""
 
 DOCUMENT_ERRORS_MAX = 1_000
 """Errors of a declarative document that are told at once."""

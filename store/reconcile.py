@@ -63,8 +63,9 @@ class Reconciliation:
 
     def __init__(
         self, holder: Holder, base: PinnedState, key: bytes, head: Head, state_hash: bytes,
-        *, renew: bool,
+        *, renew: bool, symbols_max: int = SKETCH_SYMBOLS_MAX,
     ) -> None:  # fmt: skip
+        assert symbols_max <= SKETCH_SYMBOLS_MAX
         self._holder = holder
         self._base = base
         """What is held here; its entities are what is compared."""
@@ -72,6 +73,7 @@ class Reconciliation:
         self._head = head
         self._state_hash = state_hash
         self._renew = renew
+        self._symbols_max = symbols_max
         self._theirs: dict[Key, bytes] = {}
         """Entities to take over."""
         self._ours: list[Key] = []
@@ -150,7 +152,7 @@ class Reconciliation:
         """Whether so many revisions lie between that a sketch would hardly show what they did."""
         theirs, ours = self._head.version, self._base.head.version
         gap = theirs.revision - ours.revision
-        return theirs[:2] == ours[:2] and gap > SKETCH_SYMBOLS_MAX // 2
+        return theirs[:2] == ours[:2] and gap > self._symbols_max // 2
 
     # What differs
 
@@ -159,11 +161,11 @@ class Reconciliation:
         decoder = Decoder()
         progress = "more"
         while progress != "done":
-            if progress == "hopeless" or len(decoder) >= SKETCH_SYMBOLS_MAX:
+            if progress == "hopeless" or len(decoder) >= self._symbols_max:
                 return None
             begin = len(decoder)
             batch = min(max(1, begin // SKETCH_GROWTH), SKETCH_BATCH_MAX)
-            asked = Symbols(begin, min(begin + batch, SKETCH_SYMBOLS_MAX))
+            asked = Symbols(begin, min(begin + batch, self._symbols_max))
             symbols = read_symbols((yield encode_question(asked)), asked)
             decoder.feed(symbols, index.sketch.encode(*asked))
             while (progress := decoder.peel(SKETCH_STEP_ENTITIES)) == "peeling":

@@ -21,7 +21,7 @@ from store.contents import Contents, PinnedState, Prepared
 from store.giving import Giving
 from store.history import Epoch, Reach
 from store.installation import Installation, Loading
-from store.limits import RELEASED_STATES_MAX
+from store.limits import RELEASED_STATES_MAX, SKETCH_SYMBOLS_MAX
 from store.lineage import reach
 from store.preparation import Preparation, is_large
 from store.reconcile import Reconciliation
@@ -53,9 +53,11 @@ class Applied(NamedTuple):
 class Replica:
     """Satisfies ``gossip.replica.Replica``, which this package doesn't import."""
 
-    def __init__(self, authority_id: str) -> None:
+    def __init__(self, authority_id: str, *, symbols_max: int = SKETCH_SYMBOLS_MAX) -> None:
         self.authority_id = authority_id
         """Of the authority that this is a copy of; empty while none is known."""
+        self._symbols_max = symbols_max
+        """Of a peer's sketch so many are asked for before what differs is found by ranges."""
         self._head = EMPTY
         self._log = Changelog(EMPTY)
         self._contents = Contents()
@@ -229,7 +231,9 @@ class Replica:
     ) -> Reconciliation:
         """Begin to find what differs from a peer's state at this head."""
         head, key = Head(Version(*version), digest), sketch_key(self.authority_id)
-        return Reconciliation(self, self.pin(), key, head, state_hash, renew=renew)
+        return Reconciliation(
+            self, self.pin(), key, head, state_hash, renew=renew, symbols_max=self._symbols_max
+        )
 
     def begin_load(self, head: Head) -> Loading:
         """Begin to take in a whole state that the authority was read for, beside what is held."""

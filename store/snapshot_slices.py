@@ -112,7 +112,7 @@ def _unpack(payload: memoryview) -> tuple[bool, list[Change]]:
         raise ValueError(f"not a slice of a snapshot: {error}") from error
     if type(last) is not bool:
         raise ValueError("not a slice of a snapshot: it doesn't say whether it is the last")
-    for change in changes:
-        if not all(type(field) is str for field in change):
+    for kind, entity_id, text in changes:
+        if not type(kind) is type(entity_id) is type(text) is str:
             raise ValueError("not a slice of a snapshot: an entity without kind, id and text")
     return last, changes

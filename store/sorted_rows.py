@@ -6,8 +6,9 @@ costs more in a large table than in a small one, and what a view alone still nee
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from operator import attrgetter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from operator import attrgetter, lt
 from typing import NamedTuple
 
 CHUNK_ROWS = 512
@@ -130,6 +131,28 @@ class SortedRows:
             halves = chunk.cut(0, CHUNK_ROWS, self._age), chunk.cut(CHUNK_ROWS, size, self._age)
             self._list()[at : at + 1] = halves
         return None
+
+    def extend(self, rows: Mapping[str, Row]) -> bool:
+        """Insert many behind all others, as ``put`` of each would; False, and nothing is done,
+        unless their ids ascend from above the last one."""
+        ids = list(rows)
+        is_behind = not self._chunks or not ids or self._chunks[-1].ids[-1] < ids[0]
+        if not is_behind or not all(map(lt, ids, islice(ids, 1, None))):
+            return False
+        texts, keys = [row.text for row in rows.values()], [row.keys for row in rows.values()]
+        begin = 0
+        if self._chunks:
+            last = self._writable(len(self._chunks) - 1)
+            begin = max(CHUNK_ROWS - len(last.ids), 0)
+            last.ids += ids[:begin]
+            last.texts += texts[:begin]
+            last.keys += keys[:begin]
+        for at in range(begin, len(ids), CHUNK_ROWS):
+            floor, end = ids[at] if self._chunks else "", at + CHUNK_ROWS
+            chunk = _Chunk(floor, self._age, ids[at:end], texts[at:end], keys[at:end])
+            self._list().append(chunk)
+        self._count += len(ids)
+        return True
 
     def pop(self, entity_id: str) -> Row | None:
         """Remove; the row that was there."""

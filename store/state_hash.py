@@ -14,6 +14,7 @@ byte by byte. tests/store/state_hash.json has vectors.
 """
 
 import struct
+from functools import lru_cache
 
 from blake3 import blake3
 
@@ -33,6 +34,7 @@ _UNCUT_MAX = 2**16 - 2
 """Additions of at most 2^16 for which a lane and the one above it have room."""
 
 _LENGTH = struct.Struct("<I")
+_DIGEST_LENGTH = _LENGTH.pack(32)
 
 
 def identify(kind: str, entity_id: str, text: bytes) -> bytes:
@@ -40,10 +42,15 @@ def identify(kind: str, entity_id: str, text: bytes) -> bytes:
 
     Raises ValueError (UnicodeEncodeError) for a kind or id that isn't UTF-8.
     """
-    name, key = kind.encode(), entity_id.encode()
-    length = _LENGTH.pack
-    digest = blake3(text).digest()
-    return b"".join((length(len(name)), name, length(len(key)), key, length(len(digest)), digest))
+    key = entity_id.encode()
+    return _before_id(kind, len(key)) + key + _DIGEST_LENGTH + blake3(text).digest()
+
+
+@lru_cache(maxsize=256)
+def _before_id(kind: str, id_bytes: int) -> bytes:
+    """The same for most entities of a kind."""
+    name = kind.encode()
+    return _LENGTH.pack(len(name)) + name + _LENGTH.pack(id_bytes)
 
 
 def element(message: bytes) -> int:

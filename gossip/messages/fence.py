@@ -1,6 +1,5 @@
 """Messages of the fence: who has a version (DESIGN 4, point 8)."""
 
-import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from gossip.messages.fields import (
     SEQUENCE,
     Field,
     Kinds,
+    in_milliseconds,
     integer,
     one_of,
     read_version,
@@ -56,7 +56,7 @@ TAG = integer(0, limits.TAG_MAX)
 
 def _time_left(high: float) -> Field:
     _, read = integer(0, round(high * 1000))
-    return (lambda value: min(math.ceil(value * 1000), round(high * 1000))), (
+    return (lambda value: min(in_milliseconds(value), round(high * 1000))), (
         lambda raw: read(raw) / 1000
     )
 

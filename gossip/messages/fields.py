@@ -47,6 +47,12 @@ def seconds(high: float) -> Field:
     return write, read
 
 
+def in_milliseconds(value: float) -> int:
+    """Seconds as whole milliseconds, rounded up, but for less than a microsecond: what came in as
+    some number of them goes out as the same one, however often it is passed on."""
+    return math.ceil(round(value * 1000, 3))
+
+
 def milliseconds(high: float) -> Field:
     def read(raw: object) -> float | None:
         if raw is None:
@@ -56,7 +62,7 @@ def milliseconds(high: float) -> Field:
         return raw / 1000
 
     def write(value: float | None) -> int | None:
-        return None if value is None else math.ceil(min(max(value, 0.0), high) * 1000)
+        return None if value is None else in_milliseconds(min(max(value, 0.0), high))
 
     return write, read
 

@@ -70,8 +70,8 @@ class AuthorityLink:
 
     Confirmed is what this node has committed or read at the authority, or has from a member: nodes
     serve nothing else, and what the replica file holds was served. So the highest confirmed head is
-    the replica's, also across restarts, unless a commit of this node's own still waits for one
-    before it. A COMMIT of unknown outcome is neither served nor pushed.
+    the replica's, or the file's while that is still being read, unless a commit of this node's own
+    still waits for one before it. A COMMIT of unknown outcome is neither served nor pushed.
     """
 
     def __init__(
@@ -104,6 +104,8 @@ class AuthorityLink:
         self.from_peers: Callable[[], Awaitable[bool]] | None = None
         """Brings the replica to a peer's state, where the log doesn't lead on; False when it
         couldn't."""
+        self.on_disk: Callable[[], Head] = lambda: EMPTY
+        """The head of the replica file until it is served."""
         self._catching_up = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.changed: tuple[str, str] | None = None
@@ -127,8 +129,8 @@ class AuthorityLink:
 
     def confirmed_head(self) -> Head:
         """The newest head that is known to be the authority's."""
-        served = self._serving.head()
-        return served if served.version >= self._newest.version else self._newest
+        heads = (self._serving.head(), self._newest, self.on_disk())
+        return max(heads, key=lambda head: head.version)
 
     async def open(self) -> bool:
         """Try once to connect; False, with the reason kept, when it failed."""

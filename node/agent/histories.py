@@ -96,6 +96,9 @@ class Histories:
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._told: tuple[Server, Server, bool] | None = None
+        self.has_met: Callable[[], bool] = lambda: True
+        """Whether who could tell of a split has been met, or given up on. Nothing is concluded
+        before: a node that has just started would find nobody to ask."""
 
     @property
     def split(self) -> Split | None:
@@ -121,6 +124,10 @@ class Histories:
         this node's side takes no writes.
         """
         await self._still_ours()
+        if not self.has_met():
+            raise AuthorityUnavailable(
+                "the database lacks what was confirmed before, and no other node has been met yet"
+            )
         reading = reading_of(_bounded(standing), confirmed)
         self._take(self._verdict.stood(reading, confirmed, self._clock(), to_write=to_write))
         try:

@@ -6,6 +6,7 @@ holds a confirmed state. Stop: leave, stop accepting, finish, exit.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,7 @@ from node.admin.gui import create_gui_app
 from node.agent.answers import Answers
 from node.agent.certificate import gui_context, server_context
 from node.agent.identity import StoredIdentity
-from node.agent.limits import (
-    HANDSHAKE_SECONDS,
-    LEAVE_SECONDS,
-)
+from node.agent.limits import HANDSHAKE_SECONDS, LEAVE_SECONDS, SILENCE_SECONDS
 from node.agent.parts import Parts
 from node.agent.proxying import log_path, lookup, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
@@ -102,6 +100,8 @@ class Node:
             key="admin_gui_listen",
             tls=gui_context(settings) if any(listener.ssl for listener in gui) else None,
         )
+        await parts.keeper.look()
+        parts.histories.has_met = self._has_met_others
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.workers.start())
             attempt = tasks.create_task(self._try_authority())
@@ -135,6 +135,14 @@ class Node:
     def _knows_others(self) -> bool:
         parts = self._parts
         return bool(parts.settings.cluster_seeds or parts.peers.known())
+
+    def _has_met_others(self) -> bool:
+        """Whether any other node runs, or those that are known have had the time to say so."""
+        parts = self._parts
+        if parts.membership.running_count() > 1 or not self._knows_others():
+            return True
+        asked_at = parts.participation.asked_at
+        return asked_at is not None and time.monotonic() - asked_at >= SILENCE_SECONDS
 
     async def _restore(self, attempt: "asyncio.Task[bool]") -> None:
         """Begin with what this node's disk holds; ``attempt`` is the first to reach the authority.

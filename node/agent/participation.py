@@ -6,6 +6,7 @@ node. It may be forced out: then it goes on proxying, alone, until it is restart
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 
 from gossip.address import format_address
@@ -52,9 +53,15 @@ class Participation:
         self._peers = peers
         self._removals = removals
         self._notices: deque[str] = deque(maxlen=NOTICES_MAX)
-        self.has_asked = False
-        """Whether those that are known have been asked to let this node in, or can't be."""
+        self.asked_at: float | None = None
+        """Since when those that are known have been asked to let this node in, or can't be
+        (monotonic seconds)."""
         self._ending: asyncio.Queue[IdentityTaken | ForcedOut] = asyncio.Queue()
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether they have been asked."""
+        return self.asked_at is not None
 
     def notices(self) -> list[str]:
         """What an operator should know of this node's identity, oldest first."""
@@ -132,7 +139,7 @@ class Participation:
             try:
                 await self._membership.start(self._keys.current())
             except MembershipRefused as error:
-                self.has_asked = True
+                self._note_asked()
                 if str(error) != told:
                     told = str(error)
                     log.error("this node takes no part in gossip", reason=told)
@@ -143,7 +150,11 @@ class Participation:
         self._membership.removed(self._removals.pending())
         # The latest last: of more than there is room for, those are kept.
         self._membership.join(self._peers.known()[:CONTACTS_MAX][::-1])
-        self.has_asked = True
+        self._note_asked()
+
+    def _note_asked(self) -> None:
+        if self.asked_at is None:
+            self.asked_at = time.monotonic()
 
     def _tell(self, notice: str) -> None:
         if notice not in self._notices:

@@ -178,6 +178,9 @@ class Parts:
         )
         self.repairing = Repairing(self.link, self.serving, self.membership, self.following.look)
         self.link.from_peers = self.repairing.from_peers
+        self.link.on_disk = lambda: self.keeper.found(
+            self.link.info.id if self.link.info is not None else ""
+        )
         self.following.on_stuck = self.repairing.cant_follow
         self.serving.on_broken = self.repairing.damaged
         self.history: HistoryView = NoDesk()

@@ -27,7 +27,7 @@ from store.replica_file.layout import About, FileDamaged, OutOfStep, shape
 from store.replica_file.limits import PENDING_CHANGESETS_MAX
 from store.replica_file.persister import Job, Persister, Whole
 from store.replica_file.work import work_of
-from store.version import Version
+from store.version import EMPTY, Head, Version
 
 log = logs.get("replica")
 
@@ -37,7 +37,7 @@ FAILURES = (sqlite3.Error, FileDamaged, OutOfStep, OSError)
 class ReplicaKeeper:
     """``on_written()`` is called when the file has come to a version (see ``kept``).
 
-    Call ``load`` first, then ``start``; ``finish`` ends it.
+    Call ``look`` first, then ``load``, then ``start``; ``finish`` ends it.
     """
 
     def __init__(
@@ -60,10 +60,19 @@ class ReplicaKeeper:
         self._aside_reason = ""
         self._held: About | None = None
         """What stands in the file."""
+        self._found: About | None = None
+        """The same before it was loaded."""
         self._writes = self._failures = self._set_aside = 0
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+
+    async def look(self) -> None:
+        """See what file there is, before anything is asked of the authority: what it holds was
+        confirmed. Of one that can't be read ``load`` will tell."""
+        with contextlib.suppress(*FAILURES):
+            file = await self._disk.file()
+            self._found = await self._disk.call(file.about)
 
     async def load(
         self,
@@ -82,6 +91,8 @@ class ReplicaKeeper:
         except FAILURES as error:
             await self._start_without(error)
             return None
+        finally:
+            self._found = None
         return None if about is None else about.authority_id
 
     def start(self, serves: Callable[[], bool] = lambda: True) -> None:
@@ -131,6 +142,13 @@ class ReplicaKeeper:
         """How far the file has come, and what is wrong with it."""
         version = None if self._held is None else self._held.head.version
         return ReplicaFileStatus(version, self.problem)
+
+    def found(self, authority_id: str) -> Head:
+        """The head of the file that is still to be loaded; EMPTY when there is none, or a copy of
+        another authority than that (empty: any will do)."""
+        if self._found is None or _is_foreign(self._found, authority_id):
+            return EMPTY
+        return self._found.head
 
     def kept(self) -> tuple[bytes, Version] | None:
         """(fill, version) of the file; None unless it is of the history that is served."""

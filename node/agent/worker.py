@@ -28,6 +28,8 @@ from store.schema import cold_kinds
 from store.version import GENESIS, Head
 
 log = logs.get("workers")
+OWED_BYTES = 256
+"""What a question of a worker's takes that waits to be answered."""
 
 
 class Large(NamedTuple):
@@ -44,6 +46,12 @@ class Large(NamedTuple):
             SNAPSHOT_SLICE_CHANGES, SNAPSHOT_SLICE_BYTES
         ):
             yield from (change for change in part if change.kind not in left_out)
+
+
+class Owed(NamedTuple):
+    """A frame that the worker is to have whatever it is fed before, of what is served by then."""
+
+    frame: Callable[[], channel.Frame]
 
 
 class Ahead:
@@ -109,7 +117,7 @@ class Worker(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._feeding: asyncio.Task[None] | None = None
-        self._waiting: deque[bytes | Large] = deque()
+        self._waiting: deque[bytes | Large | Owed] = deque()
         """What is for after what it is being fed, and its bytes."""
         self._waiting_bytes = 0
         self._ahead: Ahead | None = None
@@ -217,8 +225,9 @@ class Worker(asyncio.Protocol):
         self._transport.write(frame)
         self._check_backlog(self._transport.get_write_buffer_size())
 
-    def publish(self, what: bytes | Large) -> None:
-        """Send one encoded changeset, or a large one: at once, or after what it is being fed.
+    def publish(self, what: bytes | Large | Owed) -> None:
+        """Send one encoded changeset, or a large one: at once, or after what it is being fed. A
+        state that takes the place of that holds the changesets; what else waits follows it, too.
 
         Nothing to one that is neither fed nor being fed: the state will hold it.
         """
@@ -228,8 +237,8 @@ class Worker(asyncio.Protocol):
             self._check_backlog(self._waiting_bytes)
         elif not self.fed:
             return
-        elif isinstance(what, bytes):
-            self.send(what)
+        elif not isinstance(what, Large):
+            self.send(_encoded(what))
         else:
             self._waiting.append(what)
             self._waiting_bytes += _size(what)
@@ -273,8 +282,8 @@ class Worker(asyncio.Protocol):
             while self._waiting:
                 what = self._waiting.popleft()
                 self._waiting_bytes -= _size(what)
-                if isinstance(what, bytes):
-                    self.send(what)
+                if not isinstance(what, Large):
+                    self.send(_encoded(what))
                 else:
                     await self._send_large(what)
         except TimeoutError:
@@ -322,8 +331,9 @@ class Worker(asyncio.Protocol):
         if self._running_ahead is not None:
             self._running_ahead.cancel()
             self._running_ahead = None
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        owed = [what for what in self._waiting if isinstance(what, Owed)]
+        self._waiting = deque(owed)
+        self._waiting_bytes = sum(map(_size, owed))
         self._swapped = None
 
     def _check_backlog(self, backlog: int) -> None:
@@ -335,7 +345,7 @@ class Worker(asyncio.Protocol):
         """Let the worker accept connections, behind the state that it may be fed: one that begins
         to answer has what the others have."""
         self.listening = True
-        self.publish(channel.encode(channel.Listen()))
+        self.publish(Owed(channel.Listen))
 
     def drain(self, seconds: float | None) -> None:
         """Let the worker finish and exit; ``seconds`` bounds it, None doesn't."""
@@ -363,8 +373,14 @@ class Worker(asyncio.Protocol):
         on_exit(self, code)
 
 
-def _size(what: bytes | Large) -> int:
-    return len(what) if isinstance(what, bytes) else len(what.changeset.body)
+def _size(what: bytes | Large | Owed) -> int:
+    if isinstance(what, Large):
+        return len(what.changeset.body)
+    return len(what) if isinstance(what, bytes) else OWED_BYTES
+
+
+def _encoded(what: bytes | Owed) -> bytes:
+    return what if isinstance(what, bytes) else channel.encode(what.frame())
 
 
 def _slices(changes: Iterable[StoredChange]) -> Iterator[tuple[Change, ...]]:

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from node import channel, logs
@@ -19,7 +20,7 @@ from node.agent.limits import (
     WORKER_START_SECONDS,
 )
 from node.agent.serving import Serving
-from node.agent.worker import Large, Worker
+from node.agent.worker import Large, Owed, Worker
 from node.channel import Change, Version
 from node.plugins.counters import shared_memory
 from node.proxy.settings import Listener, ProxySettings
@@ -404,7 +405,7 @@ class Workers:
     def worker_asks(self, worker: Worker, question: channel.Ask) -> None:
         self._gathering.flush()
         # Behind the state that it may be fed: an answer is of the history that is served.
-        worker.publish(channel.encode(self._serving.tell(question)))
+        worker.publish(Owed(partial(self._serving.tell, question)))
 
     def worker_differs(self, worker: Worker, difference: channel.Differs) -> None:
         self.on_differs(worker, difference.what)

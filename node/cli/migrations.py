@@ -10,14 +10,12 @@ import click
 
 from node.agent.authorities import make_migrations
 from node.agent.prefix import PrefixError, prepare_prefix
+from node.cli.attempts import Attempts
 from node.cli.configuration import configuration_options, gathered, settings
 from node.cli.failure import Failure
 from store.errors import AuthorityUnavailable, MigrationRefused, SchemaMismatch
 
 Answer = TypeVar("Answer")
-
-RETRY_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Between attempts at a database that can't be reached; the last is repeated."""
 
 _DB_TIMEOUT = click.option(
     "--db-timeout",
@@ -141,17 +139,15 @@ def _run(call: Callable[[], Awaitable[Answer]], db_timeout: float) -> Answer:
     async def attempt() -> Answer:
         return await call()
 
-    deadline = time.monotonic() + db_timeout
-    pauses = iter(RETRY_PAUSES_SECONDS)
-    pause = RETRY_PAUSES_SECONDS[-1]
+    attempts = Attempts(db_timeout, time.monotonic())
     while True:
         try:
             return asyncio.run(attempt())
         except (MigrationRefused, SchemaMismatch) as error:
             raise Failure(str(error)) from None
         except AuthorityUnavailable as error:
-            pause = next(pauses, pause)
-            if time.monotonic() + pause > deadline:
+            pause = attempts.pause(time.monotonic())
+            if pause is None:
                 raise Failure(str(error)) from None
             click.echo(f"waiting: {error}", err=True)
         time.sleep(pause)

@@ -35,6 +35,7 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_backlog",
+        "_blank_bytes",
         "_body",
         "_consuming",
         "_decision",
@@ -76,6 +77,8 @@ class Downstream(asyncio.Protocol):
         self._body: LengthBody | ChunkedBody | None = None
         """The request body that is being read."""
         self._backlog = b""
+        self._blank_bytes = 0
+        """Of empty lines since the request before, in however many pieces they came."""
         self._head_bytes = 0
         """Size of the head that has begun but isn't complete."""
         self._tail = b""
@@ -230,9 +233,11 @@ class Downstream(asyncio.Protocol):
             end = end + 4 - len(self._tail) if end >= 0 else -1
         else:
             stripped = data.lstrip(b"\r\n")
-            if len(data) - len(stripped) > 2 * limits.BLANK_LINES_MAX:
-                raise RequestRefused(400, "blank lines instead of a request")
-            data = stripped
+            if len(data) > len(stripped):
+                self._blank_bytes += len(data) - len(stripped)
+                if self._blank_bytes > 2 * limits.BLANK_LINES_MAX:
+                    raise RequestRefused(400, "blank lines instead of a request")
+                data = stripped
             end = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else -1
             if not data:
                 return b""
@@ -271,6 +276,7 @@ class Downstream(asyncio.Protocol):
     def _begin(self, decision: Decision, data: bytes, now: float) -> bytes:
         """Start the exchange, with the part of its body that is already here."""
         self._served += 1
+        self._blank_bytes = 0
         self.deadline = NEVER
         head = decision.head
         self._exchange = exchange = Exchange(self, decision, now)

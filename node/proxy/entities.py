@@ -5,10 +5,10 @@ later version of this software: unknown fields are ignored, missing ones have Ko
 what can't be used is an error that leaves this one entity out.
 """
 
-import json
 from typing import Any, NamedTuple
 
 from node.proxy.paths import PathHandling
+from store.canonical import decode_entity
 
 
 class EntityRefused(Exception):
@@ -151,11 +151,11 @@ def read_route(text: str) -> Route:
 def load(text: str) -> dict[str, Any]:
     """The fields of an entity, which has an id. Raises EntityRefused."""
     try:
-        fields = json.loads(text)
+        fields = decode_entity(text)
     except ValueError as error:
-        raise EntityRefused(f"not JSON: {error}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("id"), str):
-        raise EntityRefused("not a JSON object with an id")
+        raise EntityRefused(str(error)) from error
+    if not isinstance(fields.get("id"), str):
+        raise EntityRefused("an entity without an id")
     return fields
 
 

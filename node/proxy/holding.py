@@ -19,7 +19,7 @@ class Holding(Generic[Entity]):
     """``read(text)`` gives an entity that compares equal to another one of the same text, or None
     for one that is of no use here; it raises one of UNREADABLE for what can't be used.
 
-    A kind that is found by more than its id overrides the last four methods, which keep its index.
+    A kind that is found by more than its id overrides the last methods, which keep its index.
     """
 
     def __init__(self, kind: str, read: Callable[[str], Entity | None], refused: Refused) -> None:
@@ -54,7 +54,8 @@ class Holding(Generic[Entity]):
         """Hold what another one does, which stays as it is meanwhile; some entities at each
         step."""
         for number, (entity_id, entity) in enumerate(other.held.items(), start=1):
-            self._put(entity_id, entity)
+            self.place_after(other, entity_id, entity)
+            self.held[entity_id] = entity
             if number % limits.COPIED_AT_ONCE == 0:
                 yield
         self._left_out = other._left_out.copy()
@@ -96,6 +97,10 @@ class Holding(Generic[Entity]):
 
     def place(self, entity_id: str, entity: Entity) -> None:
         """Put it where it is looked for. Raises EntityRefused, and then has done nothing."""
+
+    def place_after(self, other: "Holding[Entity]", entity_id: str, entity: Entity) -> None:
+        """Put it where it is looked for, as another one has done."""
+        self.place(entity_id, entity)
 
     def displace(self, entity_id: str, entity: Entity) -> None:
         """Take it from there."""

@@ -95,7 +95,7 @@ ROUTER_CACHE_ENTRIES_MAX = 5_000
 """Kong: MATCH_LRUCACHE_SIZE."""
 STAGED_AT_ONCE_MAX = 512
 """Changes of one large changeset that are applied to the table in one go: some 20 ms for routes."""
-COPIED_AT_ONCE = 64
+COPIED_AT_ONCE = 128
 """Entities that are put into the copy of a table between two turns of the loop."""
 DISMANTLED_AT_ONCE = 64
 """Entities of a replaced state that are freed between two turns of the loop."""

@@ -309,8 +309,15 @@ class Router:
 
     def add(self, route: Route) -> None:
         """Add a route that isn't there yet. Raises EntityRefused for a bad regex."""
+        self._add(route, self._places_for(route))
+
+    def add_after(self, other: "Router", route: Route) -> None:
+        """Add a route that another router of this flavor has. What was made of it there, which
+        never changes, is shared; it is most of the work."""
+        self._add(route, other._places[route.id])
+
+    def _add(self, route: Route, places: list[Place]) -> None:
         assert route.id not in self._places
-        places = self._places_for(route)
         self._put(route, places)
         for header in route.headers:
             self._header_names[header.name] = self._header_names.get(header.name, 0) + 1

@@ -67,6 +67,10 @@ class Routes(Holding[Route]):
     def place(self, entity_id: str, entity: Route) -> None:
         self._router.add(entity)
 
+    def place_after(self, other: Holding[Route], entity_id: str, entity: Route) -> None:
+        assert isinstance(other, Routes)
+        self._router.add_after(other._router, entity)
+
     def displace(self, entity_id: str, entity: Route) -> None:
         self._router.remove(entity_id)
 
@@ -90,7 +94,9 @@ def _read_http_route(text: str) -> Route | None:
 def _read_compatible_route(text: str) -> Route | None:
     """``path_handling`` means nothing to this flavor (kong/router/compat.lua)."""
     route = _read_http_route(text)
-    return None if route is None else route._replace(path_handling="v0")
+    if route is None or route.path_handling == "v0":
+        return route
+    return route._replace(path_handling="v0")
 
 
 class Table:
@@ -120,7 +126,8 @@ class Table:
         self.snis = Snis(refused)
         self.authorities = Authorities(refused)
         self.rebalanced: dict[str, None] = {}
-        """Upstreams that have changed, they or their targets, since the balancers looked."""
+        """Upstreams that have changed, they or their targets, since the balancers looked (at this
+        table, or at the one that it takes after)."""
         self.upstreams = Upstreams(refused, self.rebalanced)
         self.targets = Targets(refused, self.rebalanced)
         holdings: tuple[Holding[Any], ...] = (
@@ -153,8 +160,8 @@ class Table:
             self.edition = object()
 
     def take_after(self, other: "Table") -> Iterator[None]:
-        """Hold what another one does, which stays as it is meanwhile; some entities at each
-        step."""
+        """Hold what another one does, which stays as it is meanwhile, and which the balancers have
+        looked at; some entities at each step."""
         for kind, holding in self._holdings.items():
             yield from holding.take_after(other._holdings[kind])
 

@@ -63,6 +63,8 @@ class AuthorityClient:
         self.node = node
         self.loop = ProcessLoop.on(world.clock)
         self.polls = 0
+        self.reason = ""
+        """Why its authority can't be used now, as its writers are told; empty when it can."""
         self._world = world
         self._ground = ground
         self._ledger = ledger
@@ -129,9 +131,11 @@ class AuthorityClient:
                     opened = True
                 await self._catch_up(engine)
                 poll.confirmed(self._world.now)
-            except AuthorityUnavailable:
+            except AuthorityUnavailable as error:
+                self.reason = str(error)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            self.reason = ""
             await asyncio.sleep(poll.deadline - self._world.now)
 
     async def _catch_up(self, engine: Engine) -> None:

@@ -13,6 +13,7 @@ from store.authority import State
 from store.changelog import Changelog
 from store.changeset import Body, Change, decode_body, encode_body
 from store.changeset import Changeset as StoreChangeset
+from store.limits import SKETCH_SYMBOLS_MAX
 from store.replica import Replica
 from store.version import EMPTY, Head
 from store.version import Version as StoreVersion
@@ -35,8 +36,8 @@ def random_body(rng: random.Random, entities: int) -> bytes:
 class EntityReplica:
     """A node's copy, in its memory and, as it is, on its disk."""
 
-    def __init__(self) -> None:
-        self._replica = Replica(AUTHORITY_ID)
+    def __init__(self, symbols_max: int = SKETCH_SYMBOLS_MAX) -> None:
+        self._replica = Replica(AUTHORITY_ID, symbols_max=symbols_max)
         self.authority_answers: Callable[[], bool] = lambda: False
         """Whether its node can read a higher epoch at its own authority."""
         self.refuses: Version | None = None

@@ -220,12 +220,12 @@ def with_schemas(engine: Engine, schemas: dict[str, Schema]) -> Engine:
 class SqliteGround:
     """One file that all processes share."""
 
-    def __init__(self, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, clock: Clock, rng: random.Random, file: SqliteFile | None = None) -> None:
         self._clock = clock
         self._rng = rng
-        self._file = SqliteFile.bootstrapped(clock, rng)
+        self._file = file or SqliteFile.bootstrapped(clock, rng)
         self.lost = Lost()
-        self._images = [self._file.image()]
+        self._images = [self._file.image()] if self._file.has_tables else []
 
     def engine(self, name: str, *, died: Callable[[], None], **sources: Any) -> Engine:
         return SqliteModel(self._file, died=died, **sources)

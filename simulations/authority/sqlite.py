@@ -52,16 +52,27 @@ class SqliteFile:
     def bootstrapped(cls, clock: Clock, rng: random.Random) -> "SqliteFile":
         """As ``store.migrations.sqlite_runner`` leaves it, but for its table ``migration``."""
         file = cls(clock, rng)
+        file.bootstrap()
+        return file
+
+    @property
+    def has_tables(self) -> bool:
+        return bool(self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    def bootstrap(self) -> None:
+        """Make the tables. Raises sqlite3's errors."""
+        self.call(self._bootstrap, read_only=False)
+
+    def _bootstrap(self, connection: sqlite3.Connection) -> None:
         migrations = catalogue.load("sqlite")
         for migration in migrations:
             for statement in statements(migration.sql):
-                file._connection.execute(statement)
-        for table, values in first_rows(rng, migrations).items():
+                connection.execute(statement)
+        for table, values in first_rows(self.rng, migrations).items():
             columns, marks = ", ".join(values), ", ".join("?" * len(values))
-            file._connection.execute(
+            connection.execute(
                 f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values())
             )
-        return file
 
     def lock(self, seconds: float) -> None:
         """Another process holds the write lock for so long; it may stand still."""
@@ -82,6 +93,8 @@ class SqliteFile:
     def log(self) -> list[Mapping[str, Any]]:
         """The rows of the authority's log, in order."""
         self._connection._left = None
+        if not self.has_tables:
+            return []
         cursor = self._connection.execute("SELECT * FROM log ORDER BY revision")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -9,6 +9,7 @@ from simulations.report import Report, report
 from simulations.settings import Settings
 from simulations.whole import swarm
 from simulations.whole.engines import engines
+from simulations.whole.schema import migrations_retried, schema_missing
 from simulations.whole.stories import STORIES, told
 
 Scenario = Callable[[int, int, Settings], Report]
@@ -48,6 +49,8 @@ def _silent(scenario: Scenario) -> Scenario:
 SCENARIOS: dict[str, Scenario] = {
     "whole": _silent(whole),
     "engines": _silent(engines),
+    "schema_missing": _silent(schema_missing),
+    "migrations_retried": _silent(migrations_retried),
     **{story.__name__: _silent(told(story)) for story in STORIES},
 }
 """By name."""

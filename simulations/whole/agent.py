@@ -26,6 +26,8 @@ _NO_SETTINGS: list[Any] = [0] * 18
 _SETTINGS = ProxySettings(*_NO_SETTINGS)
 """A simulated worker needs none."""
 _CODE_KILLED = -9
+_NOTICE_SECONDS_MAX = 0.05
+"""How long a worker goes on after its agent: it is told by its kernel, between two requests."""
 
 
 class Slot(Worker):
@@ -39,6 +41,7 @@ class Slot(Worker):
         self.down = Pipe(agent.world, lambda data: self.process.received(data))
         self.up = Pipe(agent.world, lambda data: agent.loop.run(self.data_received, data))
         self.process = WorkerProcess(agent.world, agent, self.up.write)
+        agent.world.workers_now().append(self.process)
         slow = agent.world.rng.random()
         self.down.seconds = 0.000_05 if slow < 0.7 else agent.world.rng.uniform(0.0, 0.5)
         self.down.on_full = lambda full: agent.loop.run(self._flow, full)
@@ -54,10 +57,14 @@ class Slot(Worker):
             self.end()
             self._agent.world.schedule(0.001, self._agent.worker_ended, self)
 
-    def end(self) -> None:
-        self.process.ended = True
+    def cut(self) -> None:
+        """Nothing passes between the two any more."""
         self.down.close()
         self.up.close()
+
+    def end(self) -> None:
+        self.process.ended = True
+        self.cut()
 
     def _flow(self, full: bool) -> None:
         (self.pause_writing if full else self.resume_writing)()
@@ -105,8 +112,13 @@ class Agent:
             self._fill = image.fill
         self.workers = SimulatedWorkers(self)
         replica.on_applied = self._applied
+        replica.on_found = world.happened
         replica.on_replaced = self._replaced
         replica.on_mended = self._mended
+
+    @property
+    def lives(self) -> bool:
+        return not self._dead
 
     @property
     def process(self) -> WorkerProcess | None:
@@ -116,12 +128,19 @@ class Agent:
     def begin(self) -> None:
         self.loop.run(lambda: self.loop.create_task(self.workers.start()))
 
-    def end(self) -> None:
-        """The agent is gone; so is its worker, which notices."""
+    def end(self, *, at_once: bool) -> None:
+        """The agent is gone; so is its worker, ``at_once`` where the machine is, or else when it
+        notices that its channel has ended."""
         self._dead = True
         self.loop.kill()
-        if self.slot is not None:
+        if self.slot is None:
+            return
+        self.slot.cut()
+        if at_once:
             self.slot.end()
+        else:
+            notices = self.world.rng.uniform(0.0, _NOTICE_SECONDS_MAX)
+            self.world.schedule(notices, self.slot.end)
 
     def listen(self) -> None:
         """The start rule is met (``node.agent.following``)."""

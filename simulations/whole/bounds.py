@@ -30,6 +30,7 @@ BOUNDS = {
     "FenceQuestions": limits.FENCE_QUESTIONS_MAX,
     "HistoryInquiry": limits.HISTORY_QUESTIONS_MAX,
     "Hints": limits.HINT_SOURCES_MAX,
+    "Recent": limits.SENT_MAX,
 }
 """By the class that holds them: the most that any table of it may hold."""
 _LEAVES = str | bytes | bytearray | int | float | None

@@ -39,15 +39,29 @@ def listens(node: int) -> Condition:
     return condition
 
 
+def workers_left_alone(count: int) -> Condition:
+    """So many workers run whose agents don't."""
+    return lambda world: (
+        count == sum(not worker.agent.lives for worker in cast("WholeWorld", world).workers_now())
+    )
+
+
 def happened(name: str) -> Condition:
     """Something of ``simulations.whole.sometimes``, or of the other list, has happened."""
     return lambda world: world.checks.sometimes.seen[name] > 0
 
 
-def counted_by_all(*counters: str) -> Condition:
-    """Each node has counted some of these."""
+def holds_the_head(node: int) -> Condition:
+    """What a node holds is what the authority does."""
+    return lambda world: world.nodes[node].replica.head() == world.authority.head()
+
+
+def counted_by_all(*counters: str, but: int | None = None) -> Condition:
+    """Each node has counted some of these; one need not have."""
     return lambda world: all(
-        any(node.core.counters[name] for name in counters) for node in world.nodes
+        any(node.core.counters[name] for name in counters)
+        for node in world.nodes
+        if but is None or node is not world.nodes[but]
     )
 
 

@@ -3,7 +3,7 @@ model of Postgres or the real sqlite3, while all of it fails.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from gossip.replica import Changeset, Head, Version
@@ -102,6 +102,20 @@ class _Following:
         self._client.loop.resume()
 
 
+def tie(world: WholeWorld, ground: Ground, ledger: Ledger) -> list[AuthorityClient]:
+    """Give the nodes of a new world this database."""
+    truth = Tables(ground)
+    world.truth, world.authority = truth, SqlAuthority(truth, ground)
+    clients = [
+        AuthorityClient(world, node, ground, ledger, POLL_SECONDS, schemas=None)
+        for node in world.nodes
+    ]
+    for node, client in zip(world.whole_nodes, clients, strict=True):
+        node.companion = _Following(client)
+    world.checks.begin_audits()
+    return clients
+
+
 def engines(nodes: int, seed: int, settings: Settings) -> Report:
     """Whole nodes write through SQL while connections, servers, workers, nodes and the network
     fail: each answer is true, each worker serves a version that was there, all end alike.
@@ -123,20 +137,12 @@ def engines(nodes: int, seed: int, settings: Settings) -> Report:
         ground = PostgresGround(world.clock, rng, lossless=not loses)
     else:
         ground = SqliteGround(world.clock, rng)
-    truth = Tables(ground)
-    world.truth, world.authority = truth, SqlAuthority(truth, ground)
     ledger = Ledger()
-    clients = [
-        AuthorityClient(world, node, ground, ledger, POLL_SECONDS, schemas=None)
-        for node in world.nodes
-    ]
-    for node, client in zip(world.whole_nodes, clients, strict=True):
-        node.companion = _Following(client)
-    world.checks.begin_audits()
+    clients = tie(world, ground, ledger)
     world.measures["formed"] = world.form()
     _live(world, ground, clients, rng, seconds, loses=loses)
     _end(world, ground, clients)
-    world.measures["all_at_the_head"] = world.run_until(_all_serve(world), within=_SETTLE_SECONDS)
+    world.measures["all_at_the_head"] = world.run_until(all_serve(world), within=_SETTLE_SECONDS)
     world.run(10.0)
     _judge(world, ground, clients, ledger, loses=loses)
     return report(world, "safety", "liveness")
@@ -219,7 +225,9 @@ def _end(
     world.run(10.0)
 
 
-def _all_serve(world: WholeWorld) -> Any:
+def all_serve(world: WholeWorld) -> Callable[[], bool]:
+    """Whether all workers accept connections and serve the database's head."""
+
     def condition() -> bool:
         head = world.authority.head()
         for node in world.whole_nodes:

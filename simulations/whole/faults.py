@@ -9,6 +9,7 @@ from simulations.operations import AuthorityAway, Crash, Silence, Start
 from simulations.whole.operations import (
     ClientWrites,
     DamageReplica,
+    Flood,
     KillWorker,
     LoseAtCommit,
     LoseCommits,
@@ -91,7 +92,14 @@ def refill(rng: random.Random, nodes: int) -> list[Timed]:
     ]
 
 
+def flood(rng: random.Random, nodes: int) -> list[Timed]:
+    """A member sends another one thousands of changesets that follow on nothing."""
+    if nodes < 2:
+        return []
+    return [(0.0, Flood(*rng.sample(range(nodes), 2)))]
+
+
 FAULTS: tuple[Fault, ...] = (
     worker_death, damaged_replica, commit_lost, slow_database, trimmed_log, lossy_failover, restore,
-    split, refill,
+    split, refill, flood,
 )  # fmt: skip

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 ADDRESS: Address = ("203.0.113.66", 6_666)
 _SEEN_MAX = 64
+_OTHER_PORTS = (
+    b"GET / HTTP/1.1\r\nHost: gw\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    bytes.fromhex("16030100c8010000c40303") + bytes(32) + bytes(200),  # TLS, a ClientHello
+    bytes.fromhex("0000000804d2162f"),  # Postgres, SSLRequest
+)
 _REFUSALS = (
     "dropped_clear",
     "dropped_forged",
@@ -103,8 +109,13 @@ class Hostile:
                 )
             return data if kind == 0 else data[: rng.randrange(len(data))]
         if kind == 3:
-            return rng.randbytes(rng.randrange(1, 200))
+            return self._noise()
         return self._made(node)
+
+    def _noise(self) -> bytes:
+        """Random bytes, or what is meant for another port."""
+        rng = self._rng
+        return rng.choice([*_OTHER_PORTS, rng.randbytes(rng.randrange(1, 300))])
 
     def _made(self, node: Node, *, frame: bool = False) -> bytes:
         """What would do harm, were it believed."""
@@ -146,7 +157,7 @@ class Hostile:
         """By a stream."""
         stream = node.stream_offered()
         made = self._rng.random() < 0.7 and not self._garbage_only
-        frame = self._made(node, frame=True) if made else self._rng.randbytes(300)
+        frame = self._made(node, frame=True) if made else self._noise()
         line = _Line()
         node.stream_accepted(stream, line, ADDRESS)  # type: ignore[arg-type]
         if node.running:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from gossip.events import Event, SnapshotInstalled
 from gossip.replica import Changeset
+from simulations import facts
 from simulations.application import Application
 from simulations.disk import Disk
 from simulations.machine import KERNEL_BUFFER_PACKETS
@@ -87,7 +88,7 @@ class WholeNode(Node):
 
     def _end(self, fact: int) -> None:
         super()._end(fact)
-        self.application.agent.end()
+        self.application.agent.end(at_once=fact == facts.SILENCE)
         if self.companion is not None:
             self.companion.ended()
 

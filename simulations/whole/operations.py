@@ -12,6 +12,7 @@ from simulations.whole import configuration
 from simulations.whole.authority import AtCommit
 from simulations.whole.configuration import CONSUMERS, KEYS, WORDS
 from simulations.whole.hostile import Hostile
+from simulations.whole.insider import Insider, flood
 from simulations.whole.node import Answer, WholeNode
 from simulations.whole.world import WholeWorld
 from simulations.world import World
@@ -168,6 +169,42 @@ class Attack(WholeOperation):
 
     def do(self, world: WholeWorld) -> None:
         world.hostile = Hostile(world, self.gap, garbage_only=self.garbage_only)
+
+
+@dataclass(frozen=True)
+class Flood(WholeOperation):
+    """A member sends another one more changesets that must wait than may wait there."""
+
+    node: int
+    victim: int
+
+    def do(self, world: WholeWorld) -> None:
+        node, victim = world.whole_nodes[self.node], world.whole_nodes[self.victim]
+        if _able(node) and victim is not node:
+            flood(node, victim, random.Random(world.rng.getrandbits(64)))
+
+
+@dataclass(frozen=True)
+class Lie(WholeOperation):
+    """A member begins to lie."""
+
+    node: int
+    gap: float
+    raising: bool = True
+    """Whether it makes up epochs that fit on what is held."""
+
+    def do(self, world: WholeWorld) -> None:
+        node = world.whole_nodes[self.node]
+        world.insider = Insider(world, node, self.gap, raising=self.raising)
+
+
+@dataclass(frozen=True)
+class StopLying(WholeOperation):
+    """It tells the truth again."""
+
+    def do(self, world: WholeWorld) -> None:
+        assert world.insider is not None, "nobody lies"
+        world.insider.stop()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from gossip.replica import Changeset
 from node.channel import Version
 from simulations.checks import Checks
 from simulations.whole.bounds import check_bounds
-from simulations.whole.sometimes import MEANINGS
+from simulations.whole.sometimes import COUNTED, MEANINGS
 from simulations.whole.truth import State, hot
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simulations.world import World
 
 _LOOK_SECONDS = 1.0
+_ALONE_SECONDS = 1.0
 POLL_SECONDS = 5.0
 LOOKS_SHARE = 1.5
 LOOKS_MORE = 3
@@ -33,12 +34,15 @@ class Promises(Checks):
     def __init__(self, world: "WholeWorld") -> None:
         super().__init__(cast("World", world))
         self.sometimes.seen |= dict.fromkeys(MEANINGS, 0)
+        self.sometimes.counted |= COUNTED
         self._whole = world
         self._digests: dict[int, bytes] = {}
         """Of what each node's replica held last, by its index."""
         self._answered: dict[bytes, Changeset] = {}
         """Writes whose clients were told that they are committed."""
         self._looked_at = 0
+        self._alone: dict[WorkerProcess, float] = {}
+        """Workers whose agent was found to be gone, and when."""
         world.schedule(_LOOK_SECONDS, self._look_in_turn)
 
     # P1: any node takes writes
@@ -161,7 +165,19 @@ class Promises(Checks):
                 self.still(worker)
             if node.application.history.split is not None:
                 self.sometimes.happened("split_known")
+        for worker in self._whole.workers_now():
+            self._left_alone(worker)
         self._whole.schedule(_LOOK_SECONDS, self._look_in_turn)
+
+    def _left_alone(self, worker: "WorkerProcess") -> None:
+        """A worker whose agent is gone is told of nothing new: it ends."""
+        if worker.agent.lives:
+            self._alone.pop(worker, None)
+            return
+        since = self._alone.setdefault(worker, self._whole.now)
+        where = f"a worker of node {worker.agent.node.index} at {worker.version}"
+        alone = self._whole.now - since
+        assert alone < _ALONE_SECONDS, f"P2: {where} serves on for {alone:.0f} s without its agent"
 
 
 def _having(state: State, kind: str, field: str, value: str) -> list[str]:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from gossip.replica import Changeset as Spread
+from gossip.replica import Giving, Installation, Reconciliation, Step, Verdict, Version
 from gossip.replica import Head as SpreadHead
-from gossip.replica import Installation, Reconciliation, Verdict, Version
 from node.agent.serving import Serving
 from simulations.authority import EntityReplica
+from simulations.whole.insider import Liar, Log
 from simulations.whole.kept import KeptFile
 from store.authority import State
 from store.changeset import Change, Changeset, decode_body
+from store.limits import SKETCH_SYMBOLS_MAX
+from store.reconcile_words import Entities, Ranges, Symbols, read_question
 from store.replica import Applied
 from store.version import Head
 from store.version import Version as StoreVersion
@@ -23,12 +26,40 @@ class _Serving(Serving):
             pass
 
 
+class _Watched:
+    """A reconciliation: did its sketch show what differs, or did ranges have to (DESIGN 5)?"""
+
+    def __init__(self, of: Reconciliation, found: Callable[[str], None]) -> None:
+        self._of = of
+        self._found = found
+        self._sketched = self._settled = False
+        self.finish, self.abandon = of.finish, of.abandon
+
+    def proceed(self, answer: bytes = b"") -> bytes | Step:
+        asked = self._of.proceed(answer)
+        question = read_question(asked) if isinstance(asked, bytes) else asked
+        if isinstance(question, Symbols):
+            self._sketched = True
+        elif self._sketched and not self._settled and question != "working":
+            self._settled = True
+            if isinstance(question, Ranges):
+                self._found("sketch_overflowed")
+            elif isinstance(question, Entities) or question == "ready":
+                self._found("sketch_decoded")
+        return asked
+
+
 class ServedReplica(EntityReplica):
     """That of one process. ``reborn`` is the next one's."""
 
-    def __init__(self, file: KeptFile | None = None) -> None:
-        super().__init__()
+    def __init__(self, file: KeptFile | None = None, symbols_max: int = SKETCH_SYMBOLS_MAX) -> None:
+        super().__init__(symbols_max)
+        self._symbols_max = symbols_max
         self.file = file or KeptFile()
+        self.on_found: Callable[[str], None] = lambda name: None
+        """Told how it was found what differs from a peer's state."""
+        self.liar: Liar | None = None
+        """Makes of what others are given what isn't so."""
         self.on_applied: Callable[[Applied], None] = lambda applied: None
         self.on_replaced: Callable[[], None] = lambda: None
         self.on_mended: Callable[[Version, tuple[Change, ...]], None] = lambda *_: None
@@ -44,7 +75,7 @@ class ServedReplica(EntityReplica):
         """What a new process begins with: what was kept, unless that is damaged."""
         if self.file.damaged:
             self.file = KeptFile()
-        reborn = ServedReplica(self.file)
+        reborn = ServedReplica(self.file, self._symbols_max)
         _, head, rows = self.file.image
         if rows or head.version.revision:
             reborn._replica.load(State(head, rows))
@@ -60,6 +91,14 @@ class ServedReplica(EntityReplica):
             return "poison"
         return self.serving.take(Changeset(StoreVersion(*version), predecessor, digest, body))
 
+    def changesets(self, after: Version, digest: bytes, max_bytes: int) -> Log | None:
+        found = super().changesets(after, digest, max_bytes)
+        return found if self.liar is None else self.liar.log(found)
+
+    def give(self) -> Giving:
+        given = super().give()
+        return given if self.liar is None else self.liar.giving(given)
+
     def begin_install(
         self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
     ) -> Installation:
@@ -68,7 +107,8 @@ class ServedReplica(EntityReplica):
     def begin_reconcile(
         self, version: Version, digest: bytes, state_hash: bytes, *, renew: bool = False
     ) -> Reconciliation:
-        return self.serving.begin_reconcile(version, digest, state_hash, renew=renew)
+        begun = self.serving.begin_reconcile(version, digest, state_hash, renew=renew)
+        return _Watched(begun, self.on_found)
 
     def load(self, log: Sequence[Spread]) -> None:
         for changeset in log:
@@ -93,7 +133,7 @@ class ServedReplica(EntityReplica):
 
     def copy(self) -> "ServedReplica":
         """An image of the disk: what is in memory isn't on it."""
-        return ServedReplica(self.file.copy()).reborn()
+        return ServedReplica(self.file.copy(), self._symbols_max).reborn()
 
     def forget(self, count: int) -> None:
         if count:

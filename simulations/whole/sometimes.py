@@ -3,6 +3,8 @@
 A batch of seeds in which one of these never occurs tests less than it claims, and fails.
 """
 
+from simulations.sometimes import MEANINGS as ALSO
+
 MEANINGS = {
     "worker_fed": "a worker served its first whole state",
     "worker_fed_anew": "a worker that served was given another whole state",
@@ -33,13 +35,54 @@ MEANINGS = {
     "pulled": "what was missing came by a stream",
     "reconciled": "what differed from a peer was made good",
     "key_fetched": "a key that was unknown was fetched",
+    "news_of_use": "somebody told of something new that was missing elsewhere",
+    "sketch_decoded": "a sketch showed what differs from a peer's state",
+    "sketch_overflowed": "more differed than a sketch could show: ranges were compared instead",
+    "queue_full": "a queue or table of a core was full, and something was left out",
 }
 """Name -> what it is."""
+
+GOSSIP_6_7 = {
+    "suspect refuted in time": "refuted_in_time",
+    "refuted too late (dead then alive again)": "refuted_too_late",
+    "stale alive refused and answered": "stale_answered",
+    "tombstone blocked a zombie": "zombie_blocked",
+    "indirect ack saved a node": "saved_indirectly",
+    "TCP ping saved a node": "saved_by_stream",
+    "health score reached max": "health_worst",
+    "suspicion timeout hit min by confirmations": "suspicion_shortest",
+    "and hit max without": "suspicion_longest",
+    "IHAVE repair used": "news_of_use",
+    "gap repair used": "gap_repaired",
+    "level-1 sketch decoded": "sketch_decoded",
+    "and overflowed to level 2": "sketch_overflowed",
+    "snapshot reload used": "snapshot_installed",
+    "name conflict resolved": "renamed",
+    "epoch conflict resolved": "epoch_raised",
+    "key unknown then refetched": "key_fetched",
+    "queue bound hit": "queue_full",
+    "Postgres outage ridden out": "outage",
+    "split healed after both sides purged": "both_sides_buried",
+}
+"""GOSSIP 6.7, word for word -> the name here, or in the other list."""
+
+REQUIRED = {**MEANINGS, **{name: ALSO[name] for name in GOSSIP_6_7.values() if name in ALSO}}
+"""What a batch must show."""
 
 COUNTED = {
     "repairs_answered": "gap_repaired",
     "pulls_answered": "pulled",
     "reconciles_installed": "reconciled",
     "keyrings_adopted": "key_fetched",
+    "news_missing": "news_of_use",
+    "changesets_early_dropped": "queue_full",
+    "fences_refused": "queue_full",
+    "fence_questions_dropped": "queue_full",
+    "probes_skipped": "queue_full",
+    "streams_refused": "queue_full",
+    "knocks_dropped": "queue_full",
+    "refusal_cases_dropped": "queue_full",
+    "claims_refused": "queue_full",
+    "registers_dropped": "queue_full",
 }
 """A counter of the core -> what it shows."""

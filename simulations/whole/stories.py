@@ -1,6 +1,7 @@
 """The rows of DESIGN 10 as stories of whole nodes: what goes wrong, and what is seen then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from gossip.keyring import configured
 from gossip.profiles import Profile
@@ -9,6 +10,7 @@ from simulations.operations import (
     AuthorityAway,
     Crash,
     Expect,
+    Fence,
     FillDisk,
     Heal,
     Join,
@@ -33,9 +35,11 @@ from simulations.whole.conditions import (
     called,
     counted_by_all,
     happened,
+    holds_the_head,
     listens,
     revisions,
     serves,
+    workers_left_alone,
 )
 from simulations.whole.node import POLL_SECONDS
 from simulations.whole.operations import (
@@ -43,9 +47,11 @@ from simulations.whole.operations import (
     ClientWrites,
     DamageReplica,
     Follow,
+    Lie,
     LoseAtCommit,
     Request,
     SplitTheDatabase,
+    StopLying,
     StopOneDatabase,
 )
 from simulations.whole.world import WholeWorld
@@ -110,6 +116,26 @@ def killed_mid_write(n: int, profile: Profile) -> Story:
         *([Until("found", all_serve, within=_FOUND_SECONDS)] if n > 1 else []),
         Start(-1),
         Until("back", all_serve, within=30.0),
+    ]
+
+
+def supervisor_killed(n: int, profile: Profile) -> Story:
+    """The process that feeds a node's worker is killed: the worker notices and ends, so that
+    nothing stale goes on being served; the next process serves what was written since."""
+    return [
+        *begun(n),
+        *requests(-1),
+        Crash(-1),
+        Expect("its worker knows nothing of it yet", workers_left_alone(1)),
+        Mark(),
+        Until("ended", workers_left_alone(0), within=0.1),
+        *[ClientWrites(node, expected="committed") for node in range(n - 1)],
+        Wait(2.0),
+        Start(-1),
+        Mark(),
+        Until("back", all_serve, within=30.0),
+        *requests(-1),
+        Wait(6.0),
     ]
 
 
@@ -247,6 +273,57 @@ def wrong_key(n: int, profile: Profile) -> Story:
     ]
 
 
+def lying_member(n: int, profile: Profile) -> Story:
+    """A member that holds the key lies for a minute: changesets with wrong digests, heads, states
+    and fences that don't exist, a log and a state that are damaged. The others go on taking writes
+    and serving them; nobody holds or serves what nobody has written; one that is empty fills itself
+    while the database is away; and when the lies end, nothing is left of them."""
+    honest = range(n - 1)
+    if n < 2:
+        return begun(n)
+    return [
+        *begun(n),
+        Lie(-1, gap=0.02),
+        *[one for _ in range(8) for one in _amid_lies(honest)],
+        Expect("lies were told", lambda world: cast("WholeWorld", world).lies_told() > 1_000),
+        Expect(
+            "wrong digests were refused",
+            counted_by_all("changesets_corrupt", "changesets_forked", but=-1),
+        ),
+        Expect("so were wrong fences", counted_by_all("fence_answers_unexpected", but=-1)),
+        *(_filled_amid_lies() if n > 2 else []),
+        StopLying(),
+        Mark(),
+        Until("well_again", all_serve, within=60.0),
+        *[ClientWrites(node, expected="committed") for node in range(n)],
+        Until("served", all_serve, within=5.0),
+        Expect("nobody was taken for failed", nobody_says(1, "failed")),
+        Wait(10.0),
+        Expect("all hold the same", all_serve),
+    ]
+
+
+def _amid_lies(honest: Sequence[int]) -> Story:
+    writes = [ClientWrites(node, expected="committed") for node in honest]
+    fences = [Fence(node, 2.0) for node in honest]
+    served = Until("served_amid_lies", serves(*honest), within=10.0)
+    return [Mark(), *writes, *fences, served, Wait(5.0)]
+
+
+def _filled_amid_lies() -> Story:
+    return [
+        StopLying(),
+        Wait(1.0),
+        AuthorityAway(),
+        Lie(-1, gap=0.02, raising=False),
+        Crash(0),
+        Start(0, "empty"),
+        Mark(),
+        Until("filled_amid_lies", holds_the_head(0), within=60.0),
+        AuthorityAway(away=False),
+    ]
+
+
 def garbage(n: int, profile: Profile) -> Story:
     """Random bytes by packet and by stream, without any key in the cluster: dropped and counted."""
     return [
@@ -298,10 +375,10 @@ def cut_in_two(n: int, profile: Profile) -> Story:
 
 STORIES = (
     database_down_at_start, no_seed_answers, killed_mid_write, commit_unknown, replica_damaged,
-    disk_full, two_names, two_databases, split_authority, wrong_key, garbage, clock_jumps,
-    cut_in_two,
+    disk_full, two_names, two_databases, split_authority, supervisor_killed, wrong_key, garbage,
+    lying_member, clock_jumps, cut_in_two,
 )  # fmt: skip
-_SEALED = (wrong_key,)
+_SEALED = (wrong_key, lying_member)
 
 
 def begun(n: int) -> Story:

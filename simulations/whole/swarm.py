@@ -13,15 +13,15 @@ from simulations.whole import faults
 from simulations.whole.hostile import Hostile
 from simulations.whole.node import POLL_SECONDS
 from simulations.whole.operations import ClientWrites, Request, SlowAuthority, StopOneDatabase
-from simulations.whole.sometimes import COUNTED
 from simulations.whole.world import WholeWorld
+from store.limits import SKETCH_SYMBOLS_MAX
 
 NODES_MAX = 5
 """The largest cluster that a seed chooses by itself."""
 _FAULT_SHARE = 0.4
 """Each kind of ``faults`` is taken with this probability."""
-_WRITE_SECONDS = 90.0
-"""Within which what nodes hold is right, after they are one: rests, audits, a poison's pause."""
+_SKETCHES = (8, 64)
+"""Of a sketch that is soon too short."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class WholePlan:
     plan: Plan
     hostile_gap: float
     """Mean seconds between what an attacker does; 0 without one."""
+    symbols_max: int
+    """Of a peer's sketch so many are asked for. What differs here would never fill a whole one."""
 
     def reduced(self, plan: Plan) -> "WholePlan":
         """With less than all of its plan. Where no key is set any more, anybody may come in."""
-        return WholePlan(plan, self.hostile_gap if plan.keyring is not None else 0.0)
+        return replace(self, plan=plan, hostile_gap=self.hostile_gap if plan.keyring else 0.0)
 
 
 def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> WholePlan:
@@ -52,13 +54,17 @@ def draw(seed: int, nodes: int | None = None, seconds: float | None = None) -> W
     asked = _draw_requests(rng, nodes, plan.seconds)
     operations = [*heapq.merge(written, harm, asked, key=lambda one: one[0])]
     gap = rng.choice([0.05, 0.3]) if plan.keyring is not None else 0.0
-    return WholePlan(replace(plan, operations=operations), gap)
+    symbols = random.Random(f"sketches {seed}").choice([SKETCH_SYMBOLS_MAX, *_SKETCHES])
+    return WholePlan(replace(plan, operations=operations), gap, symbols)
 
 
 def build(whole: WholePlan, seed: int) -> WholeWorld:
     """The world of a plan, before anything happens in it."""
     plan = whole.plan
-    world = WholeWorld(plan.nodes, seed, plan.profile, plan.link, plan.keyring, skewed=plan.skewed)
+    world = WholeWorld(
+        plan.nodes, seed, plan.profile, plan.link, plan.keyring, skewed=plan.skewed,
+        symbols_max=whole.symbols_max,
+    )  # fmt: skip
     for node, software in zip(world.nodes, plan.software, strict=True):
         node.installed = software
     if whole.hostile_gap:
@@ -94,10 +100,12 @@ def run(world: WholeWorld, whole: WholePlan) -> None:
     world.promises.p6_one_history(core)
     world.measures["looks_per_interval"] = looked / ((world.now - begun) / POLL_SECONDS)
     world.happened("epoch_raised", world.authority.raises)
+    world.happened("bad_spell", world.network.spells)
+    if len({node.software for node in core}) > 1:
+        world.happened("versions_mixed")
     for node in world.nodes:
-        if node.life:
-            for counter, name in COUNTED.items():
-                world.happened(name, node.core.counters[counter])
+        if node.running:
+            world.checks.sometimes.collect(node)
 
 
 def histories_bound() -> float:

@@ -40,7 +40,7 @@ class Reading(NamedTuple):
     """None: it isn't the file that says so, but the agent."""
     version: Version
     rows: tuple[tuple[str, str], ...]
-    """(id, text) of the entities; those of another term with the same hash may be among them."""
+    """(id, text) of the entities. Of the file: those that the term's hash leads to."""
 
 
 class ColdFile(Protocol):
@@ -190,10 +190,15 @@ class ColdReader:
         if reading.version < self._floor:
             self.unsettled += 1
             return UNSETTLED
-        if reading.fill is not None:
-            self._prune(reading.version)
         term = (kind, field, value)
         read = tuple(_having(reading.rows, field, value))
+        if reading.fill is not None and len(read) < len(reading.rows):
+            # Two hashes are alike, which never happens; or a term leads astray, and its own entity
+            # isn't found: the file has been damaged since it was checked.
+            self.unsettled += 1
+            return UNSETTLED
+        if reading.fill is not None:
+            self._prune(reading.version)
         kept = tuple(row for row in read if self._overlay.get((kind, row.id)) is None)
         changed = self._changed(term) or ()
         if not changed and kept == read and read and begun in (None, self.purges):

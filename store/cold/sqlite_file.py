@@ -12,13 +12,13 @@ from store.version import Version
 
 _ABOUT = "a.fill, a.epoch, a.tag, a.revision"
 _BY_TERM = f"""
-    SELECT {_ABOUT}, e.id, e.text, e.checksum FROM about a
+    SELECT {_ABOUT}, t.id, e.id, e.text, e.checksum FROM about a
     LEFT JOIN terms_{{side}} t ON t.term = ?
     LEFT JOIN entities_{{side}} e ON e.kind = ? AND e.id = t.id
     WHERE a.side = {{side}} LIMIT {ROWS_MAX}
 """
 _BY_ID = f"""
-    SELECT {_ABOUT}, e.id, e.text, e.checksum FROM about a
+    SELECT {_ABOUT}, e.id, e.id, e.text, e.checksum FROM about a
     LEFT JOIN entities_{{side}} e ON e.kind = ? AND e.id = ?
     WHERE a.side = {{side}}
 """
@@ -87,10 +87,10 @@ def _reading(
 ) -> Reading | None:
     fill, epoch, tag, revision = rows[0][:4]
     found: list[tuple[str, str]] = []
-    for *_, entity_id, text, checksum in rows:
-        if entity_id is None:
-            continue  # nothing of this kind
-        if checksum != checksum_of(kind, entity_id, text):
+    for *_, led_to, entity_id, text, checksum in rows:
+        if led_to is None:
+            continue  # there is none
+        if entity_id is None or checksum != checksum_of(kind, entity_id, text):
             return None
         found.append((entity_id, text))
     return Reading(fill, Version(epoch, int.from_bytes(tag, "big"), revision), tuple(found))

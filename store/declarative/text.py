@@ -6,12 +6,18 @@ anything is built of them.
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import yaml
 
-from store.limits import DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_NODES_MAX
+from store.limits import (
+    DOCUMENT_BYTES_MAX,
+    DOCUMENT_DEPTH_MAX,
+    DOCUMENT_NODES_MAX,
+    DOCUMENT_NUMBER_MAX,
+)
 
 
 class TextRefused(ValueError):
@@ -26,6 +32,41 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
     for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_YAML = "tag:yaml.org,2002:"
+_KNOWN_TAGS = frozenset(
+    f"{_YAML}{name}" for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str")
+)
+"""What JSON has, too: of a set or of bytes nothing further on would know what to make."""
+
+_INTEGER_CHARS_MAX = len(str(-DOCUMENT_NUMBER_MAX))
+
+
+def _checked(
+    name: str, construct: Callable[[yaml.CSafeLoader, yaml.Node], Any]
+) -> Callable[[yaml.CSafeLoader, yaml.Node], Any]:
+    """A constructor of scalars that refuses what isn't one of them, whatever its tag says."""
+
+    def checked(loader: yaml.CSafeLoader, node: yaml.Node) -> Any:
+        try:
+            value = construct(loader, node)
+        except (ValueError, LookupError) as error:
+            raise TextRefused(f"'{node.value[:80]}' is no {name}{_where(node)}") from error
+        return _in_range(value, _where(node))
+
+    return checked
+
+
+def _in_range(value: float, where: str = "") -> float:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TextRefused(f"a number that JSON doesn't have{where}")
+    if isinstance(value, int) and abs(value) > DOCUMENT_NUMBER_MAX:
+        raise TextRefused(f"a number beyond {DOCUMENT_NUMBER_MAX}{where}")
+    return value
+
+
+_Loader.add_constructor(f"{_YAML}bool", _checked("boolean", _Loader.construct_yaml_bool))
+_Loader.add_constructor(f"{_YAML}int", _checked("integer", _Loader.construct_yaml_int))
+_Loader.add_constructor(f"{_YAML}float", _checked("number", _Loader.construct_yaml_float))
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -42,7 +83,13 @@ def parse(text: str) -> dict[str, Any]:
 def _parse_json(text: str) -> Any:
     """JSON, or what YAML's flow style makes of it: both begin with a brace."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=lambda digits: _in_range(float(digits)),
+            parse_constant=_no_number,
+        )
     except RecursionError as error:
         raise TextRefused(f"nested deeper than {DOCUMENT_DEPTH_MAX} levels") from error
     except json.JSONDecodeError:
@@ -50,6 +97,16 @@ def _parse_json(text: str) -> Any:
     if _depth(value) > DOCUMENT_DEPTH_MAX:
         raise TextRefused(f"nested deeper than {DOCUMENT_DEPTH_MAX} levels")
     return value
+
+
+def _integer(digits: str) -> float:
+    if len(digits) > _INTEGER_CHARS_MAX:  # Python wouldn't read some thousand of them
+        raise TextRefused(f"a number beyond {DOCUMENT_NUMBER_MAX}")
+    return _in_range(int(digits))
+
+
+def _no_number(name: str) -> NoReturn:
+    raise TextRefused(f"{name}, a number that JSON doesn't have")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -116,6 +173,8 @@ class _Measure:
         if depth > DOCUMENT_DEPTH_MAX:
             raise TextRefused(f"nested deeper than {DOCUMENT_DEPTH_MAX} levels{_where(node)}")
         if number not in self._sizes:
+            if node.tag not in _KNOWN_TAGS:
+                raise TextRefused(f"a value that JSON doesn't have, {node.tag[:80]}{_where(node)}")
             self._open.add(number)
             children: list[yaml.Node] = []
             if isinstance(node, yaml.MappingNode):

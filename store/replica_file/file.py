@@ -80,7 +80,8 @@ class ReplicaFile:
             check_same_thread=False,
         )
         try:
-            self._prepare()
+            with _unreadable_is_damage():
+                self._prepare()
         except BaseException:
             self.connection.close()
             raise
@@ -103,7 +104,8 @@ class ReplicaFile:
 
     def about(self) -> About | None:
         """What the file says of itself; None when nothing was ever written to it."""
-        return read_about(self.connection)
+        with _unreadable_is_damage():
+            return read_about(self.connection)
 
     def load(self, take: Callable[[Iterable[Change]], None]) -> Loaded | None:
         """Everything, checked row by row; None when nothing was ever written to it.
@@ -138,7 +140,7 @@ class ReplicaFile:
         if count != sum(item.rows for item in about.sums.values()):
             raise FileDamaged("entities are missing, or there are more than were written")
         terms = self.connection.execute(
-            f"SELECT count(*), coalesce(sum(term & {layout.TERM_MASK}), 0) FROM terms_{about.side}"
+            f"SELECT count(*), {layout.TERM_PARTS} FROM terms_{about.side}"
         ).fetchone()
         if about.terms != terms:
             raise FileDamaged("terms are missing, or are of another time")
@@ -161,13 +163,14 @@ class ReplicaFile:
     def _log(self, about: About) -> Changelog:
         log = Changelog(about.log_base)
         point, size, count = about.log_base, 0, 0
-        for revision, epoch, tag, predecessor, digest, body in self.connection.execute(
-            "SELECT revision, epoch, tag, predecessor, digest, body "
+        for revision, epoch, tag, predecessor, digest, body, checksum in self.connection.execute(
+            "SELECT revision, epoch, tag, predecessor, digest, body, checksum "
             f"FROM log_{about.side} ORDER BY revision"
         ):
             version = Version(epoch, int.from_bytes(tag, "big"), revision)
             follows = predecessor == point.digest and revision == point.version.revision + 1
-            if not follows or chain(predecessor, body) != digest:
+            placed = checksum == layout.log_checksum((epoch, tag, revision), digest)
+            if not (follows and placed) or chain(predecessor, body) != digest:
                 raise FileDamaged(f"changeset {version} doesn't follow the one before it")
             log.append(Changeset(version, predecessor, digest, body))
             point, size, count = Head(version, digest), size + len(body), count + 1
@@ -228,7 +231,7 @@ class ReplicaFile:
 
     def _put_log(self, about: About, changesets: Sequence[Changeset]) -> About:
         self.connection.executemany(
-            f"INSERT INTO log_{about.side} VALUES (?, ?, ?, ?, ?, ?)", map(_log_row, changesets)
+            f"INSERT INTO log_{about.side} VALUES (?, ?, ?, ?, ?, ?, ?)", map(_log_row, changesets)
         )
         count = about.log_count + len(changesets)
         size = about.log_bytes + sum(len(item.body) for item in changesets)
@@ -262,7 +265,7 @@ class ReplicaFile:
         """Begin to write everything anew, beside what holds until that is done."""
         about = self.about()
         side = 0 if about is None else 1 - about.side
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self._drop(side)
             for table in layout.SIDE_TABLES:
                 self.connection.execute(table.format(side=side))
@@ -273,7 +276,7 @@ class ReplicaFile:
         about = self.about()
         for side in layout.SIDES:
             if about is None or about.side != side:
-                with _Transaction(self.connection):
+                with _unreadable_is_damage(), _Transaction(self.connection):
                     self._drop(side)
 
     def _drop(self, side: int) -> None:
@@ -304,7 +307,7 @@ class WholeWrite:
             terms += _term_rows(kind, entity_id, text, layout.term_fields(kind))
         for term, _ in terms:
             self._terms = self._terms.plus(layout.term_part(term))
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self.connection.executemany(
                 f"INSERT INTO entities_{self._side} VALUES (?, ?, ?, ?)", entities
             )
@@ -324,7 +327,7 @@ class WholeWrite:
             log_count=0,
             log_bytes=0,
         )
-        with _Transaction(self.connection):
+        with _unreadable_is_damage(), _Transaction(self.connection):
             self._file._put_about(about)
         self._file.drop_unused()
         return about
@@ -332,7 +335,7 @@ class WholeWrite:
 
 @contextlib.contextmanager
 def _unreadable_is_damage() -> Iterator[None]:
-    """A damaged page yields values of any type."""
+    """A damaged page yields values of any type, and messages of SQLite's that are no text."""
     try:
         yield
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -399,16 +402,11 @@ def _final(changesets: Iterable[Changeset]) -> list[Change]:
     return list(final.values())
 
 
-def _log_row(changeset: Changeset) -> tuple[int, int, bytes, bytes, bytes, bytes]:
-    epoch, tag, revision = changeset.version
-    return (
-        revision,
-        epoch,
-        tag.to_bytes(8, "big"),
-        changeset.predecessor,
-        changeset.digest,
-        changeset.body,
-    )
+def _log_row(changeset: Changeset) -> tuple[int, int, bytes, bytes, bytes, bytes, int]:
+    epoch, number, revision = changeset.version
+    tag, digest = number.to_bytes(8, "big"), changeset.digest
+    checksum = layout.log_checksum((epoch, tag, revision), digest)
+    return revision, epoch, tag, changeset.predecessor, digest, changeset.body, checksum
 
 
 def _term_rows(

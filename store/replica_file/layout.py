@@ -6,8 +6,9 @@ file is always exactly one version, however slowly it is written.
 
 ``about`` is sealed by a checksum, and has for each kind how many entities there are and the sum of
 their checksums: a row that is altered, missing or of another time shows. Entities of cold kinds are
-found by terms: a unique field's value, a reference's id. A term stands as a hash, which may be that
-of another: whoever reads compares the entity itself.
+found by terms: a unique field's value, a reference's id. A term stands as a hash, of which there is
+a sum, too; whether it leads to the right entity, whoever reads sees by the entity itself. The chain
+of the log's digests says nothing of epochs and tags, so that each of its rows has a checksum.
 """
 
 from collections.abc import Iterator
@@ -56,7 +57,8 @@ SIDE_TABLES = (
         tag BLOB NOT NULL,
         predecessor BLOB NOT NULL,
         digest BLOB NOT NULL,
-        body BLOB NOT NULL
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
     )""",
 )
 SIDE_NAMES = ("entities", "terms", "log")
@@ -101,7 +103,7 @@ class About(NamedTuple):
     sums: dict[str, Sum]
     """By kind."""
     terms: Sum
-    """Of the terms' hashes, their low 32 bits."""
+    """Of the terms' hashes (``term_part``)."""
     log_base: Head
     """What the first changeset of the log follows."""
     log_count: int
@@ -168,8 +170,20 @@ def term_hash(kind: str, field: str, value: str) -> int:
 
 
 def term_part(term: int) -> int:
-    """What of a term's hash is summed: SQLite adds up a million of them without overflow."""
-    return term & TERM_MASK
+    """What of a term's hash is summed: all bits count, and SQLite adds up a hundred million of them
+    without overflow."""
+    return (term & TERM_MASK) + 3 * (term >> 32 & TERM_MASK)
+
+
+TERM_PARTS = f"coalesce(sum((term & {TERM_MASK}) + 3 * (term >> 32 & {TERM_MASK})), 0)"
+"""The same in SQL, over all of them."""
+
+
+def log_checksum(version: tuple[Any, ...], digest: bytes) -> int:
+    """Of a changeset's place in the log: 64 bits, signed as SQLite keeps them. ``version`` is as
+    the row has it: (epoch, tag, revision), the tag in bytes."""
+    data = msgpack.packb((*version, digest))
+    return int.from_bytes(blake3(data).digest(8), "big", signed=True)
 
 
 def term_fields(kind: str) -> tuple[str, ...]:

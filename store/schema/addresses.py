@@ -59,7 +59,11 @@ def _parse_ipv6(text: str) -> Address | str:
 
 def _is_ipv4(host: str) -> bool:
     parts = host.split(".")
-    return len(parts) == 4 and all(0 < len(part) <= 3 and int(part) <= 255 for part in parts)
+    return len(parts) == 4 and all(map(_is_octet, parts))
+
+
+def _is_octet(part: str) -> bool:
+    return 0 < len(part) <= 3 and part.isdigit() and int(part) <= 255
 
 
 def _is_name(host: str) -> bool:

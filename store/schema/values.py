@@ -84,13 +84,18 @@ def infer(field: Field, value: Any) -> Any:
 
 
 def _number(text: str) -> Any:
-    if len(text) <= 32:
-        for convert in (int, float):
-            try:
-                return convert(text)
-            except ValueError:
-                continue
-    return text
+    """Python reads more as numbers than clients mean: 1_0, digits of other scripts, nan, 1e999."""
+    if len(text) > 32 or not text.isascii() or "_" in text:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def errors_of(field: Field, value: Any) -> Any:

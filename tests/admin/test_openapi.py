@@ -67,6 +67,7 @@ async def test_what_a_kind_demands_is_required(node: SmallNode, kind: str) -> No
         assert not field.auto
 
 
+@pytest.mark.long
 async def test_a_fuzzer_that_reads_the_document_finds_it_true(
     admin: Client, tmp_path: Path
 ) -> None:

@@ -187,6 +187,13 @@ async def test_a_commit_of_unknown_outcome_is_neither_pushed_nor_taken_for_confi
     assert link.confirmed_head() == EMPTY
 
 
+async def test_what_the_disk_holds_is_confirmed_before_it_is_served() -> None:
+    link = link_to(LosesTheAnswer(), serving(), Nobody())
+    kept = Head(Version(1, 7, 362), b"k" * 32)
+    link.on_disk = lambda: kept
+    assert link.confirmed_head() == kept
+
+
 def holding(revision: int) -> tuple[Serving, State]:
     serving = Serving(Replica("a"), lambda *_: None, lambda: None)
     state = State(Head(Version(1, 7, revision), bytes([revision]) * 32), ())

@@ -10,8 +10,8 @@ from node.agent import worker as workers
 from node.agent.intake import Arriving
 from node.agent.limits import SNAPSHOT_SLICE_CHANGES
 from node.agent.serving import Serving
-from node.agent.worker import Large, Owner, Worker
-from node.channel import Applied, Apply, Decoder, Frame, Part, Snapshot
+from node.agent.worker import Large, Owed, Owner, Worker
+from node.channel import Applied, Apply, Decoder, Frame, Listen, Part, Snapshot, Told
 from store.authority import State
 from store.changeset import Body, Change, Changeset, encode_body
 from store.contents import PinnedState
@@ -250,6 +250,27 @@ async def test_a_state_takes_the_place_of_a_large_changeset_under_way(fed: Fed) 
     fed.publish(10)
     assert fed.pipe.frames[-1] == Apply((1, 7, 10), ())
     assert not any(frame.last for frame in fed.pipe.frames if isinstance(frame, Part))
+
+
+async def test_what_a_worker_asked_is_answered_after_the_state_that_takes_that_place(
+    fed: Fed,
+) -> None:
+    fed.worker.feed(pinned(5, count=0))
+    await fed.until_fed()
+    fed.worker.publish(large(6))
+    await fed.turns(3)
+    served = [6]
+    fed.publish(7)
+    fed.worker.publish(Owed(lambda: Told(1, (1, 7, served[0]), ())))
+    fed.worker.listen()
+    served[0] = 9
+    fed.worker.feed(pinned(9))
+    await fed.turns(50)
+    *_, last, told, listen = fed.pipe.frames
+    assert isinstance(last, Snapshot)
+    assert last.last
+    assert (told, listen) == (Told(1, (1, 7, 9), ()), Listen()), "each once, and as it is by then"
+    assert not any(isinstance(frame, Apply) for frame in fed.pipe.frames), "the state has it"
 
 
 async def test_one_that_never_serves_a_large_changeset_is_killed(

@@ -110,6 +110,16 @@ async def test_nothing_is_asked_or_raised_at_another_authority(case: Case) -> No
     assert (case.asked, case.authority.raises) == ([], [])
 
 
+async def test_nothing_is_concluded_before_others_were_met(case: Case) -> None:
+    case.histories.has_met = lambda: False
+    with pytest.raises(AuthorityUnavailable, match="no other node has been met yet"):
+        await case.histories.settle(LACKS, CONFIRMED, to_write=True)
+    assert (case.asked, case.authority.raises) == ([], [])
+    case.histories.has_met = lambda: True
+    await case.histories.settle(LACKS, CONFIRMED, to_write=True)
+    assert case.authority.raises == [CONFIRMED]
+
+
 async def test_where_somebody_has_it_elsewhere_the_lower_side_refuses_writes(case: Case) -> None:
     case.members = ["b"]
     write = asyncio.create_task(case.histories.settle(LACKS, CONFIRMED, to_write=True))

@@ -18,6 +18,7 @@ from store.replica import Applied, Replica
 from store.replica_file import persister
 from store.replica_file.aside import kept_aside
 from store.replica_file.file import ReplicaFile
+from store.version import EMPTY, GENESIS
 from tests.store.replica_history import head_of, random_history
 
 AUTHORITY, OTHER = "0c3f4b52-4d0a-4b2e-9a55-6a3c0a4f6f11", "9b0a7ef8-6f0a-4b63-8d5e-3a9a4f6b2c77"
@@ -70,6 +71,36 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persister, "RETRY_SECONDS", (0.02,))
+
+
+async def test_what_the_file_has_come_to_is_known_before_it_is_read(path: Path) -> None:
+    before = Node(path)
+    await before.start()
+    before.apply(20)
+    await before.keeper.finish()
+    node = Node(path)
+    assert node.keeper.found("") == EMPTY
+    await node.keeper.look()
+    assert node.serving.version == GENESIS
+    assert node.keeper.found("") == node.keeper.found(AUTHORITY) == before.serving.head()
+    assert node.keeper.found(OTHER) == EMPTY, "a copy of another authority is no evidence"
+    await node.start()
+    assert node.keeper.found("") == EMPTY
+    assert node.serving.head() == before.serving.head()
+    await node.keeper.finish()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database"])
+async def test_a_file_that_tells_nothing_is_looked_at_in_vain(
+    path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        await asyncio.to_thread(path.write_bytes, content)
+    node = Node(path)
+    await node.keeper.look()
+    assert node.keeper.found("") == EMPTY
+    assert await node.start() is None
+    await node.keeper.finish()
 
 
 async def test_what_was_applied_until_the_end_is_there_at_the_next_start(path: Path) -> None:

@@ -12,6 +12,7 @@ REQUESTS_AROUND = 300
 READY_SECONDS_MAX = 3.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [0, 2])
 async def test_no_request_fails_and_the_node_is_back_within_3_s(
     balanced: Balanced, number: int

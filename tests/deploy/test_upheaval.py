@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.deploy.balancer import Balancer, free_port
 from tests.deploy.conftest import Balanced
 from tests.deploy.upheaval import upheaval
@@ -12,6 +14,7 @@ CHANGES = 1000
 SECONDS = 8.0
 
 
+@pytest.mark.long
 async def test_no_request_fails_whatever_changes(balanced: Balanced, tmp_path: Path) -> None:
     """`make bench-upheaval` does this for a minute."""
     cluster = balanced.cluster

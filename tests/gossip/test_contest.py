@@ -195,6 +195,17 @@ def test_a_leaving_node_contests_nothing(driver: Driver) -> None:
     assert driver.done(PersistGeneration) == []
 
 
+def test_a_leaving_node_does_nothing_about_an_answer_to_what_it_asked_before(
+    driver: Driver,
+) -> None:
+    driver.receive(4, named(4))
+    ((_, question),) = driver.sent(Identify)
+    driver.core.leave(driver.now)
+    driver.receive(4, Identified(question.sequence, 1, 4))
+    assert driver.events(Renamed) == []
+    assert driver.core.counters["acks_unexpected"] == 1
+
+
 # Names
 
 

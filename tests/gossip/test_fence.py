@@ -139,6 +139,42 @@ def test_silent_and_late_members_are_asked_again_with_backoff_and_shortly_before
     assert times[3] == pytest.approx(heard, abs=0.006), "every other time, and at the end"
 
 
+def known_to_be_near(*numbers: int) -> Asker:
+    """Round trips are measured, and next to nothing."""
+    asker = with_members(*numbers)
+    asker.pass_time_answering(4 * PROFILE.probe_interval, *numbers)
+    assert asker.core._members.typical_rtt is not None
+    return asker
+
+
+def test_where_round_trips_are_known_the_silent_are_asked_again_once_answers_cease() -> None:
+    asker = known_to_be_near(2, 3, 4, 5)
+    number = asker.begin()
+    for sender in (2, 3):
+        asker.pass_time(0.008)
+        assert asker.asked() == [], "answers still come"
+        asker.answer(sender, number)
+    asker.pass_time(0.009)
+    assert asker.asked() == []
+    asker.pass_time(0.002)
+    assert sorted(asker.asked()) == [4, 5]
+    asker.pass_time(0.017)
+    assert asker.asked() == [], "then with backoff"
+    asker.pass_time(0.004)
+    assert sorted(asker.asked()) == [4, 5]
+
+
+def test_answers_that_do_not_cease_put_off_the_first_round_for_so_long_only() -> None:
+    numbers = range(2, 20)
+    asker = known_to_be_near(*numbers)
+    number, asked = asker.begin(), list[int]()
+    for sender in numbers[:12]:
+        asker.pass_time(RETRY / 12 + 0.0001)
+        asked += asker.asked()
+        asker.answer(sender, number)
+    assert sorted(asked) == [*numbers[11:]]
+
+
 def test_those_who_are_late_are_asked_each_second_of_a_long_fence() -> None:
     asker = with_members(2)
     asker.begin(limits.FENCE_SECONDS_MAX)

@@ -110,6 +110,29 @@ def test_a_verdict_of_a_later_generation_is_not_admitted(members: Members) -> No
     assert member.status is ALIVE
 
 
+@pytest.mark.parametrize(
+    ("held", "claimed"), [(FAILED, FAILED), (FAILED, LEFT), (LEFT, FAILED), (LEFT, LEFT)]
+)
+def test_of_two_lives_that_are_over_the_later_one_is_held(
+    members: Members, held: Status, claimed: Status
+) -> None:
+    member = hold(members, held)
+    later = verdict(2, claimed, 1, generation=2)
+    assert members.admit_verdict(later, NOW).outcome == "changed"
+    assert (member.generation, member.incarnation, member.status) == (2, 1, claimed)
+    assert members.admit_alive(alive(2, 9), NOW).outcome == "stale", "of the life before"
+    assert members.admit_alive(alive(2, 2, generation=2), NOW).outcome == "changed", "it refutes"
+
+
+@pytest.mark.parametrize("claimed", [SUSPECT, LEAVING])
+def test_a_later_life_that_may_go_on_is_known_by_its_record_alone(
+    members: Members, claimed: Status
+) -> None:
+    member = hold(members, FAILED)
+    assert members.admit_verdict(verdict(2, claimed, 1, generation=2), NOW).outcome == "unknown"
+    assert member.generation == 1
+
+
 def test_a_further_accuser_confirms_and_the_same_one_does_not(members: Members) -> None:
     for number in (2, 3, 4, 5):
         members.admit_alive(alive(number), NOW)

@@ -111,6 +111,39 @@ def test_an_ack_over_tcp_saves_the_member(driver: Driver) -> None:
     assert driver.core.counters["probes_saved_by_stream"] == 1
 
 
+@pytest.mark.parametrize(("generation", "path"), [(1, "tcp"), (2, None)])
+def test_an_answer_over_tcp_says_nothing_of_the_path_to_a_later_life(
+    driver: Driver, generation: int, path: str | None
+) -> None:
+    driver.meet(2, 3)
+    number, sequence = begin_probe(driver)
+    driver.pass_time(TIMEOUT + 0.01)
+    (stream,) = driver.done(OpenStream)
+    driver.core.frame_received(stream.stream, packet(number, Ack(sequence)), driver.now)
+    driver.receive(5 - number, alive(number, generation=generation))
+    driver.pass_time(PROFILE.probe_window - TIMEOUT)
+    member = driver.member(number)
+    assert member is not None
+    assert (member.generation, member.path) == (generation, path)
+    assert driver.core.counters["probes_saved_by_stream"] == 1
+
+
+def test_a_member_that_is_gone_by_the_end_of_its_answer_over_tcp_is_no_matter(
+    driver: Driver,
+) -> None:
+    driver.meet(2)
+    _, sequence = begin_probe(driver)
+    driver.pass_time(TIMEOUT + 0.01)
+    (stream,) = driver.done(OpenStream)
+    driver.core.frame_received(stream.stream, packet(2, Ack(sequence)), driver.now)
+    member = driver.core._members.get(node_id(2))
+    assert member is not None
+    driver.core._members.expel(member, driver.now)
+    driver.pass_time(INTERVAL)
+    assert driver.member(2) is None
+    assert driver.core.counters["probes_saved_by_stream"] == 1
+
+
 def test_a_failed_probe_accuses_and_tells_all_at_once(driver: Driver) -> None:
     driver.meet(2, 3, 4)
     number, _ = begin_probe(driver)

@@ -123,6 +123,19 @@ def test_members_with_like_tables_exchange_digests_only(driver: Driver) -> None:
     assert other.core.counters["push_pulls_alike"] == 1
 
 
+def test_of_members_that_failed_tables_compare_no_more_than_they_tell(driver: Driver) -> None:
+    other = Driver(LAN, number=2)
+    driver.meet(2)
+    other.meet(1)
+    driver.receive(3, alive(3, at=33))
+    other.receive(3, alive(3))
+    for one, sender in ((driver, 2), (other, 1)):
+        one.receive(sender, verdict(3, Status.FAILED))
+        assert one.status(3) == "failed"
+    exchange(driver, other, periodic(driver, 2))
+    assert other.core.counters["push_pulls_alike"] == 1
+
+
 def test_members_with_unlike_tables_end_with_like_ones(driver: Driver) -> None:
     other = Driver(LAN, number=2)
     driver.meet(2, 3)

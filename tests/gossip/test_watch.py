@@ -198,6 +198,38 @@ def test_a_stream_that_ended_is_opened_again_ever_later() -> None:
     assert waits[-1] > 10.0
 
 
+@pytest.mark.parametrize(("stood", "forgiven"), [(599.0, False), (600.0, True)])
+def test_the_end_of_a_stream_that_stood_for_ten_minutes_is_forgiven(
+    stood: float, forgiven: bool
+) -> None:
+    driver, opened = driver_of(1, [2])
+    stream = opened[2]
+    for _ in range(4):
+        end(driver, stream)
+        while not (again := watching(driver)):
+            driver.pass_time_answering(0.5, 2)
+        stream = again[2]
+    driver.core.frame_received(stream, packet(2, Watch()), driver.now)
+    stands_since = driver.now
+    driver.pass_time_answering(stood - 1.0, 2)
+    driver.now = stands_since + stood
+    end(driver, stream)
+    waited = 0.0
+    while not watching(driver):
+        driver.pass_time_answering(0.5, 2)
+        waited += 0.5
+    assert waited < 2.5 if forgiven else waited > 10.0
+
+
+def test_a_suspects_watch_is_accepted_as_any() -> None:
+    driver = Driver()
+    driver.meet(2, 3)
+    driver.receive(3, verdict(2, Status.SUSPECT))
+    accept(driver, 2, 1)
+    assert driver.core.stands(1)
+    assert driver.status(2) == "suspect"
+
+
 def test_watches_of_others_are_bounded_and_the_refused_are_told_why() -> None:
     driver = Driver()
     numbers = range(2, limits.WATCHES_ACCEPTED_MAX + 3)

@@ -106,6 +106,35 @@ def test_every_kind_is_copied_with_what_it_is_found_by() -> None:
     assert len(table.plugins.chain("", "").configured) == 1
 
 
+@pytest.mark.parametrize("flavor", ["traditional_compatible", "traditional"])
+def test_a_copy_matches_the_same_and_changes_apart(flavor: str) -> None:
+    ways = ({"methods": ["GET"]}, {"hosts": ["a", "*.b"]}, {"paths": ["~/x/[0-9]+$", "/y"]})
+    rows = [
+        TARGET,
+        *(route(number, "plain") for number in range(5)),
+        *(
+            route_to(TARGET, f"{number:08x}-0000-4000-8000-00000000000a", **way)
+            for number, way in enumerate(ways)
+        ),
+        route_to(TARGET, f"{9:08x}-0000-4000-8000-00000000000a", headers={"x": ["~*1", "2"]}),
+    ]
+    table = Table(lambda reason: None, flavor=flavor)
+    table.apply((1, 7, 1), rows)
+    copy = Table(lambda reason: None, flavor=flavor)
+    for _ in copy.take_after(table):
+        pass
+    paths = ["/plain/3", "/x/12", "/y", "/elsewhere"]
+    before = [match(table, path) for path in paths]
+    assert None not in before
+    assert [match(copy, path) for path in paths] == before
+    counts = Counter(kind for kind, _, _ in rows)
+    assert copy.difference(rows, counts) == table.difference(rows, counts) == ""
+    copy.apply(VERSION, [("routes", entity_id, None) for _, entity_id, _ in rows[1:]])
+    assert [match(copy, path) for path in paths] == [None] * len(paths)
+    assert [match(table, path) for path in paths] == before
+    assert table.difference(rows, counts) == ""
+
+
 def test_what_is_left_out_of_account_stays_so_in_a_copy() -> None:
     staged = Staged(COUNTS[-1])
     disabled = service("http://127.0.0.1:80", TARGET[1], enabled=False)

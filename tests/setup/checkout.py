@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -98,7 +99,11 @@ class Checkout:
     def start(
         self, *arguments: str, shell: Sequence[str] = (), **variables: str
     ) -> subprocess.Popen[str]:
-        """Start `deploy/setup`; `variables` are all of its environment besides PATH."""
+        """Start `deploy/setup`; `variables` are all of its environment besides PATH.
+
+        It obeys interrupts as one typed at a terminal does, even if the tests run in the
+        background, where they are ignored: a shell can't trap what was ignored when it began.
+        """
         return subprocess.Popen(
             [*shell, str(self.root / "deploy" / "setup"), *arguments],
             env={"PATH": str(self.bin), "PIP_CONFIG_FILE": os.devnull, **variables},
@@ -106,6 +111,7 @@ class Checkout:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def setup(self, *arguments: str, shell: Sequence[str] = (), **variables: str) -> Outcome:

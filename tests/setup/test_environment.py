@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def output_of(*command: str | Path) -> str:
     return run.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_full_install_runs_the_gateway_and_holds_no_tools(checkout: Checkout) -> None:
     """The one test here that takes the real lock, and so a network (or pip's cache of it)."""
@@ -62,6 +64,7 @@ def test_the_moved_environment_names_its_final_place(
         assert b".venv.new" not in path.read_bytes(), path
 
 
+@pytest.mark.long
 def test_the_checkout_is_importable_from_anywhere(
     checkout: Checkout, wheels: dict[str, str], tmp_path: Path
 ) -> None:
@@ -97,6 +100,7 @@ def test_an_up_to_date_environment_is_found_at_once_without_pip_or_path(
     assert min(seconds) < 0.2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", ["requirements/runtime.lock", "pyproject.toml"])
 def test_a_changed_dependency_builds_it_anew(
     checkout: Checkout, wheels: dict[str, str], file: str
@@ -110,6 +114,7 @@ def test_a_changed_dependency_builds_it_anew(
     assert not {".venv.old", ".venv.new"} & checkout.files()
 
 
+@pytest.mark.long
 def test_a_moved_checkout_builds_it_anew(
     checkout: Checkout, wheels: dict[str, str], tmp_path: Path
 ) -> None:
@@ -120,6 +125,7 @@ def test_a_moved_checkout_builds_it_anew(
     assert output_of(tmp_path / "elsewhere" / ".venv" / "bin" / "tiny") == "tiny runs\n"
 
 
+@pytest.mark.long
 def test_what_a_killed_setup_left_is_cleared_away(
     checkout: Checkout, wheels: dict[str, str]
 ) -> None:
@@ -130,6 +136,7 @@ def test_what_a_killed_setup_left_is_cleared_away(
     assert ".venv.new" not in checkout.files()
 
 
+@pytest.mark.long
 def test_two_setups_at_once_build_it_once(checkout: Checkout, wheels: dict[str, str]) -> None:
     first, second = checkout.start(**wheels), checkout.start(**wheels)
     outcomes = [finish(first), finish(second)]
@@ -139,6 +146,16 @@ def test_two_setups_at_once_build_it_once(checkout: Checkout, wheels: dict[str, 
     assert output_of(checkout.venv / "bin" / "tiny") == "tiny runs\n"
 
 
+@pytest.fixture
+def interrupts_ignored() -> Iterator[None]:
+    """As in all that a shell script starts in the background (POSIX, Shell Command Language, 2.11),
+    the tests themselves included."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts_ignored")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_setup_interrupted_while_pip_runs_leaves_nothing(
     checkout: Checkout, signum: signal.Signals
@@ -164,6 +181,7 @@ def read_to_end(connection: socket.socket) -> None:
             continue
 
 
+@pytest.mark.long
 def test_an_interrupted_rebuild_keeps_the_environment_that_was_there(
     checkout: Checkout, wheels: dict[str, str]
 ) -> None:
@@ -174,6 +192,7 @@ def test_an_interrupted_rebuild_keeps_the_environment_that_was_there(
     assert not {".venv.old", ".venv.new"} & checkout.files()
 
 
+@pytest.mark.long
 def test_without_a_network_it_says_so_and_leaves_nothing(checkout: Checkout) -> None:
     checkout.add_real_python()
     before = checkout.files()
@@ -187,6 +206,7 @@ def test_without_a_network_it_says_so_and_leaves_nothing(checkout: Checkout) -> 
     assert checkout.files() == before
 
 
+@pytest.mark.long
 def test_a_package_that_is_not_the_locked_one_is_refused(
     checkout: Checkout, wheels: dict[str, str]
 ) -> None:
@@ -198,6 +218,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
     assert not checkout.venv.exists()
 
 
+@pytest.mark.long
 def test_the_tools_are_added_to_the_same_environment(
     checkout: Checkout, wheels: dict[str, str]
 ) -> None:

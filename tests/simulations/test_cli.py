@@ -120,6 +120,7 @@ def test_a_wrong_setting_is_a_usage_error(setting: str, complaint: str) -> None:
     assert complaint in " ".join(outcome.output.split())
 
 
+@pytest.mark.long
 def test_a_batch_runs_on_several_cores_as_on_one() -> None:
     outputs = []
     for jobs in ("1", "2"):
@@ -184,6 +185,7 @@ def test_every_option_is_explained() -> None:
                 assert parameter.help, f"{name} {parameter.name}"
 
 
+@pytest.mark.long
 def test_with_json_there_is_one_object_and_no_bar() -> None:
     for arguments in (["--seeds=3"], ["--nodes=3"]):
         outcome = invoke("run", "swarm", *arguments, "--json")

@@ -20,6 +20,7 @@ def small() -> dict[str, float]:
     return measures
 
 
+@pytest.mark.long
 def test_detection_takes_what_the_formulas_say(small: dict[str, float]) -> None:
     """Within 0.2 periods: four standard errors of the mean of 40 uniform waits."""
     suspected = swim.first_probe(12, even=True) + LAN.probe_window
@@ -29,16 +30,19 @@ def test_detection_takes_what_the_formulas_say(small: dict[str, float]) -> None:
     assert small["n12_suspected"] < swim.first_probe(12, even=False) + LAN.probe_window
 
 
+@pytest.mark.long
 def test_a_member_at_rest_sends_a_ping_and_an_ack_per_period(small: dict[str, float]) -> None:
     assert small["n12_packets"] == pytest.approx(2.0, abs=0.05)
 
 
+@pytest.mark.long
 def test_probes_fail_by_loss_as_often_as_swim_says(small: dict[str, float]) -> None:
     """Within a fifth: of some 4,500 probes 330 fail, give or take 18."""
     expected = swim.failing_share(12, LAN, loss=0.2)
     assert small["n12_failed_probes"] == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.long
 def test_piggyback_alone_reaches_all_in_logarithmic_time(small: dict[str, float]) -> None:
     """Not later than by SWIM's random contacts; an even order wastes fewer."""
     expected = swim.dissemination(12)
@@ -52,6 +56,7 @@ def test_swims_formulas() -> None:
     assert swim.failing_share(3, LAN, 0.5) == pytest.approx(0.75 * (1 - 0.5**4))
 
 
+@pytest.mark.long
 def test_each_part_of_lifeguard_raises_fewer_false_alarms_and_self_doubt_none() -> None:
     """Four of 16 members say and hear nothing for 12 seconds, while their timers run on."""
     false = {}
@@ -66,6 +71,7 @@ def test_each_part_of_lifeguard_raises_fewer_false_alarms_and_self_doubt_none() 
     assert false["grapevine"] == 0
 
 
+@pytest.mark.long
 def test_the_grids_and_the_tuning_are_tables_with_a_row_for_each_configuration() -> None:
     settings = ("slow=1", "lengths=2", "intervals=1", "cycling=4", "trials=1", "alphas=4,5")
     outcome = run(
@@ -81,6 +87,7 @@ def test_the_grids_and_the_tuning_are_tables_with_a_row_for_each_configuration()
     assert outcome["measures"]["a4_b6_first_verdict"] < outcome["measures"]["a5_b6_first_verdict"]
 
 
+@pytest.mark.long
 def test_a_shorter_alpha_convicts_sooner_by_the_formula() -> None:
     times = []
     for alpha in (2, 5):

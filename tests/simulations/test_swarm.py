@@ -10,19 +10,21 @@ import pytest
 from simulations import swarm
 from simulations.runner import Batch, Request, run
 from simulations.sometimes import MEANINGS
+from tests.rings import first_few
 
-_CHUNK = 10
+_CHUNK = 5
 _SHOWN_WITHIN = 400
 """Seeds in which everything in ``simulations.sometimes`` has happened."""
 
 
-@pytest.mark.parametrize("first", range(1, 101, _CHUNK))
+@pytest.mark.parametrize("first", first_few(range(1, 101, _CHUNK)))
 def test_swarm_seeds_keep_all_rules(first: int) -> None:
     outcomes = [run(Request("swarm", 0, seed)) for seed in range(first, first + _CHUNK)]
     failures = [outcome["replay"] for outcome in outcomes if not outcome["ok"]]
     assert failures == []
 
 
+@pytest.mark.long
 def test_what_must_happen_sometimes_happens() -> None:
     batch = Batch("swarm")
     for seed in range(1_001, 1_001 + _SHOWN_WITHIN):
@@ -33,7 +35,7 @@ def test_what_must_happen_sometimes_happens() -> None:
     assert batch.failures == []
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3, 20])
+@pytest.mark.parametrize("nodes", first_few([1, 2, 3, 20], 3))
 def test_a_swarm_may_have_a_size_that_was_asked_for(nodes: int) -> None:
     outcome = run(Request("swarm", nodes, 7))
     assert outcome["ok"], outcome
@@ -47,6 +49,7 @@ def test_seeds_choose_different_worlds_and_each_the_same_again() -> None:
     assert len({repr(plan.operations) for plan in plans}) == 200
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_trace_in_processes_with_other_hash_seeds() -> None:
     command = [sys.executable, "-m", "simulations", "run", "swarm", "--nodes=6", "--json"]
     outputs = [

@@ -6,8 +6,9 @@ import pytest
 
 from simulations.runner import Request, run
 from simulations.settings import SettingError
+from tests.rings import first_few
 
-SEEDS_EACH = 10
+SEEDS_EACH = 5
 
 
 def outcome(scenario: str, seed: int, *settings: str, nodes: int = 5) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def outcome(scenario: str, seed: int, *settings: str, nodes: int = 5) -> dict[st
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(1, 61, SEEDS_EACH))
+@pytest.mark.parametrize("first", first_few(range(1, 61, SEEDS_EACH)))
 def test_writers_to_postgres_are_told_the_truth(first: int) -> None:
     for seed in range(first, first + SEEDS_EACH):
         shown = outcome("writers", seed)
@@ -23,7 +24,7 @@ def test_writers_to_postgres_are_told_the_truth(first: int) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(1, 31, SEEDS_EACH))
+@pytest.mark.parametrize("first", first_few(range(1, 31, SEEDS_EACH)))
 def test_writers_to_sqlite_are_told_the_truth(first: int) -> None:
     for seed in range(first, first + SEEDS_EACH):
         shown = outcome("writers", seed, "engine=sqlite")
@@ -32,7 +33,7 @@ def test_writers_to_sqlite_are_told_the_truth(first: int) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["postgres", "sqlite"])
-@pytest.mark.parametrize("first", range(1, 31, SEEDS_EACH))
+@pytest.mark.parametrize("first", first_few(range(1, 31, SEEDS_EACH)))
 def test_those_who_write_to_a_database_that_loses_commits_end_on_one_history(
     engine: str, first: int
 ) -> None:
@@ -47,6 +48,7 @@ def test_a_seed_decides_everything(engine: str) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+@pytest.mark.long
 def test_the_runs_are_not_all_of_one_kind() -> None:
     """What the judge looks for must have had a chance to happen."""
     seen = seen_in("writers")
@@ -55,6 +57,7 @@ def test_the_runs_are_not_all_of_one_kind() -> None:
     assert wanted <= {name for name, number in seen.items() if number}, seen
 
 
+@pytest.mark.long
 def test_histories_part_in_every_way() -> None:
     seen = seen_in("histories", "engine=sqlite")
     wanted = {"HistoryForked", "found_below", "found_reused", "raised", "lost_by_database"}
@@ -77,6 +80,7 @@ def test_a_cluster_follows_an_authority_that_fails_over(seed: int) -> None:
     assert shown["measures"]["revisions"] > 20
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_cluster_follows_an_authority_that_loses_commits() -> None:
     epochs = 0.0

@@ -68,6 +68,10 @@ def test_what_is_no_entity_is_refused(text: str) -> None:
         decode_entity(text)
 
 
+def test_blanks_around_a_text_are_read_over() -> None:
+    assert decode_entity(' {"a":1}\n') == decode_entity('{"a":1}') == {"a": 1}
+
+
 @given(bodies)
 def test_a_body_reads_as_it_was_written(body: Body) -> None:
     assert decode_body(encode_body(body)) == body

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from store.canonical import decode_entity
 from store.changeset import Change
 from store.cold import limits
 from store.cold.reader import UNSETTLED, Ahead, ColdReader, Found, Reading
+from store.replica_file.layout import term_value
 from store.version import Version
 from tests.store.keycards import KIND, card_id, keycard, known_keycards, no_keycard
 
@@ -31,14 +33,21 @@ class File:
         self.version = v(10)
         self.entities: list[Change] = []
         self.is_readable = True
+        self.leads_astray = False
+        """Whether each term leads to whatever there is."""
         self.reads = 0
 
     def read(self, kind: str, field: str, value: str) -> Reading | None:
         self.reads += 1
         if not self.is_readable:
             return None
-        rows = tuple((one.id, one.entity or "") for one in self.entities if one.kind == kind)
-        return Reading(self.fill, self.version, rows)  # as if all had one hash
+        entities = [one for one in self.entities if one.kind == kind]
+        rows = [
+            (one.id, one.entity or "")
+            for one in entities
+            if self.leads_astray or term_value(decode_entity(one.entity or "").get(field)) == value
+        ]
+        return Reading(self.fill, self.version, tuple(rows))
 
 
 @pytest.fixture
@@ -128,7 +137,10 @@ def test_once_the_file_has_it_the_overlay_lets_go(file: File, reader: ColdReader
     assert reader.find(KIND, "key", "a", 0) == text(keycard(1, "a"))
 
 
-@pytest.mark.parametrize("problem", ["unreadable", "another fill", "before the state", "new state"])
+@pytest.mark.parametrize(
+    "problem",
+    ["unreadable", "another fill", "before the state", "new state", "a term leads astray"],
+)
 def test_what_can_not_be_relied_on_is_for_the_agent_and_never_nothing(
     file: File, reader: ColdReader, problem: str
 ) -> None:
@@ -138,6 +150,8 @@ def test_what_can_not_be_relied_on_is_for_the_agent_and_never_nothing(
         file.fill = OTHER_FILL
     elif problem == "before the state":
         file.version = v(9)
+    elif problem == "a term leads astray":
+        file.entities, file.leads_astray = [keycard(2, "b")], True
     else:
         reader.loaded(v(10))
     assert reader.find(KIND, "key", "a", 0) == UNSETTLED

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.replica import Replica as WantedByGossip
-from store import reconcile
 from store.authority import State
 from store.changeset import Body, Change, Changeset, chain, encode_body
 from store.giving import Giving
@@ -36,8 +35,8 @@ texts = st.dictionaries(
 )
 
 
-def holding(texts: Texts, head: Head) -> Replica:
-    replica = Replica("a")
+def holding(texts: Texts, head: Head, symbols_max: int = SKETCH_SYMBOLS_MAX) -> Replica:
+    replica = Replica("a", symbols_max=symbols_max)
     replica.load(State(head, tuple(Change(*key, text) for key, text in texts.items())))
     return replica
 
@@ -135,13 +134,13 @@ def test_a_large_difference_goes_through_a_shadow() -> None:
     assert content(target) == content(source)
 
 
-def test_a_sketch_that_shows_nothing_is_left_for_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 20)
+def test_a_sketch_that_shows_nothing_is_left_for_ranges() -> None:
     changed = range(0, 3_000, 30)
     ours, theirs = services(3_000), services(2_990, *changed)
-    target, source = holding(ours, OLD), holding(theirs, NEW)
+    target, source = holding(ours, OLD, 20), holding(theirs, NEW)
     talk = Talk(target, source)
     assert talk.run() == "ready"
+    assert talk.asked("symbols") > 1
     assert talk.asked("ranges") == 1
     assert talk.target.finish() == "installed"
     assert content(target) == theirs
@@ -149,29 +148,25 @@ def test_a_sketch_that_shows_nothing_is_left_for_ranges(monkeypatch: pytest.Monk
 
 @given(texts, texts)
 def test_ranges_show_what_differs(ours: Texts, theirs: Texts) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 0)
-        target, source = holding(ours, OLD), holding(theirs, NEW)
-        talk = Talk(target, source)
-        assert talk.run() == "ready"
-        assert talk.target.finish() == "installed"
+    target, source = holding(ours, OLD, 0), holding(theirs, NEW)
+    talk = Talk(target, source)
+    assert talk.run() == "ready"
+    assert talk.target.finish() == "installed"
     assert content(target) == theirs
 
 
 @pytest.mark.parametrize("count", [0, 1, RANGE_ENTITIES, RANGE_ENTITIES + 1, 3 * RANGE_ENTITIES])
 @pytest.mark.parametrize("other", [0, 1, RANGE_ENTITIES, 3 * RANGE_ENTITIES - 1])
-def test_ranges_end_where_they_end(count: int, other: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 0)
-    target, source = holding(services(count), OLD), holding(services(other), NEW)
+def test_ranges_end_where_they_end(count: int, other: int) -> None:
+    target, source = holding(services(count), OLD, 0), holding(services(other), NEW)
     talk = Talk(target, source)
     assert talk.run() == "ready"
     assert talk.target.finish() == "installed"
     assert content(target) == services(other)
 
 
-def test_ranges_list_only_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 0)
-    target, source = holding(services(5_000), OLD), holding(services(5_000, 2_000), NEW)
+def test_ranges_list_only_what_differs() -> None:
+    target, source = holding(services(5_000), OLD, 0), holding(services(5_000, 2_000), NEW)
     talk = Talk(target, source)
     assert talk.run() == "ready"
     assert [q[1] for q in talk.questions if q[0] == "items"] == [[2_000 // RANGE_ENTITIES]]
@@ -184,11 +179,8 @@ def test_what_is_mostly_another_state_is_better_taken_whole(ours: int, theirs: i
     assert len(talk.questions) == 1, "known by the number of entities"
 
 
-def test_a_state_of_which_a_large_part_differs_is_better_taken_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 8)
-    talk = Talk(holding(services(3_000), OLD), holding(services(3_000, *range(1_200)), NEW))
+def test_a_state_of_which_a_large_part_differs_is_better_taken_whole() -> None:
+    talk = Talk(holding(services(3_000), OLD, 8), holding(services(3_000, *range(1_200)), NEW))
     assert talk.run() == "large"
     assert talk.asked("entities") == 0
 
@@ -346,20 +338,16 @@ RANGE_LIES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("lie", RANGE_LIES.values(), ids=RANGE_LIES)
-def test_a_peer_that_lies_about_ranges_is_refused(
-    lie: Answer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 0)
-    target = holding(services(40), OLD)
+def test_a_peer_that_lies_about_ranges_is_refused(lie: Answer) -> None:
+    target = holding(services(40), OLD, 0)
     assert Talk(target, holding(services(40, 1, 2), NEW)).run(lie) == "refused"
     assert content(target) == services(40)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_symbols_end_in_another_way(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "SKETCH_SYMBOLS_MAX", 200)
+def test_random_symbols_end_in_another_way(seed: int) -> None:
     rng = random.Random(seed)
-    target = holding(services(40), OLD)
+    target = holding(services(40), OLD, 200)
     lie = lying("symbols", lambda honest: rng.randbytes(len(honest)))
     talk = Talk(target, holding(services(40, 1), NEW))
     assert talk.run(lie) == "ready"

@@ -152,6 +152,8 @@ def test_the_log_is_bounded_and_what_is_left_still_leads_to_the_head(
         "UPDATE about SET rest = x'00'",
         "DELETE FROM log_0 WHERE revision = 20",
         "UPDATE log_0 SET body = x'90' WHERE revision = 21",
+        "UPDATE log_0 SET epoch = 7 WHERE revision = 21",
+        "UPDATE log_0 SET tag = x'00' WHERE revision = 21",
         "PRAGMA user_version = 2",
         "PRAGMA application_id = 77",
         "DROP TABLE entities_0",

@@ -4,7 +4,10 @@ import re
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.long
 def test_after_two_hundred_kills_the_file_is_some_earlier_version_each_time() -> None:
     program = [sys.executable, "-m", "tests.store.replica_killing", "--seconds", "40"]
     result = subprocess.run(program, capture_output=True, text=True, timeout=120)

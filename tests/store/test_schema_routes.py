@@ -111,6 +111,7 @@ def test_a_new_route_has_kongs_defaults() -> None:
         ({"hosts": ["a_-.com"]}, "hosts.1: invalid hostname: a_-.com"),
         ({"hosts": ["a.com:99999"]}, "hosts.1: invalid port number"),
         ({"hosts": ["1.2.3"]}, "hosts.1: invalid ipv4 address: 1.2.3"),
+        ({"hosts": ["1.2.:.4"]}, "hosts.1: invalid ipv4 address: 1.2.:.4"),
         ({"hosts": ["::g"]}, "hosts.1: invalid ipv6 address: ::g"),
         (
             {"headers": {"Host": ["x"]}},

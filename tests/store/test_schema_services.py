@@ -271,6 +271,11 @@ def test_texts_of_a_form_become_their_fields_types() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["8_0", "\u0668\u0660", "nan", "inf", "81e9990", "0" * 33])
+def test_a_text_of_a_form_that_only_python_takes_for_a_number_stays_a_text(text: str) -> None:
+    assert SERVICES.infer({"port": text}) == {"port": text}
+
+
 def test_the_schema_describes_itself_as_kong_does() -> None:
     described = SERVICES.describe()
     fields = {name: item for entry in described["fields"] for name, item in entry.items()}

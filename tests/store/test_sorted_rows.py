@@ -12,6 +12,7 @@ operations = st.lists(
     st.one_of(
         st.tuples(st.just("put"), NUMBERS),
         st.tuples(st.just("pop"), NUMBERS),
+        st.tuples(st.just("extend"), NUMBERS),
         st.tuples(st.just("pin"), st.just(0)),
     ),
     max_size=60,
@@ -47,6 +48,12 @@ def test_they_are_as_a_dict_and_views_stay_as_they_were(
             old = rows.put(key, new)
             assert (old and old.text) == model.get(key)
             model[key] = new.text
+        elif operation == "extend":
+            many = [name(each) for each in range(number, number + 2 * CHUNK_ROWS, 3)]
+            is_behind = not model or max(model) < many[0]
+            assert rows.extend(dict.fromkeys(many, new)) == is_behind
+            if is_behind:
+                model.update(dict.fromkeys(many, new.text))
         elif operation == "pop":
             old = rows.pop(key)
             assert (old and old.text) == model.pop(key, None)
@@ -64,6 +71,13 @@ def test_they_are_as_a_dict_and_views_stay_as_they_were(
             assert view.get(name(number)) == then.get(name(number))
             after = [item for item in sorted(then.items()) if item[0] > name(number)]
             assert list(view.items(name(number))) == after
+
+
+def test_what_does_not_ascend_is_not_taken_behind_the_others() -> None:
+    rows = filled(range(3))
+    for ids in ((4, 6, 5), (2, 3), (0, 1)):
+        assert not rows.extend({name(number): row("new") for number in ids})
+    assert list(rows.items()) == [(name(number), b"first") for number in range(3)]
 
 
 def test_in_whatever_order_they_come_chunks_stay_small() -> None:

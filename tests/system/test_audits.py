@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.local_postgres import settings_for
 from node.demo.upstream import SampleUpstream
@@ -81,6 +83,7 @@ async def test_a_row_changed_with_sqlite3_is_live_at_all_nodes_within_the_interv
     await is_live_everywhere(cluster, upstream, by_hand)
 
 
+@pytest.mark.long
 async def test_a_row_changed_with_psql_is_live_at_all_nodes_within_the_interval(
     start_cluster: StartCluster, upstream: SampleUpstream, postgres_database: PostgresAddress
 ) -> None:

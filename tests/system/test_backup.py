@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from node.demo.cluster import LocalCluster
 from node.demo.local_postgres import find_binaries, settings_for
 from node.demo.upstream import SampleUpstream
@@ -76,6 +78,7 @@ async def restored_cluster_is_that_of_the_backup(
         await until_serves(cluster, node, "/later")
 
 
+@pytest.mark.long
 async def test_a_postgres_dump_is_restored(
     postgres_database: PostgresAddress,
     start_cluster: StartCluster,
@@ -113,6 +116,7 @@ async def test_a_postgres_dump_is_restored_into_another_database(
     assert await fetch(target, query) == await fetch(postgres_database, query)
 
 
+@pytest.mark.long
 async def test_a_copy_of_the_sqlite_file_is_restored(
     start_cluster: StartCluster, upstream: SampleUpstream, tmp_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ from tests.system.test_cluster import worker_pids
 from tests.system.waiting import until
 from tests.system.wires import Hold, Weather, Wires, wires
 
+pytestmark = pytest.mark.long
+
 PATH_CHARS = 2_000
 ENTITIES = 400
 """Of PATH_CHARS each: some 900 KB, so that a snapshot has several slices and a pull several

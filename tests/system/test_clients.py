@@ -34,6 +34,7 @@ def alternating(cluster: LocalCluster) -> Call:
     return call
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_two_syncs_through_alternating_nodes_are_one_write_of_each_entity(
     start_cluster: StartCluster, engine: str, postgres_database: PostgresAddress

@@ -82,6 +82,7 @@ async def test_writes_through_alternating_nodes_build_on_each_other(
         assert read["host"] == "127.0.0.1"
 
 
+@pytest.mark.long
 async def test_concurrent_writes_on_all_nodes_end_at_one_revision_everywhere(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -128,6 +129,7 @@ async def test_a_killed_node_is_failed_without_suspicion_and_catches_up_when_it_
     await cluster.until_view(ALL_ALIVE)
 
 
+@pytest.mark.long
 async def test_a_lost_push_is_repaired_from_a_peer_by_the_heads_on_probes(
     own_postgres: LocalPostgres, start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:

@@ -57,6 +57,7 @@ async def test_nodes_end_when_the_demo_itself_is_killed() -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 async def test_a_killed_node_is_reported_with_the_way_to_start_it_again() -> None:
     demo = await grapevine("demo", "--base-port", str(free_base(3)))
     await demo.until_output(UP)

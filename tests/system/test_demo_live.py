@@ -27,6 +27,7 @@ async def other() -> AsyncIterator[TestedTerminal]:
     await made.close()
 
 
+@pytest.mark.long
 async def test_the_keys_of_the_demo_do_what_they_say(
     terminal: TestedTerminal, other: TestedTerminal
 ) -> None:

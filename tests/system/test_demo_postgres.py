@@ -11,6 +11,7 @@ from tests.system.conftest import free_base
 from tests.system.processes import grapevine
 
 
+@pytest.mark.long
 async def test_the_demo_runs_on_a_private_postgres_and_leaves_nothing() -> None:
     base = free_base(3)
     demo = await grapevine("demo", "--base-port", str(base), "--database", "postgres")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from node.demo.cluster import LocalCluster, LocalNode
-from node.demo.local_postgres import LocalPostgres, settings_for
+from node.demo.local_postgres import LocalPostgres
+from node.demo.local_postgres import settings_for as settings_of_database
 from node.demo.upstream import SampleUpstream
 from simulations.real.postgres import execute, fetch
 from store.migrations.postgres_runner import PostgresMigrations
@@ -19,6 +20,17 @@ from tests.system.conftest import StartCluster
 from tests.system.test_authority_away import add_sample, until_serves
 from tests.system.test_backup import run_tool
 from tests.system.waiting import until
+
+pytestmark = pytest.mark.long
+
+
+def settings_for(address: PostgresAddress) -> dict[str, str]:
+    """A node's, with its database read every second.
+
+    Of two databases, each reading of the one puts off the nodes of the other (``store.poll``), and
+    who comes next is drawn: every 5 s, none of the others may come for longer than a test waits.
+    """
+    return {**settings_of_database(address), "db_update_frequency": "1"}
 
 
 @pytest.fixture

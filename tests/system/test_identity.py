@@ -64,6 +64,7 @@ async def until_out(cluster: LocalCluster, node: LocalNode) -> None:
     assert "was forced out of the cluster" in (await notices(cluster, node))[-1]
 
 
+@pytest.mark.long
 async def test_a_copied_prefix_becomes_a_node_of_its_own_and_both_go_on(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -122,6 +123,7 @@ async def test_of_two_nodes_of_one_name_one_goes_on_under_another_and_says_so(
             assert response.status == 200, "nobody is shut down"
 
 
+@pytest.mark.long
 async def test_who_was_forced_out_goes_on_proxying_and_is_back_after_a_restart(
     start_cluster: StartCluster,
 ) -> None:
@@ -150,6 +152,7 @@ async def test_who_was_forced_out_goes_on_proxying_and_is_back_after_a_restart(
     assert await force_leave(cluster, first, "node9") == 404
 
 
+@pytest.mark.long
 async def test_forced_out_with_the_authority_down_is_a_fact_when_it_is_back(
     postgres: LocalPostgres, start_cluster: StartCluster
 ) -> None:

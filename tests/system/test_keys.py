@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gossip.keyring import key_id
 from node.demo.cluster import LocalCluster, LocalNode
 from tests.system.conftest import StartCluster
@@ -105,6 +107,7 @@ async def rotate(cluster: LocalCluster, total: int) -> None:
     await until_all_have(cluster, 3, total)
 
 
+@pytest.mark.long
 async def test_a_rotation_loses_nobody_and_who_was_away_comes_back(
     start_cluster: StartCluster,
 ) -> None:
@@ -175,6 +178,7 @@ async def test_a_node_that_was_paused_through_a_rotation_finds_the_new_key(
     await until_all_have(cluster, 3, 3)
 
 
+@pytest.mark.long
 async def test_a_node_that_starts_with_old_keys_joins_once_the_database_is_there(
     start_cluster: StartCluster,
 ) -> None:

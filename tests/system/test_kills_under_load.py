@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.upstream import SampleUpstream
 from tests.system.conftest import StartCluster
@@ -60,6 +62,7 @@ async def test_a_killed_worker_costs_at_most_the_requests_in_flight(
     assert sum(result.failures.values()) <= in_flight_at_most, result.outcomes
 
 
+@pytest.mark.long
 async def test_the_other_nodes_never_fail_when_one_is_killed_whole(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -80,6 +83,7 @@ async def test_the_other_nodes_never_fail_when_one_is_killed_whole(
     assert result.failures == {}
 
 
+@pytest.mark.long
 async def test_with_its_supervisor_killed_a_worker_finishes_and_the_node_starts_anew(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
+import pytest
+
 from node.demo.cluster import LocalCluster
 from node.demo.upstream import SampleUpstream
 from tests.system.conftest import StartCluster
@@ -63,6 +65,7 @@ async def write_many(cluster: LocalCluster) -> str:
     return output.decode().strip()
 
 
+@pytest.mark.long
 async def test_requests_and_the_agent_go_on_while_a_large_changeset_comes_in(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from node.demo.cluster import LocalCluster
 from node.demo.local_postgres import settings_for
 from store.authority import Authority, Create
@@ -28,6 +30,7 @@ async def until_all_have_it(cluster: LocalCluster) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.long
 async def test_by_listen_on_postgres(
     postgres_database: PostgresAddress, start_cluster: StartCluster
 ) -> None:

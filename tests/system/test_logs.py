@@ -168,6 +168,7 @@ async def test_log_level_is_the_least_that_is_written(daemon: Daemon) -> None:
     assert daemon.log() == ""
 
 
+@pytest.mark.long
 async def test_an_idle_cluster_logs_nothing_after_its_start(start_cluster: StartCluster) -> None:
     cluster = await start_cluster(3)
 

@@ -175,6 +175,7 @@ async def test_a_document_with_mistakes_changes_nothing(off: Any, upstream: Samp
     await cluster.until_status(node, "/a", 200)
 
 
+@pytest.mark.long
 async def test_a_file_seeds_a_cluster_once_and_counts_again_when_it_has_changed(
     off: Any, upstream: SampleUpstream, tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ async def test_a_file_seeds_a_cluster_once_and_counts_again_when_it_has_changed(
         await cluster.until_status(node, "/changed", 200)
 
 
+@pytest.mark.long
 async def test_of_two_clusters_that_meet_the_higher_document_wins_whole(
     off: Any, upstream: SampleUpstream
 ) -> None:

@@ -1,5 +1,7 @@
 """A register in a cluster of real processes: the level of every node's log."""
 
+import pytest
+
 from node.demo.cluster import LocalCluster, LocalNode
 from tests.system.conftest import StartCluster
 from tests.system.waiting import until
@@ -20,6 +22,7 @@ async def until_level(cluster: LocalCluster, node: LocalNode, level: str) -> Non
     await until(has_it, f"{node.name} logs from {level} on")
 
 
+@pytest.mark.long
 async def test_a_level_for_the_cluster_reaches_every_node_and_one_that_was_away(
     start_cluster: StartCluster,
 ) -> None:

@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.demo.cluster import LocalCluster, LocalNode
 from node.demo.upstream import SampleUpstream
 from store.migrations.sqlite_runner import SqliteMigrations
@@ -95,6 +97,7 @@ async def test_a_node_whose_peers_are_silent_serves_after_a_while(
     assert "nobody else answers" in second.log_tail(200)
 
 
+@pytest.mark.long
 async def test_a_stale_file_is_never_served_beside_a_fresher_neighbour(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -141,6 +144,7 @@ async def test_a_damaged_file_is_set_aside_and_refilled(
     assert await serves(cluster, node, "a")
 
 
+@pytest.mark.long
 async def test_when_the_file_can_not_be_written_the_node_serves_and_says_so_once(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:
@@ -175,6 +179,7 @@ async def until_serves(cluster: LocalCluster, node: LocalNode, name: str) -> Non
     await until(lambda: serves(cluster, node, name), f"{node.name} serves {name}")
 
 
+@pytest.mark.long
 async def test_another_authority_is_refused_by_who_serves_already_and_taken_at_the_next_start(
     start_cluster: StartCluster, upstream: SampleUpstream
 ) -> None:

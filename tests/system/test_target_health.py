@@ -128,6 +128,7 @@ async def test_probes_take_a_target_out_on_every_node_and_bring_it_back(
     await until_health(cluster, backends[0], "HEALTHY")
 
 
+@pytest.mark.long
 async def test_two_of_four_nodes_probe_a_target_for_all(
     start_cluster: StartCluster, backends: list[Backend]
 ) -> None:

@@ -22,6 +22,10 @@ class Upstreams(Holding[Upstream]):
         self._ids[entity.name] = entity_id
         self._changed[entity_id] = None
 
+    def place_after(self, other: Holding[Upstream], entity_id: str, entity: Upstream) -> None:
+        # What the other holds the balancers know.
+        self._ids[entity.name] = entity_id
+
     def displace(self, entity_id: str, entity: Upstream) -> None:
         if self._ids.get(entity.name) == entity_id:  # else another took the name before
             del self._ids[entity.name]
@@ -53,6 +57,9 @@ class Targets(Holding[Target]):
     def place(self, entity_id: str, entity: Target) -> None:
         self._of.setdefault(entity.upstream_id, {})[entity_id] = entity
         self._changed[entity.upstream_id] = None
+
+    def place_after(self, other: Holding[Target], entity_id: str, entity: Target) -> None:
+        self._of.setdefault(entity.upstream_id, {})[entity_id] = entity
 
     def displace(self, entity_id: str, entity: Target) -> None:
         siblings = self._of[entity.upstream_id]

@@ -98,6 +98,28 @@ async def test_failed_addresses_are_avoided_until_all_have_failed(
         assert balancer.choose(failed, b"value", 0.0) in failed
 
 
+async def test_in_a_copy_of_the_table_only_upstreams_that_change_are_looked_at(
+    world: World,
+) -> None:
+    others = [upstream(f"other{number}.test") for number in range(3)]
+    world.apply(UP, ONE, TWO, *others, *(target(one, "192.0.2.9:80") for one in others))
+    kept = world.balancers[others[0][1]]
+    copy = Table(world.refused.append)
+    for _ in copy.take_after(world.table):
+        pass
+    assert not copy.rebalanced
+    added = upstream("added.test")
+    gone = ("upstreams", others[1][1], None)
+    copy.apply((1, 0, 2), [target(UP, "192.0.2.1:80", ONE[1], weight=0), added, gone])
+    assert copy.rebalanced.keys() == {UP[1], added[1], others[1][1]}
+    world.balancers.follow(copy, whole=True)
+    assert set(chosen(world.balancers[UP[1]])) == {"2001:db8::2"}
+    assert world.balancers[others[0][1]] is kept
+    assert world.balancers[added[1]].peers(0.0) == []
+    with pytest.raises(KeyError):
+        world.balancers[others[1][1]]
+
+
 async def test_a_change_of_a_target_touches_its_upstream_only(world: World) -> None:
     other = upstream("other.test")
     world.apply(UP, ONE, TWO, other, target(other, "192.0.2.9:80"))
