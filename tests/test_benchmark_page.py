@@ -67,7 +67,8 @@ def test_a_program_that_hangs_is_told(program: Path) -> None:
 
 def test_a_program_is_stopped_as_by_ctrl_c_so_that_it_cleans_up() -> None:
     text = (
-        "import threading\n"
+        "import signal, threading\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
         "try:\n"
         "    print('begun', flush=True)\n"
         "    threading.Event().wait()\n"

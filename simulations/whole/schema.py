@@ -1,14 +1,10 @@
 """What goes wrong with a database's schema (DESIGN 10): whole nodes over the real SQLite."""
 
-import asyncio
 import random
-from pathlib import Path
-from sqlite3 import Error as SqliteError
 
-from node.cli.attempts import Attempts
 from simulations.authority.grounds import SqliteGround
 from simulations.authority.ledger import Ledger
-from simulations.authority.loop import ProcessLoop
+from simulations.authority.migrating import MigrationsCommand
 from simulations.authority.sqlite import SqliteFile
 from simulations.report import Report, report
 from simulations.settings import Settings
@@ -16,7 +12,6 @@ from simulations.whole.configuration import SERVICES, entity_id
 from simulations.whole.engines import all_serve, tie
 from simulations.whole.world import WholeWorld
 from store.authority import Put
-from store.sqlite_connection import unavailable
 
 _TIMEOUT_SECONDS = 60.0
 """``--db-timeout``."""
@@ -102,13 +97,13 @@ def migrations_retried(nodes: int, seed: int, settings: Settings) -> Report:
     world.form()
     file.broken = "unable to open database file"
     begun = world.now
-    given_up = _Command(world, file)
+    given_up = MigrationsCommand(world.clock, file, _TIMEOUT_SECONDS)
     world.run_until(given_up.task.done, _TIMEOUT_SECONDS, "no end of a command")
     world.measures["given_up"] = world.now - begun
     assert file.broken in given_up.task.result(), given_up.task.result()
     assert given_up.attempts > 10, f"given up after {given_up.attempts} attempts"
     assert place.listening() == 0
-    waits = _Command(world, file)
+    waits = MigrationsCommand(world.clock, file, _TIMEOUT_SECONDS)
     world.run(random.Random(seed).uniform(0.0, 50.0))
     assert not waits.task.done(), waits.task.result()
     file.broken = ""
@@ -119,28 +114,3 @@ def migrations_retried(nodes: int, seed: int, settings: Settings) -> Report:
     place.until_all_take_writes("served")
     world.promises.p4_all_alike(world.whole_nodes)
     return report(world, "safety", "liveness")
-
-
-class _Command:
-    """The process of one ``migrations bootstrap``. Its result is the reason why it was given up."""
-
-    def __init__(self, world: WholeWorld, file: SqliteFile) -> None:
-        self._world = world
-        self._file = file
-        self.attempts = 0
-        loop = ProcessLoop.on(world.clock)
-        self.task = loop.create_task(self._run())
-
-    async def _run(self) -> str:
-        attempts = Attempts(_TIMEOUT_SECONDS, self._world.now)
-        while True:
-            self.attempts += 1
-            try:
-                self._file.bootstrap()
-                return ""
-            except SqliteError as error:
-                reason = str(unavailable(error, Path("authority.db")))
-            pause = attempts.pause(self._world.now)
-            if pause is None:
-                return reason
-            await asyncio.sleep(pause)
