@@ -143,7 +143,8 @@ async def test_everything_that_a_node_counts_is_in_its_metrics(
     assert measured in (1, 2), "one may have been read at the database, on a slow machine"
     propagation = (await cluster.get_json(f"{second.admin_url}/cluster"))["propagation"]
     assert propagation["count"] == measured
-    assert 0 < propagation["p50"] <= propagation["max"]
+    # 0: it came straight, and no round trip to its sender had been measured yet.
+    assert 0 <= propagation["p50"] <= propagation["max"]
     assert (await scrape(cluster, first)).value("grapevine_authority_writes_committed_total") == 2
 
     async def is_timed() -> bool:
