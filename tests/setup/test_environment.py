@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rings import first_few
 from tests.setup.checkout import Checkout, finish
 
 
@@ -156,7 +157,7 @@ def interrupts_ignored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interrupts_ignored")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", first_few([signal.SIGINT, signal.SIGTERM]))
 def test_a_setup_interrupted_while_pip_runs_leaves_nothing(
     checkout: Checkout, signum: signal.Signals
 ) -> None:

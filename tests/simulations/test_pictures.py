@@ -88,6 +88,7 @@ def test_it_tells_what_is_in_it(text: str) -> None:
         assert word in words
 
 
+@pytest.mark.long
 def test_one_seed_makes_one_page(text: str) -> None:
     assert make(SMALL).text == text
 
@@ -123,6 +124,7 @@ def test_a_run_that_fails_is_on_the_page_and_is_named(monkeypatch: pytest.Monkey
     assert "1 failed" in [*root.itertext()]
 
 
+@pytest.mark.long
 def test_looking_changes_nothing() -> None:
     for seed in (2, 5):
         plan = swarm.draw(seed)

@@ -142,6 +142,7 @@ async def logged(authority: PostgresAuthority) -> dict[bytes, tuple[int, int]]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 + 5 * KILLS)
 async def test_every_answer_is_true_however_postgres_dies_in_commit(
     own_postgres: LocalPostgres,
