@@ -138,7 +138,7 @@ SECTIONS = {
     "detection": Section(
         "From kill -9 of a member until all others say that it has failed",
         ("", "Grapevine", "beside it", "ratio"),
-        ("benchmarks.membership", "kill", "--nodes", "10"),
+        ("benchmarks.membership", "kill", "--nodes", "10", "--runs", "5"),
         ("benchmarks.membership", "kill", "--short"),
         detection,
     ),
