@@ -132,7 +132,8 @@ def looked_up(query: Query, needed: Sequence[Narrowing]) -> Statement:
 
 def joined(query: Query, needed: Sequence[Narrowing]) -> Statement:
     """The same SELECT as a join, in the order of the first one's index."""
-    sql = _Sql([query.kind, query.after_id or ""])
+    sql = _Sql([query.kind])
+    after = None if query.after_id is None else sql.place(query.after_id)
     tables, conditions = [], []
     for number, one in enumerate(needed):
         if one.any_of is None:
@@ -140,8 +141,10 @@ def joined(query: Query, needed: Sequence[Narrowing]) -> Statement:
             conditions += [f"n{number}.{name} = {sql.place(value)}" for name, value in one.equal]
     tables.append("entity e")
     first, *others = (table.split()[1] for table in tables)
+    # A first page has no bound: a database that was just filled would take any for one that leaves
+    # few rows, and sort all there are.
     for name in (first, *others):
-        conditions += [f"{name}.kind = $1", f"{name}.id > $2"]
+        conditions += [f"{name}.kind = $1", *([f"{name}.id > {after}"] if after else [])]
     conditions += [f"{name}.id = {first}.id" for name in others]
     conditions += [one.has(sql, f"{first}.id") for one in needed if one.any_of is not None]
     return Statement(

@@ -2,6 +2,7 @@
 
 import random
 
+from node.cli.attempts import Attempts
 from simulations.authority.grounds import SqliteGround
 from simulations.authority.ledger import Ledger
 from simulations.authority.migrating import MigrationsCommand
@@ -97,13 +98,13 @@ def migrations_retried(nodes: int, seed: int, settings: Settings) -> Report:
     world.form()
     file.broken = "unable to open database file"
     begun = world.now
-    given_up = MigrationsCommand(world.clock, file, _TIMEOUT_SECONDS)
+    given_up = _command(world, file)
     world.run_until(given_up.task.done, _TIMEOUT_SECONDS, "no end of a command")
     world.measures["given_up"] = world.now - begun
     assert file.broken in given_up.task.result(), given_up.task.result()
     assert given_up.attempts > 10, f"given up after {given_up.attempts} attempts"
     assert place.listening() == 0
-    waits = MigrationsCommand(world.clock, file, _TIMEOUT_SECONDS)
+    waits = _command(world, file)
     world.run(random.Random(seed).uniform(0.0, 50.0))
     assert not waits.task.done(), waits.task.result()
     file.broken = ""
@@ -114,3 +115,7 @@ def migrations_retried(nodes: int, seed: int, settings: Settings) -> Report:
     place.until_all_take_writes("served")
     world.promises.p4_all_alike(world.whole_nodes)
     return report(world, "safety", "liveness")
+
+
+def _command(world: WholeWorld, file: SqliteFile) -> MigrationsCommand:
+    return MigrationsCommand(world.clock, file, Attempts(_TIMEOUT_SECONDS, world.now).pause)
