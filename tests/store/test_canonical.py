@@ -28,7 +28,7 @@ entities = st.dictionaries(texts, values, max_size=5)
 bodies = st.builds(
     Body,
     st.binary(min_size=16, max_size=16),
-    st.floats(allow_nan=False),
+    st.floats(allow_nan=False, allow_infinity=False),
     texts,
     st.lists(st.builds(Change, texts, texts, st.none() | texts), max_size=4).map(tuple),
 )
