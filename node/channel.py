@@ -16,16 +16,15 @@ the replica file, for which the agent vouches by ``kept``, and else sends ``ask`
 What workers cache is forgotten at a ``purge``, and shown at a ``peek``.
 """
 
-import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgpack
 
+from gossip.frames import FRAME_LENGTH, Frames, TooLarge
 from node.shapes import Check, shape_of
 
 FRAME_BYTES_MAX = 80 * 1024 * 1024
-_LENGTH = struct.Struct(">I")
 
 Version = tuple[int, int, int]
 Change = tuple[str, str, str | None]
@@ -288,28 +287,23 @@ class ChannelError(Exception):
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame, length included."""
     payload: bytes = msgpack.packb([_NAMES[type(frame)], *frame])
-    return _LENGTH.pack(len(payload)) + payload
+    return FRAME_LENGTH.pack(len(payload)) + payload
 
 
 class Decoder:
     """Turns received bytes into frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._frames = Frames(FRAME_BYTES_MAX)
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Add bytes; yields each complete frame. Raises ChannelError on what is none."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
-            if length > FRAME_BYTES_MAX:
-                raise ChannelError(f"a frame of {length} bytes; {FRAME_BYTES_MAX} are allowed")
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            payload = bytes(self._buffer[_LENGTH.size : end])
-            del self._buffer[:end]
-            yield _decode(payload)
+        self._frames.feed(data)
+        try:
+            while (payload := self._frames.next()) is not None:
+                yield _decode(payload)
+        except TooLarge as error:
+            raise ChannelError(str(error)) from error
 
 
 def _decode(payload: bytes) -> Frame:

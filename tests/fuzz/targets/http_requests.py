@@ -13,6 +13,9 @@ from tests.fuzz.client_side import Asked, Taken, take
 from tests.fuzz.cutting import pieces, planned, uncut
 from tests.fuzz.target import Target
 
+MARKS = (b"\r\n", b"\n", b"\r\n ", b": ", b" :", b"\r\n\r\n", b"0\r\n\r\n")
+"""Words that part what HTTP/1.1 says, of requests and of responses."""
+
 LAXER = {
     "no request line received": "empty lines before a request line (RFC 9112, 2.2)",
     "illegal request line": "several blanks in a request line (RFC 9112, 3)",
@@ -160,17 +163,8 @@ TARGET = Target(
         GET + b"X-Forwarded-For: 1.2.3.4\r\nTE: trailers\r\nX-Kong-Request-Id: x\r\n\r\n",
     ),
     words=[
-        *(
-            b"\r\n",
-            b"\n",
-            b"\r\n ",
-            b": ",
-            b" :",
-            b"HTTP/1.1",
-            b"HTTP/1.0",
-            b"\r\n\r\n",
-            b"0\r\n\r\n",
-        ),
+        *MARKS,
+        *(b"HTTP/1.1", b"HTTP/1.0"),
         *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: a\r\n", b"chunked"),
         *(
             b"Connection: ",

@@ -13,7 +13,7 @@ from node.proxy.heads import HeadParser, RequestHead
 from node.proxy.response import BodyFilter, HeadReader, ResponseRelay
 from tests.fuzz.cutting import pieces, planned, uncut
 from tests.fuzz.target import Target
-from tests.fuzz.targets.http_requests import LAXER_IN_TRAILERS
+from tests.fuzz.targets.http_requests import LAXER_IN_TRAILERS, MARKS
 
 LAXER = [
     ("illegal header line", made, "control characters in a value (RFC 9110, 5.5)")
@@ -204,17 +204,8 @@ TARGET = Target(
         )
     ],
     words=[
-        *(
-            b"\r\n",
-            b"\n",
-            b"\r\n ",
-            b": ",
-            b" :",
-            b"HTTP/1.1 ",
-            b"HTTP/1.0 ",
-            b"\r\n\r\n",
-            b"0\r\n\r\n",
-        ),
+        *MARKS,
+        *(b"HTTP/1.1 ", b"HTTP/1.0 "),
         *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n"),
         *(b"100", b"101", b"199", b"204", b"304", b"Upgrade: websocket\r\n", b"Keep-Alive: x\r\n"),
     ],
