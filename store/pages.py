@@ -21,7 +21,8 @@ whichever way the database prefers. To count so many takes a tenth of what it ta
 
 @dataclass(slots=True)
 class _Sql:
-    """A statement being written: ``$1`` is the kind, ``$2`` the id after which the page begins."""
+    """A statement being written: ``$1`` is the kind, ``$2`` the id after which the page begins,
+    where it has such a bound."""
 
     parameters: list[object]
 
