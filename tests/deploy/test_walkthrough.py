@@ -32,6 +32,15 @@ NODES = ("gw1", "gw2", "gw3")
 ERROR_LOG = f"{GRAPEVINE_PREFIX}/logs/error.log"
 ASK_OFTEN = "for each in $(seq 12); do curl -sSf -H 'X-Real-IP: 6.6.6.6' {url} || exit; echo; done"
 
+NOTE_NGINX_WORKERS = "pgrep -f 'nginx: worker process' >/run/home/old-workers"
+UNTIL_THEY_ENDED = """
+for pid in $(cat /run/home/old-workers); do
+    while kill -0 $pid 2>/dev/null; do sleep 0.05; done
+done
+"""
+"""For 0.1 s after its reload nginx's old workers take connections beside the new ones, and answer by
+the old file."""
+
 KEEP_ASKING = """
 while [ ! -e /run/home/enough ]; do
     curl -sSf http://10.0.0.5/example >/dev/null && echo answered || echo failed
@@ -130,8 +139,13 @@ async def test_the_pages_steps_lead_where_it_says(
             if "grapevine stop" in step.text:
                 check_no_request_failed(shells)
                 check_the_client_is_seen(shells)
+            reloads_nginx = "nginx -s reload" in step.text
+            if reloads_nginx:
+                shells["lb"].type(NOTE_NGINX_WORKERS)
             for name in step.machines:
                 await run(shells[name], step)
+            if reloads_nginx:
+                shells["lb"].type(UNTIL_THEY_ENDED)
 
 
 async def run(shell: Shell, step: guide.Commands) -> None:
