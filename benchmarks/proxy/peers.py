@@ -229,8 +229,7 @@ async def node(
                 pids = (await response.json())["pids"]
         cores = {PROXY_CORE} if workers == 1 else {PROXY_CORE, LOAD_CORE}
         for pid in pids["workers"]:
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(thread), cores)
+            pin(pid, cores)
         url = f"http://{HOST}:{proxy}"
         fields = await _until_answers(url, folder)
         missing = [field for field in DEFAULT_FIELDS if field not in fields]
@@ -241,6 +240,12 @@ async def node(
         yield Node(peer, admin_url, tuple(int(pid) for pid in pids["workers"]))
     finally:
         await _call(*grapevine, "stop", "-c", str(conf))
+
+
+def pin(pid: int, cores: set[int]) -> None:
+    """Have all threads of a process run on these cores only."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), cores)
 
 
 async def _call(*command: str) -> None:
