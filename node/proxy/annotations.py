@@ -66,6 +66,34 @@ class Annotations:
             lines.append(b"X-Kong-Request-Id: %b\r\n" % request_id)
         return b"".join(lines)
 
+    def whole(
+        self,
+        start: bytes,
+        keep_alive: bool,
+        status: int,
+        upstream_seconds: float,
+        proxy_seconds: float,
+        request_id: bytes,
+        body: bytes,
+    ) -> bytes:
+        """An upstream's answer with our field lines; ``start`` ends with its own."""
+        connection = b"keep-alive" if keep_alive else b"close"
+        if self._usual and not self._upstream_status:
+            return (  # in one go, since nearly all requests come here
+                b"%bConnection: %b\r\nX-Kong-Upstream-Latency: %d\r\nX-Kong-Proxy-Latency: %d\r\n%b"
+                b"X-Kong-Request-Id: %b\r\n\r\n%b"
+            ) % (
+                start,
+                connection,
+                upstream_seconds * 1000,
+                proxy_seconds * 1000,
+                self._via,
+                request_id,
+                body,
+            )
+        lines = self.proxied(status, upstream_seconds, proxy_seconds, request_id)
+        return b"%bConnection: %b\r\n%b\r\n%b" % (start, connection, lines, body)
+
     def answer(
         self,
         status: int,

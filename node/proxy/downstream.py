@@ -13,6 +13,7 @@ from node.proxy import errors, limits
 from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
 from node.proxy.dispatch import Decision
+from node.proxy.errand import Errand
 from node.proxy.exchange import Exchange
 from node.proxy.forwarded import Peer
 from node.proxy.framing import ChunkedBody, FramingError, LengthBody
@@ -40,6 +41,7 @@ class Downstream(asyncio.Protocol):
         "_consuming",
         "_decision",
         "_eof",
+        "_errand",
         "_exchange",
         "_head_bytes",
         "_held",
@@ -73,7 +75,9 @@ class Downstream(asyncio.Protocol):
         self.write: Callable[[bytes], None]
         """The transport's."""
         self._parser = HeadParser()
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | Errand | None = None
+        self._errand = None if gateway.settings.allow_debug_header else Errand(self)
+        """For requests that take the short way."""
         self._body: LengthBody | ChunkedBody | None = None
         """The request body that is being read."""
         self._backlog = b""
@@ -134,14 +138,15 @@ class Downstream(asyncio.Protocol):
         self._parser.close()
         self._backlog = b""
         self._let_go()
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
         if exchange is not None:
             exchange.client_lost()
+        self._exchange = self._errand = None  # no garbage collection is due
 
     def eof_received(self) -> bool:
         """A client may close its side and still want its answers (RFC 9112, 9.6)."""
         self._eof = True
-        if self._piping and self._exchange is not None:
+        if self._piping and isinstance(self._exchange, Exchange):
             self._exchange.pipe_ended()
         elif self._exchange is None or not self._exchange.request_complete:
             return False
@@ -167,13 +172,19 @@ class Downstream(asyncio.Protocol):
             exchange is None
             and not (self._head_bytes or self.full or self._lingering or self._piping)
             and not self._transport.is_closing()
-            and self._said_again(data)
         ):
-            return
+            if data == self._known_head:
+                decision = self._decision
+                if decision is None or decision.edition is not self.gateway.table.edition:
+                    decision = self._known_decision()
+                self._run(decision)
+                return
+            if self._said_again(data):
+                return
         if self._lingering:
             return
         if self._piping:
-            if exchange is not None:
+            if isinstance(exchange, Exchange):
                 exchange.pipe(data)
         elif self.full if exchange is None else exchange.request_complete:
             self._backlog += data
@@ -183,20 +194,29 @@ class Downstream(asyncio.Protocol):
             self._consume(data)
 
     def _said_again(self, data: bytes) -> bool:
-        """Begin with a request whose head is known, or but for its target, and which is all that
-        came: nearly always, on a kept connection. It is what `_consume` would do."""
-        gateway, decision = self.gateway, self._decision
-        if data == self._known_head:
-            if decision is None or decision.edition is not gateway.table.edition:
-                decision = self._known_decision()
-        else:
-            head = self._parser.again(data)
-            if head is None:
-                return False
-            decision = gateway.decide(head, self.peer)
-            self._remember(data, decision)
-        self._begin(decision, b"", gateway.loop.time())
+        """Begin with a request that is all that came, and whose head is known but for its target;
+        False when it isn't."""
+        head = self._parser.again(data)
+        if head is None:
+            return False
+        decision = self.gateway.decide(head, self.peer)
+        self._remember(data, decision)
+        self._run(decision)
         return True
+
+    def _run(self, decision: Decision) -> None:
+        """Begin with a request that is all that came: nearly always, on a kept connection. It is
+        what `_consume` would do."""
+        errand, plan = self._errand, decision.brief
+        if errand is not None and plan is not None:
+            self._exchange = errand
+            if errand.begin(decision, plan):
+                self._served += 1
+                self._blank_bytes = 0
+                self.deadline = NEVER
+                return
+            self._exchange = None
+        self._begin(decision, b"", self.gateway.loop.time())
 
     def _remember(self, head: bytes, decision: Decision) -> None:
         if len(head) <= limits.KNOWN_HEAD_BYTES_MAX:
@@ -212,7 +232,7 @@ class Downstream(asyncio.Protocol):
                 exchange = self._exchange
                 if exchange is None and not self.full:
                     data = self._take_head(data)
-                elif exchange is not None and self._body is not None:
+                elif isinstance(exchange, Exchange) and self._body is not None:
                     data = self._take_body(exchange, data)
                 else:
                     self._backlog = data
@@ -279,7 +299,9 @@ class Downstream(asyncio.Protocol):
         self._blank_bytes = 0
         self.deadline = NEVER
         head = decision.head
-        self._exchange = exchange = Exchange(self, decision, now)
+        gateway = self.gateway
+        gateway.stats.total_requests += 1
+        self._exchange = exchange = Exchange(self, decision, now, gateway.new_request_id())
         if not decision.is_short and head.has_body:
             self._body = _body_of(head)
             if data:
@@ -354,12 +376,16 @@ class Downstream(asyncio.Protocol):
             data, self._backlog = self._backlog, b""
             self._consume(data)
 
+    def goes_on(self, exchange: Exchange) -> None:
+        """This one takes the place of the errand."""
+        self._exchange = exchange
+
     def become_pipe(self) -> None:
         """From here on all bytes go to the exchange as they are."""
         self._piping = True
         self._held = False
         data, self._backlog = self._backlog, b""
-        if data and self._exchange is not None:
+        if data and isinstance(self._exchange, Exchange):
             self._exchange.pipe(data)
         self._steer_reading()
 
@@ -446,9 +472,10 @@ class Downstream(asyncio.Protocol):
     def _refuse(self, refusal: RequestRefused) -> None:
         """Answer what is no request, and close: nobody knows where the next one would begin."""
         gateway = self.gateway
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
         if exchange is not None:
             exchange.client_lost()
+        self._exchange = None
         if refusal.status != 408:
             gateway.stats.requests_malformed += 1
         request_id = gateway.new_request_id()

@@ -20,6 +20,7 @@ from node.proxy.heads import RequestHead
 from node.proxy.passage import Passage
 from node.proxy.request_body import RequestBody
 from node.proxy.response import LAST_CHUNK
+from node.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
@@ -48,14 +49,16 @@ class Exchange:
         "started",
     )
 
-    def __init__(self, client: "Downstream", decision: Decision, started: float) -> None:
+    def __init__(
+        self, client: "Downstream", decision: Decision, started: float, request_id: bytes
+    ) -> None:
         self.client = client
-        self.gateway = gateway = client.gateway
+        self.gateway = client.gateway
         self.head = head = decision.head
         self.request_complete = decision.is_short or not (head.length or head.chunked)
         self.finished = False
         self.started = started
-        self.request_id = gateway.new_request_id()
+        self.request_id = request_id
         self.body: RequestBody | None = None
         """None as long as nothing of one has come."""
         self.phases: Phases | None = None
@@ -69,7 +72,6 @@ class Exchange:
         """Where it leads, once plugins may know."""
         self._passage: Passage | None = None
         """None as long as nothing goes to an upstream, and when it is over."""
-        gateway.stats.total_requests += 1
 
     # The request
 
@@ -249,6 +251,12 @@ class Exchange:
             body.begin(self.request_complete)
         self._passage = passage = Passage(self, plan, head)
         passage.begin()
+
+    def goes_on(self, plan: Plan, upstream: Upstream) -> Passage:
+        """The request was sent over that connection; its passage."""
+        self._passage = passage = Passage(self, plan, self.head)
+        passage.goes_on(upstream)
+        return passage
 
     # Its body
 

@@ -46,6 +46,16 @@ if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
 
 
+_LAST_DIGITS = tuple(b"%02x" % number for number in range(256))
+
+
+def _request_ids() -> Iterator[bytes]:
+    """Random digits, then a count; an id costs one concatenation."""
+    prefix, start = os.urandom(8).hex().encode(), int.from_bytes(os.urandom(4))
+    begun = (b"%b%014x" % (prefix, number) for number in itertools.count(start))
+    return itertools.chain.from_iterable(map(one.__add__, _LAST_DIGITS) for one in begun)
+
+
 class Gateway:
     """The state of one worker: its configuration, its routing table, its connections."""
 
@@ -111,12 +121,8 @@ class Gateway:
         self._stepping = False
         """Whether ``_step`` is going to be called."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._id_prefix = os.urandom(8).hex().encode()
-        self._id_numbers = itertools.count(int.from_bytes(os.urandom(4)))
-
-    def new_request_id(self) -> bytes:
-        """32 hexadecimal digits, unique among all workers: random ones, then a count."""
-        return b"%b%016x" % (self._id_prefix, next(self._id_numbers))
+        self.new_request_id = _request_ids().__next__
+        """32 hexadecimal digits, unique among all workers."""
 
     def decide(self, head: RequestHead, peer: Peer) -> Decision:
         """What is done with a request."""

@@ -73,6 +73,11 @@ class Passage:
         self.bytes_written = 0
 
     @property
+    def exchange(self) -> "Exchange":
+        """Whose it is."""
+        return self._exchange
+
+    @property
     def over(self) -> bool:
         """Nobody waits for a connection any more."""
         return self._exchange.finished
@@ -87,6 +92,11 @@ class Passage:
         return self._response is not None and self._response.head is not None
 
     # The request
+
+    def goes_on(self, upstream: Upstream) -> None:
+        """The request was sent over that connection."""
+        self._upstream = upstream
+        upstream.passage = self
 
     def begin(self) -> None:
         """Find a connection, and send what there is of the request."""

@@ -11,6 +11,7 @@ from node.proxy.stats import Stats
 from node.proxy.upstream_tls import TlsTo
 
 if TYPE_CHECKING:
+    from node.proxy.errand import Errand
     from node.proxy.passage import Passage
 
 
@@ -38,7 +39,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, key: PoolKey, pool: "Pool") -> None:
         self.key = key
         self.pool = pool
-        self.passage: Passage | None = None
+        self.passage: Passage | Errand | None = None
         self.reader = HeadReader()
         self.served = 0
         """Requests sent on it."""

@@ -1,0 +1,161 @@
+"""The short way of a request: an idle connection is there, and the answer comes whole.
+
+Nearly all requests take it, and need neither the state of an exchange nor that of a passage: the
+decision about them, when they came and by which id, and where they were sent. So a client
+connection keeps one ``Errand`` for all of its requests. It does what an exchange and its passage
+would do, and as soon as anything else happens they take its place, as far as it has come
+(docs/decisions/0018-decided-once.md).
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from node.proxy.dispatch import Decision, Plan
+from node.proxy.exchange import Exchange
+from node.proxy.framing import FramingError
+from node.proxy.heads import RequestHead
+from node.proxy.passage import Passage
+from node.proxy.response import HeadReader
+from node.proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from node.proxy.downstream import Downstream
+
+
+class Errand:
+    """See the module's text. To its client connection it is an exchange, to its upstream connection
+    a passage."""
+
+    __slots__ = (
+        "_client",
+        "_decision",
+        "_gateway",
+        "_plan",
+        "_request_id",
+        "_started",
+        "_upstream",
+        "head",
+    )
+
+    finished: Final = False
+    request_complete: Final = True
+
+    def __init__(self, client: "Downstream") -> None:
+        self._client = client
+        self._gateway = client.gateway
+        self._decision: Decision
+        self.head: RequestHead
+        """The client's request."""
+        self._plan: Plan
+        self._started = 0.0
+        self._request_id = b""
+        self._upstream: Upstream | None = None
+        """Where the answer is awaited from."""
+
+    def begin(self, decision: Decision, plan: Plan) -> bool:
+        """Send a request over an idle connection; False when there is none. ``plan`` is the
+        decision's ``brief``."""
+        gateway = self._gateway
+        assert plan.key is not None
+        upstream = gateway.pool.take(plan.key)
+        if upstream is None:
+            return False
+        self._decision = decision
+        self.head = decision.head
+        self._plan = plan
+        self._started = now = gateway.loop.time()
+        self._request_id = request_id = gateway.new_request_id()
+        self._upstream = upstream
+        stats = gateway.stats
+        stats.total_requests += 1
+        stats.upstream_tries += 1
+        upstream.passage = self
+        upstream.served += 1
+        upstream.transport.write(plan.head(request_id))
+        if not upstream.full:
+            gateway.wheel.arm(upstream, now + plan.service.read_timeout)
+        return True
+
+    def upstream_data(self, upstream: Upstream, data: bytes) -> None:
+        """Bytes of the upstream's response, nearly always all of it."""
+        reader = upstream.reader
+        if (
+            reader.size != len(data) or not data.startswith(reader.block)  # of the answer before
+        ) and not _is_whole(reader, data):
+            self._enlarge(upstream).upstream_data(upstream, data)
+            return
+        client, gateway, plan, started = self._client, self._gateway, self._plan, self._started
+        request_id = self._request_id
+        keep = client.may_keep_alive()
+        now = gateway.loop.time()
+        took = now - started
+        status, body = reader.head.status, data[len(reader.block) :]
+        self._upstream = None
+        client.write(
+            gateway.annotations.whole(reader.start, keep, status, took, 0.0, request_id, body)
+        )
+        gateway.pool.put(upstream, now)
+        stats = gateway.stats
+        if 200 <= status < 300:
+            stats.responses_2xx += 1
+        else:
+            stats.count_response(status)
+        stats.bytes_sent += len(body)
+        stats.latency.observe(took)
+        log = gateway.access_log
+        if log.enabled:
+            log.add((self.head, plan.client, status, len(body), request_id, now))
+        client.exchange_done(keep, now)
+
+    def _enlarge(self, upstream: Upstream) -> Passage:
+        """The passage that goes on with it from here."""
+        self._upstream = None
+        exchange = Exchange(self._client, self._decision, self._started, self._request_id)
+        self._client.goes_on(exchange)
+        return exchange.goes_on(self._plan, upstream)
+
+    # What else may happen at the upstream's connection
+
+    def upstream_full(self, upstream: Upstream) -> None:
+        """The upstream takes no more for now."""
+        self._enlarge(upstream).upstream_full(upstream)
+
+    def upstream_drained(self, upstream: Upstream) -> None:
+        """The upstream takes bytes again."""
+        self._enlarge(upstream).upstream_drained(upstream)
+
+    def upstream_lost(self, upstream: Upstream, error: Exception | None) -> None:
+        """The upstream's connection ended before there was an answer."""
+        self._enlarge(upstream).upstream_lost(upstream, error)
+
+    def upstream_expired(self, upstream: Upstream) -> None:
+        """The upstream took or sent nothing for longer than the service allows."""
+        self._enlarge(upstream).upstream_expired(upstream)
+
+    # At the client's. What happens while the answer is being written is of no account: the upstream
+    # has done its part by then.
+
+    def client_full(self) -> None:
+        """The client takes no more for now."""
+        if self._upstream is not None:
+            self._enlarge(self._upstream).client_full()
+
+    def client_drained(self) -> None:
+        """The client takes bytes again: when it was full, this ended."""
+
+    def client_lost(self) -> None:
+        """The client's connection is gone."""
+        if self._upstream is not None:
+            self._enlarge(self._upstream).exchange.client_lost()
+
+    def fail(self, status: int) -> None:
+        """Answer with an error."""
+        if self._upstream is not None:
+            self._enlarge(self._upstream).exchange.fail(status)
+
+
+def _is_whole(reader: HeadReader, data: bytes) -> bool:
+    """Whether these are all bytes of an answer that takes nothing but passing on."""
+    try:
+        return reader.read(data) and reader.size == len(data)
+    except FramingError:
+        return False  # the relay will meet it, too
