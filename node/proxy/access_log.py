@@ -56,15 +56,9 @@ def format_line(entry: Entry, told: Asked, local_time: bytes) -> bytes:
     escaped."""
     _, client, status, bytes_sent, request_id, _ = entry
     line, tail = told
-    return b'%b - - [%b] "%b" %d %d %b%b"\n' % (
-        client,
-        local_time,
-        line,
-        status,
-        bytes_sent,
-        tail,
-        request_id,
-    )
+    counts = b'" %d %d ' % (status, bytes_sent)
+    parts = (client, b" - - [", local_time, b'] "', line, counts, tail, request_id, b'"\n')
+    return b"".join(parts)  # to format is dear
 
 
 _TAIL = b'"%b" "%b" kong_request_id: "'

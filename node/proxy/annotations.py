@@ -26,6 +26,15 @@ def debug_lines(route: Route, service: Service) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in values.items() if value).encode()
 
 
+_NUMBERS = tuple(b"%d" % number for number in range(1_000))
+
+
+def _milliseconds(seconds: float) -> bytes:
+    """Rounded down, in digits. (To format is dear: most are known.)"""
+    number = int(seconds * 1000)
+    return _NUMBERS[number] if 0 <= number < 1_000 else b"%d" % number
+
+
 class Annotations:
     """What of our own a response carries. Latencies are in milliseconds, rounded down."""
 
@@ -42,6 +51,8 @@ class Annotations:
         self._upstream_status = "x-kong-upstream-status" in names
         self._request_id = "x-kong-request-id" in names
         self._usual = self._upstream_latency and self._proxy_latency and self._request_id
+        self._usual = self._usual and not self._upstream_status
+        self._before_id = b"\r\n%bX-Kong-Request-Id: " % self._via
         self._date_second = -1
         self._date = b""
 
@@ -49,11 +60,18 @@ class Annotations:
         self, status: int, upstream_seconds: float, proxy_seconds: float, request_id: bytes
     ) -> bytes:
         """Field lines for an upstream's answer; its own Server field stays."""
-        if self._usual and not self._upstream_status:
-            return (
-                b"X-Kong-Upstream-Latency: %d\r\nX-Kong-Proxy-Latency: %d\r\n%b"
-                b"X-Kong-Request-Id: %b\r\n"
-            ) % (upstream_seconds * 1000, proxy_seconds * 1000, self._via, request_id)
+        if self._usual:
+            return b"".join(
+                (
+                    b"X-Kong-Upstream-Latency: ",
+                    _milliseconds(upstream_seconds),
+                    b"\r\nX-Kong-Proxy-Latency: ",
+                    _milliseconds(proxy_seconds),
+                    self._before_id,
+                    request_id,
+                    b"\r\n",
+                )
+            )
         lines = []
         if self._upstream_latency:
             lines.append(b"X-Kong-Upstream-Latency: %d\r\n" % (upstream_seconds * 1000))
@@ -77,22 +95,24 @@ class Annotations:
         body: bytes,
     ) -> bytes:
         """An upstream's answer with our field lines; ``start`` ends with its own."""
-        connection = b"keep-alive" if keep_alive else b"close"
-        if self._usual and not self._upstream_status:
-            return (  # in one go, since nearly all requests come here
-                b"%bConnection: %b\r\nX-Kong-Upstream-Latency: %d\r\nX-Kong-Proxy-Latency: %d\r\n%b"
-                b"X-Kong-Request-Id: %b\r\n\r\n%b"
-            ) % (
-                start,
-                connection,
-                upstream_seconds * 1000,
-                proxy_seconds * 1000,
-                self._via,
-                request_id,
-                body,
+        connection = b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
+        if self._usual:
+            return b"".join(  # in one go, since nearly all requests come here
+                (
+                    start,
+                    connection,
+                    b"X-Kong-Upstream-Latency: ",
+                    _milliseconds(upstream_seconds),
+                    b"\r\nX-Kong-Proxy-Latency: ",
+                    _milliseconds(proxy_seconds),
+                    self._before_id,
+                    request_id,
+                    b"\r\n\r\n",
+                    body,
+                )
             )
         lines = self.proxied(status, upstream_seconds, proxy_seconds, request_id)
-        return b"%bConnection: %b\r\n%b\r\n%b" % (start, connection, lines, body)
+        return b"".join((start, connection, lines, b"\r\n", body))
 
     def answer(
         self,

@@ -37,7 +37,7 @@ class Wheel:
     def arm(self, item: Watched, deadline: float) -> None:
         """Set a deadline, sooner or later than the one before."""
         item.deadline = deadline
-        if deadline != NEVER and deadline < item.turn * self._tick:
+        if deadline < item.turn * self._tick:
             self._place(item)
 
     def disarm(self, item: Watched) -> None:

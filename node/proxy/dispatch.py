@@ -68,7 +68,7 @@ class Plan:
 
     def head(self, request_id: bytes) -> bytes:
         """The request head for the upstream."""
-        return b"%b%b\r\n\r\n" % (self.start, request_id)
+        return self.start + request_id + b"\r\n\r\n"
 
 
 class Found(NamedTuple):

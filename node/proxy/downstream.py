@@ -177,9 +177,10 @@ class Downstream(asyncio.Protocol):
                 decision = self._decision
                 if decision is None or decision.edition is not self.gateway.table.edition:
                     decision = self._known_decision()
+            else:
+                decision = self._said_again(data)
+            if decision is not None:
                 self._run(decision)
-                return
-            if self._said_again(data):
                 return
         if self._lingering:
             return
@@ -193,16 +194,14 @@ class Downstream(asyncio.Protocol):
         else:
             self._consume(data)
 
-    def _said_again(self, data: bytes) -> bool:
-        """Begin with a request that is all that came, and whose head is known but for its target;
-        False when it isn't."""
+    def _said_again(self, data: bytes) -> Decision | None:
+        """The decision about a head that is known but for its target, if that is all that came."""
         head = self._parser.again(data)
         if head is None:
-            return False
+            return None
         decision = self.gateway.decide(head, self.peer)
         self._remember(data, decision)
-        self._run(decision)
-        return True
+        return decision
 
     def _run(self, decision: Decision) -> None:
         """Begin with a request that is all that came: nearly always, on a kept connection. It is

@@ -70,7 +70,7 @@ class Errand:
         stats.upstream_tries += 1
         upstream.passage = self
         upstream.served += 1
-        upstream.transport.write(plan.head(request_id))
+        upstream.send(plan.head(request_id))
         if not upstream.full:
             gateway.wheel.arm(upstream, now + plan.service.read_timeout)
         return True

@@ -230,12 +230,8 @@ class Passage:
         client, gateway = self.client, self.gateway
         keep = client.may_keep_alive()
         status, size = reader.head.status, len(reader.block)
-        out = b"%bConnection: %b\r\n%b\r\n%b" % (
-            start,
-            b"keep-alive" if keep else b"close",
-            self.annotate(status),
-            data[size:],
-        )
+        connection = b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
+        out = b"".join((start, connection, self.annotate(status), b"\r\n", data[size:]))
         self.bytes_written += len(out)
         client.write(out)
         now = self.answered_at

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from node.proxy import limits
@@ -31,6 +32,7 @@ class Upstream(asyncio.Protocol):
         "paused",
         "pool",
         "reader",
+        "send",
         "served",
         "transport",
         "turn",
@@ -51,13 +53,13 @@ class Upstream(asyncio.Protocol):
         self.deadline = NEVER
         self.turn = NOWHERE
         self.transport: asyncio.Transport
+        self.send: Callable[[bytes], None]
+        """The transport's ``write``."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.send = self.transport.write
         self.transport.set_write_buffer_limits(limits.WRITE_BUFFER_HIGH, limits.WRITE_BUFFER_LOW)
-
-    def send(self, data: bytes) -> None:
-        self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         if self.passage is None:
