@@ -90,11 +90,11 @@ class Annotations:
         keep_alive: bool,
         status: int,
         upstream_seconds: float,
-        proxy_seconds: float,
         request_id: bytes,
         body: bytes,
     ) -> bytes:
-        """An upstream's answer with our field lines; ``start`` ends with its own."""
+        """An upstream's answer with our field lines, to a request that was sent on as it came;
+        ``start`` ends with the upstream's own."""
         connection = b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
         if self._usual:
             return b"".join(  # in one go, since nearly all requests come here
@@ -103,15 +103,14 @@ class Annotations:
                     connection,
                     b"X-Kong-Upstream-Latency: ",
                     _milliseconds(upstream_seconds),
-                    b"\r\nX-Kong-Proxy-Latency: ",
-                    _milliseconds(proxy_seconds),
+                    b"\r\nX-Kong-Proxy-Latency: 0",
                     self._before_id,
                     request_id,
                     b"\r\n\r\n",
                     body,
                 )
             )
-        lines = self.proxied(status, upstream_seconds, proxy_seconds, request_id)
+        lines = self.proxied(status, upstream_seconds, 0.0, request_id)
         return b"".join((start, connection, lines, b"\r\n", body))
 
     def answer(

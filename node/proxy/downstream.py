@@ -167,6 +167,8 @@ class Downstream(asyncio.Protocol):
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
+        # First the way of a request that is all that came, and whose head is known: nearly always,
+        # on a kept connection. `_consume` would do the same.
         exchange = self._exchange
         if (
             exchange is None
@@ -180,7 +182,16 @@ class Downstream(asyncio.Protocol):
             else:
                 decision = self._said_again(data)
             if decision is not None:
-                self._run(decision)
+                errand, plan = self._errand, decision.brief
+                if errand is not None and plan is not None:
+                    self._exchange = errand
+                    if errand.begin(decision, plan):
+                        self._served += 1
+                        self._blank_bytes = 0
+                        self.deadline = NEVER
+                        return
+                    self._exchange = None
+                self._begin(decision, b"", self.gateway.loop.time())
                 return
         if self._lingering:
             return
@@ -202,20 +213,6 @@ class Downstream(asyncio.Protocol):
         decision = self.gateway.decide(head, self.peer)
         self._remember(data, decision)
         return decision
-
-    def _run(self, decision: Decision) -> None:
-        """Begin with a request that is all that came: nearly always, on a kept connection. It is
-        what `_consume` would do."""
-        errand, plan = self._errand, decision.brief
-        if errand is not None and plan is not None:
-            self._exchange = errand
-            if errand.begin(decision, plan):
-                self._served += 1
-                self._blank_bytes = 0
-                self.deadline = NEVER
-                return
-            self._exchange = None
-        self._begin(decision, b"", self.gateway.loop.time())
 
     def _remember(self, head: bytes, decision: Decision) -> None:
         if len(head) <= limits.KNOWN_HEAD_BYTES_MAX:

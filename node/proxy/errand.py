@@ -29,9 +29,11 @@ class Errand:
         "_client",
         "_decision",
         "_gateway",
+        "_new_id",
         "_plan",
         "_request_id",
         "_started",
+        "_time",
         "_upstream",
         "head",
     )
@@ -41,7 +43,9 @@ class Errand:
 
     def __init__(self, client: "Downstream") -> None:
         self._client = client
-        self._gateway = client.gateway
+        self._gateway = gateway = client.gateway
+        self._new_id = gateway.new_request_id
+        self._time = gateway.loop.time
         self._decision: Decision
         self.head: RequestHead
         """The client's request."""
@@ -54,7 +58,7 @@ class Errand:
     def begin(self, decision: Decision, plan: Plan) -> bool:
         """Send a request over an idle connection; False when there is none. ``plan`` is the
         decision's ``brief``."""
-        gateway = self._gateway
+        gateway, new_id, clock = self._gateway, self._new_id, self._time
         assert plan.key is not None
         upstream = gateway.pool.take(plan.key)
         if upstream is None:
@@ -62,15 +66,16 @@ class Errand:
         self._decision = decision
         self.head = decision.head
         self._plan = plan
-        self._started = now = gateway.loop.time()
-        self._request_id = request_id = gateway.new_request_id()
+        self._started = now = clock()
+        self._request_id = request_id = new_id()
         self._upstream = upstream
         stats = gateway.stats
         stats.total_requests += 1
         stats.upstream_tries += 1
         upstream.passage = self
         upstream.served += 1
-        upstream.send(plan.head(request_id))
+        send = upstream.send
+        send(plan.head(request_id))
         if not upstream.full:
             gateway.wheel.arm(upstream, now + plan.service.read_timeout)
         return True
@@ -86,13 +91,12 @@ class Errand:
         client, gateway, plan, started = self._client, self._gateway, self._plan, self._started
         request_id = self._request_id
         keep = client.may_keep_alive()
-        now = gateway.loop.time()
+        clock, write = self._time, client.write
+        now = clock()
         took = now - started
         status, body = reader.head.status, data[len(reader.block) :]
         self._upstream = None
-        client.write(
-            gateway.annotations.whole(reader.start, keep, status, took, 0.0, request_id, body)
-        )
+        write(gateway.annotations.whole(reader.start, keep, status, took, request_id, body))
         gateway.pool.put(upstream, now)
         stats = gateway.stats
         if 200 <= status < 300:
