@@ -8,7 +8,9 @@ import pytest
 IMPORTED = "import sys, node.proxy.worker; print(*sys.modules, sep='\\n')"
 
 
-@pytest.mark.parametrize("package", ["cryptography", "dns", "yaml", "aiohttp", "asyncpg"])
+@pytest.mark.parametrize(
+    "package", ["cryptography", "dns", "importlib.metadata", "yaml", "aiohttp", "asyncpg"]
+)
 def test_a_worker_begins_without(package: str, modules_of_a_worker: set[str]) -> None:
     assert package not in modules_of_a_worker
 
