@@ -338,9 +338,15 @@ class Downstream(asyncio.Protocol):
             exchange is not None
             and exchange.head.keep_alive
             and exchange.request_complete
+            and self.may_go_on()
+        )
+
+    def may_go_on(self) -> bool:
+        """The same, as far as the request has no say in it."""
+        return (
+            self._served < limits.KEEPALIVE_REQUESTS_MAX
             and not self.gateway.draining
             and not (self._eof and not self._backlog)
-            and self._served < limits.KEEPALIVE_REQUESTS_MAX
         )
 
     def hold(self) -> None:

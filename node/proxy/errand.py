@@ -30,12 +30,10 @@ class Errand:
         "_decision",
         "_gateway",
         "_new_id",
-        "_plan",
         "_request_id",
         "_started",
         "_time",
         "_upstream",
-        "head",
     )
 
     finished: Final = False
@@ -47,13 +45,15 @@ class Errand:
         self._new_id = gateway.new_request_id
         self._time = gateway.loop.time
         self._decision: Decision
-        self.head: RequestHead
-        """The client's request."""
-        self._plan: Plan
         self._started = 0.0
         self._request_id = b""
         self._upstream: Upstream | None = None
         """Where the answer is awaited from."""
+
+    @property
+    def head(self) -> RequestHead:
+        """The client's request."""
+        return self._decision.head
 
     def begin(self, decision: Decision, plan: Plan) -> bool:
         """Send a request over an idle connection; False when there is none. ``plan`` is the
@@ -64,20 +64,17 @@ class Errand:
         if upstream is None:
             return False
         self._decision = decision
-        self.head = decision.head
-        self._plan = plan
         self._started = now = clock()
         self._request_id = request_id = new_id()
         self._upstream = upstream
-        stats = gateway.stats
+        stats, send = gateway.stats, upstream.send
         stats.total_requests += 1
         stats.upstream_tries += 1
         upstream.passage = self
         upstream.served += 1
-        send = upstream.send
         send(plan.head(request_id))
         if not upstream.full:
-            gateway.wheel.arm(upstream, now + plan.service.read_timeout)
+            gateway.wheel.arm(upstream, now + plan.read_timeout)
         return True
 
     def upstream_data(self, upstream: Upstream, data: bytes) -> None:
@@ -88,13 +85,13 @@ class Errand:
         ) and not _is_whole(reader, data):
             self._enlarge(upstream).upstream_data(upstream, data)
             return
-        client, gateway, plan, started = self._client, self._gateway, self._plan, self._started
-        request_id = self._request_id
-        keep = client.may_keep_alive()
-        clock, write = self._time, client.write
+        client, gateway, decision = self._client, self._gateway, self._decision
+        clock, write, request_id = self._time, client.write, self._request_id
+        keep = decision.keep_alive and client.may_go_on()
         now = clock()
-        took = now - started
-        status, body = reader.head.status, data[len(reader.block) :]
+        took = now - self._started
+        status, body = reader.status, data[len(reader.block) :]
+        size = len(body)
         self._upstream = None
         write(gateway.annotations.whole(reader.start, keep, status, took, request_id, body))
         gateway.pool.put(upstream, now)
@@ -103,19 +100,22 @@ class Errand:
             stats.responses_2xx += 1
         else:
             stats.count_response(status)
-        stats.bytes_sent += len(body)
+        stats.bytes_sent += size
         stats.latency.observe(took)
-        log = gateway.access_log
+        log, plan = gateway.access_log, decision.brief
         if log.enabled:
-            log.add((self.head, plan.client, status, len(body), request_id, now))
+            assert plan is not None
+            log.add((decision.head, plan.client, status, size, request_id, now))
         client.exchange_done(keep, now)
 
     def _enlarge(self, upstream: Upstream) -> Passage:
         """The passage that goes on with it from here."""
         self._upstream = None
-        exchange = Exchange(self._client, self._decision, self._started, self._request_id)
+        decision = self._decision
+        assert decision.brief is not None
+        exchange = Exchange(self._client, decision, self._started, self._request_id)
         self._client.goes_on(exchange)
-        return exchange.goes_on(self._plan, upstream)
+        return exchange.goes_on(decision.brief, upstream)
 
     # What else may happen at the upstream's connection
 

@@ -34,12 +34,14 @@ class HeadReader:
     comparison here, the second a look-up of what is where (``framing``).
     """
 
-    __slots__ = ("_layout", "block", "head", "size", "start")
+    __slots__ = ("_layout", "block", "head", "size", "start", "status")
 
     def __init__(self) -> None:
         self.block = b""
         """The latest head that was read, with the empty line that ends it; empty before that."""
         self.head = _NO_HEAD
+        self.status = 0
+        """The head's."""
         self._layout: Layout | None = None
         self.start = b""
         """The same for the client, as far as it can be said without knowing the request."""
@@ -51,6 +53,7 @@ class HeadReader:
         """Keep nothing of what was read."""
         self.block = self.start = b""
         self.head = _NO_HEAD
+        self.size = self.status = 0
 
     def read(self, data: bytes) -> bool:
         """Whether a head is there from beginning to end; then the attributes are about it. Raises
@@ -69,6 +72,7 @@ class HeadReader:
             head, self._layout = framing.parse_response_head(data[:end])
             end += 4
         self.head = head
+        self.status = head.status
         self.block = data[:end]
         if head.length is not None and head.keep_alive and head.status not in _BODILESS:
             self.size = end + head.length

@@ -142,7 +142,7 @@ class Pool:
         """Keep a connection whose response has been read to its end, or close it."""
         upstream.passage = None
         upstream.deadline = NEVER
-        key, stats = upstream.key, self._stats
+        key, stats, block = upstream.key, self._stats, upstream.reader.block
         idle = self._idle.get(key)
         if idle is None:
             idle = self._idle[key] = []
@@ -157,7 +157,7 @@ class Pool:
         ):
             upstream.close()
             return
-        if len(upstream.reader.block) > limits.KNOWN_HEAD_BYTES_MAX:
+        if len(block) > limits.KNOWN_HEAD_BYTES_MAX:
             upstream.reader.forget()  # it may be idle for long: nothing large is kept meanwhile
         idle.append(upstream)
         stats.connections_idle_upstream += 1

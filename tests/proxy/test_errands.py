@@ -24,6 +24,7 @@ FIELDS = b"Host: a\r\nReferer: r\r\nKong-Debug: 1\r\n"
 GET = b"GET /x?y HTTP/1.1\r\n" + FIELDS + b"\r\n"
 POST = b"POST /x HTTP/1.1\r\n" + FIELDS + b"Content-Length: 0\r\n\r\n"
 ANSWER = RESPONSES["of known length"]
+LARGE = RESPONSES["with a large head"]
 
 
 def gateway_in(folder: Path, **settings: Any) -> Gateway:
@@ -130,6 +131,10 @@ COURSES = {
     "the client ends": Course(GET, in_turn(client_ends, answered(ANSWER))),
     "the client goes on": Course(
         GET, in_turn(another_request, a_request_of_its_own, answered(ANSWER, ANSWER, ANSWER))
+    ),
+    "large heads of one size": Course(
+        GET,
+        in_turn(answered(LARGE), another_request, answered(LARGE.replace(b"200 OK", b"201 No"))),
     ),
     "the upstream is lost": Course(POST, upstream_lost),
     "the upstream is lost amid the answer": Course(
