@@ -156,6 +156,7 @@ class Parts:
             self.keys,
             self.peers,
             self.removals,
+            lambda: self.link.reachable,
         )
         self.documents: Documents | None = None
         if settings.database == "off":

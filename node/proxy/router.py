@@ -108,7 +108,7 @@ class Candidate:
         self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
         """What a path must hold for the expression to match it."""
         self.route = route
-        self.rank: tuple[int | bytes, ...] = (-priority, _descending(route.id))
+        self.rank: tuple[int | str | bytes, ...] = (-priority, _descending(route.id))
         """Sorts the winner first."""
         self.plain = plain
         self.regex = regex
@@ -151,7 +151,7 @@ class Candidate:
         return all(header(request) for header in self.headers)
 
 
-def _rank(candidate: Candidate) -> tuple[int | bytes, ...]:
+def _rank(candidate: Candidate) -> tuple[int | str | bytes, ...]:
     return candidate.rank
 
 
