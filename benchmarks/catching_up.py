@@ -1,9 +1,11 @@
 """How long a node takes to catch up: one that was away for 10,000 revisions, and a brand-new one.
 
-Real processes on this machine, one worker each. A node of the cluster is stopped (TERM, its files
-kept) or paused (SIGSTOP), revisions are committed behind its back, and it goes on: with the
-database there, and with the database away, from its peers alone. Then the authority is filled, and
-a node with no files joins, again with the database there and away. Away means: Postgres is stopped;
+Real processes on this machine, one worker each. The authority is filled with entities, a service
+with a route each (``--held``). A node of the cluster is stopped (TERM, its files kept) or paused
+(SIGSTOP), revisions are committed behind its back, each of which changes a service, and it goes on:
+with the database there, and with the database away, from its peers alone. Then the authority is
+filled up to ``--entities``, and a node with no files joins, again with the database there and away.
+So every round finds as many entities as the one before. Away means: Postgres is stopped;
 the SQLite file is renamed, so that a starting node doesn't find it (a paused node holds it open,
 so that case is Postgres' alone).
 
@@ -17,10 +19,10 @@ answer's own time. The yardstick is an interpreter that imports what a node impo
 Processor seconds, user and system, from the same moment until it was seen to be ``live``, imports
 included: of the node's ``agent``, of its ``workers``, and of all the ``others`` that run. They say
 what is the node's own work, whoever else uses the machine. ``held`` is how many entities the node
-held at the end: one that was stopped reads those of before from its disk, and each round adds some.
+held at the end: one that was stopped reads those of before from its disk.
 
-    python -m benchmarks.catching_up [--revisions 10000] [--entities 100000] [--nodes 3]
-        [--rounds 1] [--database sqlite|postgres] [--base-port PORT]
+    python -m benchmarks.catching_up [--revisions 10000] [--held 10000] [--entities 100000]
+        [--nodes 3] [--rounds 1] [--database sqlite|postgres] [--base-port PORT]
 """
 
 import argparse
@@ -45,7 +47,7 @@ from benchmarks.restart import warm_import_seconds
 from node.agent.authorities import make_authority
 from node.config.load import load
 from node.demo.cluster import LocalCluster, LocalNode, NodeFailed
-from store.authority import Authority, Create, Mutation
+from store.authority import Authority, Create, Mutation, Patch
 
 LOOK_SECONDS = 0.05
 """The node answers by its one thread, which has better to do."""
@@ -72,24 +74,29 @@ async def direct(cluster: LocalCluster) -> AsyncIterator[Authority]:
         await authority.close()
 
 
-async def commit_revisions(cluster: LocalCluster, count: int, label: str) -> str:
-    """Make so many revisions of one new entity each; the last one's version."""
+async def commit_revisions(cluster: LocalCluster, count: int, held: int, label: str) -> str:
+    """Make so many revisions, each of which changes one of the services held; the last one's
+    version."""
     numbers = iter(range(count))
     async with direct(cluster) as authority:
 
         async def writer() -> None:
             for number in numbers:
-                fields = {"name": f"{label}-{number}", "host": f"{number}.internal"}
-                await authority.write([Create("services", fields)], origin="benchmark")
+                change = Patch(
+                    "services",
+                    f"pair-{number % (held // 2)}",
+                    {"host": f"{number}.{label}.internal"},
+                )
+                await authority.write([change], origin="benchmark")
 
         await asyncio.gather(*(writer() for _ in range(TOGETHER)))
         return str((await authority.head()).version)
 
 
-async def fill(cluster: LocalCluster, entities: int) -> str:
-    """Make services with a route each; the last version."""
+async def fill(cluster: LocalCluster, held: int, entities: int) -> str:
+    """Make services with a route each, until there are so many; the last version."""
     async with direct(cluster) as authority:
-        for first in range(0, entities // 2, FILL_ENTITIES // 2):
+        for first in range(held // 2, entities // 2, FILL_ENTITIES // 2):
             numbers = range(first, min(first + FILL_ENTITIES // 2, entities // 2))
             await authority.write(tuple(_pairs(numbers)), origin="benchmark")
         return str((await authority.head()).version)
@@ -188,6 +195,8 @@ class CatchingUp:
         self._turn = 0
         self._entities = 0
         """In the authority."""
+        self.filled = ""
+        """The version to which it was filled last."""
         self.found: dict[str, list[Phases]] = {}
 
     @contextlib.asynccontextmanager
@@ -237,25 +246,27 @@ class CatchingUp:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    async def newcomer(self, wanted: str, *, there: bool) -> None:
+    async def newcomer(self, *, there: bool) -> None:
         """A node with no files joins."""
         seed = self._cluster.nodes[0].ports.gossip
         node = self._cluster.add_node({"cluster_seeds": f"127.0.0.1:{seed}"})
         try:
             async with self._with(there=there):
-                await self._watch("newcomer", node, wanted, there=there)
+                await self._watch("newcomer", node, self.filled, there=there)
         finally:
             await node.stop()
 
-    async def fill(self, entities: int) -> str:
-        """Make so many entities more; the last version."""
-        self._entities += entities
-        return await fill(self._cluster, entities)
+    async def fill(self, entities: int) -> None:
+        """Make entities until there are so many, and wait until all nodes serve them."""
+        wanted = await fill(self._cluster, self._entities, entities)
+        self._entities = max(self._entities, entities // 2 * 2)
+        await asyncio.gather(*(watch(node, wanted, time.time()) for node in self._cluster.nodes))
+        self.filled = wanted
 
     async def _commit(self, what: str, revisions: int) -> str:
         self._turn += 1
-        self._entities += revisions
-        return await commit_revisions(self._cluster, revisions, f"{what}{self._turn}")
+        label = f"{what}{self._turn}"
+        return await commit_revisions(self._cluster, revisions, self._entities, label)
 
 
 def report(found: dict[str, list[Phases]]) -> None:
@@ -277,16 +288,16 @@ def _cell(rounds: list[Phases], phase: str) -> str:
 async def _all_cases(
     case: CatchingUp, cluster: LocalCluster, authority: Database, options: argparse.Namespace
 ) -> None:
+    await case.fill(options.held)
     for _ in range(options.rounds):
         for there in (True, False):
             await case.stopped(options.revisions, there=there)
             if there or authority.server is not None:
                 await case.paused(options.revisions, there=there)
-    wanted = await case.fill(options.entities)
-    await until_others(cluster, cluster.nodes[-1], wanted)
+    await case.fill(options.entities)
     for _ in range(options.rounds):
         for there in (True, False):
-            await case.newcomer(wanted, there=there)
+            await case.newcomer(there=there)
 
 
 async def measure(options: argparse.Namespace) -> None:
@@ -305,13 +316,13 @@ async def measure(options: argparse.Namespace) -> None:
             await _all_cases(case, cluster, authority, options)
         loads.append(os.getloadavg()[0])
     print(
-        f"{options.revisions} revisions behind; then {options.entities} entities more;"
-        f" {options.nodes} nodes, {options.database}: seconds, median (range)"
+        f"{options.revisions} revisions behind with {options.held} entities; then a newcomer with"
+        f" {options.entities}; {options.nodes} nodes, {options.database}: seconds, median (range)"
     )
     report(case.found)
     print(f"imports alone {floor:.2f} s; load average before and after: "
           f"{loads[0]:.1f}, {loads[1]:.1f}")  # fmt: skip
-    fields = {name: getattr(options, name) for name in ("database", "nodes", "revisions")}
+    fields = {name: getattr(options, name) for name in ("database", "nodes", "revisions", "held")}
     told = {
         name: [{key: round(value, 3) for key, value in one.items()} for one in rounds]
         for name, rounds in case.found.items()
@@ -323,12 +334,16 @@ async def measure(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--revisions", type=int, default=10_000)
+    parser.add_argument("--held", type=int, help="default: as many as revisions")
     parser.add_argument("--entities", type=int, default=100_000)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--database", choices=DATABASES, default="sqlite")
     parser.add_argument("--base-port", type=int, help="node 1's (default: a free one)")
-    uvloop.run(measure(parser.parse_args()))
+    options = parser.parse_args()
+    if options.held is None:
+        options.held = options.revisions
+    uvloop.run(measure(options))
 
 
 if __name__ == "__main__":

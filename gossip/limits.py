@@ -178,6 +178,9 @@ PULL_COUNT_MAX = EARLY_COUNT_MAX
 SLICE_BYTES = 128 * 1024
 """What a slice of a snapshot aims at: large beside a packet, and taken in within milliseconds."""
 
+SLICES_ASKED_MAX = 2
+"""Slices of a snapshot that are on their way at once: while one is taken in the next one comes."""
+
 SLICE_BYTES_MAX = BODY_BYTES_MAX + SLICE_BYTES + 1024
 """A slice that ends with the largest entity, which some changeset must have carried, and marks."""
 
@@ -366,7 +369,7 @@ assert 2 * MEMBERS_MAX + _BESIDE_PARTS + 16 <= FRAME_PARTS_MAX
 assert 2 * WATCHES_OPENED_MAX <= WATCHES_ACCEPTED_MAX
 assert PULL_BYTES_MAX < STREAM_BUFFER_BYTES_MAX < FRAME_BYTES_MAX
 assert BODY_BYTES_MAX < FRAME_BYTES_MAX
-assert SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
+assert SLICES_ASKED_MAX * SLICE_BYTES < STREAM_BUFFER_BYTES_MAX
 assert SLICE_BYTES_MAX + HEADER_BYTES + PROOF_BYTES + 256 < FRAME_BYTES_MAX
 assert KEYRING_BYTES_MAX < PACKET_BODY_BYTES_MAX
 assert PURGE_TEXT_BYTES_MAX + CACHE_NAME_BYTES_MAX + 80 <= SPREAD_BYTES_MAX

@@ -93,6 +93,10 @@ class Taking:
         self._cursor = cursor
         self._ready = next(self._slices, None)
 
+    def is_end(self, cursor: int) -> bool:
+        """Whether that is what would follow the last one, which was given."""
+        return self._slices is not None and self._ready is None and cursor == self._cursor
+
     def take(self, cursor: int) -> NextSlice | None:
         """The slice of that number; None when it isn't the next one. Each is given once."""
         if cursor != self._cursor or self._ready is None or self._slices is None:

@@ -6,7 +6,8 @@
                       asking --(no peer left, or enough tried)--> failed
 
 A question per slice: the giver sends no more than was asked for, and a peer that stops giving is
-left after the time of one slice, however large the whole is. Each slice is taken in as it comes,
+left after the time of one slice, however large the whole is. One more is asked for than is being
+taken in, so that neither side waits for the other. Each slice is taken in as it comes,
 beside what is served; nothing of that changes before the last one is in. Pushes that arrive
 meanwhile wait in the early buffer, and what the peer had learned after its snapshot was pinned is
 repaired from its log as ever.
@@ -55,6 +56,8 @@ class _Attempt:
     """None before the first slice."""
     resuming: bool
     """Whether it hasn't given anything yet of what another began."""
+    asked: int
+    """Slices that it was asked for, and those before them."""
 
 
 class SnapshotFetch:
@@ -124,8 +127,10 @@ class SnapshotFetch:
             self._finish(attempt, intake, now)
             return
         attempt.stream.deadline = now + self._profile.slice_timeout
-        following = Fetch(message.cursor + 1)
-        self._outbox.send_frame(attempt.stream.id, wire_id(attempt.peer), [following])
+        end = intake.taken + limits.SLICES_ASKED_MAX
+        following = [Fetch(cursor) for cursor in range(attempt.asked, end)]
+        attempt.asked = end
+        self._outbox.send_frame(attempt.stream.id, wire_id(attempt.peer), following)
 
     def declined(self, message: NoSlice, sender: Member, origin: Origin, now: float) -> None:
         """The peer doesn't give one now."""
@@ -201,7 +206,8 @@ class SnapshotFetch:
             self._give_up()
             return
         stream.deadline = now + self._profile.slice_timeout
-        self._attempt = _Attempt(stream, peer.node_id, intake, resuming=intake is not None)
+        taken = 0 if intake is None else intake.taken
+        self._attempt = _Attempt(stream, peer.node_id, intake, intake is not None, taken + 1)
 
     def _finish(self, attempt: _Attempt, intake: _Intake, now: float) -> None:
         attempt.intake = None

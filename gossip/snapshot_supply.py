@@ -39,6 +39,8 @@ class SnapshotSupply:
         if stream.taking is None:
             self._begin(stream, message, now)
         taking = stream.taking
+        if taking is not None and taking.is_end(message.cursor):
+            return  # asked for before it was known that the one before is the last
         taken = None if taking is None else taking.take(message.cursor)
         if taking is None or taken is None:
             self._counters.add("snapshots_declined")

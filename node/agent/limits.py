@@ -34,7 +34,10 @@ FENCE_GUARD_SECONDS = 1.0
 
 AUTHORITY_PATIENCE_SECONDS = 1.0
 """How much longer than ``pg_timeout`` an attempt to open the authority may take: its own reason for
-failing is better than ours. The first packet waits for one attempt, which names the generation."""
+failing is better than ours."""
+AUTHORITY_FIRST_SECONDS = 1.0
+"""How long the first packet waits for the authority, which names the generation. One that answers
+does so in a fraction of that."""
 AUTHORITY_RETRY_SECONDS = 0.5
 """Before the authority is tried again that was lost while it was read; jittered by up to half."""
 PEERS_PATIENCE_SECONDS = 60.0

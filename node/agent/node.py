@@ -14,10 +14,16 @@ from gossip.address import Address
 from node import logs
 from node.admin.app import create_admin_app, create_status_app
 from node.admin.gui import create_gui_app
+from node.agent.advertise import is_loopback
 from node.agent.answers import Answers
 from node.agent.certificate import gui_context, server_context
 from node.agent.identity import StoredIdentity
-from node.agent.limits import HANDSHAKE_SECONDS, LEAVE_SECONDS, SILENCE_SECONDS
+from node.agent.limits import (
+    AUTHORITY_FIRST_SECONDS,
+    HANDSHAKE_SECONDS,
+    LEAVE_SECONDS,
+    SILENCE_SECONDS,
+)
 from node.agent.parts import Parts
 from node.agent.proxying import log_path, lookup, proxy_settings
 from node.agent.reload import Reloader, changed_fixed, with_reloadable
@@ -102,10 +108,19 @@ class Node:
         )
         await parts.keeper.look()
         parts.histories.has_met = self._has_met_others
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(parts.workers.start())
-            attempt = tasks.create_task(self._try_authority())
-            tasks.create_task(self._restore(attempt))
+        attempt = asyncio.create_task(self._try_authority())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(parts.workers.start())
+                tasks.create_task(self._restore(attempt))
+                tasks.create_task(self._wait_for(attempt))
+            await self._take_part(attempt)
+        finally:
+            attempt.cancel()
+
+    async def _take_part(self, attempt: "asyncio.Task[bool]") -> None:
+        """What the disk holds was read: go on with the others and the authority; never returns."""
+        parts = self._parts
         parts.keeper.start(lambda: parts.following.served and parts.workers.listening)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.participation.run())
@@ -115,7 +130,7 @@ class Node:
             tasks.create_task(parts.health.run())
             if parts.documents is None:
                 tasks.create_task(parts.histories.run())
-                tasks.create_task(parts.following.run())
+                tasks.create_task(self._follow(attempt))
                 tasks.create_task(parts.directory.run())
                 tasks.create_task(parts.listening.run())
                 tasks.create_task(parts.sweeping.run())
@@ -131,6 +146,20 @@ class Node:
     async def _try_authority(self) -> bool:
         parts = self._parts
         return parts.documents is None and await parts.link.open()
+
+    async def _wait_for(self, attempt: "asyncio.Task[bool]") -> None:
+        """Give the authority its time to answer, before the others are asked: by its word this
+        node's generation is surely a new one. A database that is silent, as one is whose machine
+        is gone, holds nobody up who has others to ask and a key to do so with."""
+        parts = self._parts
+        on_loopback = is_loopback(parts.settings.cluster_listen.host)
+        can_ask = self._knows_others() and (on_loopback or parts.keys.current() is not None)
+        await asyncio.wait({attempt}, timeout=AUTHORITY_FIRST_SECONDS if can_ask else None)
+
+    async def _follow(self, attempt: "asyncio.Task[bool]") -> None:
+        """Keep to the authority, once the first attempt to reach it has ended."""
+        await attempt
+        await self._parts.following.run()
 
     def _knows_others(self) -> bool:
         parts = self._parts
@@ -153,8 +182,10 @@ class Node:
         parts = self._parts
 
         async def on_hot(hot: PinnedState) -> None:
+            if self._knows_others():
+                return
             await asyncio.wait({attempt})
-            if parts.link.reachable or self._knows_others():
+            if parts.link.reachable:
                 return
             parts.serving.begin_with(hot)
             parts.workers.publish_state()

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 
 from gossip.address import format_address
 from gossip.events import (
@@ -45,8 +46,10 @@ class Participation:
         keys: Keys,
         peers: Peers,
         removals: Removals,
+        is_reachable: Callable[[], bool],
     ) -> None:
         self._authority = authority
+        self._is_reachable = is_reachable
         self._identity = identity
         self._membership = membership
         self._keys = keys
@@ -129,10 +132,11 @@ class Participation:
         told it. The next generation is stored before the first packet leaves."""
         identity = self._identity
         generation = identity.generation + 1
-        with contextlib.suppress(AuthorityUnavailable):
-            generation = await self._authority.next_generation(
-                identity.node_id, identity.generation
-            )
+        if self._is_reachable():
+            with contextlib.suppress(AuthorityUnavailable):
+                generation = await self._authority.next_generation(
+                    identity.node_id, identity.generation
+                )
         identity.begin(generation)
         told = ""
         while True:

@@ -72,7 +72,7 @@ class Parts:
         self.rng = random.Random()
         self.measures = Measures()
         self.bus = EventBus()
-        self.revisions = RevisionEvents(self.bus.publish)
+        self.revisions = RevisionEvents(self.bus.publish, lambda: self.bus.subscribers > 0)
         self.serving = Serving(self.replica, telling.applied, telling.loaded)
         self.serving.on_mended = telling.mended
         self.sockets = SlotSockets()
@@ -156,6 +156,7 @@ class Parts:
             self.keys,
             self.peers,
             self.removals,
+            lambda: self.link.reachable,
         )
         self.documents: Documents | None = None
         if settings.database == "off":

@@ -13,10 +13,12 @@ from store.version import Version
 
 
 class RevisionEvents:
-    """Holds back what is applied until it is live, then publishes it."""
+    """Holds back what is applied until it is live, then publishes it if anybody watches then: of
+    what nobody wants to know, no names are read."""
 
-    def __init__(self, publish: Callable[[Event], None]) -> None:
+    def __init__(self, publish: Callable[[Event], None], is_watched: Callable[[], bool]) -> None:
         self._publish = publish
+        self._is_watched = is_watched
         self._pending: deque[tuple[Version, Body, int]] = deque(maxlen=REVISIONS_PENDING_MAX)
         self.latest: LiveVersion | None = None
         """What every worker serves now; None before anything is served."""
@@ -31,6 +33,8 @@ class RevisionEvents:
         self.latest = LiveVersion(Version(*version), at)
         while self._pending and self._pending[0][0] <= version:
             reached, body, total = self._pending.popleft()
+            if not self._is_watched():
+                continue
             self._publish(
                 {
                     "type": "revision",

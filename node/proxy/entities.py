@@ -5,10 +5,14 @@ later version of this software: unknown fields are ignored, missing ones have Ko
 what can't be used is an error that leaves this one entity out.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from node.proxy.paths import PathHandling
 from store.canonical import decode_entity
+
+_NONE: frozenset[bytes] = frozenset()
+_NO_FIELDS: dict[str, Any] = {}
 
 
 class EntityRefused(Exception):
@@ -100,12 +104,14 @@ def read_service(text: str) -> Service:
     if not isinstance(host, str) or not host:
         raise EntityRefused(f"service {fields.get('id')}: host is {host!r}")
     ssl = protocol == "https"
+    host = host.strip("[]")
     port = int(fields.get("port") or (443 if ssl else 80))
+    authorities = fields.get("ca_certificates")
     return Service(
         id=str(fields["id"]),
         name=fields.get("name") or "",
         ssl=ssl,
-        host=host.strip("[]"),
+        host=host,
         port=port,
         path=(fields.get("path") or "/").encode(),
         retries=int(or_default(fields.get("retries"), 5)),
@@ -114,10 +120,10 @@ def read_service(text: str) -> Service:
         read_timeout=int(or_default(fields.get("read_timeout"), 60_000)) / 1000,
         tls_verify=bool(fields.get("tls_verify")),
         tls_verify_depth=_optional_int(fields.get("tls_verify_depth")),
-        ca_certificates=tuple(sorted(map(str, fields.get("ca_certificates") or ()))),
-        client_certificate_id=str((fields.get("client_certificate") or {}).get("id") or ""),
+        ca_certificates=tuple(sorted(map(str, authorities))) if authorities else (),
+        client_certificate_id=str((fields.get("client_certificate") or _NO_FIELDS).get("id") or ""),
         enabled=fields.get("enabled") is not False and protocol in ("http", "https"),
-        host_header=host_and_port(host.strip("[]"), port, ssl),
+        host_header=host_and_port(host, port, ssl),
     )
 
 
@@ -125,18 +131,22 @@ def read_route(text: str) -> Route:
     """Raises EntityRefused."""
     fields = load(text)
     paths = [str(path) for path in fields.get("paths") or ()]
-    headers = fields.get("headers") or {}
+    methods, hosts, snis = fields.get("methods"), fields.get("hosts"), fields.get("snis")
+    headers = fields.get("headers")
+    # Most of these are empty in most routes, of which there may be a hundred thousand to read.
     return Route(
         id=str(fields["id"]),
         name=fields.get("name") or "",
-        service_id=str((fields.get("service") or {}).get("id") or ""),
-        protocols=frozenset(fields.get("protocols") or ("http", "https")),
-        methods=frozenset(method.upper().encode() for method in fields.get("methods") or ()),
-        hosts=tuple(_host(host) for host in fields.get("hosts") or ()),
-        paths=tuple(path.encode() for path in paths if not path.startswith("~")),
-        regexes=tuple(path[1:] for path in paths if path.startswith("~")),
-        headers=tuple(_header(name, headers[name]) for name in sorted(headers)),
-        snis=frozenset(sni.lower().removesuffix(".").encode() for sni in fields.get("snis") or ()),
+        service_id=str((fields.get("service") or _NO_FIELDS).get("id") or ""),
+        protocols=_protocols(tuple(fields.get("protocols") or ("http", "https"))),
+        methods=frozenset([one.upper().encode() for one in methods]) if methods else _NONE,
+        hosts=tuple([_host(host) for host in hosts]) if hosts else (),
+        paths=tuple([path.encode() for path in paths if path[:1] != "~"]),
+        regexes=tuple([path[1:] for path in paths if path[:1] == "~"]),
+        headers=tuple([_header(name, headers[name]) for name in sorted(headers)])
+        if headers
+        else (),
+        snis=frozenset([sni.lower().removesuffix(".").encode() for sni in snis]) if snis else _NONE,
         regex_priority=int(fields.get("regex_priority") or 0),
         strip_path=or_default(fields.get("strip_path"), True) is True,
         preserve_host=fields.get("preserve_host") is True,
@@ -146,6 +156,12 @@ def read_route(text: str) -> Route:
         request_buffering=fields.get("request_buffering") is not False,
         response_buffering=fields.get("response_buffering") is not False,
     )
+
+
+@lru_cache(maxsize=64)
+def _protocols(names: tuple[str, ...]) -> frozenset[str]:
+    """One object for all routes that have the same."""
+    return frozenset(names)
 
 
 def load(text: str) -> dict[str, Any]:
@@ -170,9 +186,9 @@ def _optional_int(value: Any) -> int | None:
 
 def _host(pattern: str) -> HostPattern:
     name, port = split_port(pattern.lower().encode())
-    if name.startswith(b"*"):
+    if name[:1] == b"*":
         return HostPattern(name[1:], -1, port)
-    if name.endswith(b"*"):
+    if name[-1:] == b"*":
         return HostPattern(name[:-1], 1, port)
     return HostPattern(name, 0, port)
 

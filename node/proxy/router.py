@@ -108,7 +108,7 @@ class Candidate:
         self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
         """What a path must hold for the expression to match it."""
         self.route = route
-        self.rank: tuple[int | str, ...] = (-priority, _descending(route.id))
+        self.rank: tuple[int | str | bytes, ...] = (-priority, _descending(route.id))
         """Sorts the winner first."""
         self.plain = plain
         self.regex = regex
@@ -151,7 +151,7 @@ class Candidate:
         return all(header(request) for header in self.headers)
 
 
-def _rank(candidate: Candidate) -> tuple[int | str, ...]:
+def _rank(candidate: Candidate) -> tuple[int | str | bytes, ...]:
     return candidate.rank
 
 
@@ -168,9 +168,10 @@ class PrefixIndex:
     def add(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix.get(prefix)
         if candidates is None:
-            candidates = self.by_prefix[prefix] = []
+            self.by_prefix[prefix] = [candidate]
             self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
-        insort(candidates, candidate, key=_rank)
+        else:
+            insort(candidates, candidate, key=_rank)
 
     def remove(self, prefix: bytes, candidate: Candidate) -> None:
         candidates = self.by_prefix[prefix]
@@ -340,7 +341,7 @@ class Router:
     def holds(self, route: Route) -> bool:
         """Whether this very route is where it would be looked for."""
         places = self._places.get(route.id, [])
-        shapes = list(_shapes(route))
+        shapes = _shapes(route)
         return len(places) == len(shapes) and all(
             place.candidate.route is route
             and place.candidate.has(shape)
@@ -393,7 +394,7 @@ class Router:
 
     def _places_for(self, route: Route) -> list[Place]:
         """Where a route is to stand, never nowhere. Raises EntityRefused."""
-        return list(_places(route))
+        return _places(route)
 
     def _put(self, route: Route, places: Sequence[Place]) -> None:
         """Put a route where it is looked for."""
@@ -413,44 +414,53 @@ class Router:
         return None if best is None else best[1]
 
 
-def _places(route: Route) -> Iterable[Place]:
+def _places(route: Route) -> list[Place]:
     """Where a route's candidates stand in the index. Raises EntityRefused for a bad regex."""
     headers = [HeaderPredicate(header) for header in route.headers]
     compiled = {regex: compile_regex(regex, "path ~") for regex in route.regexes}
+    places: list[Place] = []
     for host, wildcard, prefix, weight, plain, regex, port in _shapes(route):
         expression = None if regex is None else compiled[regex]
         candidate = Candidate(route, weight, plain, expression, headers, port)
-        yield Place(host, wildcard, prefix, candidate)
+        places.append(Place(host, wildcard, prefix, candidate))
+    return places
 
 
-def _shapes(route: Route) -> Iterable[_Shape]:
+_ANY_HOST: tuple[tuple[None, int, int], ...] = ((None, 0, 0),)
+
+
+def _shapes(route: Route) -> list[_Shape]:
     """What a route's candidates are, and where they stand."""
-    hosts: list[tuple[bytes | None, int, int]]
-    hosts = [(host.text, host.wildcard, host.port) for host in route.hosts] or [(None, 0, 0)]
-    paths: list[tuple[bytes, bytes | None, str | None]]
-    paths = [(path, path, None) for path in route.paths]
-    paths += [(literal_prefix(regex), None, regex) for regex in route.regexes]
-    for prefix, plain, regex in paths or [(b"", None, None)]:
-        weight = priority(route, len(plain or b""), regex is not None)
+    hosts: Sequence[tuple[bytes | None, int, int]] = route.hosts or _ANY_HOST
+    shapes: list[_Shape] = []
+    for path in route.paths:
+        weight = priority(route, len(path), False)
         for text, wildcard, port in hosts:
-            yield _Shape(text, wildcard, prefix, weight, plain, regex, port)
+            shapes.append(_Shape(text, wildcard, path, weight, path, None, port))
+    for regex in route.regexes:
+        weight, prefix = priority(route, 0, True), literal_prefix(regex)
+        for text, wildcard, port in hosts:
+            shapes.append(_Shape(text, wildcard, prefix, weight, None, regex, port))
+    if not shapes:
+        weight = priority(route, 0, False)
+        for text, wildcard, port in hosts:
+            shapes.append(_Shape(text, wildcard, b"", weight, None, None, port))
+    return shapes
 
 
 def priority(route: Route, path_length: int, regex: bool) -> int:
     """Kong's 64-bit priority (kong/router/transform.lua, get_priority)."""
-    has_path = bool(route.paths or route.regexes)
-    attributes = (route.methods, route.hosts, route.headers, route.snis)
-    kinds = sum(1 for attribute in attributes if attribute) + has_path
-    plain_hosts = bool(route.hosts) and not any(host.wildcard for host in route.hosts)
-    regex_priority = min(max(route.regex_priority, 0), REGEX_PRIORITY_MAX) if regex else 0
-    return (
-        kinds << 61
-        | plain_hosts << 60
-        | min(len(route.headers), HEADER_COUNT_MAX) << 52
-        | regex << 51
-        | regex_priority << 19
-        | path_length & _PATH_LENGTH_MASK
-    )
+    hosts, headers = route.hosts, route.headers
+    kinds = bool(route.methods) + bool(hosts) + bool(headers) + bool(route.snis)
+    kinds += bool(route.paths or route.regexes)
+    weight = kinds << 61 | path_length & _PATH_LENGTH_MASK
+    if hosts and not any(host.wildcard for host in hosts):
+        weight |= 1 << 60
+    if headers:
+        weight |= min(len(headers), HEADER_COUNT_MAX) << 52
+    if regex:
+        weight |= 1 << 51 | min(max(route.regex_priority, 0), REGEX_PRIORITY_MAX) << 19
+    return weight
 
 
 def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:
@@ -463,9 +473,9 @@ def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:
     )
 
 
-_INVERTED = {code: 0x7F - code for code in range(0x80)}
+_INVERTED = bytes(range(0xFF, -1, -1))
 
 
-def _descending(text: str) -> str:
-    """A text that sorts the other way round (for ASCII: ids are UUIDs)."""
-    return text.translate(_INVERTED)
+def _descending(text: str) -> bytes:
+    """What sorts the other way round, for texts of one length: ids are UUIDs."""
+    return text.encode().translate(_INVERTED)

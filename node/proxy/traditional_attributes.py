@@ -18,7 +18,7 @@ from node.proxy.router import Request
 
 HOST, HEADER, URI, METHOD, SNI = 0x40, 0x20, 0x10, 0x08, 0x04
 
-Rank = tuple[int | str, ...]
+Rank = tuple[int | str | bytes, ...]
 
 
 def host_text(host: HostPattern) -> bytes:

@@ -24,7 +24,7 @@ def version(revision: int) -> Version:
 
 def test_a_revision_is_told_once_it_is_live_and_not_before() -> None:
     told: list[Event] = []
-    revisions = RevisionEvents(told.append)
+    revisions = RevisionEvents(told.append, lambda: True)
     route = Change("routes", "id-1", json.dumps({"name": "r"}))
     revisions.applied(version(1), body(route), 1)
     revisions.applied(version(2), body(Change("routes", "id-1", None)), 1)
@@ -47,7 +47,7 @@ def test_a_revision_is_told_once_it_is_live_and_not_before() -> None:
 
 def test_workers_that_skip_ahead_make_everything_before_live() -> None:
     told: list[Event] = []
-    revisions = RevisionEvents(told.append)
+    revisions = RevisionEvents(told.append, lambda: True)
     for revision in (1, 2, 3):
         revisions.applied(version(revision), body(), 0)
     revisions.live(version(3), at=1.0)
@@ -55,16 +55,30 @@ def test_workers_that_skip_ahead_make_everything_before_live() -> None:
 
 
 def test_what_is_live_is_remembered_with_the_time_since_when() -> None:
-    revisions = RevisionEvents(lambda event: None)
+    revisions = RevisionEvents(lambda event: None, lambda: True)
     assert revisions.latest is None
     revisions.live(version(3), at=1.0)
     revisions.live(version(5), at=2.5)
     assert revisions.latest == (version(5), 2.5)
 
 
+def test_nothing_is_made_of_a_revision_while_nobody_watches() -> None:
+    told: list[Event] = []
+    watchers = 0
+    revisions = RevisionEvents(told.append, lambda: watchers > 0)
+    unreadable = Change("routes", "id-1", "not read at all")
+    revisions.applied(version(1), body(unreadable), 1)
+    revisions.applied(version(2), body(), 0)
+    revisions.live(version(1), at=1.0)
+    assert revisions.latest == (version(1), 1.0)
+    watchers = 1
+    revisions.live(version(2), at=2.0)
+    assert [event["revision"] for event in told] == ["1.2"], "what went before isn't told late"
+
+
 def test_a_huge_changeset_names_some_changes_and_counts_all() -> None:
     told: list[Event] = []
-    revisions = RevisionEvents(told.append)
+    revisions = RevisionEvents(told.append, lambda: True)
     changes = [Change("services", str(number), "{}") for number in range(1_000)]
     revisions.applied(version(1), body(*changes[:100]), 1_000)
     revisions.live(version(1), at=1.0)

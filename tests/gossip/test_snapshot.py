@@ -96,9 +96,9 @@ def test_a_peers_state_is_taken_slice_by_slice_and_installed(asking: Asking) -> 
     assert asking.begin()
     assert asking.requested == [0]
     asking.give_slice(0)
-    assert asking.requested == [1]
+    assert asking.requested == [1, 2], "one more than is taken in next"
     asking.give_slice(1)
-    assert asking.requested == [2]
+    assert asking.requested == [3]
     assert asking.driver.replica.head() == EMPTY
     asking.give_slice(2)
     assert asking.driver.replica.head() == asking.head
@@ -468,6 +468,31 @@ def test_a_question_is_answered_with_one_slice_of_bounded_size(giving: Giving) -
     giving.ask(1, Fetch(0))
     (piece,) = giving.given()
     assert limits.SLICE_BYTES <= len(piece.body) < limits.SLICE_BYTES + 100
+
+
+def test_a_slice_beyond_the_last_that_was_asked_for_ahead_is_no_question(giving: Giving) -> None:
+    giving.connect(1)
+    cursor = 0
+    while giving.driver.core.counters["snapshots_given"] == 0:
+        giving.ask(1, Fetch(cursor))
+        cursor += 1
+    giving.ask(1, Fetch(cursor))
+    assert giving.given() == []
+    assert giving.declined() == []
+    giving.ask(1, Fetch(cursor + 1))
+    assert giving.declined() == [cursor + 1]
+
+
+def test_who_goes_on_elsewhere_asks_there_for_what_is_missing(asking: Asking) -> None:
+    asking.begin()
+    asking.give_slice(0)
+    assert asking.requested == [1, 2]
+    asking.die()
+    assert asking.requested == [1], "neither of the two has come"
+    asking.give_slice(1)
+    assert asking.requested == [2, 3]
+    asking.give_slice(2)
+    assert asking.driver.replica.state == asking.source.state
 
 
 @pytest.mark.parametrize("cursor", [0, 2])

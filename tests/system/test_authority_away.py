@@ -1,6 +1,7 @@
 """The authority goes away under load, and comes back (DESIGN P5 and section 10)."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +85,38 @@ async def test_with_postgres_down_nodes_serve_restart_and_join_and_writes_wait(
             await until_serves(cluster, node, "/back")
     assert result.failures == {}
     assert result.outcomes["200"] > 100
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Where connections are taken and nothing is ever answered, as by a machine that hangs."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+async def test_a_database_that_is_silent_holds_nobody_up_who_has_peers(
+    start_cluster: StartCluster, upstream: SampleUpstream, silent_port: int
+) -> None:
+    cluster = await start_cluster(1, spare=1)
+    await add_sample(cluster, upstream)
+    await until_serves(cluster, cluster.nodes[0], "/s")
+    silent = {"database": "postgres", "pg_host": "127.0.0.1", "pg_port": str(silent_port)}
+    patient = {"pg_timeout": f"{4 * LocalNode.start_seconds * 1000:.0f}"}
+    seed = f"127.0.0.1:{cluster.nodes[0].ports.gossip}"
+    node = cluster.add_node({**silent, **patient, "cluster_seeds": seed})
+
+    await node.start()
+    await node.until_ready(cluster.session)
+    assert await serves(cluster, node, "/s"), "a brand-new node doesn't wait for its answer"
+    status, answer = await post(cluster, f"{node.admin_url}/services", {"host": "a.test"})
+    assert status == 503, answer
+
+    assert await node.stop() == 0, "nor does one that ends"
+    await node.start()
+    await node.until_ready(cluster.session)
+    assert await serves(cluster, node, "/s"), "nor one that starts again"
 
 
 async def test_two_nodes_writing_at_once_lose_nothing(
