@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from node.config.listen import ListenAddress
 from node.config.settings import Settings
-from node.version import KONG_API_VERSION
+from node.kong_version import KONG_API_VERSION
 
 
 def kconfig(settings: Settings) -> bytes:

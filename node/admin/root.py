@@ -17,7 +17,7 @@ from node.admin.node_view import NodeView
 from node.config.listen import ListenAddress
 from node.config.plugins import enabled as enabled_plugins
 from node.config.plugins import on_server
-from node.version import KONG_API_VERSION
+from node.kong_version import KONG_API_VERSION
 
 
 class Root:

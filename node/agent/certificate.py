@@ -6,26 +6,34 @@ import socket
 import ssl
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from node.config.settings import Settings
 
 VALID_DAYS = 20 * 365
 
 
 def default_certificate(prefix: Path) -> tuple[Path, Path]:
-    """PEM files (certificate, key) of a self-signed certificate in the prefix, made once.
-
-    ECDSA P-256, since a handshake with it costs a fraction of one with RSA.
-    """
+    """PEM files (certificate, key) of a self-signed certificate in the prefix, made once."""
     folder = prefix / "ssl"
     certificate, key = folder / "default.crt", folder / "default.key"
     if certificate.exists() and key.exists():
         return certificate, key
     folder.mkdir(mode=0o700, exist_ok=True)
+    made, secret = _self_signed()
+    _write(key, secret)
+    _write(certificate, made)
+    return certificate, key
+
+
+def _self_signed() -> tuple[bytes, bytes]:
+    """A certificate and its key, in PEM.
+
+    ECDSA P-256, since a handshake with it costs a fraction of one with RSA.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     secret = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -41,16 +49,12 @@ def default_certificate(prefix: Path) -> tuple[Path, Path]:
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(secret, hashes.SHA256())
     )
-    _write(
-        key,
-        secret.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+    key = secret.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
-    _write(certificate, built.public_bytes(serialization.Encoding.PEM))
-    return certificate, key
+    return built.public_bytes(serialization.Encoding.PEM), key
 
 
 def server_context(settings: Settings) -> ssl.SSLContext:

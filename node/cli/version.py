@@ -7,7 +7,8 @@ from importlib import metadata
 
 import click
 
-from node.version import KONG_API_VERSION, VERSION
+from node.kong_version import KONG_API_VERSION
+from node.version import VERSION
 
 LIBRARIES = ("aiohttp", "aiosqlite", "asyncio-dgram", "blake3", "cryptography", "uvloop")
 

@@ -7,19 +7,24 @@ only where the key ``plugins`` names something beside Kong's own, and loaded onl
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from node.plugins.interface import ENTRY_POINTS, Plugin, PluginRefused, check_class
 from store.schema.plugins import declare
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILT = ("cors", "key-auth", "prometheus", "rate-limiting", "request-transformer")
 """Those of Kong's that run here: each has a module with a PLUGIN in node.plugins.bundled."""
 
 
 @cache
-def offered() -> Mapping[str, EntryPoint]:
+def offered() -> "Mapping[str, EntryPoint]":
     """Entry points of installed packages by the name of their plugin. Of two of one name, which
     nobody should have, the first one counts."""
+    from importlib.metadata import entry_points  # 3 MB, in each worker
+
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=ENTRY_POINTS):
         found.setdefault(point.name, point)

@@ -11,22 +11,15 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.rdatatype
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from node.proxy import limits
 from node.proxy.resolver import Found, NoSuchName, Record
 
-_NONE = (
-    dns.resolver.NXDOMAIN,
-    dns.resolver.NoAnswer,
-    dns.resolver.YXDOMAIN,
-)
+if TYPE_CHECKING:
+    import dns.resolver
+
+    from node.proxy.name_servers import NameServers
 
 
 class HostsFile:
@@ -86,17 +79,8 @@ class Lookup:
         self._order = asked if "AAAA" in asked else [*asked, "AAAA"]
         self._remembers = "LAST" in order
         self._last: dict[str, str] = {}
-        self._system = not servers
-        self._dns: dns.asyncresolver.Resolver | None = None
-        try:
-            self._dns = dns.asyncresolver.Resolver()
-        except dns.exception.DNSException:  # no resolv.conf, or none that names a server
-            if servers:
-                self._dns = dns.asyncresolver.Resolver(configure=False)
-        if servers and self._dns is not None:
-            self._dns.nameservers = [
-                dns.nameserver.Do53Nameserver(host, port) for host, port in servers
-            ]
+        self._servers = servers
+        self._name_servers: NameServers | None = None
 
     async def __call__(self, name: str) -> Found:
         """Raises NoSuchName, OSError, UnicodeError or TimeoutError."""
@@ -106,13 +90,11 @@ class Lookup:
         try:
             return await self._ask_servers(name)
         except NoSuchName:
-            if not self._system:
+            if self._servers:
                 raise
         return await _ask_system(name)
 
     async def _ask_servers(self, name: str) -> Found:
-        if self._dns is None:
-            raise NoSuchName("there is no name server")
         last = self._last.get(name)
         order = sorted(self._order, key=lambda kind: kind != last)
         failure: Exception = NoSuchName("no such name, or no address")
@@ -136,19 +118,13 @@ class Lookup:
                 self._last.clear()
             self._last[name] = kind
 
-    async def _query(self, name: str, kind: str) -> dns.resolver.Answer | None:
+    async def _query(self, name: str, kind: str) -> "dns.resolver.Answer | None":
         """One question; None when there is no such record."""
-        assert self._dns is not None
-        try:
-            return await self._dns.resolve(
-                name, kind, search=True, lifetime=limits.RESOLVER_QUESTION_SECONDS
-            )
-        except _NONE:
-            return None
-        except dns.exception.DNSException as error:
-            raise OSError(f"{kind}: {error}") from error
+        if self._name_servers is None:
+            self._name_servers = await asyncio.to_thread(_name_servers, self._servers)
+        return await self._name_servers.ask(name, kind)
 
-    async def _of_srv(self, answer: dns.resolver.Answer) -> Found:
+    async def _of_srv(self, answer: "dns.resolver.Answer") -> Found:
         """The addresses of the hosts that the records of the best priority name."""
         best = min(record.priority for record in answer)
         ttl = _ttl(answer)
@@ -175,11 +151,17 @@ class Lookup:
         return [], limits.RESOLVER_TTL_SECONDS
 
 
-def _of_addresses(answer: dns.resolver.Answer) -> Found:
+def _name_servers(servers: Sequence[tuple[str, int]]) -> "NameServers":
+    from node.proxy.name_servers import NameServers
+
+    return NameServers(servers)
+
+
+def _of_addresses(answer: "dns.resolver.Answer") -> Found:
     return _found([Record(record.address) for record in answer], _ttl(answer))
 
 
-def _ttl(answer: dns.resolver.Answer) -> float:
+def _ttl(answer: "dns.resolver.Answer") -> float:
     return float(answer.chaining_result.minimum_ttl)
 
 

@@ -11,7 +11,6 @@ from store.schema.checks import Custom, MutuallyRequired
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Collected, Transformation
-from store.schema.pem import authority_error, belong_together, certificate_digest, same_type
 from store.schema.typedefs import (
     CERTIFICATE,
     CREATED_AT,
@@ -25,12 +24,16 @@ from store.schema.typedefs import (
 
 
 def _pair_error(entity: Mapping[str, Any]) -> str | None:
+    from store.schema.pem import belong_together
+
     if belong_together(entity["cert"], entity["key"]):
         return None
     return "certificate does not match key"
 
 
 def _alternative_pair_error(entity: Mapping[str, Any]) -> str | None:
+    from store.schema.pem import belong_together
+
     certificate, key = entity.get("cert_alt"), entity.get("key_alt")
     if certificate is None or key is None or belong_together(certificate, key):
         return None
@@ -38,6 +41,8 @@ def _alternative_pair_error(entity: Mapping[str, Any]) -> str | None:
 
 
 def _alternative_type_error(entity: Mapping[str, Any]) -> str | None:
+    from store.schema.pem import same_type
+
     alternative = entity.get("cert_alt")
     if alternative is None or not same_type(entity["cert"], alternative):
         return None
@@ -111,10 +116,14 @@ SNIS = Schema(
 
 
 def _authority_error(entity: Mapping[str, Any]) -> str | None:
+    from store.schema.pem import authority_error
+
     return authority_error(entity["cert"], entity["updated_at"])
 
 
 def _digest(entity: Mapping[str, Any], now: float) -> dict[str, str]:
+    from store.schema.pem import certificate_digest
+
     return {"cert_digest": certificate_digest(entity["cert"])}
 
 

@@ -12,7 +12,6 @@ from store.schema.checks import Conditional, Match
 from store.schema.entity import Schema
 from store.schema.field import Field
 from store.schema.parts import Transformation
-from store.schema.pem import is_public_key
 from store.schema.typedefs import (
     CREATED_AT,
     EXPIRES_AT,
@@ -99,6 +98,8 @@ HMACAUTH_CREDENTIALS = Schema(
 
 
 def _public_key_error(key: str) -> str | None:
+    from store.schema.pem import is_public_key
+
     return None if is_public_key(key) else "invalid key"
 
 

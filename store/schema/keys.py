@@ -8,7 +8,6 @@ from store.errors import EntityError
 from store.schema.checks import AtLeastOneOf, Custom, MutuallyExclusive
 from store.schema.entity import Schema
 from store.schema.field import Field
-from store.schema.pem import is_jwk, key_pair_error
 from store.schema.typedefs import CREATED_AT, TAGS, UNIQUE_TEXT, UPDATED_AT, UUID, having
 from store.schema.values import errors_of, is_reference
 from store.schema.violations import schema_violation
@@ -37,6 +36,8 @@ def _jwk_error(entity: Mapping[str, Any]) -> str | None:
         return "could not json decode jwk string"
     if not isinstance(key, dict) or key.get("kid") != entity["kid"]:
         return "kid in jwk.kid must be equal to keys.kid"
+    from store.schema.pem import is_jwk
+
     if not is_jwk(key):
         return "could not load JWK, likely not a valid key"
     wrong = errors_of(_JWK, key)
@@ -48,6 +49,8 @@ def _told(error: EntityError) -> str:
 
 
 def _pem_error(pair: Mapping[str, Any]) -> str | None:
+    from store.schema.pem import key_pair_error
+
     return None if any(is_reference(part) for part in pair.values()) else key_pair_error(pair)
 
 

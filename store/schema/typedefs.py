@@ -18,7 +18,6 @@ from store.schema.checks import AtLeastOneOf
 from store.schema.field import Field, Pattern
 from store.schema.parts import Transformation
 from store.schema.paths import path_error, route_path_error
-from store.schema.pem import certificate_error, private_key_error
 
 PROTOCOLS = ("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp")
 
@@ -58,6 +57,18 @@ def _cookie_name_error(name: str) -> str | None:
     return f"bad cookie name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
 
 
+def _certificate_error(text: str) -> str | None:
+    from store.schema.pem import certificate_error
+
+    return certificate_error(text)
+
+
+def _private_key_error(text: str) -> str | None:
+    from store.schema.pem import private_key_error
+
+    return private_key_error(text)
+
+
 UUID = Field("string", "Identifies the entity; drawn when it isn't given.", uuid=True, auto=True)
 CREATED_AT = Field("integer", "Creation time, Unix seconds.", timestamp=True, auto=True)
 UPDATED_AT = Field("integer", "Time of the last write, Unix seconds.", timestamp=True, auto=True)
@@ -75,8 +86,8 @@ HOST_WITH_PORT = Field("string", check=host_with_port_error)
 SNI = Field("string", check=sni_error)
 HEADER_NAME = Field("string", check=header_name_error)
 COOKIE_NAME = Field("string", check=_cookie_name_error)
-CERTIFICATE = Field("string", check=certificate_error)
-PRIVATE_KEY = Field("string", check=private_key_error, encrypted=True)
+CERTIFICATE = Field("string", check=_certificate_error)
+PRIVATE_KEY = Field("string", check=_private_key_error, encrypted=True)
 IP_OR_CIDR = Field("string", check=ip_or_cidr_error)
 PORT = Field("integer", between=(0, 65535))
 TIMEOUT = Field("integer", between=(1, 2**31 - 2))

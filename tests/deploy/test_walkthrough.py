@@ -38,7 +38,7 @@ for pid in $(cat /run/home/old-workers); do
     while kill -0 $pid 2>/dev/null; do sleep 0.05; done
 done
 """
-"""For 0.1 s after its reload nginx's old workers take connections beside the new ones, and answer by
+"""For 0.1 s after a reload nginx's old workers take connections beside the new ones, and answer by
 the old file."""
 
 KEEP_ASKING = """

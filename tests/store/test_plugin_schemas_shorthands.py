@@ -3,14 +3,18 @@
 Facts of Kong's ``spec/03-plugins/23-rate-limiting/06-shorthand_fields_spec.lua`` and its schemas.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from store.schema.field import Field
+from store.schema.plugins import plugin_names
 from tests.store.plugin_instances import (
     PLUGINS,
     complaints,
     config_of,
+    known,
     shown_config,
     validated,
 )
@@ -157,3 +161,23 @@ def test_older_names_in_a_record_within() -> None:
     assert (redis["password"], redis["server_name"]) == ("p", "n.test")
     assert redis["extra_options"] == {"namespace": "ns", "scan_count": 5}
     assert shown_config("acme", storage)["storage_config"]["redis"] == redis | given
+
+
+def older_names(field: Field) -> Iterator[tuple[Field, Field]]:
+    """The fields of older names in a record, each with the one that it stands for."""
+    for shorthand in (field.shorthands or {}).values():
+        newer = field
+        for name in shorthand.path:
+            newer = (newer.fields or {})[name]
+        if shorthand.path:
+            yield shorthand.field, newer
+    for part in (field.fields or {}).values():
+        yield from older_names(part)
+
+
+@pytest.mark.parametrize("name", plugin_names())
+def test_an_older_name_takes_whatever_it_may_show(name: str) -> None:
+    for older, newer in older_names(known(name).config):
+        assert (older.type, older.one_of) == (newer.type, newer.one_of)
+        assert older.between is None or older.between == newer.between
+        assert (older.len_min or 0) <= (newer.len_min or 0)

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import re2
 
+from node.kong_version import KONG_API_VERSION
 from node.plugins import limits
 from node.plugins.context import Context, Response
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
-from node.version import KONG_API_VERSION
 from store.schema.plugins import cors
 
 _LITERAL = re.compile(r"[A-Za-z0-9.:/-]+")

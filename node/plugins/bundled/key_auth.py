@@ -3,6 +3,7 @@
 from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from node.kong_version import KONG_API_VERSION
 from node.plugins import bodies
 from node.plugins.authentication import (
     count_as_anonymous,
@@ -14,7 +15,6 @@ from node.plugins.context import Consumer, Context
 from node.plugins.fields import Arguments, Edit
 from node.plugins.interface import Bound, Plugin, Worker
 from node.plugins.limits import KEPT_SECONDS_MAX
-from node.version import KONG_API_VERSION
 from store.schema.plugins import key_auth
 
 _NO_KEY = "No API key found in request"

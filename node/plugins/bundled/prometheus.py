@@ -6,6 +6,7 @@ Workers count; the agent adds up and shows it (node.metrics.kong).
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from node.kong_version import KONG_API_VERSION
 from node.metrics.kong_names import (
     BANDWIDTH,
     KONG_LATENCY,
@@ -20,7 +21,6 @@ from node.metrics.kong_names import (
 from node.plugins.context import Context
 from node.plugins.interface import Bound, Plugin, Worker
 from node.plugins.series import HistogramNames, series_name
-from node.version import KONG_API_VERSION
 from store.schema.plugins import prometheus
 
 _NAMES_MAX = 4_096

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from node.kong_version import KONG_API_VERSION
 from node.plugins import limits
 from node.plugins.context import Context
 from node.plugins.counters import Counter
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
-from node.version import KONG_API_VERSION
 from store.schema.plugins import rate_limiting
 from store.schema.plugins.periods import PERIODS
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from node.kong_version import KONG_API_VERSION
 from node.plugins import bodies
 from node.plugins.context import Context
 from node.plugins.fields import Arguments
 from node.plugins.interface import Bound, Plugin, PluginRefused, Worker
 from node.plugins.templates import Template, TemplateRefused
-from node.version import KONG_API_VERSION
 from store.schema.plugins import request_transformer
 
 _PAIR = re.compile(r"([^:]+):*(.*)", re.DOTALL)

@@ -76,7 +76,7 @@ _STORAGE = config(
                     ("auth", ("password",), Field("string", len_min=0)),
                     ("ssl_server_name", ("server_name",), Field("string")),
                     ("namespace", ("extra_options", "namespace"), Field("string", len_min=0)),
-                    ("scan_count", ("extra_options", "scan_count"), Field("integer")),
+                    ("scan_count", ("extra_options", "scan_count"), Field("number")),
                 )
             },
             description="Redis.",
