@@ -1,9 +1,9 @@
 """In which order tests run: first those that start processes, which wait more than they compute.
 
-``make test`` gives each of its test processes one stretch of that order, one process more than there
-are processors. So the first process goes through what waits while the others compute, hardly ever
-two clusters come up at once, and at the end, when each takes from another's stretch what that has
-not come to, there are many small tests left to share.
+``make test`` gives each of its test processes one stretch of that order; it has one more of them
+than there are processors. So the first goes through what waits while the others compute, hardly
+ever two clusters come up at once, and at the end, when each takes from another's stretch what that
+has not come to, there are many small tests left to share.
 """
 
 from pathlib import Path
