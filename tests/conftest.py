@@ -1,3 +1,3 @@
 """Fixtures that all tests may use."""
 
-pytest_plugins = ("tests.postgres_server", "tests.rings")
+pytest_plugins = ("tests.order", "tests.postgres_server", "tests.proxy.nursery", "tests.rings")

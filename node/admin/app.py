@@ -120,12 +120,15 @@ def create_status_app(node: NodeView) -> web.Application:
 
 def add(app: web.Application, path: str, methods: Methods, *, head: bool = True) -> None:
     """Serve a path, with and without a slash at its end. HEAD mirrors GET unless told otherwise."""
-    for spelling in {path, path.rstrip("/") + "/"}:
-        resource = app.router.add_resource(spelling)
-        for method, handler in methods.items():
-            resource.add_route(method, handler)
-            if method == "GET" and head:
-                resource.add_route("HEAD", handler)
+    served = {**methods, "HEAD": methods["GET"]} if head and "GET" in methods else methods
+    resource = app.router.add_resource(path)
+    routes = [resource.add_route(method, handler) for method, handler in served.items()]
+    if not path.endswith("/"):
+        # The same routes once more: to make them is most of what an application costs, of which
+        # every start of a node makes one.
+        slashed = app.router.add_resource(f"{path}/")
+        for route in routes:
+            slashed.register_route(route)
 
 
 def _application(node: NodeView, access: Access | None, answers: Answers | None) -> web.Application:

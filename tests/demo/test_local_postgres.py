@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from node.demo import local_postgres
 from node.demo.local_postgres import LocalPostgres, PostgresNotStarted, find_binaries
 from store.errors import AuthorityUnavailable
 from store.postgres_connection import connect
+from tests.postgres_server import running_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +28,13 @@ server.start()
 print(server.home, (server.data / "postmaster.pid").read_text().split()[0], flush=True)
 input()
 """
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[LocalPostgres]:
+    """One that makes its files itself, as the demo's does."""
+    with running_server(LocalPostgres) as server:
+        yield server
 
 
 async def test_it_takes_connections_with_a_password_only_until_it_is_removed(

@@ -158,8 +158,9 @@ def attempts(driver: Driver, seconds: float) -> int:
     before = driver.core.counters["push_pulls"]
     end = driver.now + seconds
     while driver.now < end:
+        opened = driver.core.counters["streams_opened"]
         driver.pass_time_answering(5.0, 2)
-        for stream in range(0, 2 * driver.core.counters["streams_opened"], 2):
+        for stream in range(2 * opened, 2 * driver.core.counters["streams_opened"], 2):
             driver.core.stream_closed(stream, driver.now)
     return driver.core.counters["push_pulls"] - before
 

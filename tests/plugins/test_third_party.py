@@ -19,7 +19,8 @@ from tests.plugins.gateway import entity
 from tests.plugins.packages import install
 from tests.proxy.client import Response, connected
 from tests.proxy.conftest import Origin, field
-from tests.proxy.process import ROOT, route, running, service
+from tests.proxy.nursery import ROOT
+from tests.proxy.process import route, running, service
 
 NAMES = ("bundled", "stamp")
 

@@ -1,4 +1,4 @@
-"""The real worker process under test: started as the agent starts it, driven over its channel."""
+"""The real worker process under test, driven over its channel."""
 
 import asyncio
 import json
@@ -6,9 +6,9 @@ import resource
 import socket
 import sys
 import uuid
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from node.channel import (
@@ -31,9 +31,9 @@ from node.channel import (
     encode,
 )
 from node.proxy.settings import Listener, ProxySettings
+from tests.proxy.nursery import ROOT, Forked
 
 DEADLINE_SECONDS = 20.0
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def service(url: str, service_id: str | None = None, **fields: Any) -> Change:
@@ -92,29 +92,23 @@ class WorkerProcess:
         self._news = asyncio.Condition()
         self._decoder = Decoder()
 
-    async def start(self, descriptors: int | None = None, **settings: Any) -> None:
-        """Start the process, with a hard limit of open files if one is given, and configure it."""
+    async def start(
+        self, descriptors: int | None = None, *, fresh: bool = False, **settings: Any
+    ) -> None:
+        """Start the process, with a hard limit of open files if one is given, and configure it.
 
-        def limit() -> None:
-            if descriptors is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "node.proxy.worker",
-            "--channel-fd",
-            str(self._workers_end.fileno()),
-            pass_fds=(
-                self._workers_end.fileno(),
-                self.listener.fileno(),
-                *((settings["counters_fd"],) if "counters_fd" in settings else ()),
-            ),
-            cwd=ROOT,
-            preexec_fn=limit,
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        A fresh one is started as the agent starts it, and not forked.
+        """
+        arguments = ["--channel-fd", str(self._workers_end.fileno())]
+        inherited = [self._workers_end.fileno(), self.listener.fileno()]
+        if "counters_fd" in settings:
+            inherited.append(settings["counters_fd"])
+        self.process: Process | Forked
+        if fresh:
+            self.process = await _started(arguments, inherited, descriptors)
+        else:
+            self.process = Forked()
+            await self.process.start(arguments, inherited, descriptors)
         self._workers_end.close()
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._channel)
         self._listening = asyncio.create_task(self._read())
@@ -220,6 +214,26 @@ class WorkerProcess:
         self._writer.close()
         self._listening.cancel()
         self.listener.close()
+
+
+async def _started(
+    arguments: Sequence[str], descriptors: Sequence[int], files_max: int | None
+) -> Process:
+    def limit() -> None:
+        if files_max is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "node.proxy.worker",
+        *arguments,
+        pass_fds=descriptors,
+        cwd=ROOT,
+        preexec_fn=limit,
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
 
 
 @asynccontextmanager

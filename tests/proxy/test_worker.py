@@ -189,7 +189,10 @@ async def test_an_orphan_closes_its_listener_at_once_and_finishes_its_requests()
 
 
 async def test_signals_of_the_process_group_are_ignored(echo: Origin) -> None:
-    async with running(everything(echo.url)) as worker, connected(worker.port) as client:
+    async with (
+        running(everything(echo.url), fresh=True) as worker,
+        connected(worker.port) as client,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             worker.process.send_signal(number)
         assert (await client.get()).status == 200
@@ -207,7 +210,7 @@ async def test_a_channel_that_makes_no_sense_ends_the_worker_with_a_log_line(
     settings: dict[str, Any], raw: bytes, reason: str
 ) -> None:
     worker = WorkerProcess()
-    await worker.start(**settings)
+    await worker.start(fresh=True, **settings)
     worker.send_raw(raw)
     code, errors = await worker.exited()
     assert code == 1
@@ -217,7 +220,7 @@ async def test_a_channel_that_makes_no_sense_ends_the_worker_with_a_log_line(
 
 async def test_a_changeset_before_the_snapshot_is_refused() -> None:
     worker = WorkerProcess()
-    await worker.start()
+    await worker.start(fresh=True)
     worker.send(Apply((1, 0, 1), ()))
     code, errors = await worker.exited()
     assert (code, "before the first snapshot" in errors) == (1, True)
@@ -290,7 +293,7 @@ async def test_clients_beyond_the_descriptors_are_refused_and_the_others_served(
     room = 3
     descriptors = limits.DESCRIPTORS_RESERVED + 2 * room
     async with (
-        running(everything(echo.url), descriptors=descriptors) as worker,
+        running(everything(echo.url), descriptors=descriptors, fresh=True) as worker,
         AsyncExitStack() as stack,
     ):
         clients = [await stack.enter_async_context(connected(worker.port)) for _ in range(room)]

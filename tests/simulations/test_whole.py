@@ -20,6 +20,7 @@ from simulations.whole.swarm import draw
 from simulations.whole.worker import LookUp
 from simulations.whole.world import WholeWorld
 from store.verdict import Split, Stance
+from tests.rings import first_few
 
 _CHUNK = 4
 RUN_HERE = (*[story.__name__ for story in STORIES], "schema_missing", "migrations_retried")
@@ -39,7 +40,7 @@ def served(nodes: int = 3) -> WholeWorld:
     return world
 
 
-@pytest.mark.parametrize("first", range(1, 21, _CHUNK))
+@pytest.mark.parametrize("first", first_few(range(1, 21, _CHUNK)))
 def test_whole_node_seeds_keep_all_promises(first: int) -> None:
     outcomes = [run(Request("whole", 0, seed)) for seed in range(first, first + _CHUNK)]
     assert [outcome["replay"] for outcome in outcomes if not outcome["ok"]] == []
@@ -210,13 +211,15 @@ def test_a_node_that_held_nothing_feeds_its_worker_once_changesets_come() -> Non
 
 @pytest.mark.parametrize("engine", ["postgres", "sqlite"])
 @pytest.mark.parametrize("loses", [0, 1])
-def test_whole_nodes_keep_their_promises_over_a_database(engine: str, loses: int) -> None:
+@pytest.mark.parametrize("seed", first_few([1, 2]))
+def test_whole_nodes_keep_their_promises_over_a_database(
+    engine: str, loses: int, seed: int
+) -> None:
     options = (f"engine={engine}", f"loses={loses}", "seconds=20")
-    outcomes = [run(Request("engines", 3, seed, options)) for seed in (1, 2)]
-    assert [outcome.get("error") for outcome in outcomes] == [None, None]
+    assert run(Request("engines", 3, seed, options)).get("error") is None
 
 
 @pytest.mark.parametrize("name", RUN_HERE)
-def test_each_thing_that_goes_wrong_ends_as_design_says(name: str) -> None:
-    outcomes = [run(Request(name, nodes, 1)) for nodes in (1, 3)]
-    assert [outcome.get("error") for outcome in outcomes] == [None, None]
+@pytest.mark.parametrize("nodes", first_few([3, 1]))  # test_cli runs each with one node, too
+def test_each_thing_that_goes_wrong_ends_as_design_says(name: str, nodes: int) -> None:
+    assert run(Request(name, nodes, 1)).get("error") is None
