@@ -6,7 +6,6 @@ the text as it is, unknown kinds and fields included, and decode a copy (DESIGN 
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from blake3 import blake3
@@ -17,7 +16,6 @@ _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
 _DECODER = json.JSONDecoder()
-_SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 """What ``json.loads`` uses for text, without the way there: it is used for every entity."""
 
 
@@ -40,8 +38,8 @@ def content_hash(text: str) -> str:
 def _decode(text: str) -> Any:
     """Without looking for blanks around it, which a canonical text hasn't."""
     try:
-        value, end = _SCAN(text, 0)
-    except (ValueError, StopIteration):
+        value, end = _DECODER.raw_decode(text)
+    except ValueError:
         return _DECODER.decode(text)
     return value if end == len(text) else _DECODER.decode(text)
 

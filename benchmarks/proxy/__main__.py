@@ -257,9 +257,9 @@ async def changes(bench: Bench) -> None:
 
     Whoever makes the changes, and the agent that takes them, need processor time, and what is left
     to them here is the core of the load and the upstream: so the slowest requests become slower
-    whatever the proxy does. The row that is judged is therefore beside the same changes at another
-    node, whose agent and worker burn that core just as well, while the measured one rests. What
-    that alone does to the slowest requests is shown at nginx.
+    whatever the proxy does. So beside the row that compares with rest there is one that compares
+    with the same changes at another node, whose agent and worker burn that core just as well while
+    the measured one rests. What that alone does to the slowest requests is shown at nginx.
     """
     async with (
         bench.node("at rest") as still,
@@ -291,15 +291,14 @@ async def changes(bench: Bench) -> None:
             )
     bench.show(f"{CHANGES_PER_SECOND} routes a second change", samples)
     p99 = {name: [one.p99 for one in taken] for name, taken in samples.items()}
-    beside = "changes elsewhere"
-    ratio = ratio_of(p99["changing"], p99[beside])
-    bench.judge("p99 while routes change, of while others do", ratio, Aim(1.5, 1.1))
-    for name, rest in (
-        ("changing", "at rest"),
-        (beside, "at rest"),
-        (f"nginx, {beside}", "nginx at rest"),
+    beside, aim = "changes elsewhere", Aim(1.5, 1.1)
+    for what, name, rest, judged_by in (
+        ("p99 while routes change, of at rest", "changing", "at rest", aim),
+        ("the same, of while others' routes change", "changing", beside, aim),
+        ("p99 while others' routes change, of at rest", beside, "at rest", None),
+        ("nginx's p99 meanwhile, of at rest", f"nginx, {beside}", "nginx at rest", None),
     ):
-        bench.judge(f"p99 {name}, of {rest}", ratio_of(p99[name], p99[rest]), None)
+        bench.judge(what, ratio_of(p99[name], p99[rest]), judged_by)
 
 
 async def _while_changing(load: Measured, session: aiohttp.ClientSession) -> Sample:
