@@ -380,8 +380,8 @@ class Passage:
                 if error is not None:
                     raise FramingError(f"the connection broke: {error}")
                 self.client.write(response.end())
-            except FramingError as reason:
-                self.truncate(str(reason))
+            except FramingError as broken:
+                self.truncate(str(broken))
             except PluginFailed:
                 self._exchange.plugin_failed()
             else:

@@ -263,18 +263,16 @@ async def until(met: Callable[[], bool]) -> None:
 
 
 async def test_the_clients_end_frees_the_connection_without_a_collection(tmp_path: Path) -> None:
-    class Watched(Downstream):
-        __slots__ = ("__weakref__",)
-
     gateway = gateway_in(tmp_path)
-    downstream = Watched(gateway, gateway.settings.listeners[0])
-    downstream.connection_made(Kept())
-    seen = weakref.ref(downstream)
+    wire = Kept()
+    downstream = Downstream(gateway, gateway.settings.listeners[0])
+    downstream.connection_made(wire)
+    held = weakref.ref(wire)  # by its connection
     gc.disable()
     try:
         downstream.connection_lost(None)
-        del downstream
-        assert seen() is None
+        del downstream, wire
+        assert held() is None
     finally:
         gc.enable()
     gateway.close()
