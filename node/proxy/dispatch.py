@@ -178,7 +178,7 @@ class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
     __slots__ = (
-        "brief",
+        "fast_plan",
         "chain",
         "edit",
         "edition",
@@ -206,8 +206,8 @@ class Decision:
         """Neither a plugin nor an answer of ours stands between the request and its service."""
         self.is_short = False
         """Nor a body, nor a revision to wait for."""
-        self.brief: Plan | None = None
-        """The plan, if the request can take the short way (``node.proxy.errand``)."""
+        self.fast_plan: Plan | None = None
+        """The plan, if the request can take the fast path (``node.proxy.fast_path``)."""
         self.plan: Plan | None = None
         """The plan for the head ``sent``: that is the client's where the way is free, else what
         plugins have made of it for an earlier request. None as long as there is none."""
@@ -242,7 +242,7 @@ def decide_where(head: RequestHead, peer: Peer, table: Table, trust: Trust, via:
             decision.sent = head
             decision.plan = plan = compose(found, head, peer, via)
             if decision.is_short and plan.key is not None and head.method != b"HEAD":
-                decision.brief = plan
+                decision.fast_plan = plan
     return decision
 
 

@@ -13,8 +13,8 @@ from node.proxy import errors, limits
 from node.proxy.buffering import ReadAhead
 from node.proxy.deadlines import NEVER, NOWHERE
 from node.proxy.dispatch import Decision
-from node.proxy.errand import Errand
 from node.proxy.exchange import Exchange
+from node.proxy.fast_path import FastPath
 from node.proxy.forwarded import Peer
 from node.proxy.framing import ChunkedBody, FramingError, LengthBody
 from node.proxy.heads import HeadParser, RequestHead, RequestRefused
@@ -41,8 +41,8 @@ class Downstream(asyncio.Protocol):
         "_consuming",
         "_decision",
         "_eof",
-        "_errand",
         "_exchange",
+        "_fast_path",
         "_head_bytes",
         "_held",
         "_known_head",
@@ -75,9 +75,9 @@ class Downstream(asyncio.Protocol):
         self.write: Callable[[bytes], None]
         """The transport's."""
         self._parser = HeadParser()
-        self._exchange: Exchange | Errand | None = None
-        self._errand = None if gateway.settings.allow_debug_header else Errand(self)
-        """For requests that take the short way."""
+        self._exchange: Exchange | FastPath | None = None
+        self._fast_path = None if gateway.settings.allow_debug_header else FastPath(self)
+        """For requests that take the fast path."""
         self._body: LengthBody | ChunkedBody | None = None
         """The request body that is being read."""
         self._backlog = b""
@@ -141,7 +141,7 @@ class Downstream(asyncio.Protocol):
         exchange = self._exchange
         if exchange is not None:
             exchange.client_lost()
-        self._exchange = self._errand = None  # no garbage collection is due
+        self._exchange = self._fast_path = None  # no garbage collection is due
 
     def eof_received(self) -> bool:
         """A client may close its side and still want its answers (RFC 9112, 9.6)."""
@@ -182,10 +182,10 @@ class Downstream(asyncio.Protocol):
             else:
                 decision = self._said_again(data)
             if decision is not None:
-                errand, plan = self._errand, decision.brief
-                if errand is not None and plan is not None:
-                    self._exchange = errand
-                    if errand.begin(decision, plan):
+                fast_path, plan = self._fast_path, decision.fast_plan
+                if fast_path is not None and plan is not None:
+                    self._exchange = fast_path
+                    if fast_path.begin(decision, plan):
                         self._served += 1
                         self._blank_bytes = 0
                         self.deadline = NEVER
@@ -379,7 +379,7 @@ class Downstream(asyncio.Protocol):
             self._consume(data)
 
     def goes_on(self, exchange: Exchange) -> None:
-        """This one takes the place of the errand."""
+        """This one takes the place of the fast path."""
         self._exchange = exchange
 
     def become_pipe(self) -> None:

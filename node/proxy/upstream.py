@@ -12,7 +12,7 @@ from node.proxy.stats import Stats
 from node.proxy.upstream_tls import TlsTo
 
 if TYPE_CHECKING:
-    from node.proxy.errand import Errand
+    from node.proxy.fast_path import FastPath
     from node.proxy.passage import Passage
 
 
@@ -41,7 +41,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, key: PoolKey, pool: "Pool") -> None:
         self.key = key
         self.pool = pool
-        self.passage: Passage | Errand | None = None
+        self.passage: Passage | FastPath | None = None
         self.reader = HeadReader()
         self.served = 0
         """Requests sent on it."""

@@ -1,8 +1,8 @@
-"""The short way of a request: an idle connection is there, and the answer comes whole.
+"""The fast path of a request: an idle connection is there, and the answer comes whole.
 
 Nearly all requests take it, and need neither the state of an exchange nor that of a passage: the
 decision about them, when they came and by which id, and where they were sent. So a client
-connection keeps one ``Errand`` for all of its requests. It does what an exchange and its passage
+connection keeps one ``FastPath`` for all of its requests. It does what an exchange and its passage
 would do, and as soon as anything else happens they take its place, as far as it has come
 (docs/decisions/0018-decided-once.md).
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from node.proxy.downstream import Downstream
 
 
-class Errand:
+class FastPath:
     """See the module's text. To its client connection it is an exchange, to its upstream connection
     a passage."""
 
@@ -57,7 +57,7 @@ class Errand:
 
     def begin(self, decision: Decision, plan: Plan) -> bool:
         """Send a request over an idle connection; False when there is none. ``plan`` is the
-        decision's ``brief``."""
+        decision's ``fast_plan``."""
         gateway, new_id, clock = self._gateway, self._new_id, self._time
         assert plan.key is not None
         upstream = gateway.pool.take(plan.key)
@@ -102,7 +102,7 @@ class Errand:
             stats.count_response(status)
         stats.bytes_sent += size
         stats.latency.observe(took)
-        log, plan = gateway.access_log, decision.brief
+        log, plan = gateway.access_log, decision.fast_plan
         if log.enabled:
             assert plan is not None
             log.add((decision.head, plan.client, status, size, request_id, now))
@@ -112,10 +112,10 @@ class Errand:
         """The passage that goes on with it from here."""
         self._upstream = None
         decision = self._decision
-        assert decision.brief is not None
+        assert decision.fast_plan is not None
         exchange = Exchange(self._client, decision, self._started, self._request_id)
         self._client.goes_on(exchange)
-        return exchange.goes_on(decision.brief, upstream)
+        return exchange.goes_on(decision.fast_plan, upstream)
 
     # What else may happen at the upstream's connection
 

@@ -1,4 +1,4 @@
-"""The short way of a request, beside the long one: nobody outside can tell which was taken."""
+"""The fast path of a request, beside the long one: nobody outside can tell which was taken."""
 
 import asyncio
 import gc
@@ -159,10 +159,10 @@ async def what_came_of_it(gateway: Gateway, course: Course, *, short: bool) -> d
     """All that can be seen from outside, and what is counted and logged."""
     pair = Pair(gateway)
     if not short:
-        pair.downstream._errand = None
+        pair.downstream._fast_path = None
     first = pair.ask(course.request), pair.answer(ANSWER)
     asked = pair.ask(course.request)
-    assert (pair.downstream._exchange is pair.downstream._errand) is short
+    assert (pair.downstream._exchange is pair.downstream._fast_path) is short
     course.happens(pair)
     seen = {
         "first": first,
@@ -248,7 +248,7 @@ async def test_a_kept_connection_that_is_lost_is_replaced_unseen(tmp_path: Path)
         first = pair.client.take()
         [kept] = gateway.pool._idle[("127.0.0.1", upstream.port, None)]
         pair.downstream.data_received(GET)
-        assert pair.downstream._exchange is pair.downstream._errand
+        assert pair.downstream._exchange is pair.downstream._fast_path
         kept.transport.abort()
         await until(lambda: bool(pair.client.written))
         assert pair.client.take() == first
