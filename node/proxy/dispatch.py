@@ -178,10 +178,10 @@ class Decision:
     """What is done with a request, as far as that is known without running a plugin."""
 
     __slots__ = (
-        "fast_plan",
         "chain",
         "edit",
         "edition",
+        "fast_plan",
         "first",
         "found",
         "head",
