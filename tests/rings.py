@@ -2,7 +2,8 @@
 
 A test's cost is the processor time of its process and of the children that ended meanwhile: unlike
 time by the clock it hardly grows with what else the machine does. What all cost together is printed
-at the end of a run.
+at the end of a run, with workers that were forked for a test (tests/proxy/nursery.py), which count
+for none.
 """
 
 import resource

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,8 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LENGTH_BYTES = 4
 DESCRIPTORS_MAX = 16
 """Of one request."""
-HIGH = 512
-"""Above all numbers that a worker's descriptors may have."""
 
 
 # On the side of the tests
@@ -139,6 +138,9 @@ def serve(control: socket.socket) -> None:
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a Ctrl-C is for the tests, and their end for this
     gc.collect()
     gc.freeze()
     workers: dict[int, socket.socket] = {}
@@ -182,13 +184,7 @@ def _be_worker(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        wanted = [2, *request["descriptors"]]
-        assert max(wanted) < HIGH
-        moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, HIGH) for descriptor in descriptors[1:]]
-        os.closerange(3, HIGH)
-        for number, descriptor in zip(wanted, moved, strict=True):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+        _place(descriptors[1:], [2, *request["descriptors"]])
         os.environ.clear()
         os.environ.update(request["environment"])
         folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -198,8 +194,22 @@ def _be_worker(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         status = worker.main(request["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def _place(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give them these numbers, and close all others."""
+    above = min(512, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    assert max(numbers) < above
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
+    os.closerange(3, above)
+    for number, descriptor in zip(numbers, moved, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rings import first_few
+from tests.rings import first_few, processor_seconds
 from tests.setup.checkout import Checkout, finish
 
 
@@ -96,14 +96,16 @@ def test_the_checkout_is_importable_from_anywhere(
 def test_an_up_to_date_environment_is_found_at_once_without_pip_or_path(built: Checkout) -> None:
     made = built.venv.stat().st_ctime_ns
     (built.bin / "python3").unlink()
-    seconds = []
+    seconds, used = [], []
     for _ in range(5):
-        begin = time.monotonic()
+        begin, before = time.monotonic(), processor_seconds()
         outcome = built.setup()
         seconds.append(time.monotonic() - begin)
+        used.append(processor_seconds() - before)
         assert (outcome.status, outcome.said) == (0, "")
     assert built.venv.stat().st_ctime_ns == made
-    assert min(seconds) < 0.2
+    assert min(used) < 0.2
+    assert min(seconds) < 1.0, "it waits for nothing; others' load may slow it down"
 
 
 @pytest.mark.long
