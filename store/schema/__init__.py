@@ -58,9 +58,6 @@ _SCHEMAS = {
 """In the order of their dependencies: a kind stands after those it refers to."""
 
 
-_COLD_KINDS = frozenset(kind for kind, item in _SCHEMAS.items() if item.cold)
-
-
 def kinds() -> list[str]:
     """Collection names of all kinds, those referred to first."""
     return list(_SCHEMAS)
@@ -79,7 +76,7 @@ def is_cold(kind: str) -> bool:
 
 def cold_kinds() -> frozenset[str]:
     """All such kinds."""
-    return _COLD_KINDS
+    return frozenset(kind for kind, item in _SCHEMAS.items() if item.cold)
 
 
 def schemas_with_plugins(

@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 class _Exchange:
     """Takes a request to its end, and lets it wait for its answer if that is wished for."""
 
-    def __init__(self, client: Downstream, decision: Decision, _: float) -> None:
+    def __init__(self, client: Downstream, decision: Decision, *_: object) -> None:
         self.client = client
         self.head: RequestHead = decision.head
         self.request_complete = not self.head.has_body
@@ -125,6 +125,7 @@ def _gateway(late: bool) -> Any:
         table=table,
         stats=SimpleNamespace(
             connections_accepted=0, connections_active=0, requests_malformed=0,
+            total_requests=0,
             count_response=lambda status: None,
         ),
         clients=set(),
@@ -133,6 +134,8 @@ def _gateway(late: bool) -> Any:
         loop=SimpleNamespace(time=lambda: 0.0),
         wheel=SimpleNamespace(arm=lambda *_: None, disarm=lambda _: None),
         trust=SimpleNamespace(trusts=lambda _: False),
+        # No fast path: what is sent on and answered is another target's.
+        settings=SimpleNamespace(allow_debug_header=True),
         decide=lambda head, _: Decision(head, table.edition),
         new_request_id=lambda: b"",
         access_log=SimpleNamespace(enabled=False),
