@@ -148,7 +148,9 @@ class Contents:
         if len(rows) < len(entities) or not table.extend(rows):
             self.apply([self.prepare(entity) for entity in entities])
             return
-        self._sum.add_rows(kind, [(entity_id, row.text) for entity_id, row in rows.items()])
+        add = self._sum.add
+        for entity_id, row in rows.items():
+            add(element(identify(kind, entity_id, row.text)))
 
     def shadow(self) -> "Shadow":
         """The same, to be changed apart from this, which stays as it is meanwhile."""

@@ -14,7 +14,6 @@ byte by byte. tests/store/state_hash.json has vectors.
 """
 
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
 
 from blake3 import blake3
@@ -82,22 +81,6 @@ class StateSum:
     def add(self, came: int) -> None:
         """Add an element."""
         self._add(came, came & _EVEN)
-
-    def add_rows(self, kind: str, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Add the elements of many entities, (id, text), of one kind: in one go, as a whole state
-        is taken in at the price of this.
-
-        Raises ValueError as ``identify``; some of them may be added then.
-        """
-        for entity_id, text in rows:
-            key = entity_id.encode()
-            message = _before_id(kind, len(key)) + key + _DIGEST_LENGTH + blake3(text).digest()
-            lanes = int.from_bytes(blake3(message).digest(SUM_BYTES), "little")
-            self._all += lanes
-            self._even += lanes & _EVEN
-            self._uncut += 1
-            if self._uncut == _UNCUT_MAX:
-                self._cut()
 
     def subtract(self, gone: int) -> None:
         """Take an element away that was added."""

@@ -35,6 +35,12 @@ def _milliseconds(seconds: float) -> bytes:
     return _NUMBERS[number] if 0 <= number < 1_000 else b"%d" % number
 
 
+def whole(start: bytes, keep_alive: bool, lines: bytes, body: bytes) -> bytes:
+    """An answer in one piece; ``start`` ends with the upstream's own field lines, ours follow."""
+    connection = b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
+    return b"".join((start, connection, lines, b"\r\n", body))
+
+
 class Annotations:
     """What of our own a response carries. Latencies are in milliseconds, rounded down."""
 
@@ -50,8 +56,12 @@ class Annotations:
         self._response_latency = "x-kong-response-latency" in names
         self._upstream_status = "x-kong-upstream-status" in names
         self._request_id = "x-kong-request-id" in names
-        self._usual = self._upstream_latency and self._proxy_latency and self._request_id
-        self._usual = self._usual and not self._upstream_status
+        self._usual = (
+            self._upstream_latency
+            and self._proxy_latency
+            and self._request_id
+            and not self._upstream_status
+        )
         self._before_id = b"\r\n%bX-Kong-Request-Id: " % self._via
         self._date_second = -1
         self._date = b""
@@ -83,35 +93,6 @@ class Annotations:
         if self._request_id:
             lines.append(b"X-Kong-Request-Id: %b\r\n" % request_id)
         return b"".join(lines)
-
-    def whole(
-        self,
-        start: bytes,
-        keep_alive: bool,
-        status: int,
-        upstream_seconds: float,
-        request_id: bytes,
-        body: bytes,
-    ) -> bytes:
-        """An upstream's answer with our field lines, to a request that was sent on as it came;
-        ``start`` ends with the upstream's own."""
-        connection = b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
-        if self._usual:
-            return b"".join(  # in one go, since nearly all requests come here
-                (
-                    start,
-                    connection,
-                    b"X-Kong-Upstream-Latency: ",
-                    _milliseconds(upstream_seconds),
-                    b"\r\nX-Kong-Proxy-Latency: 0",
-                    self._before_id,
-                    request_id,
-                    b"\r\n\r\n",
-                    body,
-                )
-            )
-        lines = self.proxied(status, upstream_seconds, 0.0, request_id)
-        return b"".join((start, connection, lines, b"\r\n", body))
 
     def answer(
         self,

@@ -38,7 +38,6 @@ class Plan:
         "key",
         "match",
         "path",
-        "read_timeout",
         "route",
         "service",
         "start",
@@ -48,7 +47,6 @@ class Plan:
         self, found: "Found", service: Service, start: bytes, host: bytes, host_stays: bool
     ) -> None:
         self.service = service
-        self.read_timeout = service.read_timeout
         self.route = found.route
         self.start = start
         """The request head for the upstream, up to the request's id."""
@@ -187,14 +185,12 @@ class Decision:
         "head",
         "is_free",
         "is_short",
-        "keep_alive",
         "plan",
         "sent",
     )
 
     def __init__(self, head: RequestHead, edition: object) -> None:
         self.head = head
-        self.keep_alive = head.keep_alive
         self.edition = edition
         """The table's. Under another one, this is to be renewed before it holds again."""
         self.first = NOTHING

@@ -175,22 +175,9 @@ class Downstream(asyncio.Protocol):
             and not (self._head_bytes or self.full or self._lingering or self._piping)
             and not self._transport.is_closing()
         ):
-            if data == self._known_head:
-                decision = self._decision
-                if decision is None or decision.edition is not self.gateway.table.edition:
-                    decision = self._known_decision()
-            else:
-                decision = self._said_again(data)
+            known = data == self._known_head
+            decision = self._known_decision() if known else self._said_again(data)
             if decision is not None:
-                fast_path, plan = self._fast_path, decision.fast_plan
-                if fast_path is not None and plan is not None:
-                    self._exchange = fast_path
-                    if fast_path.begin(decision, plan):
-                        self._served += 1
-                        self._blank_bytes = 0
-                        self.deadline = NEVER
-                        return
-                    self._exchange = None
                 self._begin(decision, b"", self.gateway.loop.time())
                 return
         if self._lingering:
@@ -294,10 +281,16 @@ class Downstream(asyncio.Protocol):
         self._served += 1
         self._blank_bytes = 0
         self.deadline = NEVER
-        head = decision.head
         gateway = self.gateway
         gateway.stats.total_requests += 1
-        self._exchange = exchange = Exchange(self, decision, now, gateway.new_request_id())
+        request_id = gateway.new_request_id()
+        fast_path = self._fast_path
+        if fast_path is not None and decision.fast_plan is not None:
+            self._exchange = fast_path
+            if fast_path.begin(decision, request_id, now):
+                return data
+        head = decision.head
+        self._exchange = exchange = Exchange(self, decision, now, request_id)
         if not decision.is_short and head.has_body:
             self._body = _body_of(head)
             if data:

@@ -461,20 +461,14 @@ class Exchange:
             self.phases = None  # it refers to this exchange: no collection is due
             phases.end(facts)
         self._passage = None
-        stats = gateway.stats
-        stats.count_response(status)
-        stats.bytes_sent += body_bytes
         if self.body is not None:
             self.body.let_go()
-            stats.bytes_received += self.body.received
+            gateway.stats.bytes_received += self.body.received
+        if passage is not None:
+            client = passage.plan.client
+        else:
+            client = self._found.client if self._found else self.client.peer.address
         if now is None:
             now = gateway.loop.time()
-        if status >= 200:  # a pipe may live for days
-            stats.latency.observe(now - self.started)
-        log = gateway.access_log
-        if log.enabled:
-            if passage is not None:
-                client = passage.plan.client
-            else:
-                client = self._found.client if self._found else self.client.peer.address
-            log.add((self.head, client, status, body_bytes, self.request_id, now))
+        entry = (self.head, client, status, body_bytes, self.request_id, now)
+        gateway.answered(entry, self.started)

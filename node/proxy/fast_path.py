@@ -9,12 +9,11 @@ would do, and as soon as anything else happens they take its place, as far as it
 
 from typing import TYPE_CHECKING, Final
 
-from node.proxy.dispatch import Decision, Plan
+from node.proxy.annotations import whole
+from node.proxy.dispatch import Decision
 from node.proxy.exchange import Exchange
-from node.proxy.framing import FramingError
 from node.proxy.heads import RequestHead
 from node.proxy.passage import Passage
-from node.proxy.response import HeadReader
 from node.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -29,10 +28,8 @@ class FastPath:
         "_client",
         "_decision",
         "_gateway",
-        "_new_id",
         "_request_id",
         "_started",
-        "_time",
         "_upstream",
     )
 
@@ -41,9 +38,7 @@ class FastPath:
 
     def __init__(self, client: "Downstream") -> None:
         self._client = client
-        self._gateway = gateway = client.gateway
-        self._new_id = gateway.new_request_id
-        self._time = gateway.loop.time
+        self._gateway = client.gateway
         self._decision: Decision
         self._started = 0.0
         self._request_id = b""
@@ -55,57 +50,45 @@ class FastPath:
         """The client's request."""
         return self._decision.head
 
-    def begin(self, decision: Decision, plan: Plan) -> bool:
-        """Send a request over an idle connection; False when there is none. ``plan`` is the
-        decision's ``fast_plan``."""
-        gateway, new_id, clock = self._gateway, self._new_id, self._time
+    def begin(self, decision: Decision, request_id: bytes, now: float) -> bool:
+        """Send a request that has a ``fast_plan`` over an idle connection; False when there is
+        none."""
+        gateway, plan = self._gateway, decision.fast_plan
+        assert plan is not None
         assert plan.key is not None
         upstream = gateway.pool.take(plan.key)
         if upstream is None:
             return False
         self._decision = decision
-        self._started = now = clock()
-        self._request_id = request_id = new_id()
+        self._started = now
+        self._request_id = request_id
         self._upstream = upstream
-        stats, send = gateway.stats, upstream.send
-        stats.total_requests += 1
-        stats.upstream_tries += 1
+        gateway.stats.upstream_tries += 1
         upstream.passage = self
         upstream.served += 1
-        send(plan.head(request_id))
+        upstream.send(plan.head(request_id))
         if not upstream.full:
-            gateway.wheel.arm(upstream, now + plan.read_timeout)
+            gateway.wheel.arm(upstream, now + plan.service.read_timeout)
         return True
 
     def upstream_data(self, upstream: Upstream, data: bytes) -> None:
         """Bytes of the upstream's response, nearly always all of it."""
         reader = upstream.reader
-        if (
-            reader.size != len(data) or not data.startswith(reader.block)  # of the answer before
-        ) and not _is_whole(reader, data):
+        if not reader.is_whole(data):
             self._enlarge(upstream).upstream_data(upstream, data)
             return
         client, gateway, decision = self._client, self._gateway, self._decision
-        clock, write, request_id = self._time, client.write, self._request_id
-        keep = decision.keep_alive and client.may_go_on()
-        now = clock()
-        took = now - self._started
-        status, body = reader.status, data[len(reader.block) :]
-        size = len(body)
+        head, plan, request_id = decision.head, decision.fast_plan, self._request_id
+        assert plan is not None
+        keep = head.keep_alive and client.may_go_on()
+        now = gateway.loop.time()
+        status, body = reader.head.status, data[len(reader.block) :]
+        lines = gateway.annotations.proxied(status, now - self._started, 0.0, request_id)
         self._upstream = None
-        write(gateway.annotations.whole(reader.start, keep, status, took, request_id, body))
+        client.write(whole(reader.start, keep, lines, body))
         gateway.pool.put(upstream, now)
-        stats = gateway.stats
-        if 200 <= status < 300:
-            stats.responses_2xx += 1
-        else:
-            stats.count_response(status)
-        stats.bytes_sent += size
-        stats.latency.observe(took)
-        log, plan = gateway.access_log, decision.fast_plan
-        if log.enabled:
-            assert plan is not None
-            log.add((decision.head, plan.client, status, size, request_id, now))
+        entry = (head, plan.client, status, len(body), request_id, now)
+        gateway.answered(entry, self._started)
         client.exchange_done(keep, now)
 
     def _enlarge(self, upstream: Upstream) -> Passage:
@@ -155,11 +138,3 @@ class FastPath:
         """Answer with an error."""
         if self._upstream is not None:
             self._enlarge(self._upstream).exchange.fail(status)
-
-
-def _is_whole(reader: HeadReader, data: bytes) -> bool:
-    """Whether these are all bytes of an answer that takes nothing but passing on."""
-    try:
-        return reader.read(data) and reader.size == len(data)
-    except FramingError:
-        return False  # the relay will meet it, too

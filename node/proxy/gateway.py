@@ -18,7 +18,7 @@ from node.plugins.holding import Plugins
 from node.plugins.making import Maker
 from node.plugins.worker import PluginWorker
 from node.proxy import limits
-from node.proxy.access_log import AccessLog
+from node.proxy.access_log import AccessLog, Entry
 from node.proxy.annotations import Annotations
 from node.proxy.balancing.balancers import Balancers
 from node.proxy.buffering import Budget
@@ -122,7 +122,7 @@ class Gateway:
         """Whether ``_step`` is going to be called."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.new_request_id = _request_ids().__next__
-        """32 hexadecimal digits, unique among all workers."""
+        """32 hexadecimal digits, unique among all workers: random ones, then a count."""
 
     def decide(self, head: RequestHead, peer: Peer) -> Decision:
         """What is done with a request."""
@@ -131,6 +131,17 @@ class Gateway:
     def renew(self, decision: Decision, peer: Peer) -> Decision:
         """What is done with one that was decided about under another edition of the table."""
         return renew(decision, peer, self.table, self.trust, self.annotations.product)
+
+    def answered(self, entry: Entry, started: float) -> None:
+        """Count and log a request that was answered, which had ``started`` by the loop's time."""
+        _, _, status, body_bytes, _, now = entry
+        stats = self.stats
+        stats.count_response(status)
+        stats.bytes_sent += body_bytes
+        if status >= 200:  # a pipe may live for days
+            stats.latency.observe(now - started)
+        if self.access_log.enabled:
+            self.access_log.add(entry)
 
     def _served_plugins(self) -> Plugins:
         return self.table.plugins

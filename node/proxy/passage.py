@@ -212,11 +212,8 @@ class Passage:
         """Whether the first bytes were a whole response that takes nothing but passing on, which
         then is done: exactly what the relay and `_complete` would do."""
         exchange, reader = self._exchange, upstream.reader
-        try:
-            if not reader.read(data) or reader.size != len(data):
-                return False
-        except FramingError:
-            return False  # the relay will meet it, too
+        if not reader.is_whole(data):
+            return False
         if exchange.head.method == b"HEAD" or self._head.method == b"HEAD":
             return False
         if self._tries is not None and self._tries.cookie:
@@ -230,8 +227,7 @@ class Passage:
         client, gateway = self.client, self.gateway
         keep = client.may_keep_alive()
         status, size = reader.head.status, len(reader.block)
-        connection = b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
-        out = b"".join((start, connection, self.annotate(status), b"\r\n", data[size:]))
+        out = annotations.whole(start, keep, self.annotate(status), data[size:])
         self.bytes_written += len(out)
         client.write(out)
         now = self.answered_at

@@ -34,14 +34,12 @@ class HeadReader:
     comparison here, the second a look-up of what is where (``framing``).
     """
 
-    __slots__ = ("_layout", "block", "head", "size", "start", "status")
+    __slots__ = ("_layout", "block", "head", "size", "start")
 
     def __init__(self) -> None:
         self.block = b""
         """The latest head that was read, with the empty line that ends it; empty before that."""
         self.head = _NO_HEAD
-        self.status = 0
-        """The head's."""
         self._layout: Layout | None = None
         self.start = b""
         """The same for the client, as far as it can be said without knowing the request."""
@@ -53,7 +51,7 @@ class HeadReader:
         """Keep nothing of what was read."""
         self.block = self.start = b""
         self.head = _NO_HEAD
-        self.size = self.status = 0
+        self.size = 0
 
     def read(self, data: bytes) -> bool:
         """Whether a head is there from beginning to end; then the attributes are about it. Raises
@@ -72,7 +70,6 @@ class HeadReader:
             head, self._layout = framing.parse_response_head(data[:end])
             end += 4
         self.head = head
-        self.status = head.status
         self.block = data[:end]
         if head.length is not None and head.keep_alive and head.status not in _BODILESS:
             self.size = end + head.length
@@ -85,6 +82,14 @@ class HeadReader:
             self.size = 0
             self.start = b""
         return True
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether these are all bytes of a response that takes nothing but passing on; its head is
+        read then."""
+        try:
+            return self.read(data) and self.size == len(data)
+        except FramingError:
+            return False  # the relay will meet it, too
 
 
 _BODILESS = frozenset((*range(100, 200), 204, 304))

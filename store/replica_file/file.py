@@ -160,7 +160,7 @@ class ReplicaFile:
                 count += 1
                 total += checksum
                 yield Change(kind, entity_id, text)
-            if Sum(count, total % 2**64) != about.sums[kind]:
+            if Sum().plus(total, count) != about.sums[kind]:
                 raise FileDamaged(f"{kind} are missing, or are of another time")
 
     def _log(self, about: About) -> Changelog:

@@ -81,8 +81,9 @@ class Sum(NamedTuple):
     rows: int = 0
     total: int = 0
 
-    def plus(self, checksum: int) -> "Sum":
-        return Sum(self.rows + 1, (self.total + checksum) % 2**64)
+    def plus(self, checksum: int, rows: int = 1) -> "Sum":
+        """With so many more, whose checksums come to that."""
+        return Sum(self.rows + rows, (self.total + checksum) % 2**64)
 
     def minus(self, checksum: int) -> "Sum":
         return Sum(self.rows - 1, (self.total - checksum) % 2**64)

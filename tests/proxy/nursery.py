@@ -138,9 +138,8 @@ def serve(control: socket.socket) -> None:
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a Ctrl-C is for the tests, and their end for this
+    # A Ctrl-C is for the tests, whose end is this one's, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
     workers: dict[int, socket.socket] = {}

@@ -1,6 +1,5 @@
 """The fast path of a request, beside the long one: nobody outside can tell which was taken."""
 
-import asyncio
 import gc
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from tests.proxy.conftest import answering, origin
 from tests.proxy.process import route, service
 from tests.proxy.test_certificates import settings_with
 from tests.proxy.test_decided_once import RESPONSES, Kept, Pair
+from tests.system.waiting import until
 
 TO = service("http://127.0.0.1:1/base", name="to", retries=0)
 PATHS = route(TO, paths=["/"], name="all")
@@ -204,7 +204,7 @@ async def test_the_fast_path_is_the_long_way(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "headers", [(), ("via",), ("x-kong-upstream-status", "latency_tokens", "x-kong-request-id")]
 )
-async def test_an_answer_of_the_short_way_has_the_fields_that_are_asked_for(
+async def test_an_answer_of_the_fast_path_has_the_fields_that_are_asked_for(
     tmp_path: Path, headers: tuple[str, ...]
 ) -> None:
     course = COURSES["answered: of known length"]
@@ -249,23 +249,21 @@ async def test_a_kept_connection_that_is_lost_is_replaced_unseen(tmp_path: Path)
     async with origin(answering(ANSWER, ANSWER)) as upstream:
         gateway.table.apply((1, 0, 2), [service(upstream.url, id=TO[1], name="to")])
         pair = Pair(gateway)
+
+        async def told() -> bool:
+            return bool(pair.client.written)
+
         pair.downstream.data_received(GET)  # over a connection of its own, which is kept
-        await until(lambda: bool(pair.client.written))
+        await until(told, "the client is answered")
         first = pair.client.take()
         [kept] = gateway.pool._idle[("127.0.0.1", upstream.port, None)]
         pair.downstream.data_received(GET)
         assert pair.downstream._exchange is pair.downstream._fast_path
         kept.transport.abort()
-        await until(lambda: bool(pair.client.written))
+        await until(told, "the client is answered")
         assert pair.client.take() == first
         assert (upstream.connections, gateway.stats.upstream_retries) == (2, 1)
         gateway.close()
-
-
-async def until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not met():
-            await asyncio.sleep(0)
 
 
 async def test_the_clients_end_frees_the_connection_without_a_collection(tmp_path: Path) -> None:
