@@ -29,6 +29,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.kept_connection import KeptConnection
 from benchmarks.proxy import peers
 from benchmarks.proxy.load import LOAD_CORE, Request, Sample, resident_bytes, run
 from benchmarks.proxy.peers import OTHERS, Node, NotHere, Origin, Peer, origin, pin
@@ -271,18 +272,19 @@ async def changes(bench: Bench) -> None:
         for pid in elsewhere.workers:  # or it would hold up the measured proxy's
             pin(pid, {LOAD_CORE})
         async with contextlib.AsyncExitStack() as stack:
-            sessions = {}
+            writers = {}
             for node in (changing, elsewhere):
-                session = aiohttp.ClientSession(node.admin_url, raise_for_status=True)
-                sessions[node.peer.name] = await stack.enter_async_context(session)
-                names = iter(range(1_000))
-                await asyncio.gather(*(_add_routes(session, names) for _ in range(16)))
+                async with aiohttp.ClientSession(node.admin_url, raise_for_status=True) as session:
+                    names = iter(range(1_000))
+                    await asyncio.gather(*(_add_routes(session, names) for _ in range(16)))
+                writers[node.peer.name] = writer = KeptConnection(node.admin_port)
+                stack.callback(writer.close)
 
             made: dict[str, list[float]] = {}
 
             def while_changing(peer: Peer, node: Node) -> Measured:
                 rates = made.setdefault(f"{peer.name}, changing {node.peer.name}", [])
-                return lambda: _while_changing(bench.load(peer), sessions[node.peer.name], rates)
+                return lambda: _while_changing(bench.load(peer), writers[node.peer.name], rates)
 
             samples = await bench.alternate(
                 {
@@ -307,31 +309,34 @@ async def changes(bench: Bench) -> None:
         bench.judge(what, ratio_of(p99[name], p99[rest]), judged_by)
 
 
-async def _while_changing(
-    load: Measured, session: aiohttp.ClientSession, rates: list[float]
-) -> Sample:
+async def _while_changing(load: Measured, writer: KeptConnection, rates: list[float]) -> Sample:
     """The load's sample; how many changes a second there were meanwhile is added to the rates:
     where the cores are busy, there may be fewer than are due."""
     number = itertools.count()
-    made = asyncio.create_task(_change_routes(session, number))
+    enough = asyncio.Event()
+    made = asyncio.create_task(_change_routes(writer, number, enough))
     started = time.monotonic()
     try:
         return await load()
     finally:
         rates.append(next(number) / (time.monotonic() - started))
-        made.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await made
+        enough.set()
+        await made
 
 
-async def _change_routes(session: aiohttp.ClientSession, numbers: Iterator[int]) -> None:
-    async with session.get("/routes", params={"size": "1000"}) as response:
-        ids = [route["id"] for route in (await response.json())["data"] if not route["name"]]
+async def _change_routes(
+    writer: KeptConnection, numbers: Iterator[int], enough: asyncio.Event
+) -> None:
+    listed = await writer.request("GET", "/routes?size=1000")
+    ids = [route["id"] for route in listed.json()["data"] if not route["name"]]
     loop = asyncio.get_running_loop()
     due = loop.time()
-    for number in numbers:
+    while not enough.is_set():
+        number = next(numbers)
         fields = {"paths": [f"/changed/{number}-{due}"]}
-        await session.patch(f"/routes/{ids[number % len(ids)]}", json=fields)
+        answer = await writer.request("PATCH", f"/routes/{ids[number % len(ids)]}", fields)
+        if answer.status != 200:
+            raise RuntimeError(f"a change was refused: {answer.body!r}")
         due += 1 / CHANGES_PER_SECOND
         await asyncio.sleep(due - loop.time())
 

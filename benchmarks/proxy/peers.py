@@ -122,7 +122,8 @@ async def origin(home: Path, sizes: dict[str, int]) -> AsyncIterator[Origin]:
     for name, size in sizes.items():
         (folder / "www" / "bench" / name).write_bytes(b"x" * size)
     port = free_port()
-    command = _nginx(folder, configs.UPSTREAM, port=port, sink=free_port())
+    kilobyte = "x" * sizes["1k"]
+    command = _nginx(folder, configs.UPSTREAM, port=port, sink=free_port(), kilobyte=kilobyte)
     async with _process(LOAD_CORE, command, folder):
         await _until_answers(f"http://{HOST}:{port}", folder)
         yield Origin(port)
@@ -182,6 +183,7 @@ class Node:
     def __init__(self, peer: Peer, admin_url: str, workers: tuple[int, ...]) -> None:
         self.peer = peer
         self.admin_url = admin_url
+        self.admin_port = int(admin_url.rpartition(":")[2])
         self.workers = workers
         """Process ids."""
 
