@@ -10,13 +10,13 @@ JOBS := auto
 SOAK := whole
 SOAKED := soak-failures.txt
 SHELL_SCRIPTS := deploy/setup deploy/test-tools deploy/docker/entrypoint
-LOOSE_MODULES := deploy/environment.py .ci/check_package.py
+LOOSE_MODULES := deploy/environment.py .ci/check_package.py .ci/compiled.py
 
 # The hundreds of processes that the tests and benchmarks start would each compile the same modules,
 # which takes as long as all else at their start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test long hunt fuzz chaos swarm swarm-whole soak lint check package lock clean \
+.PHONY: help demo test long hunt fuzz chaos swarm swarm-whole soak lint check package compiled lock clean \
 	bench bench-propagation bench-fence bench-restart bench-upheaval bench-idle bench-membership bench-dissemination \
 	bench-burst bench-catching-up bench-authority-load \
 	bench-proxy bench-router bench-writes bench-admin bench-replica bench-replica-file bench-repair bench-simulator
@@ -28,6 +28,7 @@ help:
 	@echo 'make hunt    are mistakes that were made on purpose caught?'
 	@echo 'make lint    ruff, mypy strict, import direction, shell syntax'
 	@echo 'make check   lint, test, long, hunt, the built package in a clean environment, short swarm, chaos, benchmarks'
+	@echo 'make compiled   the tests of the proxy with its hot modules compiled (needs a C compiler)'
 	@echo 'make bench   one page: the figures that tell most, beside others (ARGS=--short)'
 	@echo 'make bench-propagation   how long a write takes to reach the other nodes'
 	@echo 'make bench-fence   what it costs to wait until every node has a write'
@@ -116,6 +117,12 @@ lint:
 package:
 	@deploy/setup --dev
 	$(BIN)/python .ci/check_package.py
+
+# ARGS='benchmarks.proxy --only plain' runs that instead of the tests. Not part of make check, which
+# needs no compiler.
+compiled:
+	@deploy/setup --dev
+	$(BIN)/python .ci/compiled.py $(ARGS)
 
 check:
 	$(MAKE) lint

@@ -36,8 +36,8 @@ UPSTREAM = """
         tcp_nopush on;
         client_body_buffer_size 101m;
         location / {{ }}
-        # From memory: if it opened a file for each request, the upstream, which shares its core with
-        # the load, would be slower than some of the proxies.
+        # From memory: if it opened a file for each request, the upstream, which shares its core
+        # with the load, would be slower than some of the proxies.
         location = /bench/1k {{ default_type application/octet-stream; return 200 "{kilobyte}"; }}
         location = /bench/upload {{
             # Answered once the whole body is here, and in memory: by itself nginx answers earlier.
