@@ -29,6 +29,7 @@ from node.proxy.router import (
     HostIndex,
     Match,
     Place,
+    Rank,
     Request,
     Router,
 )
@@ -40,7 +41,6 @@ from node.proxy.traditional_attributes import (
     URI,
     Asked,
     Attributes,
-    Rank,
     host_text,
 )
 
@@ -113,8 +113,7 @@ class _Standing(Candidate):
         conditions: list[_Header],
         host: HostPattern | None,
     ) -> None:
-        super().__init__(route, 0, plain, regex, [], 0)
-        self.rank = rank
+        super().__init__(route, rank, plain, regex, (), 0)
         self.host = host
         self.hosts = frozenset(map(host_text, route.hosts))
         self.header_conditions = conditions
@@ -135,9 +134,7 @@ class _Standing(Candidate):
             return None
         if not all(condition.fits(request) for condition in self.header_conditions):
             return None
-        if self.regex is None:
-            return Match(route, self.plain)
-        return self.run(request.path)
+        return self if self.regex is None else self.run(request.path)
 
 
 def _host_fits(host: HostPattern, request: Request, port: int) -> bool:
@@ -209,10 +206,9 @@ class _Category:
         bucket: tuple[int, bytes] | None,
     ) -> Match | None:
         best: Match | None = None
-        best_rank: Rank | None = None
         for candidates in self._lists(request):
             for candidate in candidates:
-                if best_rank is not None and candidate.rank >= best_rank:
+                if best is not None and candidate.rank >= best.rank:
                     break
                 assert isinstance(candidate, _Standing)
                 if bucket is not None and not _is_in(candidate, bucket):
@@ -221,11 +217,11 @@ class _Category:
                     continue
                 match = candidate.fits(request, asked)
                 if match is not None:
-                    best, best_rank = match, candidate.rank
+                    best = match
                     break
         return best
 
-    def _lists(self, request: Request) -> Iterator[list[Candidate]]:
+    def _lists(self, request: Request) -> Iterator[Sequence[Candidate]]:
         for prefixes in self.index.matching(request.host):
             yield from prefixes.under(request.path)
 
@@ -297,7 +293,7 @@ class TraditionalRouter(Router):
         assert isinstance(standing, _Standing)
         category.count(standing, by)
         self._attributes.note(
-            standing.route, standing.rank, standing.plain, standing.regex, place.prefix, by
+            standing.route, standing.rank, standing.matched, standing.regex, place.prefix, by
         )
 
     def _search(self, request: Request) -> Match | None:
@@ -315,9 +311,9 @@ class TraditionalRouter(Router):
 def _is_alike(one: Candidate, other: Candidate) -> bool:
     assert isinstance(one, _Standing)
     assert isinstance(other, _Standing)
-    return (one.rank, one.plain, one.uri, one.host, one.hosts, one.header_names) == (
+    return (one.rank, one.matched, one.uri, one.host, one.hosts, one.header_names) == (
         other.rank,
-        other.plain,
+        other.matched,
         other.uri,
         other.host,
         other.hosts,

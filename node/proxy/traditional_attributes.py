@@ -14,11 +14,9 @@ import re2
 
 from node.proxy.entities import HostPattern, Route
 from node.proxy.regexes import required_literal
-from node.proxy.router import Request
+from node.proxy.router import Rank, Request
 
 HOST, HEADER, URI, METHOD, SNI = 0x40, 0x20, 0x10, 0x08, 0x04
-
-Rank = tuple[int | str | bytes, ...]
 
 
 def host_text(host: HostPattern) -> bytes:

@@ -244,3 +244,22 @@ def test_the_work_for_a_look_up_does_not_grow_with_the_routes() -> None:
     assert match is not None
     assert match.route.paths == (b"/tenant/04711",)
     assert looked_at == 1
+
+
+@pytest.mark.parametrize("path", ["/a", "~/(?<item>a)"])
+def test_a_match_is_equal_to_one_of_the_same_outcome(path: str) -> None:
+    asked = Request(b"GET", b"", b"/a", False, b"", 80, lambda _: ())
+    router = routes({"paths": [path]})
+    match = router.match(asked)
+    assert match is not None
+    router.add(read_route(json.dumps({"id": IDS[1], "paths": ["/b"]})))
+    assert router.match(asked) == match
+    router.add(read_route(json.dumps({"id": IDS[2], "paths": [path], "regex_priority": 1})))
+    assert router.match(asked) != match
+    router.remove(IDS[2])
+    assert router.match(asked) == match
+    router.remove(IDS[0])
+    router.add(read_route(json.dumps({"id": IDS[0], "paths": [path], "strip_path": False})))
+    assert router.match(asked) != match
+    router.remove(IDS[0])
+    assert router.match(asked) != match
