@@ -118,6 +118,7 @@ class _Standing(Candidate):
         self.hosts = frozenset(map(host_text, route.hosts))
         self.header_conditions = conditions
         self.header_names = frozenset(each.name for each in conditions)
+        self.sure = self.sure and not conditions and not (host and (host.wildcard or host.port))
         self.uri = plain if regex is None else regex.pattern
         """Its path's text, as a key."""
 
@@ -132,8 +133,9 @@ class _Standing(Candidate):
             return None
         if route.snis and request.ssl and request.sni not in route.snis:
             return None
-        if not all(condition.fits(request) for condition in self.header_conditions):
-            return None
+        for condition in self.header_conditions:
+            if not condition.fits(request):
+                return None
         return self if self.regex is None else self.run(request.path)
 
 
@@ -150,16 +152,21 @@ class _Category:
         self.bits = bits
         self.index = HostIndex()
         self.size = 0
-        self._sizes: Counter[tuple[int, bytes]] = Counter()
-        """How many there are under each (attribute, value)."""
+        self._sizes: dict[int, Counter[bytes]] = {
+            attribute: Counter()
+            for attribute in (HOST, HEADER, URI, METHOD, SNI)
+            if attribute & bits
+        }
+        """How many there are under each value of each of its attributes."""
 
     def count(self, standing: _Standing, by: int) -> None:
         """One route with one path came (1) or went (-1)."""
         self.size += by
-        for key in self._keys(standing):
-            self._sizes[key] += by
-            if not self._sizes[key]:
-                del self._sizes[key]
+        for attribute, value in self._keys(standing):
+            sizes = self._sizes[attribute]
+            sizes[value] += by
+            if not sizes[value]:
+                del sizes[value]
 
     def _keys(self, standing: _Standing) -> Iterator[tuple[int, bytes]]:
         route = standing.route
@@ -171,32 +178,26 @@ class _Category:
         yield from ((SNI, sni) for sni in route.snis)
 
     def best(self, request: Request, asked: Asked, passed_over: set[str]) -> Match | None:
-        bucket = self._bucket(request, asked)
+        bucket = self._bucket(asked)
         if bucket is not None:
             match = self._search(request, asked, passed_over, bucket)
             if match is not None:
                 return match
         return self._search(request, asked, passed_over, None)
 
-    def _bucket(self, request: Request, asked: Asked) -> tuple[int, bytes] | None:
+    def _bucket(self, asked: Asked) -> tuple[int, bytes] | None:
         """The attribute and value whose routes come first; None when that leaves out none: whoever
         matches has the request's method and server name."""
-        smallest: tuple[int, bytes] | None = None
-        for key in (
-            (HOST, asked.host),
-            (HEADER, asked.header),
-            (URI, asked.uri),
-            (METHOD, request.method),
-            (SNI, request.sni),
-        ):
-            size = self._sizes.get(key, 0) if self.bits & key[0] else 0
+        smallest, least = 0, 0
+        for attribute, sizes in self._sizes.items():
+            size = sizes.get(asked.keys[attribute], 0)
             if not size:
                 continue
-            if key[0] == HEADER:
-                return key
-            if smallest is None or size < self._sizes[smallest]:
-                smallest = key
-        return None if smallest is None or smallest[0] in (METHOD, SNI) else smallest
+            if attribute == HEADER:
+                return HEADER, asked.keys[HEADER]
+            if not smallest or size < least:
+                smallest, least = attribute, size
+        return None if smallest in (0, METHOD, SNI) else (smallest, asked.keys[smallest])
 
     def _search(
         self,
@@ -215,7 +216,7 @@ class _Category:
                     continue
                 if passed_over and candidate.route.service_id in passed_over:
                     continue
-                match = candidate.fits(request, asked)
+                match = candidate if candidate.sure else candidate.fits(request, asked)
                 if match is not None:
                     best = match
                     break
