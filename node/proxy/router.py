@@ -19,7 +19,7 @@ import re2
 
 from node.proxy import limits
 from node.proxy.entities import EntityRefused, HeaderPattern, Route
-from node.proxy.regexes import compile_regex, literal_prefix, required_literal
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal, searchable
 
 REGEX_PRIORITY_MAX = 2**32 - 1
 HEADER_COUNT_MAX = 255
@@ -116,7 +116,7 @@ class Candidate(Match):
     Without an expression it is its own match: one object fewer for each of very many routes.
     """
 
-    __slots__ = ("headers", "needs", "port", "regex", "sure")
+    __slots__ = ("_simple", "headers", "needs", "port", "regex", "sure")
 
     def __init__(
         self,
@@ -128,9 +128,10 @@ class Candidate(Match):
         port: int,
     ) -> None:
         super().__init__(route, rank, plain)
-        self.sure = regex is None and not (route.methods or route.snis or headers or port)
+        self._simple = not (route.methods or route.snis or headers or port)
+        self.sure = self._simple and regex is None
         """Whether nothing but host and literal prefix is asked for."""
-        self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
+        self.needs = "" if regex is None else required_literal(regex.pattern.decode())
         """What a path must hold for the expression to match it."""
         self.regex = regex
         self.headers = headers
@@ -147,10 +148,9 @@ class Candidate(Match):
         )
 
     def match(self, request: Request) -> Match | None:
-        """The path's literal prefix and the host are known to fit."""
-        if self.needs and self.needs not in request.path:
-            return None
-        if not self._fits(request):
+        """The host and the path's literal prefix are known to fit, and the path to hold what it
+        must."""
+        if not (self._simple or self._fits(request)):
             return None
         return self if self.regex is None else self.run(request.path)
 
@@ -266,9 +266,12 @@ def _first_of(
     candidates: list[Candidate], request: Request, best: Match | None, passed_over: set[str]
 ) -> Match | None:
     """The first in a sorted list that matches, if it is better than ``best``; else that."""
+    text = searchable(request.path)
     for candidate in candidates:
         if best is not None and candidate.rank >= best.rank:
             break
+        if candidate.needs not in text:
+            continue
         if passed_over and candidate.route.service_id in passed_over:
             continue
         match = candidate if candidate.sure else candidate.match(request)

@@ -123,10 +123,9 @@ class _Standing(Candidate):
         """Its path's text, as a key."""
 
     def fits(self, request: Request, asked: Asked) -> Match | None:
-        """The match, where the index says that host and literal prefix may fit."""
+        """The match, where the index says that host and literal prefix may fit, and the path holds
+        what it must."""
         route = self.route
-        if self.needs and self.needs not in request.path:
-            return None
         if self.host is not None and not _host_fits(self.host, request, asked.port):
             return None
         if route.methods and request.method not in route.methods:
@@ -207,10 +206,13 @@ class _Category:
         bucket: tuple[int, bytes] | None,
     ) -> Match | None:
         best: Match | None = None
+        text = asked.text
         for candidates in self._lists(request):
             for candidate in candidates:
                 if best is not None and candidate.rank >= best.rank:
                     break
+                if candidate.needs not in text:
+                    continue
                 assert isinstance(candidate, _Standing)
                 if bucket is not None and not _is_in(candidate, bucket):
                     continue

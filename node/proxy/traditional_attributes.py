@@ -13,7 +13,7 @@ from typing import NamedTuple
 import re2
 
 from node.proxy.entities import HostPattern, Route
-from node.proxy.regexes import required_literal
+from node.proxy.regexes import required_literal, searchable
 from node.proxy.router import Rank, Request
 
 HOST, HEADER, URI, METHOD, SNI = 0x40, 0x20, 0x10, 0x08, 0x04
@@ -31,6 +31,8 @@ class Asked(NamedTuple):
     category: int
     port: int
     """The one in the Host field, else the scheme's own."""
+    text: str
+    """The path, searchable."""
     keys: dict[int, bytes]
     """The key of the bucket by attribute. Of HOST: the wildcard that matched first, else the Host
     field. Of URI: the expression that matched first, else the longest plain path."""
@@ -99,7 +101,7 @@ class Attributes:
         self._paths = _Firsts()
         self._path_lengths = _Lengths()
         self._regex_texts = _Firsts()
-        self._regexes: dict[bytes, dict[bytes, tuple[bytes, re2._Regexp[bytes]]]] = {}
+        self._regexes: dict[bytes, dict[bytes, tuple[str, re2._Regexp[bytes]]]] = {}
         """By literal prefix and text, with what a path must hold."""
         self._regex_lengths = _Lengths()
         self._methods: Counter[bytes] = Counter()
@@ -165,7 +167,8 @@ class Attributes:
         method, sni = request.method, request.sni
         category, host = self._host_asked(request, port)
         header = self._header_asked(request) if self._names else b""
-        uri = self._uri_asked(request.path)
+        text = searchable(request.path)
+        uri = self._uri_asked(request.path, text)
         return Asked(
             category
             | (HEADER if header else 0)
@@ -173,6 +176,7 @@ class Attributes:
             | (METHOD if method in self._methods else 0)
             | (SNI if sni in self._snis else 0),
             port,
+            text,
             {HOST: host, HEADER: header, URI: uri, METHOD: method, SNI: sni},
         )
 
@@ -200,8 +204,8 @@ class Attributes:
             name for name in self._names if any(True for _ in request.header_values(name))
         )
 
-    def _uri_asked(self, path: bytes) -> bytes:
-        regex = self._regex_asked(path) if self._regexes else b""
+    def _uri_asked(self, path: bytes, text: str) -> bytes:
+        regex = self._regex_asked(path, text) if self._regexes else b""
         if regex:
             return regex
         for length in self._path_lengths.descending:
@@ -209,13 +213,13 @@ class Attributes:
                 return path[:length]
         return b""
 
-    def _regex_asked(self, path: bytes) -> bytes:
+    def _regex_asked(self, path: bytes, text: str) -> bytes:
         return self._regex_texts.first(
-            text
+            pattern
             for length in self._regex_lengths.descending
             if length <= len(path)
-            for text, (needed, regex) in self._regexes.get(path[:length], {}).items()
-            if needed in path and regex.match(path)
+            for pattern, (needed, regex) in self._regexes.get(path[:length], {}).items()
+            if needed in text and regex.match(path)
         )
 
 
