@@ -19,6 +19,9 @@ _OPTIONS.max_mem = limits.REGEX_MEMORY_BYTES_MAX
 _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-,%=@!~:;'&")
 _QUANTIFIERS = frozenset("*?+{")
 _FLAGS = re.compile(r"\(\?[^:P<]")
+_REACHES_BACK = re.compile(rf"[*?+{{]|{_FLAGS.pattern}|\\Q")
+"""What may say how often the character before it stands there: a quantifier, and what one may come
+after. RE2 reads ``a(?i)*`` and ``a\\Q\\E*`` as ``a*``."""
 _ESCAPED = frozenset("./-_~+*?()[]{}$^|")
 
 
@@ -39,7 +42,7 @@ def literal_prefix(regex: str) -> bytes:
     position = 0
     while position < len(text):
         character, width = _literal_at(text, position)
-        if not character or text[position + width : position + width + 1] in _QUANTIFIERS:
+        if not character or _REACHES_BACK.match(text, position + width):
             break
         prefix.append(character)
         position += width

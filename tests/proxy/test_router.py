@@ -148,6 +148,9 @@ def test_a_regex_that_re2_does_not_know_is_refused_by_name(regex: str) -> None:
         (".*", ""),
         ("^/x[0-9]", "/x"),
         ("/ü+", "/"),
+        ("/ab(?i)*", "/a"),
+        ("/ab(?i)(?s)?c", "/a"),
+        (r"/ab\Q\E*", "/a"),
     ],
 )
 def test_the_literal_prefix_never_promises_too_much(regex: str, prefix: str) -> None:
@@ -181,6 +184,7 @@ def test_the_required_literal_never_promises_too_much(regex: str, literal: str) 
             [
                 *("a", "b", "/", ".", r"\.", r"\d", "[ab]", "[^]a]", "(a)", "(?:b/)", "(?P<n>a)"),
                 *("|", "*", "?", "+", "{0,2}", "{0}", "$", "^", "(a(b)c)", r"\b", "(?i)", "é"),
+                *(r"\Q", r"\E"),
             ]
         ),
         max_size=8,
