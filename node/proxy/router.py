@@ -19,7 +19,7 @@ import re2
 
 from node.proxy import limits
 from node.proxy.entities import EntityRefused, HeaderPattern, Route
-from node.proxy.regexes import compile_regex, literal_prefix, required_literal
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal, searchable
 
 REGEX_PRIORITY_MAX = 2**32 - 1
 HEADER_COUNT_MAX = 255
@@ -45,14 +45,35 @@ class Request(NamedTuple):
     """The port in the Host field; 0: none."""
 
 
-class Match(NamedTuple):
-    """The outcome of a look-up."""
+Rank = tuple[int | str | bytes, ...]
+"""Sorts the winner first."""
 
-    route: Route
-    matched: bytes | None
-    """The part of the path that the route's path matched; None when it has no paths."""
-    groups: "Callable[[bytes], re2._Match[bytes] | None] | None" = None
-    """Matches a path anew, for the groups of the expression; None without one."""
+
+class Match:
+    """The outcome of a look-up; never changed. It is equal to one of the same outcome."""
+
+    __slots__ = ("groups", "matched", "rank", "route")
+
+    def __init__(
+        self,
+        route: Route,
+        rank: Rank,
+        matched: bytes | None,
+        groups: "Callable[[bytes], re2._Match[bytes] | None] | None" = None,
+    ) -> None:
+        self.route = route
+        self.rank = rank
+        self.matched = matched
+        """The part of the path that the route's path matched; None when it has no paths."""
+        self.groups = groups
+        """Matches a path anew, for the groups of the expression; None without one."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Match) and (self.route, self.matched, self.groups) == (
+            other.route,
+            other.matched,
+            other.groups,
+        )
 
 
 class HeaderPredicate:
@@ -89,28 +110,29 @@ class _Shape(NamedTuple):
     port: int
 
 
-class Candidate:
-    """A route, or the part of it whose paths have one priority, under one host pattern."""
+class Candidate(Match):
+    """A route, or the part of it whose paths have one priority, under one host pattern.
 
-    __slots__ = ("_match", "_simple", "headers", "needs", "plain", "port", "rank", "regex", "route")
+    Without an expression it is its own match: one object fewer for each of very many routes.
+    """
+
+    __slots__ = ("_simple", "headers", "needs", "port", "regex", "sure")
 
     def __init__(
         self,
         route: Route,
-        priority: int,
+        rank: Rank,
         plain: bytes | None,
         regex: "re2._Regexp[bytes] | None",
-        headers: list[HeaderPredicate],
+        headers: Sequence[HeaderPredicate],
         port: int,
     ) -> None:
-        self._match = Match(route, plain)
+        super().__init__(route, rank, plain)
         self._simple = not (route.methods or route.snis or headers or port)
-        self.needs = b"" if regex is None else required_literal(regex.pattern.decode())
+        self.sure = self._simple and regex is None
+        """Whether nothing but host and literal prefix is asked for."""
+        self.needs = "" if regex is None else required_literal(regex.pattern.decode())
         """What a path must hold for the expression to match it."""
-        self.route = route
-        self.rank: tuple[int | str | bytes, ...] = (-priority, _descending(route.id))
-        """Sorts the winner first."""
-        self.plain = plain
         self.regex = regex
         self.headers = headers
         self.port = port
@@ -119,25 +141,26 @@ class Candidate:
         """Whether it is what it was made to be."""
         pattern = None if self.regex is None else self.regex.pattern
         return (
-            self.rank == (-shape.priority, _descending(self.route.id))
-            and (self.plain, self.port) == (shape.plain, shape.port)
+            self.rank == _rank_of(self.route, shape.priority)
+            and (self.matched, self.port) == (shape.plain, shape.port)
             and pattern == (None if shape.regex is None else shape.regex.encode())
             and len(self.headers) == len(self.route.headers)
         )
 
     def match(self, request: Request) -> Match | None:
-        """The path's literal prefix and the host are known to fit."""
-        if self.needs and self.needs not in request.path:
-            return None
+        """The host and the path's literal prefix are known to fit, and the path to hold what it
+        must."""
         if not (self._simple or self._fits(request)):
             return None
-        return self._match if self.regex is None else self.run(request.path)
+        return self if self.regex is None else self.run(request.path)
 
     def run(self, path: bytes) -> Match | None:
         """The match of the expression."""
         assert self.regex is not None
         found = self.regex.match(path)
-        return None if found is None else Match(self.route, found.group(0), self.regex.match)
+        if found is None:
+            return None
+        return Match(self.route, self.rank, found.group(0), self.regex.match)
 
     def _fits(self, request: Request) -> bool:
         """Whether everything but host and path fits."""
@@ -151,78 +174,118 @@ class Candidate:
         return all(header(request) for header in self.headers)
 
 
-def _rank(candidate: Candidate) -> tuple[int | str | bytes, ...]:
+def _rank(candidate: Candidate) -> Rank:
     return candidate.rank
 
 
 class PrefixIndex:
-    """Candidates of one host pattern, by the literal prefix of their path."""
+    """Candidates of one host pattern, by the literal prefix of their path.
 
-    __slots__ = ("_lengths", "by_prefix")
+    A look-up among very many routes costs what it touches that no processor's cache holds. So the
+    only candidate of a prefix, as most are, stands there itself if it is sure to match; others are
+    in a sorted list.
+    """
+
+    __slots__ = ("_counts", "_lengths", "by_prefix")
 
     def __init__(self) -> None:
-        self.by_prefix: dict[bytes, list[Candidate]] = {}
-        self._lengths: dict[int, int] = {}
+        self.by_prefix: dict[bytes, Candidate | list[Candidate]] = {}
+        self._counts: dict[int, int] = {}
         """How many prefixes there are of each length."""
+        self._lengths: tuple[int, ...] = ()
+        """The lengths in use."""
 
     def add(self, prefix: bytes, candidate: Candidate) -> None:
-        candidates = self.by_prefix.get(prefix)
-        if candidates is None:
-            self.by_prefix[prefix] = [candidate]
-            self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
+        present = self.by_prefix.get(prefix)
+        if present is None:
+            self.by_prefix[prefix] = candidate if candidate.sure else [candidate]
+            self._count(len(prefix), 1)
+        elif isinstance(present, list):
+            insort(present, candidate, key=_rank)
         else:
-            insort(candidates, candidate, key=_rank)
+            self.by_prefix[prefix] = sorted((present, candidate), key=_rank)
 
     def remove(self, prefix: bytes, candidate: Candidate) -> None:
-        candidates = self.by_prefix[prefix]
-        position = bisect_left(candidates, candidate.rank, key=_rank)
-        while candidates[position] is not candidate:
-            position += 1
-        del candidates[position]
-        if not candidates:
+        present = self.by_prefix[prefix]
+        if isinstance(present, list):
+            del present[_position(present, candidate)]
+            if len(present) == 1 and present[0].sure:
+                self.by_prefix[prefix] = present[0]
+        if present is candidate or not present:
             del self.by_prefix[prefix]
-            self._lengths[len(prefix)] -= 1
-            if not self._lengths[len(prefix)]:
-                del self._lengths[len(prefix)]
+            self._count(len(prefix), -1)
+
+    def _count(self, length: int, by: int) -> None:
+        """A prefix of that length came (1) or went (-1)."""
+        count = self._counts[length] = self._counts.get(length, 0) + by
+        if not count:
+            del self._counts[length]
+        if count == (by > 0):  # the first one, or the last one
+            self._lengths = tuple(self._counts)
 
     def has(self, prefix: bytes, candidate: Candidate) -> bool:
         """Whether this very candidate would be found."""
-        candidates = self.by_prefix.get(prefix, [])
-        position = bisect_left(candidates, candidate.rank, key=_rank)
-        while position < len(candidates) and candidates[position].rank == candidate.rank:
-            if candidates[position] is candidate:
-                return len(prefix) in self._lengths
-            position += 1
-        return False
+        present = self.by_prefix.get(prefix, [])
+        if isinstance(present, list):
+            position = _position(present, candidate)
+            found = position < len(present)
+        else:
+            found = present is candidate
+        return found and len(prefix) in self._lengths
 
-    def under(self, path: bytes) -> Iterable[list[Candidate]]:
-        """The candidates whose literal prefix a path has, as sorted lists."""
+    def under(self, path: bytes) -> Iterable[Sequence[Candidate]]:
+        """The candidates whose literal prefix a path has, sorted."""
         for length in self._lengths:
             if length <= len(path):
-                candidates = self.by_prefix.get(path[:length])
-                if candidates is not None:
-                    yield candidates
+                found = self.by_prefix.get(path[:length])
+                if found is not None:
+                    yield found if isinstance(found, list) else (found,)
 
-    def best(
-        self, request: Request, best: tuple[Candidate, Match] | None, passed_over: set[str]
-    ) -> tuple[Candidate, Match] | None:
+    def best(self, request: Request, best: Match | None, passed_over: set[str]) -> Match | None:
         """The better one of ``best`` and the first here that matches, those of some services
         passed over."""
         path = request.path
-        by_prefix = self.by_prefix
+        size = len(path)
+        at = self.by_prefix.get
         for length in self._lengths:
-            if length > len(path):
+            if length > size:
                 continue
-            for candidate in by_prefix.get(path[:length], ()):
-                if best is not None and candidate.rank >= best[0].rank:
-                    break
-                if passed_over and candidate.route.service_id in passed_over:
-                    continue
-                match = candidate.match(request)
-                if match is not None:
-                    best = (candidate, match)
-                    break
+            found = at(path[:length])
+            if found is None:
+                continue
+            if isinstance(found, list):
+                best = _first_of(found, request, best, passed_over)
+            elif (best is None or found.rank < best.rank) and not (
+                passed_over and found.route.service_id in passed_over
+            ):
+                best = found
         return best
+
+
+def _first_of(
+    candidates: list[Candidate], request: Request, best: Match | None, passed_over: set[str]
+) -> Match | None:
+    """The first in a sorted list that matches, if it is better than ``best``; else that."""
+    text = searchable(request.path)
+    for candidate in candidates:
+        if best is not None and candidate.rank >= best.rank:
+            break
+        if candidate.needs not in text:
+            continue
+        if passed_over and candidate.route.service_id in passed_over:
+            continue
+        match = candidate if candidate.sure else candidate.match(request)
+        if match is not None:
+            return match
+    return best
+
+
+def _position(candidates: list[Candidate], candidate: Candidate) -> int:
+    """Where this very one stands in a sorted list; behind its end when it doesn't."""
+    position = bisect_left(candidates, candidate.rank, key=_rank)
+    while position < len(candidates) and candidates[position] is not candidate:
+        position += 1
+    return position
 
 
 class HostIndex:
@@ -408,20 +471,21 @@ class Router:
             self._hosts.prune(host, wildcard)
 
     def _search(self, request: Request) -> Match | None:
-        best: tuple[Candidate, Match] | None = None
+        best: Match | None = None
         for index in self._hosts.matching(request.host):
             best = index.best(request, best, self._passed_over)
-        return None if best is None else best[1]
+        return best
 
 
 def _places(route: Route) -> list[Place]:
     """Where a route's candidates stand in the index. Raises EntityRefused for a bad regex."""
-    headers = [HeaderPredicate(header) for header in route.headers]
+    headers = tuple([HeaderPredicate(header) for header in route.headers])
     compiled = {regex: compile_regex(regex, "path ~") for regex in route.regexes}
     places: list[Place] = []
     for host, wildcard, prefix, weight, plain, regex, port in _shapes(route):
         expression = None if regex is None else compiled[regex]
-        candidate = Candidate(route, weight, plain, expression, headers, port)
+        rank = _rank_of(route, weight)
+        candidate = Candidate(route, rank, plain, expression, headers, port)
         places.append(Place(host, wildcard, prefix, candidate))
     return places
 
@@ -471,6 +535,10 @@ def _sni_fits(snis: frozenset[bytes], sni: bytes) -> bool:
         or (pattern.endswith(b"*") and sni.startswith(pattern[:-1]))
         for pattern in snis
     )
+
+
+def _rank_of(route: Route, weight: int) -> Rank:
+    return (-weight, _descending(route.id))
 
 
 _INVERTED = bytes(range(0xFF, -1, -1))

@@ -29,6 +29,7 @@ from node.proxy.router import (
     HostIndex,
     Match,
     Place,
+    Rank,
     Request,
     Router,
 )
@@ -40,7 +41,6 @@ from node.proxy.traditional_attributes import (
     URI,
     Asked,
     Attributes,
-    Rank,
     host_text,
 )
 
@@ -113,31 +113,29 @@ class _Standing(Candidate):
         conditions: list[_Header],
         host: HostPattern | None,
     ) -> None:
-        super().__init__(route, 0, plain, regex, [], 0)
-        self.rank = rank
+        super().__init__(route, rank, plain, regex, (), 0)
         self.host = host
         self.hosts = frozenset(map(host_text, route.hosts))
         self.header_conditions = conditions
         self.header_names = frozenset(each.name for each in conditions)
+        self.sure = self.sure and not conditions and not (host and (host.wildcard or host.port))
         self.uri = plain if regex is None else regex.pattern
         """Its path's text, as a key."""
 
     def fits(self, request: Request, asked: Asked) -> Match | None:
-        """The match, where the index says that host and literal prefix may fit."""
+        """The match, where the index says that host and literal prefix may fit, and the path holds
+        what it must."""
         route = self.route
-        if self.needs and self.needs not in request.path:
-            return None
         if self.host is not None and not _host_fits(self.host, request, asked.port):
             return None
         if route.methods and request.method not in route.methods:
             return None
         if route.snis and request.ssl and request.sni not in route.snis:
             return None
-        if not all(condition.fits(request) for condition in self.header_conditions):
-            return None
-        if self.regex is None:
-            return Match(route, self.plain)
-        return self.run(request.path)
+        for condition in self.header_conditions:
+            if not condition.fits(request):
+                return None
+        return self if self.regex is None else self.run(request.path)
 
 
 def _host_fits(host: HostPattern, request: Request, port: int) -> bool:
@@ -153,16 +151,21 @@ class _Category:
         self.bits = bits
         self.index = HostIndex()
         self.size = 0
-        self._sizes: Counter[tuple[int, bytes]] = Counter()
-        """How many there are under each (attribute, value)."""
+        self._sizes: dict[int, Counter[bytes]] = {
+            attribute: Counter()
+            for attribute in (HOST, HEADER, URI, METHOD, SNI)
+            if attribute & bits
+        }
+        """How many there are under each value of each of its attributes."""
 
     def count(self, standing: _Standing, by: int) -> None:
         """One route with one path came (1) or went (-1)."""
         self.size += by
-        for key in self._keys(standing):
-            self._sizes[key] += by
-            if not self._sizes[key]:
-                del self._sizes[key]
+        for attribute, value in self._keys(standing):
+            sizes = self._sizes[attribute]
+            sizes[value] += by
+            if not sizes[value]:
+                del sizes[value]
 
     def _keys(self, standing: _Standing) -> Iterator[tuple[int, bytes]]:
         route = standing.route
@@ -174,32 +177,26 @@ class _Category:
         yield from ((SNI, sni) for sni in route.snis)
 
     def best(self, request: Request, asked: Asked, passed_over: set[str]) -> Match | None:
-        bucket = self._bucket(request, asked)
+        bucket = self._bucket(asked)
         if bucket is not None:
             match = self._search(request, asked, passed_over, bucket)
             if match is not None:
                 return match
         return self._search(request, asked, passed_over, None)
 
-    def _bucket(self, request: Request, asked: Asked) -> tuple[int, bytes] | None:
+    def _bucket(self, asked: Asked) -> tuple[int, bytes] | None:
         """The attribute and value whose routes come first; None when that leaves out none: whoever
         matches has the request's method and server name."""
-        smallest: tuple[int, bytes] | None = None
-        for key in (
-            (HOST, asked.host),
-            (HEADER, asked.header),
-            (URI, asked.uri),
-            (METHOD, request.method),
-            (SNI, request.sni),
-        ):
-            size = self._sizes.get(key, 0) if self.bits & key[0] else 0
+        smallest, least = 0, 0
+        for attribute, sizes in self._sizes.items():
+            size = sizes.get(asked.keys[attribute], 0)
             if not size:
                 continue
-            if key[0] == HEADER:
-                return key
-            if smallest is None or size < self._sizes[smallest]:
-                smallest = key
-        return None if smallest is None or smallest[0] in (METHOD, SNI) else smallest
+            if attribute == HEADER:
+                return HEADER, asked.keys[HEADER]
+            if not smallest or size < least:
+                smallest, least = attribute, size
+        return None if smallest in (0, METHOD, SNI) else (smallest, asked.keys[smallest])
 
     def _search(
         self,
@@ -209,23 +206,25 @@ class _Category:
         bucket: tuple[int, bytes] | None,
     ) -> Match | None:
         best: Match | None = None
-        best_rank: Rank | None = None
+        text = asked.text
         for candidates in self._lists(request):
             for candidate in candidates:
-                if best_rank is not None and candidate.rank >= best_rank:
+                if best is not None and candidate.rank >= best.rank:
                     break
+                if candidate.needs not in text:
+                    continue
                 assert isinstance(candidate, _Standing)
                 if bucket is not None and not _is_in(candidate, bucket):
                     continue
                 if passed_over and candidate.route.service_id in passed_over:
                     continue
-                match = candidate.fits(request, asked)
+                match = candidate if candidate.sure else candidate.fits(request, asked)
                 if match is not None:
-                    best, best_rank = match, candidate.rank
+                    best = match
                     break
         return best
 
-    def _lists(self, request: Request) -> Iterator[list[Candidate]]:
+    def _lists(self, request: Request) -> Iterator[Sequence[Candidate]]:
         for prefixes in self.index.matching(request.host):
             yield from prefixes.under(request.path)
 
@@ -297,7 +296,7 @@ class TraditionalRouter(Router):
         assert isinstance(standing, _Standing)
         category.count(standing, by)
         self._attributes.note(
-            standing.route, standing.rank, standing.plain, standing.regex, place.prefix, by
+            standing.route, standing.rank, standing.matched, standing.regex, place.prefix, by
         )
 
     def _search(self, request: Request) -> Match | None:
@@ -315,9 +314,9 @@ class TraditionalRouter(Router):
 def _is_alike(one: Candidate, other: Candidate) -> bool:
     assert isinstance(one, _Standing)
     assert isinstance(other, _Standing)
-    return (one.rank, one.plain, one.uri, one.host, one.hosts, one.header_names) == (
+    return (one.rank, one.matched, one.uri, one.host, one.hosts, one.header_names) == (
         other.rank,
-        other.plain,
+        other.matched,
         other.uri,
         other.host,
         other.hosts,

@@ -13,12 +13,10 @@ from typing import NamedTuple
 import re2
 
 from node.proxy.entities import HostPattern, Route
-from node.proxy.regexes import required_literal
-from node.proxy.router import Request
+from node.proxy.regexes import required_literal, searchable
+from node.proxy.router import Rank, Request
 
 HOST, HEADER, URI, METHOD, SNI = 0x40, 0x20, 0x10, 0x08, 0x04
-
-Rank = tuple[int | str | bytes, ...]
 
 
 def host_text(host: HostPattern) -> bytes:
@@ -33,11 +31,11 @@ class Asked(NamedTuple):
     category: int
     port: int
     """The one in the Host field, else the scheme's own."""
-    host: bytes
-    """The key of the bucket: the wildcard that matched first, else the Host field."""
-    header: bytes
-    uri: bytes
-    """The expression that matched first, else the longest plain path."""
+    text: str
+    """The path, searchable."""
+    keys: dict[int, bytes]
+    """The key of the bucket by attribute. Of HOST: the wildcard that matched first, else the Host
+    field. Of URI: the expression that matched first, else the longest plain path."""
 
 
 class _Firsts:
@@ -51,6 +49,9 @@ class _Firsts:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._ranks)
+
+    def __len__(self) -> int:
+        return len(self._ranks)
 
     def add(self, value: bytes, rank: Rank) -> bool:
         """Whether it is the first with this value."""
@@ -75,18 +76,17 @@ class _Lengths:
     """Values by their length: how many there are of each length."""
 
     def __init__(self) -> None:
-        self._count: Counter[int] = Counter()
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._count)
+        self._counts: Counter[int] = Counter()
+        self.descending: tuple[int, ...] = ()
+        """The lengths that there are."""
 
     def change(self, length: int, by: int) -> None:
-        self._count[length] += by
-        if not self._count[length]:
-            del self._count[length]
-
-    def descending(self, longest: int) -> Iterator[int]:
-        return iter(sorted((each for each in self._count if each <= longest), reverse=True))
+        self._counts[length] += by
+        count = self._counts[length]
+        if not count:
+            del self._counts[length]
+        if count == (by > 0):  # the first one, or the last one
+            self.descending = tuple(sorted(self._counts, reverse=True))
 
 
 class Attributes:
@@ -101,7 +101,7 @@ class Attributes:
         self._paths = _Firsts()
         self._path_lengths = _Lengths()
         self._regex_texts = _Firsts()
-        self._regexes: dict[bytes, dict[bytes, tuple[bytes, re2._Regexp[bytes]]]] = {}
+        self._regexes: dict[bytes, dict[bytes, tuple[str, re2._Regexp[bytes]]]] = {}
         """By literal prefix and text, with what a path must hold."""
         self._regex_lengths = _Lengths()
         self._methods: Counter[bytes] = Counter()
@@ -164,21 +164,20 @@ class Attributes:
     def asked(self, request: Request) -> Asked:
         """By which attributes a request might be matched."""
         port = request.named_port or (443 if request.ssl else 80)
+        method, sni = request.method, request.sni
         category, host = self._host_asked(request, port)
-        header = self._names.first(
-            name for name in self._names if any(True for _ in request.header_values(name))
-        )
-        uri = self._uri_asked(request.path)
+        header = self._header_asked(request) if self._names else b""
+        text = searchable(request.path)
+        uri = self._uri_asked(request.path, text)
         return Asked(
             category
             | (HEADER if header else 0)
             | (URI if uri else 0)
-            | (METHOD if request.method in self._methods else 0)
-            | (SNI if request.sni in self._snis else 0),
+            | (METHOD if method in self._methods else 0)
+            | (SNI if sni in self._snis else 0),
             port,
-            host,
-            header,
-            uri,
+            text,
+            {HOST: host, HEADER: header, URI: uri, METHOD: method, SNI: sni},
         )
 
     def _host_asked(self, request: Request, port: int) -> tuple[int, bytes]:
@@ -193,27 +192,35 @@ class Attributes:
 
     def _wildcards_of(self, host: bytes, port: int) -> Iterator[bytes]:
         for lengths, wildcard in zip(self._wildcard_lengths, (-1, 1), strict=True):
-            for length in lengths:
+            for length in lengths.descending:
                 if length < len(host):
                     text = host[-length:] if wildcard < 0 else host[:length]
                     for name, pattern in self._wildcards.get((wildcard, text), {}).items():
                         if pattern.port in (0, port):
                             yield name
 
-    def _uri_asked(self, path: bytes) -> bytes:
-        regex = self._regex_texts.first(
-            text
-            for length in self._regex_lengths
-            if length <= len(path)
-            for text, (needed, regex) in self._regexes.get(path[:length], {}).items()
-            if needed in path and regex.match(path)
+    def _header_asked(self, request: Request) -> bytes:
+        return self._names.first(
+            name for name in self._names if any(True for _ in request.header_values(name))
         )
+
+    def _uri_asked(self, path: bytes, text: str) -> bytes:
+        regex = self._regex_asked(path, text) if self._regexes else b""
         if regex:
             return regex
-        for length in self._path_lengths.descending(len(path)):
-            if path[:length] in self._paths:
+        for length in self._path_lengths.descending:
+            if length <= len(path) and path[:length] in self._paths:
                 return path[:length]
         return b""
+
+    def _regex_asked(self, path: bytes, text: str) -> bytes:
+        return self._regex_texts.first(
+            pattern
+            for length in self._regex_lengths.descending
+            if length <= len(path)
+            for pattern, (needed, regex) in self._regexes.get(path[:length], {}).items()
+            if needed in text and regex.match(path)
+        )
 
 
 def _change(firsts: _Firsts, value: bytes, rank: Rank, by: int) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.proxy.entities import EntityRefused, read_route
-from node.proxy.regexes import compile_regex, literal_prefix, required_literal
+from node.proxy.regexes import compile_regex, literal_prefix, required_literal, searchable
 from node.proxy.router import Request, Router
 
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(8)]
@@ -148,6 +148,9 @@ def test_a_regex_that_re2_does_not_know_is_refused_by_name(regex: str) -> None:
         (".*", ""),
         ("^/x[0-9]", "/x"),
         ("/ü+", "/"),
+        ("/ab(?i)*", "/a"),
+        ("/ab(?i)(?s)?c", "/a"),
+        (r"/ab\Q\E*", "/a"),
     ],
 )
 def test_the_literal_prefix_never_promises_too_much(regex: str, prefix: str) -> None:
@@ -171,7 +174,7 @@ def test_the_literal_prefix_never_promises_too_much(regex: str, prefix: str) -> 
     ],
 )
 def test_the_required_literal_never_promises_too_much(regex: str, literal: str) -> None:
-    assert required_literal(regex) == literal.encode()
+    assert required_literal(regex) == literal
 
 
 @settings(max_examples=500, deadline=None)
@@ -181,6 +184,7 @@ def test_the_required_literal_never_promises_too_much(regex: str, literal: str) 
             [
                 *("a", "b", "/", ".", r"\.", r"\d", "[ab]", "[^]a]", "(a)", "(?:b/)", "(?P<n>a)"),
                 *("|", "*", "?", "+", "{0,2}", "{0}", "$", "^", "(a(b)c)", r"\b", "(?i)", "é"),
+                *(r"\Q", r"\E"),
             ]
         ),
         max_size=8,
@@ -197,7 +201,7 @@ def test_whatever_an_expression_matches_holds_its_required_literal(
         return
     asked = f"/{path}".encode()
     if compiled.match(asked):
-        assert required_literal(regex) in asked
+        assert required_literal(regex) in searchable(asked)
         assert asked.startswith(literal_prefix(regex))
 
 
@@ -244,3 +248,22 @@ def test_the_work_for_a_look_up_does_not_grow_with_the_routes() -> None:
     assert match is not None
     assert match.route.paths == (b"/tenant/04711",)
     assert looked_at == 1
+
+
+@pytest.mark.parametrize("path", ["/a", "~/(?<item>a)"])
+def test_a_match_is_equal_to_one_of_the_same_outcome(path: str) -> None:
+    asked = Request(b"GET", b"", b"/a", False, b"", 80, lambda _: ())
+    router = routes({"paths": [path]})
+    match = router.match(asked)
+    assert match is not None
+    router.add(read_route(json.dumps({"id": IDS[1], "paths": ["/b"]})))
+    assert router.match(asked) == match
+    router.add(read_route(json.dumps({"id": IDS[2], "paths": [path], "regex_priority": 1})))
+    assert router.match(asked) != match
+    router.remove(IDS[2])
+    assert router.match(asked) == match
+    router.remove(IDS[0])
+    router.add(read_route(json.dumps({"id": IDS[0], "paths": [path], "strip_path": False})))
+    assert router.match(asked) != match
+    router.remove(IDS[0])
+    assert router.match(asked) != match

@@ -117,7 +117,7 @@ def lose_length_of_hosts(held: Held) -> None:
 
 
 def lose_length_of_prefixes(held: Held) -> None:
-    held.router._hosts._any._lengths.clear()
+    held.router._hosts._any._lengths = ()
 
 
 def change_priority(held: Held) -> None:
@@ -125,7 +125,7 @@ def change_priority(held: Held) -> None:
 
 
 def change_path(held: Held) -> None:
-    candidate(held).plain = b"/other"
+    candidate(held).matched = b"/other"
 
 
 def change_port(held: Held) -> None:
