@@ -86,7 +86,7 @@ def audit_writes(node: NodeView) -> Middleware:
         forwarded = request.headers.get("X-Forwarded-For")
         shown = {
             "client": client,
-            "forwarded_for": forwarded if trust.trusts(client.encode()) else None,
+            "forwarded_for": forwarded if forwarded and trust.trusts(client.encode()) else None,
             "token": "yes" if node.settings.admin_token else None,
             "origin": request.headers.get("Origin"),
             "method": request.method,
