@@ -56,7 +56,7 @@ class Writer:
         self._trim = trim
         self._patience = patience
         self._answers: dict[Ticket, asyncio.Future[Committed | Exception]] = {}
-        self._under_way: asyncio.Task[Answers] | None = None
+        self._under_way: asyncio.Task[None] | None = None
         self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
@@ -91,14 +91,8 @@ class Writer:
         self._under_way = asyncio.get_running_loop().create_task(self._transaction())
         self._under_way.add_done_callback(self._ended)
 
-    def _ended(self, transaction: asyncio.Task[Answers]) -> None:
+    def _ended(self, _: asyncio.Task[None]) -> None:
         self._under_way = None
-        if transaction.cancelled():
-            self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
-        else:
-            answers = transaction.result()
-            self._tell(answers)
-            self._trim_now_and_then(answers)
         if self.queue:
             self._begin()
 
@@ -107,11 +101,20 @@ class Writer:
             reason = f"other writes of this node kept it waiting for over {self._patience:g} s"
             self._tell([(ticket, Overloaded(reason))])
 
-    async def _transaction(self) -> Answers:
+    async def _transaction(self) -> None:
         """Its first step comes after the writes of this turn of the loop: they share it."""
-        requests = [ticket.request for ticket in self.queue.take()]
-        if not requests:
-            return []
+        tickets = self.queue.take()
+        if not tickets:
+            return
+        try:
+            answers = await self._answer([ticket.request for ticket in tickets])
+        except asyncio.CancelledError:
+            self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
+            raise
+        self._tell(answers)
+        self._trim_now_and_then(answers)
+
+    async def _answer(self, requests: Sequence[WriteRequest]) -> Answers:
         try:
             return self.queue.committed(await self._execute(requests))
         except Raced as raced:
