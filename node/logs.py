@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from node.log_file import LogFile, reopen_all
@@ -154,15 +155,19 @@ def _value(value: Any) -> str:
     return f'"{quoted}"'
 
 
+@lru_cache(maxsize=1)
+def _stamp(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 class LineFormatter(logging.Formatter):
     """Formats a record, ours or a library's, as one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         seconds, milliseconds = divmod(int(record.created * 1000), 1000)
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         component = record.name.removeprefix(f"{_ROOT}.")
         level = _NAMES.get(record.levelno, record.levelname.lower())
-        words = [f"{stamp}.{milliseconds:03d}Z", level, component, record.getMessage()]
+        words = [f"{_stamp(seconds)}.{milliseconds:03d}Z", level, component, record.getMessage()]
         fields: dict[str, Any] = dict(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             fields["traceback"] = self.formatException(record.exc_info)
