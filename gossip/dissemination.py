@@ -257,7 +257,8 @@ class Dissemination:
         own = self._burst.take(now)
         if own:
             self._counters.add("pushes", len(own))
-            self._supply.push(own, self.heartbeat(now), now)
+            if self._members.reachable():
+                self._supply.push(own, self.heartbeat(now), now)
 
     def _offer(self, arrival: Arrival, now: float) -> None:
         changeset = arrival.changeset

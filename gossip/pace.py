@@ -39,6 +39,8 @@ class Pace:
     def pause(self, now: float) -> float:
         """Seconds that a writer should wait before its next commit: mostly 0, never more than
         ``limits.WRITE_PAUSE_SECONDS_MAX``."""
+        if not self._lags:
+            return 0.0
         while self._lags:
             oldest = next(iter(self._lags))
             if now - self._lags[oldest][0] < _HEARD_SECONDS:

@@ -105,14 +105,15 @@ class Supply:
     def since(self, head: Head) -> list[Changeset] | None:
         """All that the replica holds above a head; None when its log doesn't tell."""
         found: list[Changeset] = []
-        while True:
+        while head != self._replica.head():
             held = self._replica.changesets(head.version, head.digest, 2**20)
             if held is None:
                 return None
             if not held:
-                return found
+                break
             found += [Changeset(*changeset) for changeset in held]
             head = Head(found[-1].version, found[-1].digest)
+        return found
 
     def _after(self, after: Head, max_bytes: int) -> list[Changeset] | None:
         if after.version > self._replica.head()[0]:

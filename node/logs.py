@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from node.log_file import LogFile, reopen_all
@@ -39,6 +40,14 @@ _PLAIN_VALUE = re.compile(r'[^\s"=]+')
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
+class _Event(logging.LogRecord):
+    """A line of ours. Made here: ``logging`` would first look for who has called it."""
+
+    def __init__(self, name: str, level: int, message: str, fields: dict[str, Any]) -> None:
+        super().__init__(name, level, "", 0, message, (), None)
+        self.fields = fields
+
+
 class Logger:
     """Logs for one component; keyword arguments become the line's fields."""
 
@@ -50,7 +59,7 @@ class Logger:
     def log(self, level: int, message: str, **fields: Any) -> None:
         """An event at one of the numbers of LEVELS."""
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", message, extra={"fields": fields})
+            self._logger.handle(_Event(self._logger.name, level, message, fields))
 
     def debug(self, message: str, **fields: Any) -> None:
         self.log(logging.DEBUG, message, **fields)
@@ -136,13 +145,19 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _value(value: Any) -> str:
+    """As a line shows it, but for ``escape``."""
     if isinstance(value, float):
         return f"{value:.6g}"
     text = value.hex() if isinstance(value, bytes) else str(value)
     if _PLAIN_VALUE.fullmatch(text):
-        return escape(text)
+        return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escape(quoted)}"'
+    return f'"{quoted}"'
+
+
+@lru_cache(maxsize=1)
+def _stamp(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class LineFormatter(logging.Formatter):
@@ -150,15 +165,14 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         seconds, milliseconds = divmod(int(record.created * 1000), 1000)
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         component = record.name.removeprefix(f"{_ROOT}.")
         level = _NAMES.get(record.levelno, record.levelname.lower())
-        words = [f"{stamp}.{milliseconds:03d}Z", level, component, escape(record.getMessage())]
+        words = [f"{_stamp(seconds)}.{milliseconds:03d}Z", level, component, record.getMessage()]
         fields: dict[str, Any] = dict(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             fields["traceback"] = self.formatException(record.exc_info)
-        words += [f"{escape(key)}={_value(value)}" for key, value in fields.items()]
-        line = " ".join(words)
+        words += [f"{key}={_value(value)}" for key, value in fields.items()]
+        line = escape(" ".join(words))
         cut = len(line) - LINE_CHARS_MAX
         return line if cut <= 0 else f"{line[:LINE_CHARS_MAX]}… cut={cut}"
 
@@ -197,6 +211,8 @@ def _handler_to(destination: str) -> logging.Handler:
     return logging.NullHandler() if destination == "off" else FileHandler(destination)
 
 
+# What no line shows isn't found out for each.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 _handler: logging.Handler = FileHandler("/dev/stderr")
 logging.getLogger(_ROOT).addHandler(_handler)
 logging.getLogger(_ROOT).setLevel(NOTICE)

@@ -107,6 +107,8 @@ class Committed:
     """What to push; None when nothing changed (and then no revision was taken)."""
     entities: tuple[Entity | None, ...]
     """One per mutation: the entity after it, None for a deletion."""
+    changes: tuple[Change, ...] = ()
+    """What the changeset says."""
 
 
 @dataclass(frozen=True, slots=True)

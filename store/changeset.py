@@ -18,6 +18,8 @@ from blake3 import blake3
 from store.version import Version
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
+CHANGE_BYTES_MIN = 4
+"""An array of three, and the shortest of each: nobody's changes are that short."""
 
 _FIELDS_BEFORE_CHANGES = 3
 _BEGINNING_BYTES = 4_096

@@ -71,6 +71,8 @@ def flush(rows: Rows) -> Plan[None]:
             _index(work, rows.schemas(key[0]), found.entity if found else {}, now.entity)
     _pass(work, rows)
     for sql in _ORDER:
+        if not work[sql]:
+            continue
         parameters = sorted(work[sql])
         answered = yield from in_parts(sql, parameters)
         width = _CLAIMED.get(sql)

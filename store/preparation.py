@@ -6,7 +6,14 @@ from typing import Literal
 
 from blake3 import blake3
 
-from store.changeset import Body, BodyReader, Changeset, chain_on, count_changes
+from store.changeset import (
+    CHANGE_BYTES_MIN,
+    Body,
+    BodyReader,
+    Changeset,
+    chain_on,
+    count_changes,
+)
 from store.contents import Contents, Shadow
 from store.limits import (
     CHANGES_AT_ONCE_BYTES_MAX,
@@ -23,6 +30,8 @@ def is_large(body: bytes) -> bool:
     """Whether a changeset is too much to be applied in one go."""
     if len(body) > CHANGES_AT_ONCE_BYTES_MAX:
         return True
+    if len(body) < CHANGES_AT_ONCE_MAX * CHANGE_BYTES_MIN:
+        return False
     count = count_changes(body)
     return count is not None and count > CHANGES_AT_ONCE_MAX
 

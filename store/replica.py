@@ -77,7 +77,7 @@ class Replica:
         """How many entities are held."""
         return len(self._contents)
 
-    def head(self) -> tuple[Version, bytes]:
+    def head(self) -> Head:
         """The version held, and its chain digest."""
         return self._head
 

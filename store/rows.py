@@ -186,6 +186,8 @@ class Rows:
             for claim in sorted(set(claims))
             if claim not in self._found_holders and claim not in self._holders
         ]
+        if not wanted:
+            return
         self._found_holders |= dict.fromkeys(wanted)
         rows = yield from in_parts(
             "SELECT kind, field, value, id FROM entity_unique"

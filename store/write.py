@@ -49,8 +49,9 @@ NO_COMPARISON = Comparison()
 Outcome = Committed | EntityError
 """Of one writer among several."""
 
-Done = tuple[tuple[Entity | None, ...], bytes | None]
-"""What a writer's mutations made, and the body of its changeset; None when nothing changed."""
+Done = tuple[tuple[Entity | None, ...], tuple[Change, ...], bytes | None]
+"""What a writer's mutations made, what that changed, and the body of its changeset; None when
+nothing changed."""
 
 
 def write(
@@ -107,7 +108,8 @@ def _do(
         savepoint = rows.savepoint()
         try:
             entities = yield from writer.apply()
-            done[number] = (entities, _body(requests[number], writer.changes()))
+            changes = writer.changes()
+            done[number] = (entities, changes, _body(requests[number], changes))
             rows.show()
         except EntityError as error:
             rows.roll_back(savepoint)
@@ -158,19 +160,22 @@ def logged(write_ids: Sequence[bytes]) -> Plan[dict[bytes, Changeset]]:
 
 
 def _outcome(request: WriteRequest, changeset: Changeset) -> Plan[Committed]:
-    changes = list(decode_body(changeset.body).changes)
+    changes = decode_body(changeset.body).changes
+    left = list(changes)
     entities = []
     for mutation in request.mutations:
-        entity = _entity_of(mutation, changes, request)
+        entity = _entity_of(mutation, left, request)
         if entity is None and isinstance(mutation, Patch | Put):  # it changed nothing then
             endpoint_key = request.schemas(mutation.kind).endpoint_key
             entity = yield from read_entity(mutation.kind, mutation.key, endpoint_key)
         entities.append(entity)
-    return _committed(changeset, tuple(entities))
+    return _committed(changeset, tuple(entities), changes)
 
 
-def _committed(changeset: Changeset, entities: tuple[Entity | None, ...]) -> Committed:
-    return Committed(Head(changeset.version, changeset.digest), changeset, entities)
+def _committed(
+    changeset: Changeset, entities: tuple[Entity | None, ...], changes: tuple[Change, ...]
+) -> Committed:
+    return Committed(Head(changeset.version, changeset.digest), changeset, entities, changes)
 
 
 def _entity_of(mutation: Mutation, changes: list[Change], request: WriteRequest) -> Entity | None:
@@ -219,7 +224,7 @@ def _append(
 ) -> Plan[dict[int, Outcome]]:
     """Take the head row and log the changesets. A write that changed nothing answers the head that
     the others leave."""
-    bodies = {number: body for number, (_, body) in done.items() if body is not None}
+    bodies = {number: body for number, (_, _, body) in done.items() if body is not None}
     if bodies:
         entries = [
             (requests[number].write_id, blake3(body).digest(), body, requests[number].now)
@@ -237,10 +242,10 @@ def _append(
         changesets = {}
         head = yield from check_head(comparison, dialect)
     return {
-        number: _committed(changesets[number], entities)
+        number: _committed(changesets[number], entities, changes)
         if body is not None
         else Committed(head, None, entities)
-        for number, (entities, body) in done.items()
+        for number, (entities, changes, body) in done.items()
     }
 
 

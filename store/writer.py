@@ -56,8 +56,7 @@ class Writer:
         self._trim = trim
         self._patience = patience
         self._answers: dict[Ticket, asyncio.Future[Committed | Exception]] = {}
-        self._running: asyncio.Task[None] | None = None
-        self._under_way: asyncio.Task[Answers] | None = None
+        self._under_way: asyncio.Task[None] | None = None
         self._trimming: asyncio.Task[None] | None = None
 
     async def write(self, request: WriteRequest) -> Committed:
@@ -69,20 +68,16 @@ class Writer:
         ticket = Ticket(request, loop.time() + self._patience)
         self.queue.put(ticket)
         future = self._answers[ticket] = loop.create_future()
-        if self._running is None or self._running.done():
-            self._running = loop.create_task(self._run())
+        if self._under_way is None:
+            self._begin()
+        timer = loop.call_later(self._patience, self._late, ticket)
         try:
-            await asyncio.wait((future,), timeout=self._patience)
-            if not future.done() and self.queue.withdraw(ticket, timed_out=True):
-                late = Overloaded(
-                    f"other writes of this node kept it waiting for over {self._patience:g} s"
-                )
-                raise ticket.told(late)
             answer = await future
         except asyncio.CancelledError:
             self._abandon(ticket)
             raise
         finally:
+            timer.cancel()
             self._answers.pop(ticket, None)
         if isinstance(answer, Committed):
             return answer
@@ -92,19 +87,34 @@ class Writer:
         """Answer all that wait with AuthorityUnavailable; what is under way ends by itself."""
         self._tell(self.queue.close(lambda: AuthorityUnavailable(reason)))
 
-    async def _run(self) -> None:
-        while tickets := self.queue.take():
-            self._under_way = asyncio.create_task(self._answer(tickets))
-            await asyncio.wait((self._under_way,))
-            if self._under_way.cancelled():
-                self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
-            else:
-                answers = self._under_way.result()
-                self._tell(answers)
-                self._trim_now_and_then(answers)
+    def _begin(self) -> None:
+        self._under_way = asyncio.get_running_loop().create_task(self._transaction())
+        self._under_way.add_done_callback(self._ended)
 
-    async def _answer(self, tickets: Sequence[Ticket]) -> Answers:
-        requests = [ticket.request for ticket in tickets]
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._under_way = None
+        if self.queue:
+            self._begin()
+
+    def _late(self, ticket: Ticket) -> None:
+        if self.queue.withdraw(ticket, timed_out=True):
+            reason = f"other writes of this node kept it waiting for over {self._patience:g} s"
+            self._tell([(ticket, Overloaded(reason))])
+
+    async def _transaction(self) -> None:
+        """Its first step comes after the writes of this turn of the loop: they share it."""
+        tickets = self.queue.take()
+        if not tickets:
+            return
+        try:
+            answers = await self._answer([ticket.request for ticket in tickets])
+        except asyncio.CancelledError:
+            self.queue.failed(asyncio.InvalidStateError)  # nobody is left to be told
+            raise
+        self._tell(answers)
+        self._trim_now_and_then(answers)
+
+    async def _answer(self, requests: Sequence[WriteRequest]) -> Answers:
         try:
             return self.queue.committed(await self._execute(requests))
         except Raced as raced:

@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from yarl import URL
 
@@ -96,6 +97,7 @@ def token_accepted(access: Access, headers: Mapping[str, str]) -> bool:
     return hmac.compare_digest(_bytes(given), _bytes(access.token))
 
 
+@lru_cache(maxsize=256)
 def is_loopback_address(address: str) -> bool:
     """Whether a numeric address, as a socket names it, is loopback."""
     try:

@@ -9,12 +9,14 @@ from aiohttp import web
 from store.authority import Entity
 from store.canonical import content_hash, encode_entity
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def json_answer(
     body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """A JSON answer with Kong's content type."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _ENCODER.encode(body)
     return web.Response(
         # A request's header that is not UTF-8 may be quoted in an answer, as lone surrogates; what
         # ``backslashreplace`` makes of those is JSON's own escape.

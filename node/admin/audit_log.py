@@ -17,7 +17,6 @@ from node.admin.node_view import NodeView
 from node.admin.redaction import SECRET_KINDS, shown_target
 from node.proxy.forwarded import Trust
 from store.authority import Committed, Create, Entity, Mutation, Replace
-from store.changeset import decode_body
 from store.schema import schema
 from store.schema.values import is_uuid
 
@@ -57,13 +56,12 @@ def note_commit(request: web.Request, mutation: Mutation, committed: Committed) 
     if facts is None:
         return
     facts["revision"] = str(committed.head.version)
-    changes = () if committed.changeset is None else decode_body(committed.changeset.body).changes
-    facts["changes"] = len(changes)
+    facts["changes"] = len(committed.changes)
     entity = committed.entities[0] if committed.entities else None
     if entity is not None and not isinstance(mutation, Replace):
         facts.update(_named(mutation.kind, entity))
     elif not isinstance(mutation, Replace):
-        gone = [change.id for change in changes if change.kind == mutation.kind]
+        gone = [change.id for change in committed.changes if change.kind == mutation.kind]
         facts.update({"id": gone[0]} if gone else {})
 
 
@@ -86,7 +84,7 @@ def audit_writes(node: NodeView) -> Middleware:
         forwarded = request.headers.get("X-Forwarded-For")
         shown = {
             "client": client,
-            "forwarded_for": forwarded if trust.trusts(client.encode()) else None,
+            "forwarded_for": forwarded if forwarded and trust.trusts(client.encode()) else None,
             "token": "yes" if node.settings.admin_token else None,
             "origin": request.headers.get("Origin"),
             "method": request.method,

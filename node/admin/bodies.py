@@ -61,6 +61,11 @@ async def read_limited(request: web.Request, bytes_max: int) -> bytes:
         raise Refusal(415, MESSAGE_BY_STATUS[415])
     if (request.content_length or 0) > bytes_max:
         raise _too_large()
+    if request.content.is_eof():  # the body has come with the head, as small ones do
+        whole = request.content.read_nowait()
+        if len(whole) > bytes_max:
+            raise _too_large()
+        return whole
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):

@@ -27,7 +27,7 @@ def decode_json_object(body: bytes) -> dict[str, Any]:
 def decode_json(body: bytes) -> Any:
     """Any JSON document within the bounds. Raises Refusal."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        document = _DECODER.decode(body.decode("utf-8"))
     except RecursionError:
         raise _too_deep() from None
     except ValueError:  # no JSON, no UTF-8, or an integer of thousands of digits
@@ -38,6 +38,9 @@ def decode_json(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")  # Python's reader takes NaN and Infinity
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _too_deep() -> Refusal:

@@ -19,12 +19,17 @@ SECRET_KINDS = frozenset(
 CACHE_KEY = "cache_key"
 """What ``/cache/{cache_key}`` calls its key, which has a credential's in it."""
 
+_SECRET_NAMES = SECRET_KINDS | {CACHE_KEY}
+"""Parts of paths that may be secrets."""
+
 
 def shown_target(request: web.BaseRequest) -> str:
     """Path and query as they were sent, but for secrets that stand for an entity's id."""
     target: str = request.raw_path
     names = getattr(request, "match_info", None) or {}
-    secrets = {value for kind, value in names.items() if kind in (*SECRET_KINDS, CACHE_KEY)}
+    if _SECRET_NAMES.isdisjoint(names):
+        return target
+    secrets = {value for name, value in names.items() if name in _SECRET_NAMES}
     secrets = {value for value in secrets if not is_uuid(value)}
     if not secrets:
         return target

@@ -44,9 +44,10 @@ class CantFollow(Exception):
 class Others(Protocol):
     """The other nodes, as far as this one's tie to the authority concerns them."""
 
-    def committed(self, early: Sequence[Changeset]) -> None:
+    def committed(self, early: Sequence[Changeset], shown: Head | None = None) -> None:
         """This node's own commit was offered to the replica just now; ``early`` is the changeset
-        if something before it is missing here."""
+        if something before it is missing here, ``shown`` the head that the authority has shown
+        with it."""
 
     def confirmed(self, head: Head) -> None:
         """The authority itself has shown its head."""
@@ -204,11 +205,13 @@ class AuthorityLink:
     async def _take_in(self, head: Head, changeset: Changeset | None) -> None:
         """Serve what this node has just committed, and tell the others."""
         verdict = "known" if changeset is None else self._serving.take(changeset)
-        if changeset is not None:
+        if changeset is None:
+            self._has_shown(head)
+        else:
             # What can't be applied here, others can.
             waits = verdict in ("early", "preparing", "poison")
-            self._others.committed([changeset] if waits else [])
-        self._has_shown(head)
+            self._note_shown(head)
+            self._others.committed([changeset] if waits else [], head)
         if self._serving.preparing:
             # It goes in by and by, and what was committed after it then; no client waits for that.
             self._keep(self._go_on(head))
@@ -450,10 +453,13 @@ class AuthorityLink:
         return not self.reachable or tuple(version[:2]) == self._shown_epoch
 
     def _has_shown(self, head: Head) -> None:
+        self._note_shown(head)
+        self._others.confirmed(head)
+
+    def _note_shown(self, head: Head) -> None:
         self._shown_epoch = head.version[:2]
         if head.version > self._newest.version:
             self._newest = head
-        self._others.confirmed(head)
 
     def _failed(self, reason: str) -> None:
         if reason != self.reason:

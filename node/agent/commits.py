@@ -25,7 +25,7 @@ class Commits:
             for mutation in mutations:
                 raise off.unsupported(mutation)
         # Shielded: what is committed must be pushed, whether or not the client still listens.
-        committing = asyncio.ensure_future(self._link.commit(mutations, write_id))
+        committing = asyncio.create_task(self._link.commit(mutations, write_id))
         committing.add_done_callback(_look)
         committed = await asyncio.shield(committing)
         if committed.changeset is not None:

@@ -82,7 +82,7 @@ class Fences:
     def moved(self) -> None:
         """The replica has come to another version."""
         self._moved.set()
-        self._moved = asyncio.Event()
+        self._moved.clear()
 
     async def _answer(self, token: int, version: Version, seconds: float) -> None:
         stands = await self._workers.until(version, seconds)

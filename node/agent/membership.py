@@ -269,10 +269,21 @@ class Membership:
         """Join by ``host:port`` texts. Raises MembershipRefused for one that doesn't resolve."""
         self.join([await resolve(parse_host_port(address)) for address in addresses])
 
-    def committed(self, early: Sequence[tuple[Version, bytes, bytes, bytes]]) -> None:
-        """Push what this node has just committed; ``early`` is what the replica can't take yet."""
+    def committed(
+        self,
+        early: Sequence[tuple[Version, bytes, bytes, bytes]],
+        shown: Head | None = None,
+    ) -> None:
+        """Push what this node has just committed; ``early`` is what the replica can't take yet,
+        ``shown`` a head that the authority itself has shown with it."""
         waiting = [Changeset(*one) for one in early]
-        self._tell(lambda gossip, now: gossip.committed(now, waiting))
+
+        def tell(gossip: Gossip, now: float) -> None:
+            gossip.committed(now, waiting)
+            if shown is not None:
+                gossip.authority_confirmed(GossipHead(*shown), now)
+
+        self._tell(tell)
 
     def write_pause(self) -> float:
         """Seconds that a write here is to wait so that the other nodes keep up."""

@@ -6,6 +6,7 @@ of the file's connection. Whatever goes wrong with the disk, the node goes on fr
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -115,8 +116,10 @@ class ReplicaKeeper:
 
     def applied(self, changeset: Changeset) -> None:
         """The replica has applied the next changeset."""
+        is_planned = self._persister.deadline() is not None
         self._persister.applied(changeset)
-        self._wake.set()
+        if not is_planned:  # else it is known when to write, and this goes along
+            self._wake.set()
 
     def replaced(self) -> None:
         """The replica holds another whole state."""
@@ -225,7 +228,8 @@ class ReplicaKeeper:
 
     async def _run(self) -> None:
         while True:
-            job = self._persister.next(self._clock())
+            hurries = self._stopping and not self.problem
+            job = self._persister.next(math.inf if hurries else self._clock())
             if job is not None:
                 await self._do(job)
                 continue
@@ -235,7 +239,8 @@ class ReplicaKeeper:
             timeout = None if deadline is None else max(0.0, deadline - self._clock())
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
 
     async def _do(self, job: Job) -> None:
         try:

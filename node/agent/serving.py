@@ -67,7 +67,7 @@ class Serving:
         return self.head() != EMPTY
 
     def head(self) -> Head:
-        return Head(*self.replica.head())
+        return self.replica.head()
 
     def reach(self, version: tuple[int, int, int]) -> Reach:
         return self.replica.reach(version)

@@ -248,12 +248,17 @@ class Workers:
             return stands
         waiter: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = version
+        # Every write waits here: asyncio.timeout takes longer than all the rest of it.
+        timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiter)
         try:
-            return await asyncio.wait_for(waiter, seconds)
-        except TimeoutError:
-            return self.reach(version)
+            return await waiter
         finally:
+            timer.cancel()
             del self._waiters[waiter]
+
+    def _give_up(self, waiter: "asyncio.Future[Reach]") -> None:
+        if not waiter.done():
+            waiter.set_result(self.reach(self._waiters[waiter]))
 
     def pids(self) -> list[int]:
         """Process ids of the current workers."""

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from store.authority import Committed, Replace
-from store.changeset import decode_body
 from store.declarative.difference import Difference, difference
 from store.declarative.document import parse_document, read_beside, selected_tags
 from store.declarative.standing import Selection, Standing, WholeState
@@ -31,8 +30,7 @@ class Brought(NamedTuple):
         the difference says."""
         if self.committed is None or self.committed.changeset is None:
             return False
-        written = decode_body(self.committed.changeset.body).changes
-        return set(written) != set(self.difference.replace.changes)
+        return set(self.committed.changes) != set(self.difference.replace.changes)
 
 
 class Bringer(NamedTuple):

@@ -11,8 +11,11 @@ PENDING_BYTES_MAX = 128 * 1024 * 1024
 BATCH_CHANGESETS_MAX = 1_000
 """Changesets of one transaction: a long one keeps the write-ahead log from being worked off."""
 BATCH_BYTES_MAX = BODY_BYTES_MAX
-BATCH_PAUSE_SECONDS = 0.05
-"""From the end of one batch to the next, so that a burst is written in few transactions."""
+BATCH_PAUSE_SECONDS = 0.25
+"""From the end of one batch to the next, so that changes that come one by one are written in few
+transactions, too: each costs the node as much as a tenth of what it takes to make a change."""
+FULL_BATCH_PAUSE_SECONDS = 0.05
+"""The same while as much waits as goes into a batch."""
 
 SLICE_ENTITIES = 2_000
 """Entities of one transaction when everything is written."""
@@ -29,4 +32,5 @@ BUSY_SECONDS_MAX = 1.0
 
 assert BODY_BYTES_MAX <= PENDING_BYTES_MAX, "every changeset may wait"
 assert BATCH_BYTES_MAX <= PENDING_BYTES_MAX
+assert FULL_BATCH_PAUSE_SECONDS <= BATCH_PAUSE_SECONDS
 assert LOG_BYTES_MAX <= PENDING_BYTES_MAX

@@ -25,6 +25,7 @@ from store.replica_file.limits import (
     BATCH_BYTES_MAX,
     BATCH_CHANGESETS_MAX,
     BATCH_PAUSE_SECONDS,
+    FULL_BATCH_PAUSE_SECONDS,
     PENDING_BYTES_MAX,
     PENDING_CHANGESETS_MAX,
     RETRY_SECONDS,
@@ -145,7 +146,8 @@ class Persister:
         else:
             self._aside = False
         self.held, self._noted_id, self.failures = head, job.authority_id, 0
-        self._not_before = now + BATCH_PAUSE_SECONDS
+        much = len(self._waiting) >= BATCH_CHANGESETS_MAX
+        self._not_before = now + (FULL_BATCH_PAUSE_SECONDS if much else BATCH_PAUSE_SECONDS)
 
     def failed(self, now: float, problem: Problem) -> None:
         """The job was not done, or not wholly; the file is what it was, or damaged."""

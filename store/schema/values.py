@@ -7,11 +7,11 @@ carry nothing but text), ``errors_of`` says what is wrong with a value that
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 from store.limits import ELEMENTS_MAX, INTEGER_MAX, STRING_CHARS_MAX
-from store.schema.field import Field, Shorthand
+from store.schema.field import Field, FieldType, Shorthand
 
 REQUIRED = "required field missing"
 UNKNOWN = "unknown field"
@@ -104,7 +104,7 @@ def errors_of(field: Field, value: Any) -> Any:
         return REQUIRED if field.required else None
     if field.null_only:
         return field.null_only
-    wrong = _errors_of_type(field, value)
+    wrong = _ERRORS_OF_TYPE[field.type](field, value)
     if wrong is None and not (field.referenceable and is_reference(value)):
         wrong = _broken_rule(field, value)
         if wrong is not None and field.error:
@@ -112,27 +112,13 @@ def errors_of(field: Field, value: Any) -> Any:
     return wrong
 
 
-def _errors_of_type(field: Field, value: Any) -> Any:
-    match field.type:
-        case "string":
-            return _text_error(value) if isinstance(value, str) else _EXPECTED["string"]
-        case "boolean":
-            return None if isinstance(value, bool) else _EXPECTED["boolean"]
-        case "integer":
-            return _integer_error(field, value)
-        case "number":
-            return _number_error(value)
-        case "array" | "set":
-            return _elements_errors(field, value)
-        case "map":
-            return _map_errors(field, value)
-        case "record":
-            return _record_errors(field, value)
-        case "foreign":
-            return _reference_errors(value)
+def _boolean_error(field: Field, value: Any) -> str | None:
+    return None if isinstance(value, bool) else _EXPECTED["boolean"]
 
 
-def _text_error(value: str) -> str | None:
+def _text_error(field: Field, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return _EXPECTED["string"]
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -148,7 +134,7 @@ def _integer_error(field: Field, value: Any) -> str | None:
     return None
 
 
-def _number_error(value: Any) -> str | None:
+def _number_error(field: Field, value: Any) -> str | None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return _EXPECTED["number"]
     if isinstance(value, int) and abs(value) > INTEGER_MAX:
@@ -230,7 +216,7 @@ def value_at(record: Any, path: Sequence[str]) -> Any:
     return record
 
 
-def _reference_errors(value: Any) -> Any:
+def _reference_errors(field: Field, value: Any) -> Any:
     """A reference is ``{"id": uuid}``; references by name were resolved before."""
     if not isinstance(value, dict) or value.get("id") is None:
         others = [name for name in value if name != "id"] if isinstance(value, dict) else []
@@ -238,6 +224,19 @@ def _reference_errors(value: Any) -> Any:
     if not isinstance(value["id"], str):
         return {"id": _EXPECTED["string"]}
     return None if is_uuid(value["id"]) else {"id": "expected a valid UUID"}
+
+
+_ERRORS_OF_TYPE: dict[FieldType, Callable[[Field, Any], Any]] = {
+    "string": _text_error,
+    "boolean": _boolean_error,
+    "integer": _integer_error,
+    "number": _number_error,
+    "array": _elements_errors,
+    "set": _elements_errors,
+    "map": _map_errors,
+    "record": _record_errors,
+    "foreign": _reference_errors,
+}
 
 
 def _broken_rule(field: Field, value: Any) -> str | None:
@@ -256,7 +255,11 @@ def _broken_rule(field: Field, value: Any) -> str | None:
         return "expected a valid UUID"
     if field.between and not field.between[0] <= value <= field.between[1]:
         return f"value should be between {int(field.between[0])} and {int(field.between[1])}"
-    wrong = _length_error(field, value) or _pattern_error(field, value)
+    wrong = None
+    if isinstance(value, str):
+        wrong = _length_error(field, value, 1, STRING_CHARS_MAX) or _pattern_error(field, value)
+    elif isinstance(value, list | dict):
+        wrong = _length_error(field, value, 0, None)
     if wrong is None and field.mutually_exclusive_subsets:
         wrong = _subsets_error(field, value)
     if wrong is None and field.check is not None:
@@ -264,12 +267,10 @@ def _broken_rule(field: Field, value: Any) -> str | None:
     return wrong
 
 
-def _length_error(field: Field, value: Any) -> str | None:
-    if not isinstance(value, str | list | dict):
-        return None
-    text = isinstance(value, str)
-    shortest = field.len_min if field.len_min is not None else int(text)
-    longest = field.len_max if field.len_max is not None else (STRING_CHARS_MAX if text else None)
+def _length_error(field: Field, value: Sized, shortest: int, longest: int | None) -> str | None:
+    """``shortest`` and ``longest`` go for a field that doesn't say them."""
+    shortest = field.len_min if field.len_min is not None else shortest
+    longest = field.len_max if field.len_max is not None else longest
     if len(value) < shortest:
         return f"length must be at least {shortest}"
     if longest is not None and len(value) > longest:
@@ -277,9 +278,7 @@ def _length_error(field: Field, value: Any) -> str | None:
     return None
 
 
-def _pattern_error(field: Field, value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
+def _pattern_error(field: Field, value: str) -> str | None:
     if not value.startswith(field.starts_with):
         return f"should start with: {field.starts_with}"
     for pattern in field.match_none:

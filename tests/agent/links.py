@@ -24,8 +24,10 @@ class Nobody:
         self.pauses: list[float] = []
         """How long each write waits; the last one for ever."""
 
-    def committed(self, early: Sequence[Changeset]) -> None:
+    def committed(self, early: Sequence[Changeset], shown: Head | None = None) -> None:
         self.early.extend(early)
+        if shown is not None:
+            self.confirmed(shown)
 
     def confirmed(self, head: Head) -> None:
         self.heads.append(head)

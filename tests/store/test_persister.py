@@ -7,7 +7,11 @@ import pytest
 
 from store.changeset import Changeset
 from store.replica_file import persister as persister_module
-from store.replica_file.limits import BATCH_PAUSE_SECONDS, RETRY_SECONDS
+from store.replica_file.limits import (
+    BATCH_PAUSE_SECONDS,
+    FULL_BATCH_PAUSE_SECONDS,
+    RETRY_SECONDS,
+)
 from store.replica_file.persister import Batch, Persister, Whole
 from store.version import EMPTY
 from tests.store.replica_history import head_of, random_history
@@ -42,6 +46,20 @@ def test_what_was_applied_is_written_at_once_and_what_comes_meanwhile_next() -> 
     assert persister.next(1) is None, "bursts gather for a moment"
     assert persister.deadline() == 1 + BATCH_PAUSE_SECONDS
     assert persister.next(2) == Batch(HEADS[11], tuple(HISTORY[11:14]), "a")
+
+
+def test_while_as_much_waits_as_goes_into_a_batch_the_next_one_comes_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(persister_module, "BATCH_CHANGESETS_MAX", 2)
+    persister = follower()
+    feed(persister, 10, 15)
+    persister.next(0)
+    persister.written(1, HEADS[12])
+    assert persister.deadline() == 1 + FULL_BATCH_PAUSE_SECONDS
+    persister.next(2)
+    persister.written(2, HEADS[14])
+    assert persister.deadline() == 2 + BATCH_PAUSE_SECONDS
 
 
 def test_without_a_file_everything_is_written_then_what_came_meanwhile() -> None:
