@@ -87,6 +87,8 @@ def write_all(
     for number, request in enumerate(requests):
         if request.write_id in found:
             outcomes[number] = found[request.write_id]
+    if found:
+        yield from check_head(comparison, dialect)  # else who is answered took it for confirmed
     todo = {number: item for number, item in enumerate(requests) if number not in outcomes}
     if todo:
         outcomes |= yield from _do(todo, dialect, comparison)

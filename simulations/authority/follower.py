@@ -30,7 +30,9 @@ class Follower:
         self.replica = Replica("simulated")
         self.raised: list[Changeset] = []
         self.informed: list[Changeset] = []
-        """Those raised by who held all of the history that was left."""
+        """Those raised by who held the history that was left, down to where the authority was."""
+        self.hearings = 0
+        """How often a head that was heard took the place of what it knew itself."""
         self.name = name
         self._moved = moved
         self._proved = proved
@@ -41,8 +43,10 @@ class Follower:
         self.replica = Replica("simulated")
 
     def hear(self, head: Head) -> None:
-        """A member knows it to be confirmed."""
-        self.confirmed = max(self.confirmed, head)
+        """A member knows it to be confirmed; another content of the same version is not newer."""
+        if head.version > self.confirmed.version:
+            self.confirmed = head
+            self.hearings += 1
 
     def committed(self, answer: Committed) -> None:
         """An own write was answered."""
@@ -73,7 +77,8 @@ class Follower:
             )
             if raised.changeset is not None:
                 self.raised.append(raised.changeset)
-                if informed:
+                lowest = min((head.version.revision for head in heads), default=0)
+                if informed and lowest < raised.changeset.version.revision:
                     self.informed.append(raised.changeset)
             self._confirm(raised.head)
 
@@ -99,6 +104,6 @@ class Follower:
         return verdict
 
     def _confirm(self, head: Head) -> None:
-        if head > self.confirmed:
+        if head.version > self.confirmed.version:
             self.confirmed = head
             self._moved(head)

@@ -20,6 +20,9 @@ from store.history import Proof
 from store.lineage import decode_record
 from store.version import EMPTY, Head
 
+_WRITTEN_OVER_MAX = 30
+"""Lost commits that a newcomer will write over."""
+
 
 class FollowingWriter(Writer):
     """A process with a copy of the authority."""
@@ -54,13 +57,13 @@ class FollowingWriter(Writer):
     async def _once(
         self, write_id: bytes, mutations: tuple[Mutation, ...], *, named: bool
     ) -> Committed | Exception:
-        confirmed = self.follower.confirmed
+        confirmed, hearings = self.follower.confirmed, self.follower.hearings
         answer = await super()._once(write_id, mutations, named=named)
         if isinstance(answer, HistoryForked):
             self._histories.proved(answer.standing.proof)
             await self.follower.settle(self.engine)
         elif isinstance(answer, Committed):
-            if answer.changeset is not None and not named:
+            if answer.changeset is not None and not named and hearings == self.follower.hearings:
                 self._histories.written.append((confirmed, answer.changeset))
             self.follower.committed(answer)
         return answer
@@ -87,8 +90,9 @@ class Histories(Run):
         """How often a process begins on an empty disk."""
         self.looks = self.rng.choice((0.1, 0.5, 5.0))
         """Mean seconds between two looks at the authority."""
-        self._newcomers = self.rng.choice((0, 1, 3))
+        self._newcomers = self.rng.choice((0, 2, 6))
         """How often one that knows nothing will be alone after a rewind."""
+        self._calm_until = 0.0
         self._tells = self.rng.choice((0.0, 0.2, 1.0))
         """How often what one knows to be confirmed is heard by another."""
         self.written: list[tuple[Head, Changeset]] = []
@@ -110,28 +114,35 @@ class Histories(Run):
         self.count(f"found_{proof}")
 
     def harm(self, victim: Writer) -> None:
+        if self.clock.now < self._calm_until:
+            return  # a restart, say, would wake one that stands still
         match self.rng.randrange(4):
             case 0:
                 self.ground.remember()
             case 1:
                 self.trace.add(self.clock.now, 3, 0, b"")
+                before = len(self.ground.log)
                 self.ground.rewind()
-                if self._newcomers:
+                lost = before - len(self.ground.log)
+                if self._newcomers and 0 < lost <= _WRITTEN_OVER_MAX:
                     self._newcomers -= 1
-                    self._let_one_newcomer_write(victim)
+                    self._let_one_newcomer_write(victim, lost)
             case _:
                 super().harm(victim)
 
-    def _let_one_newcomer_write(self, newcomer: Writer) -> None:
-        """One that knows nothing is alone with the authority for a while."""
+    def _let_one_newcomer_write(self, newcomer: Writer, lost: int) -> None:
+        """One that knows nothing is alone with the authority, mostly until what was lost has been
+        written over."""
+        alone = self.rng.uniform(2.0, 6.0) + lost * self.pause
+        self._calm_until = self.clock.now + alone
         for writer in self._followers:
             if writer is newcomer:
                 writer.follower.forget()
                 writer.restart()
-                writer.write_more(8)
+                writer.write_more(lost + 8)
             else:
                 writer.loop.pause()
-                self.clock.after(self.rng.uniform(2.0, 6.0), writer.loop.resume)
+                self.clock.after(alone * self.rng.uniform(1.0, 1.5), writer.loop.resume)
 
     def judge(self) -> list[Changeset]:
         log, state, tables = self.read()

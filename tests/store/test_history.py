@@ -166,12 +166,18 @@ async def test_a_write_that_changes_nothing_is_compared_too(engine: Engine, node
             await node.authority.write([mutation], origin="n1")
 
 
-async def test_a_write_that_is_in_the_log_is_answered_from_it(engine: Engine, node: Node) -> None:
-    write_id = bytes(range(16))
-    mutation = Create("services", {"name": "a", "host": "h"})
-    first = await node.authority.write([mutation], origin="n1", write_id=write_id)
+async def test_a_write_that_is_in_the_log_is_answered_from_it_once_the_history_is_settled(
+    engine: Engine, node: Node
+) -> None:
+    """Another's commit, that lies in a history which isn't the confirmed one."""
     await lose(engine, node, "b")
-    again = await node.authority.write([mutation], origin="n1", write_id=write_id)
+    retried = ([Create("services", {"name": "a", "host": "h"})], bytes(range(16)))
+    stranger = await engine.connect()
+    first = await stranger.write(retried[0], origin="n2", write_id=retried[1])
+    with pytest.raises(HistoryForked):
+        await node.authority.write(retried[0], origin="n1", write_id=retried[1])
+    node.known.append((await node.raise_epoch()).head)
+    again = await node.authority.write(retried[0], origin="n1", write_id=retried[1])
     assert again.changeset == first.changeset
 
 
