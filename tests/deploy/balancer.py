@@ -86,11 +86,11 @@ def sample(port: int, node_ports: Sequence[int]) -> str:
     text = SAMPLE.read_text("utf-8")
     text, listeners = re.subn(r"listen 80;", f"listen {HOST}:{port};", text)
     assert listeners == 1
-    [*servers] = re.findall(r"^ *server 10\.0\.0\.\d+:8000;\n", text, re.MULTILINE)
-    first, *rest = servers
-    for server in rest:
-        text = text.replace(server, "")
-    return text.replace(first, "".join(f"    server {HOST}:{port};\n" for port in node_ports))
+    server = re.compile(r"(?:^ *server 10\.0\.0\.\d+:8000(.*;\n))+", re.MULTILINE)
+    ours = "".join(f"    server {HOST}:{port}\\1" for port in node_ports)
+    text, upstreams = server.subn(ours, text)
+    assert upstreams == 1
+    return text
 
 
 def with_keepalive(text: str) -> str:
