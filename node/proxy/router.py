@@ -329,6 +329,13 @@ class HostIndex:
             and index.has(place.prefix, place.candidate)
         )
 
+    def best(self, request: Request, passed_over: set[str]) -> Match | None:
+        """The first of all candidates that matches, those of some services passed over."""
+        best: Match | None = None
+        for index in self.matching(request.host):
+            best = index.best(request, best, passed_over)
+        return best
+
     def matching(self, host: bytes) -> list[PrefixIndex]:
         """The indexes of all patterns that a host fits."""
         exact, prefixes, suffixes = self._indexes
@@ -471,10 +478,7 @@ class Router:
             self._hosts.prune(host, wildcard)
 
     def _search(self, request: Request) -> Match | None:
-        best: Match | None = None
-        for index in self._hosts.matching(request.host):
-            best = index.best(request, best, self._passed_over)
-        return best
+        return self._hosts.best(request, self._passed_over)
 
 
 def _places(route: Route) -> list[Place]:

@@ -7,9 +7,11 @@ routes under the rarest of its attributes' values are looked at before all other
 among those looked at, the first in the order of `_rank_of` that matches wins.
 
 That sounds like lists that are walked, and in Kong they are. Here each category has the index that
-the other flavor has, and what a bucket leaves out is passed over while it is searched. Four facts
-about all routes decide where a search begins and what the bucket is; they are kept beside:
-which header names, wildcard hosts, expressions and plain paths there are, the first ones first.
+the other flavor has. The first that matches is nearly always in the bucket, whichever that is; only
+where it may not be, the bucket is worked out, and what that leaves out is passed over in a second
+search. Four facts about all routes decide where a search begins and what the bucket is; they are
+kept beside: which header names, wildcard hosts, expressions and plain paths there are, the first
+ones first.
 
 Two things differ from Kong. Expressions are RE2's. And routes of a disabled service match nothing,
 but still count when the bucket is chosen: so disabling a service costs the same with any number of
@@ -23,7 +25,7 @@ from collections.abc import Iterator, Sequence
 import re2
 
 from node.proxy.entities import EntityRefused, HeaderPattern, HostPattern, Route
-from node.proxy.regexes import compile_regex, literal_prefix
+from node.proxy.regexes import compile_regex, literal_prefix, searchable
 from node.proxy.router import (
     Candidate,
     HostIndex,
@@ -42,6 +44,7 @@ from node.proxy.traditional_attributes import (
     Asked,
     Attributes,
     host_text,
+    port_of,
 )
 
 _HAS_REGEX, _PLAIN_HOSTS_ONLY, _WILDCARD_WITH_PORT = 0x01, 0x02, 0x04
@@ -122,11 +125,15 @@ class _Standing(Candidate):
         self.uri = plain if regex is None else regex.pattern
         """Its path's text, as a key."""
 
-    def fits(self, request: Request, asked: Asked) -> Match | None:
-        """The match, where the index says that host and literal prefix may fit, and the path holds
-        what it must."""
+    def run(self, path: bytes) -> Match | None:
+        """The match of the expression, which tells whose it is."""
+        match = super().run(path)
+        return match and _Found(self, match)
+
+    def match(self, request: Request) -> Match | None:
+        """The host and the path's literal prefix may fit, and the path holds what it must."""
         route = self.route
-        if self.host is not None and not _host_fits(self.host, request, asked.port):
+        if self.host is not None and not _host_fits(self.host, request):
             return None
         if route.methods and request.method not in route.methods:
             return None
@@ -138,10 +145,27 @@ class _Standing(Candidate):
         return self if self.regex is None else self.run(request.path)
 
 
-def _host_fits(host: HostPattern, request: Request, port: int) -> bool:
+class _Found(Match):
+    """The match of an expression."""
+
+    __slots__ = ("standing",)
+
+    def __init__(self, standing: _Standing, match: Match) -> None:
+        super().__init__(match.route, match.rank, match.matched, match.groups)
+        self.standing = standing
+
+
+def _standing_of(match: Match) -> _Standing:
+    if isinstance(match, _Standing):
+        return match
+    assert isinstance(match, _Found)
+    return match.standing
+
+
+def _host_fits(host: HostPattern, request: Request) -> bool:
     if host.wildcard == 0:  # only a port that the client names is compared
         return host.port in (0, request.named_port)
-    return len(request.host) > len(host.text) and host.port in (0, port)
+    return len(request.host) > len(host.text) and host.port in (0, port_of(request))
 
 
 class _Category:
@@ -177,36 +201,51 @@ class _Category:
         yield from ((SNI, sni) for sni in route.snis)
 
     def best(self, request: Request, asked: Asked, passed_over: set[str]) -> Match | None:
+        """The bucket matters only where it might not hold the first of all that match."""
+        best = self.index.best(request, passed_over)
+        if best is None:
+            return None
+        standing = _standing_of(best)
+        if self._is_in_any(standing, request, asked):
+            return best
         bucket = self._bucket(asked)
-        if bucket is not None:
-            match = self._search(request, asked, passed_over, bucket)
-            if match is not None:
-                return match
-        return self._search(request, asked, passed_over, None)
+        if bucket is None or _is_in(standing, bucket):
+            return best
+        return self._search(request, passed_over, bucket) or best
+
+    def _is_in_any(self, standing: _Standing, request: Request, asked: Asked) -> bool:
+        """Whether one that matches is in the bucket, whichever that is. Most are, and that can be
+        told without counting anything."""
+        if self.bits & HEADER:
+            return asked.key(HEADER) in standing.header_names
+        host = standing.host
+        if host is not None and (host.wildcard or request.named_port):
+            if asked.key(HOST) not in standing.hosts:
+                return False
+        elif standing.regex is None and standing.uri is not None and asked.leads_to(standing.uri):
+            return True
+        return standing.uri is None or standing.uri == asked.key(URI)
 
     def _bucket(self, asked: Asked) -> tuple[int, bytes] | None:
         """The attribute and value whose routes come first; None when that leaves out none: whoever
         matches has the request's method and server name."""
         smallest, least = 0, 0
         for attribute, sizes in self._sizes.items():
-            size = sizes.get(asked.keys[attribute], 0)
+            size = sizes.get(asked.key(attribute), 0)
             if not size:
                 continue
             if attribute == HEADER:
-                return HEADER, asked.keys[HEADER]
+                return HEADER, asked.key(HEADER)
             if not smallest or size < least:
                 smallest, least = attribute, size
-        return None if smallest in (0, METHOD, SNI) else (smallest, asked.keys[smallest])
+        return None if smallest in (0, METHOD, SNI) else (smallest, asked.key(smallest))
 
     def _search(
-        self,
-        request: Request,
-        asked: Asked,
-        passed_over: set[str],
-        bucket: tuple[int, bytes] | None,
+        self, request: Request, passed_over: set[str], bucket: tuple[int, bytes]
     ) -> Match | None:
+        """The first of a bucket that matches."""
         best: Match | None = None
-        text = asked.text
+        text = searchable(request.path)
         for candidates in self._lists(request):
             for candidate in candidates:
                 if best is not None and candidate.rank >= best.rank:
@@ -214,11 +253,11 @@ class _Category:
                 if candidate.needs not in text:
                     continue
                 assert isinstance(candidate, _Standing)
-                if bucket is not None and not _is_in(candidate, bucket):
+                if not _is_in(candidate, bucket):
                     continue
                 if passed_over and candidate.route.service_id in passed_over:
                     continue
-                match = candidate if candidate.sure else candidate.fits(request, asked)
+                match = candidate if candidate.sure else candidate.match(request)
                 if match is not None:
                     best = match
                     break
@@ -300,15 +339,23 @@ class TraditionalRouter(Router):
         )
 
     def _search(self, request: Request) -> Match | None:
-        asked = self._attributes.asked(request)
-        if not asked.category:
-            return None
-        start = self._order.index(asked.category) if asked.category in self._categories else 0
-        for bits in self._order[start:]:
-            match = self._categories[bits].best(request, asked, self._passed_over)
+        asked = Asked(self._attributes, request)
+        categories = self._categories
+        for bits in self._order_for(request, asked):
+            match = categories[bits].best(request, asked, self._passed_over)
             if match is not None:
                 return match
         return None
+
+    def _order_for(self, request: Request, asked: Asked) -> list[int]:
+        """The categories to look in. Those above where Kong begins hold nothing that matches, but
+        for routes with server names, which match all requests without TLS."""
+        if request.ssl or not self._attributes.snis:
+            return self._order
+        begin = asked.category()
+        if not begin:
+            return []
+        return self._order[self._order.index(begin) :] if begin in self._categories else self._order
 
 
 def _is_alike(one: Candidate, other: Candidate) -> bool:

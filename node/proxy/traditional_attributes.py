@@ -8,7 +8,6 @@ the routes that have them, since the first of several that fit counts.
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import re2
 
@@ -25,17 +24,45 @@ def host_text(host: HostPattern) -> bytes:
     return b"%b:%d" % (text, host.port) if host.port else text
 
 
-class Asked(NamedTuple):
-    """What of a request decides where the search begins, and the bucket."""
-
-    category: int
-    port: int
+def port_of(request: Request) -> int:
     """The one in the Host field, else the scheme's own."""
-    text: str
-    """The path, searchable."""
-    keys: dict[int, bytes]
-    """The key of the bucket by attribute. Of HOST: the wildcard that matched first, else the Host
-    field. Of URI: the expression that matched first, else the longest plain path."""
+    return request.named_port or (443 if request.ssl else 80)
+
+
+class Asked:
+    """What of a request decides where the search begins, and the bucket; each is worked out when it
+    is first asked for."""
+
+    __slots__ = ("_attributes", "_keys", "_request")
+
+    def __init__(self, attributes: "Attributes", request: Request) -> None:
+        self._attributes = attributes
+        self._request = request
+        self._keys: dict[int, bytes] = {}
+
+    def key(self, attribute: int) -> bytes:
+        """That of the bucket. Of HOST: the wildcard that matched first, else the Host field. Of
+        URI: the expression that matched first, else the longest plain path."""
+        key = self._keys.get(attribute)
+        if key is None:
+            key = self._keys[attribute] = self._attributes.key(attribute, self._request)
+        return key
+
+    def leads_to(self, plain: bytes) -> bool:
+        """Whether a plain path that some route has, and the request's begins with, is the key of
+        URI; False, too, where that isn't known at once."""
+        return self._attributes.leads_to(plain, self._request.path)
+
+    def category(self) -> int:
+        """The attributes by which the request might be matched, as bits."""
+        attributes, host = self._attributes, self.key(HOST)
+        return (
+            (HOST if attributes.has_host(host, self._request) else 0)
+            | (HEADER if self.key(HEADER) else 0)
+            | (URI if self.key(URI) else 0)
+            | (METHOD if self._request.method in attributes.methods else 0)
+            | (SNI if self._request.sni in attributes.snis else 0)
+        )
 
 
 class _Firsts:
@@ -104,8 +131,8 @@ class Attributes:
         self._regexes: dict[bytes, dict[bytes, tuple[str, re2._Regexp[bytes]]]] = {}
         """By literal prefix and text, with what a path must hold."""
         self._regex_lengths = _Lengths()
-        self._methods: Counter[bytes] = Counter()
-        self._snis: Counter[bytes] = Counter()
+        self.methods: Counter[bytes] = Counter()
+        self.snis: Counter[bytes] = Counter()
 
     def note(
         self,
@@ -126,7 +153,7 @@ class Attributes:
                 self._path_lengths.change(len(plain), by)
         elif regex is not None:
             self._note_regex(regex, prefix, rank, by)
-        for counter, values in ((self._methods, route.methods), (self._snis, route.snis)):
+        for counter, values in ((self.methods, route.methods), (self.snis, route.snis)):
             for value in values:
                 counter[value] += by
                 if not counter[value]:
@@ -161,34 +188,41 @@ class Attributes:
                 del self._regexes[prefix]
         self._regex_lengths.change(len(prefix), by)
 
-    def asked(self, request: Request) -> Asked:
-        """By which attributes a request might be matched."""
-        port = request.named_port or (443 if request.ssl else 80)
-        method, sni = request.method, request.sni
-        category, host = self._host_asked(request, port)
-        header = self._header_asked(request) if self._names else b""
-        text = searchable(request.path)
-        uri = self._uri_asked(request.path, text)
-        return Asked(
-            category
-            | (HEADER if header else 0)
-            | (URI if uri else 0)
-            | (METHOD if method in self._methods else 0)
-            | (SNI if sni in self._snis else 0),
-            port,
-            text,
-            {HOST: host, HEADER: header, URI: uri, METHOD: method, SNI: sni},
-        )
+    def key(self, attribute: int, request: Request) -> bytes:
+        """See ``Asked.key``."""
+        if attribute == HOST:
+            return self._host_asked(request)
+        if attribute == HEADER:
+            return self._header_asked(request) if self._names else b""
+        if attribute == URI:
+            return self._uri_asked(request.path)
+        return request.method if attribute == METHOD else request.sni
 
-    def _host_asked(self, request: Request, port: int) -> tuple[int, bytes]:
+    def has_host(self, key: bytes, request: Request) -> bool:
+        """Whether there is a pattern that the host fits, given the key of HOST."""
+        return key in self._hosts or self._has_exact(request)
+
+    def leads_to(self, plain: bytes, path: bytes) -> bool:
+        """See ``Asked.leads_to``."""
+        if self._regexes:
+            return False
+        for length in self._path_lengths.descending:
+            if length <= len(plain):
+                return True
+            if length <= len(path) and path[:length] in self._paths:
+                return False
+        return True
+
+    def _has_exact(self, request: Request) -> bool:
+        host = request.host
+        return host in self._hosts or b"%b:%d" % (host, port_of(request)) in self._hosts
+
+    def _host_asked(self, request: Request) -> bytes:
         host = request.host
         named = b"%b:%d" % (host, request.named_port) if request.named_port else host
-        if not host:
-            return 0, b""
-        if host in self._hosts or b"%b:%d" % (host, port) in self._hosts:
-            return HOST, named
-        wildcard = self._hosts.first(self._wildcards_of(host, port))
-        return (HOST, wildcard) if wildcard else (0, named)
+        if not host or self._has_exact(request):
+            return named
+        return self._hosts.first(self._wildcards_of(host, port_of(request))) or named
 
     def _wildcards_of(self, host: bytes, port: int) -> Iterator[bytes]:
         for lengths, wildcard in zip(self._wildcard_lengths, (-1, 1), strict=True):
@@ -204,8 +238,8 @@ class Attributes:
             name for name in self._names if any(True for _ in request.header_values(name))
         )
 
-    def _uri_asked(self, path: bytes, text: str) -> bytes:
-        regex = self._regex_asked(path, text) if self._regexes else b""
+    def _uri_asked(self, path: bytes) -> bytes:
+        regex = self._regex_asked(path, searchable(path)) if self._regexes else b""
         if regex:
             return regex
         for length in self._path_lengths.descending:

@@ -231,8 +231,8 @@ HEADERS: list[dict[str, list[str]]] = [
 ]
 
 
-def some(values: list[str], size: int = 3) -> st.SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(values), max_size=size, unique=True)
+def some(values: list[str], size: int = 3, least: int = 0) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=least, max_size=size, unique=True)
 
 
 definitions = st.fixed_dictionaries(
@@ -246,6 +246,29 @@ definitions = st.fixed_dictionaries(
         "created_at": st.integers(1, 3),
     }
 )
+
+
+def rivals(paths: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """In few categories, so that it matters what the bucket is."""
+    return st.fixed_dictionaries(
+        {
+            "hosts": some(["a.test", "a.test:81", "*.test", "a.*"], 2, least=1),
+            "paths": some(paths, 2, least=1),
+            "methods": st.just([]),
+            "headers": st.sampled_from([{}, {}, {"x": ["1"]}, {"y": ["2"]}]),
+            "snis": st.just([]),
+            "regex_priority": st.integers(0, 2),
+            "created_at": st.integers(1, 3),
+        }
+    )
+
+
+def changes_of(
+    routes: st.SearchStrategy[dict[str, Any]], least: int = 0
+) -> st.SearchStrategy[list[tuple[int, dict[str, Any] | None]]]:
+    return st.lists(st.tuples(st.integers(0, 9), st.none() | routes), min_size=least, max_size=20)
+
+
 requests = st.builds(
     Asked,
     method=st.sampled_from(["GET", "POST", "PUT"]),
@@ -260,16 +283,31 @@ requests = st.builds(
     ),
 ).map(lambda asked: asked if asked.ssl else replace(asked, sni=""))
 """Without TLS there is no server name."""
+contested = st.builds(
+    Asked,
+    method=st.just("GET"),
+    host=st.sampled_from(["a.test", "a.test:81", "c.test"]),
+    path=st.sampled_from(["/a", "/a/b"]),
+    ssl=st.just(False),
+    sni=st.just(""),
+    headers=st.sampled_from([{}, {"x": ["1"], "y": ["2"]}]),
+)
+"""What most of the rivals match."""
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.none() | definitions), max_size=20),
-    st.lists(requests, min_size=1, max_size=6),
+    st.tuples(changes_of(definitions), st.lists(requests, min_size=1, max_size=6))
+    | st.tuples(
+        changes_of(rivals(["/", "/a", "/a/b"]), least=4)
+        | changes_of(rivals(["/a", "/a/b", "~/a.*b$"]), least=4),
+        st.lists(contested, min_size=2, max_size=6),
+    )
 )
 def test_after_any_changes_the_winner_is_the_one_that_the_rules_name(
-    changes: list[tuple[int, dict[str, Any] | None]], asked: list[Asked]
+    drawn: tuple[list[tuple[int, dict[str, Any] | None]], list[Asked]],
 ) -> None:
+    changes, asked = drawn
     router, routes = TraditionalRouter(), dict[str, dict[str, Any]]()
     for number, fields in changes:
         route_id = str(uuid.UUID(int=number))
@@ -304,3 +342,56 @@ def shape(value: object) -> object:
 def test_a_route_that_nothing_could_match_is_refused() -> None:
     with pytest.raises(EntityRefused, match="nothing to be matched by"):
         TraditionalRouter().add(read_route('{"id": "r"}'))
+
+
+A, B, C = {"hosts": ["a.test"]}, {"hosts": ["*.test"]}, {"hosts": ["a.test:81"]}
+X, Y = {"headers": {"x": ["1"]}}, {"headers": {"y": ["2"]}}
+SENT = {"x": ["1"], "y": ["2"]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "host", "headers"),
+    [
+        pytest.param(
+            [A | {"paths": ["/a"]}, A | {"paths": ["/"]}, B | {"paths": ["/a/b"]}],
+            "a.test",
+            {},
+            id="few have the longest path",
+        ),
+        pytest.param(
+            [A | {"paths": ["/a/b"]}, A | {"paths": ["/"]}, B | {"paths": ["~/a.*b"]}],
+            "a.test",
+            {},
+            id="few have the expression",
+        ),
+        pytest.param(
+            [A | {"paths": ["/a"]}, A | {"paths": ["/a"]}, C | {"paths": ["/"]}],
+            "a.test:81",
+            {},
+            id="few have the port",
+        ),
+        pytest.param(
+            [A | Y, B | X, A | {"headers": {"x": ["1"], "z": ["3"]}, "snis": ["b"]}],
+            "a.test",
+            SENT,
+            id="the header that a route of another category has first",
+        ),
+    ],
+)
+def test_the_bucket_comes_before_whoever_would_be_first(
+    routes: list[dict[str, Any]], host: str, headers: dict[str, list[str]]
+) -> None:
+    fields = [
+        {"id": str(uuid.UUID(int=number)), "created_at": 1, "regex_priority": 0, **route}
+        for number, route in enumerate(routes)
+    ]
+    every = [{name: each.get(name, []) for name in WEIGHTS} | each for each in fields]
+    asked = Asked("GET", host, "/a/b", True, "a.test", headers)
+    winner = Model(every).winner(asked)
+    assert winner == fields[2 if not headers else 1]["id"]
+    router = TraditionalRouter()
+    for each in fields:
+        router.add(read_route(json.dumps(each)))
+    match = router.match(asked.request())
+    assert match is not None
+    assert match.route.id == winner
