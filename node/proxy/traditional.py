@@ -105,7 +105,7 @@ class _Header:
 class _Standing(Candidate):
     """A route with one of its paths, under one of its hosts."""
 
-    __slots__ = ("header_conditions", "header_names", "host", "hosts", "uri")
+    __slots__ = ("exact", "header_conditions", "header_names", "host", "hosts", "length", "uri")
 
     def __init__(
         self,
@@ -124,6 +124,10 @@ class _Standing(Candidate):
         self.sure = self.sure and not conditions and not (host and (host.wildcard or host.port))
         self.uri = plain if regex is None else regex.pattern
         """Its path's text, as a key."""
+        # Both are in other objects, too; but of very many those are in no processor's cache.
+        self.exact = host is None or host.wildcard == 0
+        self.length = len(plain or b"")
+        """The plain path's."""
 
     def run(self, path: bytes) -> Match | None:
         """The match of the expression, which tells whose it is."""
@@ -218,12 +222,11 @@ class _Category:
         told without counting anything."""
         if self.bits & HEADER:
             return asked.key(HEADER) in standing.header_names
-        host = standing.host
-        if host is not None and (host.wildcard or request.named_port):
-            if asked.key(HOST) not in standing.hosts:
-                return False
-        elif standing.regex is None and standing.uri is not None and asked.leads_to(standing.uri):
-            return True
+        if standing.exact and not request.named_port:
+            if standing.length and asked.leads_to(standing.length):
+                return True
+        elif standing.host is not None and asked.key(HOST) not in standing.hosts:
+            return False
         return standing.uri is None or standing.uri == asked.key(URI)
 
     def _bucket(self, asked: Asked) -> tuple[int, bytes] | None:

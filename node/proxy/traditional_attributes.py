@@ -48,10 +48,10 @@ class Asked:
             key = self._keys[attribute] = self._attributes.key(attribute, self._request)
         return key
 
-    def leads_to(self, plain: bytes) -> bool:
-        """Whether a plain path that some route has, and the request's begins with, is the key of
-        URI; False, too, where that isn't known at once."""
-        return self._attributes.leads_to(plain, self._request.path)
+    def leads_to(self, length: int) -> bool:
+        """Whether a plain path of that length, that some route has and the request's begins with,
+        is the key of URI; False, too, where that isn't known at once."""
+        return self._attributes.leads_to(length, self._request.path)
 
     def category(self) -> int:
         """The attributes by which the request might be matched, as bits."""
@@ -202,14 +202,14 @@ class Attributes:
         """Whether there is a pattern that the host fits, given the key of HOST."""
         return key in self._hosts or self._has_exact(request)
 
-    def leads_to(self, plain: bytes, path: bytes) -> bool:
+    def leads_to(self, length: int, path: bytes) -> bool:
         """See ``Asked.leads_to``."""
         if self._regexes:
             return False
-        for length in self._path_lengths.descending:
-            if length <= len(plain):
+        for longer in self._path_lengths.descending:
+            if longer <= length:
                 return True
-            if length <= len(path) and path[:length] in self._paths:
+            if longer <= len(path) and path[:longer] in self._paths:
                 return False
         return True
 

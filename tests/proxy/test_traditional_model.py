@@ -395,3 +395,15 @@ def test_the_bucket_comes_before_whoever_would_be_first(
     match = router.match(asked.request())
     assert match is not None
     assert match.route.id == winner
+
+
+def test_without_tls_a_route_with_server_names_comes_after_those_that_have_what_was_asked() -> None:
+    router = TraditionalRouter()
+    for number, snis in enumerate((["b"], [])):
+        fields = A | {"id": str(uuid.UUID(int=number)), "paths": ["/a"], "snis": snis}
+        router.add(read_route(json.dumps(fields)))
+    for path, winner in (("/a", 1), ("/b", None)):
+        match = router.match(Asked("GET", "a.test", path, False, "").request())
+        assert (match and match.route.id) == (winner and str(uuid.UUID(int=winner)))
+    router.remove(str(uuid.UUID(int=1)))
+    assert router.match(Asked("GET", "a.test", "/a", False, "").request()) is not None
