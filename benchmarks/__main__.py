@@ -52,6 +52,7 @@ def run(section: Section, *, short: bool) -> Outcome:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # else what it said last stands first
         start_new_session=True,
     )
     try:

@@ -221,18 +221,26 @@ class Gossip:
         if not self._own.ended:
             self._dissemination.committed(now, early)
 
-    def authority_confirmed(self, head: Head, now: float) -> None:
+    def authority_confirmed(self, head: Head, now: float, readers: Iterable[str] = ()) -> None:
         """This node has just read its head at the authority, or committed it there.
 
         Raises ValueError on a node without authority access. A head above the replica's is fine:
         the application is loading it. What it has loaded from there isn't pushed by ``committed``,
         but all members are told of the head at once: whoever lacks it asks a member, and not the
-        authority, for it.
+        authority, for it. Where nothing was new, ``readers`` alone are told, by node id: they would
+        read it next, and probes take longer to reach them the more members there are.
         """
         if not self._authority_access:
             raise ValueError(f"version {head.version} confirmed by a node without authority access")
-        if self._dissemination.confirmed(now) and self._running():
-            self._tree.spread([self._dissemination.heartbeat(now)], now)
+        is_new = self._dissemination.confirmed(now)
+        if not self._running():
+            return
+        heartbeat = self._dissemination.heartbeat(now)
+        if is_new:
+            self._tree.spread([heartbeat], now)
+        elif told := frozenset(readers):
+            members = [each for each in self._members.reachable() if each.node_id in told]
+            self._outbox.broadcast(members, [heartbeat])
 
     def state_confirmed(self) -> None:
         """What the replica holds now was compared with the authority's state, or is that."""

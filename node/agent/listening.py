@@ -48,14 +48,25 @@ class Listening:
         self._told = ""
         self._judged: tuple[str, set[str]] | None = None
         """(authority id, node ids of the live members) when it was judged last who listens."""
-        self._is_listener = False
+        self._listeners: list[str] = []
 
     def poll_patience(self, interval: float) -> float:
         """How many seconds this node leaves it to those that listen to poll, too."""
-        info = self._link.info
-        if info is None or self._is_for_this_node(info.id):
+        if self._link.info is None or self._is_for_this_node():
             return 0.0
         return patience(interval, len(self._membership.alive()))
+
+    def listeners(self) -> list[str]:
+        """The node ids of those that listen, and poll for all."""
+        info = self._link.info
+        if info is None:
+            return []
+        # Asked each second: members are ranked anew only when other ones live.
+        among = info.id, self._membership.alive()
+        if among != self._judged:
+            self._judged = among
+            self._listeners = listeners(among[1], info.id)
+        return self._listeners
 
     async def run(self) -> None:
         """Listen whenever it is for this node to, until cancelled."""
@@ -76,18 +87,10 @@ class Listening:
             await asyncio.sleep(LISTENERS_LOOK_SECONDS)
 
     def _should_listen(self) -> bool:
-        info = self._link.info
-        if info is None or not self._link.reachable:
-            return False
-        return self._is_for_this_node(info.id)
+        return self._link.reachable and self._is_for_this_node()
 
-    def _is_for_this_node(self, authority_id: str) -> bool:
-        """Asked each second: members are ranked anew only when other ones live."""
-        among = authority_id, self._membership.alive()
-        if among != self._judged:
-            self._judged = among
-            self._is_listener = self._own_id() in listeners(among[1], authority_id)
-        return self._is_listener
+    def _is_for_this_node(self) -> bool:
+        return self._own_id() in self.listeners()
 
     async def _watch(self) -> None:
         """Until it fails, which is told once for each reason: commits are then found by polling."""

@@ -5,7 +5,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -84,6 +84,8 @@ class Membership:
         """A partition that this node plays (``node.agent.lifeline``)."""
         self.authority_id = ""
         """Of the authority that this node follows; empty while none is known."""
+        self.readers: Callable[[], Iterable[str]] = tuple
+        """The node ids of those that read the authority for all."""
 
     async def start(self, keyring: Keyring | None) -> None:
         """Bind and begin; ``keyring`` is the newest that is known, if any is.
@@ -295,8 +297,8 @@ class Membership:
 
     def confirmed(self, head: Head) -> None:
         """The authority itself has shown this head."""
-        shown = GossipHead(*head)
-        self._tell(lambda gossip, now: gossip.authority_confirmed(shown, now))
+        shown, readers = GossipHead(*head), self.readers()
+        self._tell(lambda gossip, now: gossip.authority_confirmed(shown, now, readers))
 
     def purge(self, what: Invalidation) -> Purge:
         """Have every member forget something. Raises NotAvailable where it can't be told, and

@@ -190,6 +190,7 @@ class Parts:
         self.listening = Listening(
             lambda: self.identity.node_id, self.link, self.membership, self.following.committed
         )
+        self.membership.readers = self.listening.listeners
         self.commits = Commits(self.link, self.workers, off=self.documents is not None)
         self.sweeping = Sweeping(
             self.replica,

@@ -48,11 +48,14 @@ class Asking:
         if self._poll.due(now):
             self.looks += 1
             self.used()
-            node.core.authority_confirmed(world.authority.head(), now)
+            node.core.authority_confirmed(world.authority.head(), now, self._listeners())
             node.flush()
 
+    def _listeners(self) -> list[str]:
+        return [one for one, _ in self.node.alive_seen()[:_LISTENERS]]
+
     def _listens(self) -> bool:
-        return self.node.id in [one for one, _ in self.node.alive_seen()[:_LISTENERS]]
+        return self.node.id in self._listeners()
 
     def _patience(self) -> float:
         return 0.0 if self._listens() else patience(self._interval, len(self.node.alive_seen()))

@@ -11,7 +11,7 @@ from gossip.messages.membership import Ping
 from gossip.messages.repair import Compare
 from gossip.replica import Changeset, Head
 from simulations.authority import EMPTY, LogAuthority
-from tests.gossip.drive import PROFILE, Driver, address, alive, packet, verdict
+from tests.gossip.drive import PROFILE, Driver, address, alive, node_id, packet, verdict
 
 PATIENCE = PROFILE.repair_patience
 
@@ -331,10 +331,15 @@ def test_what_was_read_at_the_authority_is_told_to_everybody_at_once(driver: Dri
     assert told == dict.fromkeys((address(2), address(3)), driver.authority.head().version)
 
 
-def test_a_reading_that_has_brought_nothing_costs_no_packet(driver: Driver) -> None:
-    driver.core.authority_confirmed(EMPTY, driver.now)
-    driver.effects = driver.core.effects()
-    assert driver.sent(Heartbeat) == []
+def test_a_reading_that_has_brought_nothing_is_told_to_those_alone_who_would_read_next(
+    driver: Driver,
+) -> None:
+    for readers, told in (((), []), ((node_id(1), node_id(3), node_id(9)), [address(3)])):
+        driver.core.authority_confirmed(EMPTY, driver.now, readers)
+        driver.effects = driver.core.effects()
+        assert [(to, each.confirmation_age) for to, each in driver.sent(Heartbeat)] == [
+            (to, 0.0) for to in told
+        ]
 
 
 def test_the_early_buffer_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

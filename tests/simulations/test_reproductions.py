@@ -95,3 +95,13 @@ def test_a_shorter_alpha_convicts_sooner_by_the_formula() -> None:
         outcome = run(Request("swim", 8, 1, ("sizes=8", "trials=10", setting)))
         times.append(outcome["measures"]["n8_judged"] - outcome["measures"]["n8_suspected"])
     assert times == pytest.approx([2.0, 5.0], abs=0.1)
+
+
+def test_the_authority_is_read_as_often_by_twenty_nodes_as_by_three() -> None:
+    outcome = run(Request("authority-load", 20, 1, ("sizes=3,20", "seconds=120")))
+    assert outcome["ok"], outcome
+    measures: dict[str, float] = outcome["measures"]
+    for size in (3, 20):
+        for writes in (0, 1):
+            assert 0.66 <= measures[f"n{size}_writes{writes}_looks_per_interval"] <= 1.0
+            assert measures[f"n{size}_writes{writes}_connections"] <= 6
