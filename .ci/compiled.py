@@ -25,6 +25,7 @@ COUNT = "import pathlib, node; print(len([*pathlib.Path(node.__file__).parent.rg
 
 def main() -> None:
     module = sys.argv[1:] or TESTS
+    os.environ.pop("PYTHONPATH", None)  # the checkout's modules would come first
     with tempfile.TemporaryDirectory(prefix="grapevine compiled ") as folder:
         work = Path(folder)
         python = install(compiled_wheel(work / "dist"), work / "environment").parent / "python"
