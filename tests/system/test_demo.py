@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -22,10 +23,12 @@ async def stop(demo: Command, number: signal.Signals) -> None:
     assert demo.group_members() == []
 
 
-async def test_the_demo_does_what_it_prints_and_leaves_nothing(tmp_path: object) -> None:
+async def test_the_demo_does_what_it_prints_and_leaves_nothing(tmp_path: Path) -> None:
     base = free_base(3)
     for number in (signal.SIGINT, signal.SIGTERM):
-        demo = await grapevine("demo", "--base-port", str(base))
+        demo = await grapevine(
+            "demo", "--base-port", str(base), environment={"TMPDIR": str(tmp_path)}
+        )
         await demo.until_output(UP)
         await demo.until_output(r"member  node3 is alive")
         async with aiohttp.ClientSession() as session:
@@ -45,10 +48,12 @@ async def test_the_demo_does_what_it_prints_and_leaves_nothing(tmp_path: object)
                 assert response.status == 200
         await stop(demo, number)
         assert taken_port(base, 3) is None
+        assert os.listdir(tmp_path) == []
 
 
-async def test_nodes_end_when_the_demo_itself_is_killed() -> None:
-    demo = await grapevine("demo", "--base-port", str(free_base(3)))
+async def test_nodes_end_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
+    own = {"TMPDIR": str(tmp_path)}  # of which nobody is left to clean up
+    demo = await grapevine("demo", "--base-port", str(free_base(3)), environment=own)
     await demo.until_output(UP)
     demo.process.kill()
     assert await demo.end() == -signal.SIGKILL
