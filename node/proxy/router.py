@@ -254,7 +254,7 @@ class PrefixIndex:
             if found is None:
                 continue
             if isinstance(found, list):
-                best = _first_of(found, request, best, passed_over)
+                best = first_of(found, request, best, passed_over)
             elif (best is None or found.rank < best.rank) and not (
                 passed_over and found.route.service_id in passed_over
             ):
@@ -262,7 +262,7 @@ class PrefixIndex:
         return best
 
 
-def _first_of(
+def first_of(
     candidates: list[Candidate], request: Request, best: Match | None, passed_over: set[str]
 ) -> Match | None:
     """The first in a sorted list that matches, if it is better than ``best``; else that."""

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 import re2
 
 from node.proxy.entities import EntityRefused, HeaderPattern, HostPattern, Route
-from node.proxy.regexes import compile_regex, literal_prefix, searchable
+from node.proxy.regexes import compile_regex, literal_prefix
 from node.proxy.router import (
     Candidate,
     HostIndex,
@@ -34,6 +34,7 @@ from node.proxy.router import (
     Rank,
     Request,
     Router,
+    first_of,
 )
 from node.proxy.traditional_attributes import (
     HEADER,
@@ -248,27 +249,11 @@ class _Category:
     ) -> Match | None:
         """The first of a bucket that matches."""
         best: Match | None = None
-        text = searchable(request.path)
-        for candidates in self._lists(request):
-            for candidate in candidates:
-                if best is not None and candidate.rank >= best.rank:
-                    break
-                if candidate.needs not in text:
-                    continue
-                assert isinstance(candidate, _Standing)
-                if not _is_in(candidate, bucket):
-                    continue
-                if passed_over and candidate.route.service_id in passed_over:
-                    continue
-                match = candidate if candidate.sure else candidate.match(request)
-                if match is not None:
-                    best = match
-                    break
-        return best
-
-    def _lists(self, request: Request) -> Iterator[Sequence[Candidate]]:
         for prefixes in self.index.matching(request.host):
-            yield from prefixes.under(request.path)
+            for candidates in prefixes.under(request.path):
+                rivals = [each for each in candidates if _is_in(_standing_of(each), bucket)]
+                best = first_of(rivals, request, best, passed_over)
+        return best
 
 
 def _is_in(standing: _Standing, bucket: tuple[int, bytes]) -> bool:
